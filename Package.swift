@@ -1,0 +1,90 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .treatAllWarnings(as: .error),
+]
+
+func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(name: name, dependencies: dependencies + ["TestSupport"], swiftSettings: strict)
+}
+
+let package = Package(
+  name: "ConfigLookup",
+  products: [
+    .library(name: "ChangeStreamCache", targets: ["ChangeStreamCache", "BSON", "Core"]),
+    .library(name: "MongoSource", targets: ["MongoSource"]),
+    .executable(name: "config-lookup-server", targets: ["config-lookup-server"]),
+    .executable(name: "config-lookup", targets: ["config-lookup"]),
+  ],
+  targets: [
+    // C libraries of the distribution.
+    .systemLibrary(name: "CBSON", pkgConfig: "libbson-1.0", providers: [.apt(["libbson-dev"])]),
+    .systemLibrary(name: "CMongoC", pkgConfig: "libmongoc-1.0", providers: [.apt(["libmongoc-dev"])]),
+    .systemLibrary(name: "CLibevent", pkgConfig: "libevent_core", providers: [.apt(["libevent-dev"])]),
+    .systemLibrary(name: "CProtobufC", pkgConfig: "libprotobuf-c", providers: [.apt(["libprotobuf-c-dev"])]),
+    .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
+
+    // In the order of the data: see docs/architecture.md.
+    .target(name: "CConfigLookupProto", dependencies: ["CProtobufC"]),
+    library("Core", []),
+    library("BSON", ["Core", "CBSON"]),
+    library("ChangeStreamCache", ["Core", "BSON", "CXXHash"]),
+    library("MongoSource", ["Core", "BSON", "ChangeStreamCache", "CMongoC"]),
+    library("ProtobufMessages", ["CConfigLookupProto", "CProtobufC"]),
+    library("ConfigModels", ["BSON", "ChangeStreamCache", "ProtobufMessages", "CConfigLookupProto", "CXXHash"]),
+    library("RPC", ["Core"]),
+    library(
+      "LookupService",
+      ["Core", "ChangeStreamCache", "ConfigModels", "RPC", "ProtobufMessages", "CConfigLookupProto", "CXXHash"]),
+    library("Network", ["Core", "RPC", "CLibevent"]),
+    library("FramedTransport", ["Core", "RPC", "Network"]),
+    library(
+      "Server",
+      [
+        "Core", "MongoSource", "ChangeStreamCache", "ConfigModels", "LookupService", "RPC", "Network",
+        "FramedTransport",
+      ]),
+    library(
+      "CommandLineTool",
+      [
+        "Core", "BSON", "ConfigModels", "ChangeStreamCache", "MongoSource", "RPC", "FramedTransport",
+        "ProtobufMessages", "CConfigLookupProto",
+      ]),
+    .executableTarget(name: "config-lookup-server", dependencies: ["Server"], swiftSettings: strict),
+    .executableTarget(name: "config-lookup", dependencies: ["CommandLineTool"], swiftSettings: strict),
+
+    .target(
+      name: "TestSupport", dependencies: ["Core", "BSON", "ChangeStreamCache"], path: "Tests/TestSupport",
+      swiftSettings: strict),
+    tests("CoreTests", ["Core"]),
+    tests("BSONTests", ["BSON", "Core"]),
+    tests("ChangeStreamCacheTests", ["ChangeStreamCache", "BSON", "Core"]),
+    tests(
+      "ConfigModelsTests", ["ConfigModels", "BSON", "ChangeStreamCache", "ProtobufMessages", "CConfigLookupProto"]),
+    tests("RPCTests", ["RPC", "Core"]),
+    tests(
+      "LookupServiceTests",
+      [
+        "LookupService", "ConfigModels", "RPC", "ChangeStreamCache", "BSON", "Core", "ProtobufMessages",
+        "CConfigLookupProto",
+      ]),
+    tests(
+      "FramedTransportTests", ["FramedTransport", "Network", "RPC", "Core", "ProtobufMessages", "CConfigLookupProto"]),
+    tests(
+      "IntegrationTests",
+      [
+        "Server", "CommandLineTool", "MongoSource", "FramedTransport", "RPC", "Core", "BSON", "ChangeStreamCache",
+        "ConfigModels", "ProtobufMessages", "CConfigLookupProto",
+      ]),
+    tests("TidyTests", []),
+  ]
+)

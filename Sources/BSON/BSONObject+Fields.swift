@@ -1,0 +1,252 @@
+internal import CBSON
+
+/// Readers of one field. A missing field and one that is null are the same: absent.
+extension BSONObject {
+  /// Free-form parts may nest this deep; libbson silently leaves out what lies deeper than 200.
+  public static let maximumDepth = 100
+
+  // MARK: Strings
+
+  public func string(_ name: String) throws(DocumentProblem) -> String {
+    guard let value = try optionalString(name) else { throw problem(name, "is missing") }
+    return value
+  }
+
+  public func nonEmptyString(_ name: String) throws(DocumentProblem) -> String {
+    let value = try string(name)
+    if value.isEmpty { throw problem(name, "is empty") }
+    return value
+  }
+
+  public func optionalString(_ name: String) throws(DocumentProblem) -> String? {
+    guard let value = present(name) else { return nil }
+    return try text(value, name)
+  }
+
+  /// A string that is one of `choices`.
+  public func choice(_ name: String, of choices: [String], default fallback: String? = nil) throws(DocumentProblem)
+    -> String
+  {
+    guard let value = try optionalString(name) else {
+      guard let fallback else { throw problem(name, "is missing") }
+      return fallback
+    }
+    guard choices.contains(value) else {
+      throw problem(name, "is none of \(choices.joined(separator: ", "))")
+    }
+    return value
+  }
+
+  public func strings(_ name: String) throws(DocumentProblem) -> [String] {
+    guard let values = try optionalStrings(name) else { throw problem(name, "is missing") }
+    return values
+  }
+
+  public func optionalStrings(_ name: String) throws(DocumentProblem) -> [String]? {
+    try optionalArray(name) { value, field throws(DocumentProblem) in try text(value, field) }
+  }
+
+  /// An object whose values are all strings, in order of key.
+  public func optionalStringMap(_ name: String) throws(DocumentProblem) -> [(key: String, value: String)]? {
+    guard let object = try optionalObject(name) else { return nil }
+    var pairs: [(key: String, value: String)] = []
+    var failure: DocumentProblem?
+    object.forEach { field, value in
+      do throws(DocumentProblem) {
+        guard let key = String(validating: field, as: UTF8.self) else {
+          throw problem(name, "has a key that is not valid UTF-8")
+        }
+        pairs.append((key, try text(value, "\(name).\(key)")))
+        return true
+      } catch {
+        failure = error
+        return false
+      }
+    }
+    if let failure { throw failure }
+    return pairs.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
+  }
+
+  // MARK: Numbers, bools, dates
+
+  /// A whole number, from an int32, an int64 or a double without a fraction.
+  public func integer(_ name: String, in range: ClosedRange<Int64>, default fallback: Int64? = nil)
+    throws(DocumentProblem) -> Int64
+  {
+    guard let value = try optionalInteger(name, in: range) else {
+      guard let fallback else { throw problem(name, "is missing") }
+      return fallback
+    }
+    return value
+  }
+
+  public func optionalInteger(_ name: String, in range: ClosedRange<Int64>) throws(DocumentProblem) -> Int64? {
+    guard let value = present(name) else { return nil }
+    return try integer(value, name, in: range)
+  }
+
+  public func optionalIntegers(_ name: String, in range: ClosedRange<Int64>) throws(DocumentProblem) -> [Int64]? {
+    try optionalArray(name) { value, field throws(DocumentProblem) in try integer(value, field, in: range) }
+  }
+
+  public func double(_ name: String, in range: ClosedRange<Double>, default fallback: Double? = nil)
+    throws(DocumentProblem) -> Double
+  {
+    guard let value = present(name) else {
+      guard let fallback else { throw problem(name, "is missing") }
+      return fallback
+    }
+    guard let number = value.double ?? value.int32.map(Double.init) ?? int64(value).map(Double.init) else {
+      throw problem(name, "is \(value.type.name), not a number")
+    }
+    if number.isNaN { throw problem(name, "is not a number") }
+    if number < range.lowerBound { throw problem(name, "\(number) is below \(range.lowerBound)") }
+    if number > range.upperBound { throw problem(name, "\(number) is above \(range.upperBound)") }
+    return number
+  }
+
+  public func bool(_ name: String, default fallback: Bool? = nil) throws(DocumentProblem) -> Bool {
+    guard let value = present(name) else {
+      guard let fallback else { throw problem(name, "is missing") }
+      return fallback
+    }
+    guard let bool = value.bool else { throw problem(name, "is \(value.type.name), not a bool") }
+    return bool
+  }
+
+  /// A BSON date, or an ISO 8601 string: milliseconds since 1970-01-01T00:00:00Z.
+  public func date(_ name: String) throws(DocumentProblem) -> Int64 {
+    guard let value = present(name) else { throw problem(name, "is missing") }
+    if value.type == .date, let milliseconds = value.int64 { return milliseconds }
+    guard value.type == .string else { throw problem(name, "is \(value.type.name), not a date") }
+    guard let milliseconds = millisecondsOfISO8601(try text(value, name)) else {
+      throw problem(name, "is not a date of ISO 8601")
+    }
+    return milliseconds
+  }
+
+  // MARK: Objects and free-form parts
+
+  public func object(_ name: String) throws(DocumentProblem) -> BSONObject {
+    guard let object = try optionalObject(name) else { throw problem(name, "is missing") }
+    return object
+  }
+
+  public func optionalObject(_ name: String) throws(DocumentProblem) -> BSONObject? {
+    guard let value = present(name) else { return nil }
+    guard value.type == .object else { throw problem(name, "is \(value.type.name), not an object") }
+    return BSONObject(bytes: value.bytes, path: "\(path)\(name).")
+  }
+
+  /// Each object of an array, read by `read`.
+  public func optionalObjects<Element>(
+    _ name: String, _ read: (BSONObject) throws(DocumentProblem) -> Element
+  ) throws(DocumentProblem) -> [Element]? {
+    try optionalArray(name) { value, field throws(DocumentProblem) in
+      guard value.type == .object else { throw problem(field, "is \(value.type.name), not an object") }
+      return try read(BSONObject(bytes: value.bytes, path: "\(path)\(field)."))
+    }
+  }
+
+  /// What a free-form field may be.
+  public enum FreeForm: Sendable {
+    case object, array, either
+  }
+
+  /// A free-form object or array, whole, as relaxed extended JSON.
+  public func json(_ name: String, _ form: FreeForm = .either) throws(DocumentProblem) -> String {
+    guard let text = try optionalJSON(name, form) else { throw problem(name, "is missing") }
+    return text
+  }
+
+  public func optionalJSON(_ name: String, _ form: FreeForm = .either) throws(DocumentProblem) -> String? {
+    guard let value = present(name) else { return nil }
+    switch (value.type, form) {
+    case (.object, .object), (.object, .either), (.array, .array), (.array, .either): break
+    case (_, .object): throw problem(name, "is \(value.type.name), not an object")
+    case (_, .array): throw problem(name, "is \(value.type.name), not an array")
+    case (_, .either): throw problem(name, "is \(value.type.name), not an object or an array")
+    }
+    if depth(of: value.bytes, limit: Self.maximumDepth) > Self.maximumDepth {
+      throw problem(name, "nests deeper than \(Self.maximumDepth)")
+    }
+    guard let text = jsonText(of: value.bytes, isArray: value.type == .array) else {
+      throw problem(name, "holds text that is not valid UTF-8")
+    }
+    return text
+  }
+
+  // MARK: Beneath
+
+  /// A problem of a field of this object.
+  public func problem(_ name: String, _ problem: String) -> DocumentProblem {
+    DocumentProblem(field: path + name, problem: problem)
+  }
+
+  private func present(_ name: String) -> BSONValue? {
+    guard let value = value(name), value.type != .null, value.type != .undefined else { return nil }
+    return value
+  }
+
+  private func text(_ value: BSONValue, _ field: String) throws(DocumentProblem) -> String {
+    guard value.type == .string, let bytes = value.stringBytes else {
+      throw problem(field, "is \(value.type.name), not a string")
+    }
+    guard let text = String(validating: bytes, as: UTF8.self) else { throw problem(field, "is not valid UTF-8") }
+    return text
+  }
+
+  private func int64(_ value: BSONValue) -> Int64? {
+    value.type == .int64 ? value.int64 : nil
+  }
+
+  private func integer(_ value: BSONValue, _ field: String, in range: ClosedRange<Int64>) throws(DocumentProblem)
+    -> Int64
+  {
+    let number: Int64
+    if let exact = value.int32.map(Int64.init) ?? int64(value) {
+      number = exact
+    } else if let double = value.double {
+      guard let whole = Int64(exactly: double) else { throw problem(field, "\(double) is not a whole number") }
+      number = whole
+    } else {
+      throw problem(field, "is \(value.type.name), not a number")
+    }
+    if number < range.lowerBound { throw problem(field, "\(number) is below \(range.lowerBound)") }
+    if number > range.upperBound { throw problem(field, "\(number) is above \(range.upperBound)") }
+    return number
+  }
+
+  private func optionalArray<Element>(
+    _ name: String, _ read: (BSONValue, String) throws(DocumentProblem) -> Element
+  ) throws(DocumentProblem) -> [Element]? {
+    guard let value = present(name) else { return nil }
+    guard value.type == .array else { throw problem(name, "is \(value.type.name), not an array") }
+    var elements: [Element] = []
+    var failure: DocumentProblem?
+    BSONObject(bytes: value.bytes, path: path).forEach { _, value in
+      do throws(DocumentProblem) {
+        elements.append(try read(value, "\(name).\(elements.count)"))
+        return true
+      } catch {
+        failure = error
+        return false
+      }
+    }
+    if let failure { throw failure }
+    return elements
+  }
+}
+
+/// How deep objects and arrays nest in `bytes`, counted up to one more than `limit`.
+private func depth(of bytes: UnsafeRawBufferPointer, limit: Int) -> Int {
+  if limit < 0 { return 1 }
+  var deepest = 0
+  BSONObject(bytes: bytes, path: "").forEach { _, value in
+    if value.type == .object || value.type == .array {
+      deepest = max(deepest, depth(of: value.bytes, limit: limit - 1))
+    }
+    return deepest <= limit
+  }
+  return deepest + 1
+}

@@ -1,0 +1,92 @@
+/// The types of BSON, by their number on the wire (https://bsonspec.org/spec.html).
+public enum BSONType: UInt8, Sendable {
+  case double = 0x01
+  case string = 0x02
+  case object = 0x03
+  case array = 0x04
+  case binary = 0x05
+  case undefined = 0x06
+  case objectID = 0x07
+  case bool = 0x08
+  case date = 0x09
+  case null = 0x0A
+  case regularExpression = 0x0B
+  case databasePointer = 0x0C
+  case code = 0x0D
+  case symbol = 0x0E
+  case codeWithScope = 0x0F
+  case int32 = 0x10
+  case timestamp = 0x11
+  case int64 = 0x12
+  case decimal128 = 0x13
+  case maximumKey = 0x7F
+  case minimumKey = 0xFF
+
+  /// For messages: what people call it.
+  public var name: String {
+    switch self {
+    case .double: "a double"
+    case .string: "a string"
+    case .object: "an object"
+    case .array: "an array"
+    case .binary: "binary data"
+    case .undefined: "undefined"
+    case .objectID: "an ObjectId"
+    case .bool: "a bool"
+    case .date: "a date"
+    case .null: "null"
+    case .regularExpression: "a regular expression"
+    case .databasePointer: "a DBPointer"
+    case .code, .codeWithScope: "JavaScript"
+    case .symbol: "a symbol"
+    case .int32: "an int32"
+    case .timestamp: "a timestamp"
+    case .int64: "an int64"
+    case .decimal128: "a decimal128"
+    case .maximumKey: "MaxKey"
+    case .minimumKey: "MinKey"
+    }
+  }
+}
+
+/// One value inside a document, lent: it must not outlive the closure that gave it.
+public struct BSONValue {
+  public let type: BSONType
+  /// The value's bytes on the wire, without type and name.
+  public let bytes: UnsafeRawBufferPointer
+
+  public init(type: BSONType, bytes: UnsafeRawBufferPointer) {
+    self.type = type
+    self.bytes = bytes
+  }
+
+  /// The bytes of a string, without its length and its zero byte. They may hold a zero byte and need not be UTF-8.
+  public var stringBytes: UnsafeRawBufferPointer? {
+    guard type == .string || type == .symbol, bytes.count >= 5 else { return nil }
+    return UnsafeRawBufferPointer(rebasing: bytes[4..<(bytes.count - 1)])
+  }
+
+  public var int32: Int32? {
+    type == .int32 ? Int32(littleEndian: bytes.loadUnaligned(as: Int32.self)) : nil
+  }
+
+  /// Of an int64 or a date.
+  public var int64: Int64? {
+    type == .int64 || type == .date ? Int64(littleEndian: bytes.loadUnaligned(as: Int64.self)) : nil
+  }
+
+  public var double: Double? {
+    type == .double ? Double(bitPattern: UInt64(littleEndian: bytes.loadUnaligned(as: UInt64.self))) : nil
+  }
+
+  public var bool: Bool? {
+    type == .bool ? bytes[0] != 0 : nil
+  }
+
+  /// Seconds and increment of a timestamp.
+  public var timestamp: (seconds: UInt32, increment: UInt32)? {
+    guard type == .timestamp else { return nil }
+    let both = UInt64(littleEndian: bytes.loadUnaligned(as: UInt64.self))
+    return (UInt32(truncatingIfNeeded: both >> 32), UInt32(truncatingIfNeeded: both))
+  }
+}

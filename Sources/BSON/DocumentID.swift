@@ -1,0 +1,67 @@
+/// The `_id` of a document, of any BSON type: compared by type and bytes, as the documents of a collection are.
+public struct DocumentID: Sendable, Hashable {
+  /// The number of the BSON type, then the value's bytes.
+  private let encoded: [UInt8]
+
+  public init(value: BSONValue) {
+    var encoded: [UInt8] = []
+    encoded.reserveCapacity(value.bytes.count + 1)
+    encoded.append(value.type.rawValue)
+    encoded.append(contentsOf: value.bytes)
+    self.encoded = encoded
+  }
+
+  /// A string id: for sources that are not MongoDB.
+  public init(_ text: String) {
+    var encoded: [UInt8] = [BSONType.string.rawValue]
+    withUnsafeBytes(of: UInt32(text.utf8.count + 1).littleEndian) { encoded.append(contentsOf: $0) }
+    encoded.append(contentsOf: text.utf8)
+    encoded.append(0)
+    self.encoded = encoded
+  }
+
+  /// For people, logs and notices: a string as it is, an ObjectId as 24 hexadecimal digits, a number in digits,
+  /// anything else as extended JSON.
+  public var text: String {
+    encoded.withUnsafeBytes { all in
+      guard let first = all.first, let type = BSONType(rawValue: first) else { return "" }
+      let value = BSONValue(type: type, bytes: UnsafeRawBufferPointer(rebasing: all.dropFirst()))
+      switch type {
+      case .string, .symbol:
+        return String(decoding: value.stringBytes ?? UnsafeRawBufferPointer(start: nil, count: 0), as: UTF8.self)
+      case .objectID:
+        return value.bytes.map { byte in (byte < 16 ? "0" : "") + String(byte, radix: 16) }.joined()
+      case .int32: return "\(value.int32 ?? 0)"
+      case .int64: return "\(value.int64 ?? 0)"
+      case .double: return "\(value.double ?? 0)"
+      default: return jsonOfOneField(value)
+      }
+    }
+  }
+
+  /// `{"_id": value}` as a document.
+  public var document: BSONDocument {
+    encoded.withUnsafeBytes { all in
+      BSONDocument.ofOneField("_id", type: all.first ?? BSONType.null.rawValue, value: all.dropFirst())
+    }
+  }
+
+  private func jsonOfOneField(_ value: BSONValue) -> String {
+    let whole = document.json ?? ""
+    guard let colon = whole.firstIndex(of: ":"), let end = whole.lastIndex(of: "}") else { return whole }
+    return whole[whole.index(after: colon)..<end].split(separator: " ").joined(separator: " ")
+  }
+}
+
+extension BSONDocument {
+  static func ofOneField(_ name: String, type: UInt8, value: some Collection<UInt8>) -> BSONDocument {
+    var bytes: [UInt8] = [0, 0, 0, 0, type]
+    bytes.append(contentsOf: name.utf8)
+    bytes.append(0)
+    bytes.append(contentsOf: value)
+    bytes.append(0)
+    let length = UInt32(bytes.count)
+    for index in 0..<4 { bytes[index] = UInt8(truncatingIfNeeded: length >> (8 * UInt32(index))) }
+    return BSONDocument(uncheckedBytes: bytes)
+  }
+}

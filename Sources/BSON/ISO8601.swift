@@ -1,0 +1,72 @@
+/// Milliseconds since 1970-01-01T00:00:00Z of `2026-01-09`, `2026-01-09T10:20:30Z`, `…30.123456+03:00`; nil for anything else.
+///
+/// The forms of RFC 3339, and those that Python's `isoformat` writes: a space for the `T`, no seconds, no offset (which
+/// means UTC).
+public func millisecondsOfISO8601(_ text: String) -> Int64? {
+  var rest = Substring(text).utf8
+  func digits(_ count: Int) -> Int64? {
+    guard rest.count >= count else { return nil }
+    var number: Int64 = 0
+    for byte in rest.prefix(count) {
+      guard byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "9") else { return nil }
+      number = number * 10 + Int64(byte - UInt8(ascii: "0"))
+    }
+    rest = rest.dropFirst(count)
+    return number
+  }
+  func take(_ characters: String) -> UInt8? {
+    guard let first = rest.first, characters.utf8.contains(first) else { return nil }
+    rest = rest.dropFirst()
+    return first
+  }
+
+  guard let year = digits(4), take("-") != nil, let month = digits(2), take("-") != nil, let day = digits(2),
+    (1...12).contains(month), day >= 1, day <= daysInMonth(month, year)
+  else { return nil }
+  var milliseconds = daysSince1970(year, month, day) * 86_400_000
+  if rest.isEmpty { return milliseconds }
+
+  guard take("Tt ") != nil, let hour = digits(2), take(":") != nil, let minute = digits(2), hour < 24, minute < 60
+  else { return nil }
+  milliseconds += hour * 3_600_000 + minute * 60_000
+  if take(":") != nil {
+    guard let second = digits(2), second <= 60 else { return nil }
+    milliseconds += second * 1000
+    if take(".,") != nil {
+      var scale: Int64 = 100
+      var count = 0
+      while let digit = digits(1) {
+        milliseconds += digit * scale
+        scale /= 10
+        count += 1
+      }
+      if count == 0 { return nil }
+    }
+  }
+  if let sign = take("Zz+-"), sign == UInt8(ascii: "+") || sign == UInt8(ascii: "-") {
+    guard let hours = digits(2) else { return nil }
+    _ = take(":")
+    guard let minutes = rest.isEmpty ? 0 : digits(2), hours < 24, minutes < 60 else { return nil }
+    let offset = hours * 3_600_000 + minutes * 60_000
+    milliseconds += sign == UInt8(ascii: "+") ? -offset : offset
+  }
+  return rest.isEmpty ? milliseconds : nil
+}
+
+private func daysInMonth(_ month: Int64, _ year: Int64) -> Int64 {
+  switch month {
+  case 2: (year % 4 == 0 && year % 100 != 0) || year % 400 == 0 ? 29 : 28
+  case 4, 6, 9, 11: 30
+  default: 31
+  }
+}
+
+/// Of the proleptic Gregorian calendar: the year begins in March, so that the leap day is its last.
+private func daysSince1970(_ year: Int64, _ month: Int64, _ day: Int64) -> Int64 {
+  let shifted = month <= 2 ? year - 1 : year
+  let era = shifted / 400
+  let yearOfEra = shifted - era * 400
+  let dayOfYear = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1
+  let dayOfEra = yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear
+  return era * 146_097 + dayOfEra - 719_468
+}

@@ -1,0 +1,99 @@
+public import BSON
+
+/// What the cache has to know of a kind of document: its key, how to read it, and which documents count.
+///
+///     struct Country: CachedModel {
+///       static let entity = "country"
+///       static let filter = DocumentFilter.field("active", isOneOf: [.bool(true)])
+///       let code: String
+///       let name: String
+///       init(reading document: BSONObject) throws(DocumentProblem) {
+///         code = try document.nonEmptyString("code")
+///         name = try document.string("name")
+///       }
+///       var key: LookupKey { LookupKey(code) }
+///     }
+///
+/// The rest has defaults.
+public protocol CachedModel: Sendable {
+  /// What the cache keeps of a model beside its encoded bytes.
+  associatedtype Kept: Sendable = Self
+
+  /// The first part of cache keys, the prefix of metrics, the name in logs: `agent_config`.
+  static var entity: String { get }
+
+  /// Which documents of the collection have an answer.
+  static var filter: DocumentFilter { get }
+
+  /// The name of a space of keys as the last part of a cache key, e.g. `staged`; nil for a space without one.
+  static func variant(ofSpace space: UInt8) -> String?
+
+  /// Reads and checks a document. The problem that it throws names the field.
+  init(reading document: BSONObject) throws(DocumentProblem)
+
+  /// The key that the document answers. Changes of its answer are announced.
+  var key: LookupKey { get }
+
+  /// Further keys by which the document can be looked up; what changes under them is not announced.
+  var aliases: [LookupKey] { get }
+
+  /// Settles which of several documents answers a key: the greatest; then the greater `_id` as text.
+  var precedence: Precedence { get }
+
+  /// The lists that the answer stands in.
+  var listings: [String] { get }
+
+  /// The bytes that are served for the document, made once when it changes; equal content must give equal bytes.
+  /// Nil: nothing is kept, and the document's own bytes stand for its content.
+  func encoded() -> [UInt8]?
+
+  /// What to keep for ``ChangeStreamCache/ChangeStreamCache/value(for:)``.
+  var kept: Kept { get }
+}
+
+extension CachedModel {
+  public static func variant(ofSpace space: UInt8) -> String? { nil }
+  public var aliases: [LookupKey] { [] }
+  public var precedence: Precedence { Precedence() }
+  public var listings: [String] { [] }
+  public func encoded() -> [UInt8]? { nil }
+}
+
+extension CachedModel where Kept == Self {
+  public var kept: Self { self }
+}
+
+/// A key: bytes, compared as bytes (`é` in two spellings is two keys, as it is for MongoDB), in one of a model's spaces.
+public struct LookupKey: Sendable, Hashable {
+  /// Keys of two spaces never meet. 0 is the first: the cache keys without a variant.
+  public let space: UInt8
+  public let bytes: [UInt8]
+
+  public init(_ text: String, space: UInt8 = 0) {
+    self.space = space
+    self.bytes = Array(text.utf8)
+  }
+
+  public init(bytes: [UInt8], space: UInt8) {
+    self.space = space
+    self.bytes = bytes
+  }
+
+  public var text: String { String(decoding: bytes, as: UTF8.self) }
+}
+
+/// What settles a key that several documents claim: compared number by number, the greater first.
+public struct Precedence: Sendable, Hashable, Comparable {
+  public let numbers: SIMD4<Int64>
+
+  public init(_ first: Int64 = 0, _ second: Int64 = 0, _ third: Int64 = 0, _ fourth: Int64 = 0) {
+    numbers = SIMD4(first, second, third, fourth)
+  }
+
+  public static func < (left: Precedence, right: Precedence) -> Bool {
+    for index in 0..<4 where left.numbers[index] != right.numbers[index] {
+      return left.numbers[index] < right.numbers[index]
+    }
+    return false
+  }
+}

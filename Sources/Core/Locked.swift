@@ -1,0 +1,59 @@
+internal import Glibc
+
+/// A value that is only reached under its lock.
+///
+/// A `pthread_mutex_t` and not `Synchronization.Mutex`: ThreadSanitizer knows the former, and it carries a condition.
+/// Guard values, not references: return what is to be done, and do it after the lock is free.
+public final class Locked<Value: Sendable>: @unchecked Sendable {
+  // Safe to share: `value` is read and written only between lock and unlock of `mutex`, which never moves.
+  private let mutex: UnsafeMutablePointer<pthread_mutex_t>
+  private let condition: UnsafeMutablePointer<pthread_cond_t>
+  private var value: Value
+
+  public init(_ value: Value) {
+    self.value = value
+    mutex = .allocate(capacity: 1)
+    mutex.initialize(to: pthread_mutex_t())
+    condition = .allocate(capacity: 1)
+    condition.initialize(to: pthread_cond_t())
+    pthread_mutex_init(mutex, nil)
+    var attributes = pthread_condattr_t()
+    pthread_condattr_init(&attributes)
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+    pthread_cond_init(condition, &attributes)
+    pthread_condattr_destroy(&attributes)
+  }
+
+  deinit {
+    pthread_cond_destroy(condition)
+    condition.deallocate()
+    pthread_mutex_destroy(mutex)
+    mutex.deallocate()
+  }
+
+  /// Runs `body` with the value, alone. Not to be nested.
+  public func withLock<Result, Failure: Error>(
+    _ body: (inout Value) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    return try body(&value)
+  }
+
+  /// Wakes every thread in ``wait(until:_:)``.
+  public func signal() {
+    pthread_cond_broadcast(condition)
+  }
+
+  /// Waits until `body` gives something, asked again at each ``signal()``, or until the deadline, which gives nil.
+  public func wait<Result>(until deadline: MonotonicTime, _ body: (inout Value) -> Result?) -> Result? {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    var time = timespec(
+      tv_sec: Int(deadline.nanoseconds / 1_000_000_000), tv_nsec: Int(deadline.nanoseconds % 1_000_000_000))
+    while true {
+      if let result = body(&value) { return result }
+      if pthread_cond_timedwait(condition, mutex, &time) == ETIMEDOUT { return body(&value) }
+    }
+  }
+}

@@ -1,0 +1,84 @@
+public import Core
+
+/// A call as its handler sees it. Lent: `message` ends with the handler.
+public struct RPCRequest {
+  /// The request message, encoded.
+  public let message: UnsafeRawBufferPointer
+  public let metadata: RPCMetadata
+  /// When the caller stops waiting.
+  public let deadline: MonotonicTime?
+  /// The thread that the call lives on.
+  public let worker: any RPCWorker
+
+  public init(
+    message: UnsafeRawBufferPointer, metadata: RPCMetadata, deadline: MonotonicTime?, worker: any RPCWorker
+  ) {
+    self.message = message
+    self.metadata = metadata
+    self.deadline = deadline
+    self.worker = worker
+  }
+}
+
+/// A response message in two runs of bytes, that make one message when joined, and the metadata beside it.
+///
+/// `head` is made for the one reply; its storage is used again for the next. `body` is shared: the bytes that were
+/// encoded when the document changed.
+public struct RPCReply: Sendable {
+  public var head: [UInt8] = []
+  public var body: [UInt8] = []
+  /// Sent with an error too.
+  public var metadata = RPCMetadata()
+
+  public init() {}
+
+  /// The length of the whole message.
+  public var count: Int { head.count + body.count }
+
+  /// Empties the reply and keeps the storage.
+  public mutating func reset() {
+    head.removeAll(keepingCapacity: true)
+    body = []
+    if !metadata.isEmpty { metadata.removeAll() }
+  }
+}
+
+/// Where a streaming call writes its replies: a transport's side of it. On the worker's thread only.
+public protocol RPCStreamWriter: AnyObject {
+  /// Whether the peer takes more now. Once false, ``RPCStreamHandler/writable()`` is called when it is true again.
+  ///
+  /// `send` works either way; a handler that goes on regardless makes the server hold what the peer does not read.
+  var isWritable: Bool { get }
+
+  /// Sends one response message.
+  func send(_ reply: borrowing RPCReply)
+
+  /// Ends the call. Nothing may be sent after it.
+  func finish(_ status: RPCStatus, _ metadata: RPCMetadata)
+}
+
+/// A streaming call under way: a service's side of it. Called on the worker's thread only.
+public protocol RPCStreamHandler: AnyObject {
+  /// The peer takes more again.
+  func writable()
+
+  /// The call is over from the other side (cancelled, deadline passed, connection gone). The writer is not to be used again.
+  func cancelled()
+}
+
+/// A thread with an event loop, that calls live on.
+public protocol RPCWorker: AnyObject, Sendable {
+  /// 0 ..< number of workers.
+  var index: Int { get }
+
+  /// Runs `job` on the worker's thread, soon, after what was given before. From any thread.
+  func execute(_ job: @escaping @Sendable () -> Void)
+
+  /// Runs `job` on the worker's thread after `seconds`. To be called on that thread.
+  func schedule(afterSeconds seconds: Double, _ job: @escaping () -> Void) -> any RPCTimer
+}
+
+/// A job that waits for its time. To be used on its worker's thread.
+public protocol RPCTimer: AnyObject {
+  func cancel()
+}
