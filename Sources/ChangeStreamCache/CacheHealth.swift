@@ -1,11 +1,12 @@
-public import BSON
 public import Core
 
 /// How a cache is doing: a copy, as of one moment.
 public struct CacheHealth: Sendable {
   public struct Rejected: Sendable, Hashable {
     public let itemID: String
-    public let problem: DocumentProblem
+    /// The path of the field.
+    public let field: String
+    public let problem: String
   }
 
   /// Keys that have an answer.

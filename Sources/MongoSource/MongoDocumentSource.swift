@@ -30,7 +30,8 @@ public final class MongoDocumentSource: DocumentSource {
     }
     guard set != nil || isRouter else {
       throw SourceError(
-        .misconfigured, "\(pool.place) is a standalone server", advice: SourceError.replicaSetAdvice, isFromServer: true)
+        .misconfigured, "\(pool.place) is a standalone server", advice: SourceError.replicaSetAdvice, isFromServer: true
+      )
     }
     return "\(set ?? "sharded")/\(replicaSetID() ?? "")/\(namespace)"
   }

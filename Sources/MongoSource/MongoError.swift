@@ -47,8 +47,9 @@ extension SourceError {
   /// stream: https://www.mongodb.com/docs/manual/administration/change-streams-production-recommendations/
   init(_ error: MongoError, at place: String) {
     let text = "\(place): \(error.description)"
-    if error.isFromServer, Self.historyLostCodes.contains(error.code)
-      || error.labels.contains("NonResumableChangeStreamError")
+    if error.isFromServer,
+      Self.historyLostCodes.contains(error.code)
+        || error.labels.contains("NonResumableChangeStreamError")
     {
       self.init(.historyLost, code: error.code, text, isFromServer: true)
     } else if let advice = Self.advice(for: error) {
