@@ -22,7 +22,9 @@ extension Connection {
     }
     guard state == .open, isWritable else { return }
     if !input.isEmpty {
-      input.dropFirst(deliver(input.bytes))
+      let used = deliver(input.bytes)
+      guard state == .open else { return }
+      input.dropFirst(used)
       afterDelivery()
     }
     guard state == .open, isWritable else { return }

@@ -100,7 +100,9 @@ public final class Connection: LoopResident {
   public func extendOutput(by count: Int) -> UnsafeMutableRawBufferPointer? {
     guard state == .open else { return nil }
     let queue: ByteQueue
-    if let output { queue = output } else {
+    if let output {
+      queue = output
+    } else {
       queue = loop.takeBuffer()
       output = queue
     }
