@@ -88,6 +88,11 @@ public struct BSONDocument: Sendable, Hashable {
 /// What libbson says is wrong.
 public struct BSONError: Error, CustomStringConvertible {
   public let message: String
+
+  public init(message: String) {
+    self.message = message
+  }
+
   public var description: String { message }
 }
 

@@ -138,6 +138,11 @@ extension BSONObject {
     return BSONObject(bytes: value.bytes, path: "\(path)\(name).")
   }
 
+  /// An object all of whose fields have defaults: where it is absent, an empty one.
+  public func objectOrEmpty(_ name: String) throws(DocumentProblem) -> BSONObject {
+    try optionalObject(name) ?? BSONObject(bytes: emptyObject, path: "\(path)\(name).")
+  }
+
   /// Each object of an array, read by `read`.
   public func optionalObjects<Element>(
     _ name: String, _ read: (BSONObject) throws(DocumentProblem) -> Element
@@ -237,6 +242,16 @@ extension BSONObject {
     return elements
   }
 }
+
+/// The bytes of an object without fields.
+///
+/// `nonisolated(unsafe)` because a pointer is not Sendable: this one is made once, and what it points at never changes
+/// and is never freed.
+private nonisolated(unsafe) let emptyObject: UnsafeRawBufferPointer = {
+  let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: BSONDocument.empty.bytes.count, alignment: 8)
+  memory.copyBytes(from: BSONDocument.empty.bytes)
+  return UnsafeRawBufferPointer(memory)
+}()
 
 /// How deep objects and arrays nest in `bytes`, counted up to one more than `limit`.
 private func depth(of bytes: UnsafeRawBufferPointer, limit: Int) -> Int {

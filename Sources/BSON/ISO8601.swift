@@ -1,4 +1,5 @@
-/// Milliseconds since 1970-01-01T00:00:00Z of `2026-01-09`, `2026-01-09T10:20:30Z`, `…30.123456+03:00`; nil for anything else.
+/// Milliseconds since 1970-01-01T00:00:00Z of `2026-01-09`, `2026-01-09T10:20:30Z`, `…30.123456+03:00`; nil for
+/// anything else.
 ///
 /// The forms of RFC 3339, and those that Python's `isoformat` writes: a space for the `T`, no seconds, no offset (which
 /// means UTC).
@@ -45,8 +46,9 @@ public func millisecondsOfISO8601(_ text: String) -> Int64? {
   }
   if let sign = take("Zz+-"), sign == UInt8(ascii: "+") || sign == UInt8(ascii: "-") {
     guard let hours = digits(2) else { return nil }
-    _ = take(":")
-    guard let minutes = rest.isEmpty ? 0 : digits(2), hours < 24, minutes < 60 else { return nil }
+    // `+03`, `+0300` and `+03:00`, but not `+03:`.
+    let hasMinutes = take(":") != nil || !rest.isEmpty
+    guard let minutes = hasMinutes ? digits(2) : 0, hours < 24, minutes < 60 else { return nil }
     let offset = hours * 3_600_000 + minutes * 60_000
     milliseconds += sign == UInt8(ascii: "+") ? -offset : offset
   }

@@ -1,0 +1,22 @@
+public import Core
+
+/// What a key answers, and since when. Immutable: any thread.
+public final class Answer: Sendable {
+  public let key: LookupKey
+  /// The document that answers.
+  public let entry: Entry
+  /// Further documents that claim the key, in order of precedence.
+  public let others: [Entry]
+  /// The change that made this the answer; or, where the answer was read in a snapshot, a revision at which it held.
+  public let revision: Revision
+  /// When that change was committed.
+  public let committedAt: WallTime
+
+  init(key: LookupKey, entry: Entry, others: [Entry], revision: Revision, committedAt: WallTime) {
+    self.key = key
+    self.entry = entry
+    self.others = others
+    self.revision = revision
+    self.committedAt = committedAt
+  }
+}

@@ -1,0 +1,343 @@
+internal import BSON
+internal import Core
+
+/// What a cache knows and how a change changes it: no thread, no I/O, no clock. The supervisor tells it what happened.
+///
+/// One function applies a change of an answer: ``publish(_:_:)`` stores first and hands on afterwards, so a notice never
+/// runs ahead of what a lookup answers.
+struct CacheEngine<Model: CachedModel>: Sendable {
+  /// Takes the notices of one step, in order. Called while the engine works: must be quick, must not call back.
+  typealias Sink = @Sendable ([Invalidation]) -> Void
+
+  private let reader: CacheReader
+  private let sink: Sink
+  private let logger: Logger
+
+  /// What is served.
+  private var live = DocumentSet()
+  /// Whether the open stream carries on from what is served, without a gap.
+  private var isContinuous = false
+  private var isStreamOpen = false
+  private var reload: Reload?
+  private var reloadNumber: UInt64 = 0
+  /// A reload that was asked for and has not begun.
+  private var wanted: Invalidation.Reason?
+  private var horizon = LookupHorizon()
+  private var observed = Revision.none
+  private var lastChange = Revision.none
+  private var sequence: UInt64 = 0
+  /// When the collection is to be read again although all looks well.
+  private var reloadDue: MonotonicTime?
+  private let reloadSeconds: Double
+  private var health = CacheHealth()
+  private var isRejectedListCurrent = true
+
+  /// The collection is read again every `reloadSeconds`.
+  init(reader: CacheReader, reloadSeconds: Double, logger: Logger, sink: @escaping Sink) {
+    self.reader = reader
+    self.reloadSeconds = reloadSeconds
+    self.logger = logger
+    self.sink = sink
+  }
+
+  // MARK: The stream
+
+  /// A stream is open: one that carries on from the one before, or a new one.
+  mutating func streamOpened(resumed: Bool, identity: String) {
+    if !reader.identity.isEmpty, reader.identity != identity {
+      logger.error(
+        "database_changed", "this is another database than before: reading it anew", ["cache": .string(Model.entity)])
+      lastChange = .none
+      observed = .none
+      isContinuous = false
+    }
+    reader.publishIdentity(identity)
+    isStreamOpen = true
+    health.sourceError = nil
+    if !resumed {
+      isContinuous = false
+      horizon.removeAll()
+    }
+    if !isContinuous {
+      // A reload that began on the stream before cannot know what has changed since.
+      reload = nil
+    }
+  }
+
+  /// The open stream is gone. With `historyLost`, what comes next will not carry on from here.
+  mutating func streamClosed(_ error: SourceError?, historyLost: Bool) {
+    isStreamOpen = false
+    health.reconnects += 1
+    health.sourceError = error?.description
+    if historyLost {
+      isContinuous = false
+      reload = nil
+    }
+  }
+
+  /// No stream could be opened.
+  mutating func openFailed(_ error: SourceError) {
+    health.sourceError = error.description
+  }
+
+  /// A change came with a reply of this operation time. False: the stream has ended with it.
+  mutating func received(
+    _ change: DocumentChange, _ reading: Reading?, operationTime: Revision, now: MonotonicTime, wallNow: WallTime
+  ) -> Bool {
+    guard change.revision >= lastChange else {
+      // A stream is in order of time. Most likely this was delivered and applied before; a reload makes sure.
+      logger.warning(
+        "change_out_of_order", "a change is older than one before it: left out, reading the collection anew",
+        ["cache": .string(Model.entity), "revision": .unsigned(change.revision.rawValue)])
+      wanted = wanted ?? .resync
+      return true
+    }
+    lastChange = change.revision
+    // Others may share this cluster time: only what lies before it is complete.
+    if change.revision > .none { advance(to: Revision(change.revision.rawValue - 1)) }
+    confirm(now)
+
+    switch change.operation {
+    case .invalidate(let name):
+      logger.warning(
+        "stream_invalidated", "the collection's change stream ended: reading the collection anew",
+        ["cache": .string(Model.entity), "operation": .string(name)])
+      return false
+    case .unknown(let name):
+      logger.warning(
+        "operation_unknown", "an operation that this version does not know: reading the collection anew",
+        ["cache": .string(Model.entity), "operation": .string(name)])
+      wanted = wanted ?? .resync
+    case .update:
+      guard let id = change.id else { return true }
+      horizon.lookedUp(id, until: max(operationTime, change.revision))
+      apply(change, id, reading)
+    case .insert, .replace, .delete:
+      guard let id = change.id else { return true }
+      reload?.change(id, reading, known: live.documents[id])
+      if isContinuous, !horizon.holds(change, id, reading) { applyToLive(change, id, reading) }
+    }
+    finishReload(now, wallNow)
+    return true
+  }
+
+  /// A wait ended without a change: everything up to `floor`, an operation time known before the wait, has come.
+  mutating func receivedNothing(floor: Revision, now: MonotonicTime, wallNow: WallTime) {
+    advance(to: floor)
+    confirm(now)
+    finishReload(now, wallNow)
+  }
+
+  // MARK: Reloads
+
+  /// Asks for a reload, soon. One that is under way began too early to count.
+  mutating func requestReload(_ reason: Invalidation.Reason) {
+    wanted = reason
+  }
+
+  /// Begins a reload if one is due: its number, and the revision that its read must not be older than.
+  ///
+  /// `operationTime` is the open stream's: every change after it will come.
+  mutating func beginReload(operationTime: Revision, now: MonotonicTime) -> (number: UInt64, notBefore: Revision)? {
+    guard isStreamOpen, reload == nil else { return nil }
+    let reason: Invalidation.Reason?
+    if !isContinuous {
+      reason = reader.isLoaded ? .resync : nil
+    } else if let wanted {
+      reason = wanted
+    } else if let reloadDue, now >= reloadDue {
+      reason = .ttlReload
+    } else {
+      return nil
+    }
+    wanted = nil
+    reloadNumber += 1
+    let start = max(operationTime, observed, lastChange)
+    reload = Reload(number: reloadNumber, reason: reason, start: start)
+    return (reloadNumber, start)
+  }
+
+  /// Takes rows of the read. False: the reload is off, read no further.
+  mutating func rowsRead(_ number: UInt64, _ rows: [(id: DocumentID, reading: Reading)]) -> Bool {
+    guard reload?.number == number else { return false }
+    for row in rows { reload?.row(row.id, row.reading, known: live.documents[row.id]) }
+    return true
+  }
+
+  /// The read has ended, at `revision`; what it found is published once every change up to there has come.
+  mutating func readEnded(_ number: UInt64, at revision: Revision, now: MonotonicTime, wallNow: WallTime) {
+    guard let running = reload, running.number == number else { return }
+    reload?.end = max(revision, running.start)
+    finishReload(now, wallNow)
+  }
+
+  /// The read failed; it is asked for again.
+  mutating func readFailed(_ number: UInt64, _ error: SourceError) {
+    guard let running = reload, running.number == number else { return }
+    if isContinuous { wanted = wanted ?? running.reason }
+    reload = nil
+    health.sourceError = error.description
+  }
+
+  /// The end of the read of the running reload: the stream has to come past it.
+  var readEnd: Revision? { reload?.end }
+
+  /// A copy for those who ask how the cache is doing.
+  mutating func currentHealth() -> CacheHealth {
+    if !isRejectedListCurrent {
+      health.rejectedCount = live.problems.count
+      health.rejected = live.problems.map { CacheHealth.Rejected(itemID: $0.key.text, problem: $0.value) }
+        .sorted { $0.itemID < $1.itemID }.prefix(100).map { $0 }
+      isRejectedListCurrent = true
+    }
+    health.isStreamActive = isStreamOpen && isContinuous
+    return health
+  }
+
+  // MARK: Beneath
+
+  private func confirm(_ now: MonotonicTime) {
+    // Until the gap is closed, nothing that the stream says confirms what is served.
+    if isContinuous { reader.publishConfirmed(now) }
+  }
+
+  private mutating func advance(to revision: Revision) {
+    for held in horizon.advance(to: revision) {
+      if isContinuous, let id = held.change.id { applyToLive(held.change, id, held.reading) }
+    }
+    guard revision > observed else { return }
+    observed = revision
+    if isContinuous { reader.publishObserved(observed) }
+  }
+
+  private mutating func apply(_ change: DocumentChange, _ id: DocumentID, _ reading: Reading?) {
+    reload?.change(id, reading, known: live.documents[id])
+    if isContinuous { applyToLive(change, id, reading) }
+  }
+
+  private mutating func applyToLive(_ change: DocumentChange, _ id: DocumentID, _ reading: Reading?) {
+    report(id, reading, before: live.problems[id])
+    let keys = live.set(id, reading)
+    let committedAt = change.committedAt ?? WallTime(milliseconds: Int64(change.revision.seconds) * 1000)
+    health.lastChangeAt = committedAt
+    var operation = change.operation.name
+    if case .update(nil) = change.operation { operation = "delete" }
+    publish(keys, Cause(reason: .changeStream(operation), revision: change.revision, committedAt: committedAt))
+  }
+
+  private mutating func finishReload(_ now: MonotonicTime, _ wallNow: WallTime) {
+    guard let finished = reload, let end = finished.end, observed >= end, horizon.heldCount == 0 else { return }
+    reload = nil
+    for (id, problem) in finished.documents.problems { report(id, .bad(problem), before: live.problems[id]) }
+    for (id, problem) in live.problems where finished.documents.problems[id] == nil { report(id, nil, before: problem) }
+    let before = live.claims
+    live = finished.documents
+    let keys = Set(before.keys).union(live.claims.keys)
+    let committedAt = WallTime(milliseconds: Int64(finished.start.seconds) * 1000)
+    let reason = finished.reason ?? .resync
+    let differing = publish(
+      Array(keys), Cause(reason: reason, revision: finished.start, committedAt: committedAt))
+
+    isContinuous = true
+    reloadDue = now.advanced(bySeconds: reloadSeconds)
+    health.reloads += 1
+    health.loadedAt = wallNow
+    reader.publishConfirmed(now)
+    reader.publishObserved(observed)
+    if reason == .resync, reader.isLoaded { health.resyncs += 1 }
+    if reason == .ttlReload, differing > 0 {
+      health.drift += UInt64(differing)
+      logger.error(
+        "drift", "the reload found changes that the change stream did not bring; they are applied now",
+        ["cache": .string(Model.entity), "keys": .integer(Int64(differing))])
+    }
+    if !reader.isLoaded {
+      reader.publishLoaded()
+      logger.info(
+        "cache_loaded", "the cache is warm",
+        [
+          "cache": .string(Model.entity), "keys": .integer(Int64(reader.count)),
+          "rejected": .integer(Int64(live.problems.count)), "revision": .unsigned(observed.rawValue),
+        ])
+    } else if reason == .resync {
+      logger.info(
+        "cache_resynced", "the cache follows the collection again",
+        ["cache": .string(Model.entity), "changed_keys": .integer(Int64(differing))])
+    }
+  }
+
+  private struct Cause {
+    let reason: Invalidation.Reason
+    let revision: Revision
+    let committedAt: WallTime
+  }
+
+  /// The one place where answers change: stores, then hands on the notices. Gives the number of cache keys whose answer
+  /// changed.
+  @discardableResult
+  private mutating func publish(_ keys: [LookupKey], _ cause: Cause) -> Int {
+    sequence += 1
+    var listed: [Listings.Change] = []
+    var invalidations: [Invalidation] = []
+    for key in keys {
+      let old = reader.table.answer(key)
+      let new = answer(key, old, cause)
+      if old === new { continue }
+      reader.table.set(key, new)
+      // Aliases are looked up, not listed and not announced.
+      guard (new ?? old)?.entry.key == key else { continue }
+      listed.append(Listings.Change(old: old, new: new))
+      if let old, let new, old.entry.etag == new.entry.etag { continue }
+      invalidations.append(
+        Invalidation(
+          kind: new == nil ? .delete : .upsert, key: key, revision: max(cause.revision, old?.revision ?? .none),
+          committedAt: cause.committedAt, reason: cause.reason, itemID: (new ?? old)?.entry.id.text ?? "",
+          answer: new, previousETag: old?.entry.etagText, sequence: sequence))
+    }
+    if !listed.isEmpty { reader.listings.apply(listed, sequence: sequence) }
+    if !invalidations.isEmpty, reader.isLoaded { sink(invalidations) }
+    return invalidations.count
+  }
+
+  /// What the key answers now: the old answer where nothing about it has changed.
+  private func answer(_ key: LookupKey, _ old: Answer?, _ cause: Cause) -> Answer? {
+    guard let claims = live.claims[key] else { return nil }
+    let (entry, others) = (claims.winner, claims.others)
+    if let old, old.entry === entry {
+      if old.others.elementsEqual(others, by: ===) { return old }
+      return Answer(key: key, entry: entry, others: others, revision: old.revision, committedAt: old.committedAt)
+    }
+    if !others.isEmpty, key == entry.key, old?.others.count != others.count {
+      logger.warning(
+        "key_claimed_twice", "several documents claim one key; the first wins",
+        [
+          "cache": .string(Model.entity), "key": .string(key.text), "wins": .string(entry.id.text),
+          "loses": .string(others[0].id.text),
+        ])
+    }
+    return Answer(
+      key: key, entry: entry, others: others, revision: max(cause.revision, old?.revision ?? .none),
+      committedAt: cause.committedAt)
+  }
+
+  private mutating func report(_ id: DocumentID, _ reading: Reading?, before: DocumentProblem?) {
+    if case .bad(let problem) = reading {
+      guard problem != before else { return }
+      isRejectedListCurrent = false
+      logger.warning(
+        "document_rejected",
+        live.documents[id]?.entry == nil
+          ? "a document cannot be served; it counts as absent until it is mended"
+          : "a document cannot be served; its last good version goes on being served",
+        [
+          "cache": .string(Model.entity), "item_id": .string(id.text), "field": .string(problem.field),
+          "problem": .string(problem.problem),
+        ])
+    } else if before != nil {
+      isRejectedListCurrent = false
+      logger.info(
+        "document_mended", "a rejected document is good again, or gone",
+        ["cache": .string(Model.entity), "item_id": .string(id.text)])
+    }
+  }
+}

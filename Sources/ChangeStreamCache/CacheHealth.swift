@@ -1,0 +1,30 @@
+public import BSON
+public import Core
+
+/// How a cache is doing: a copy, as of one moment.
+public struct CacheHealth: Sendable {
+  public struct Rejected: Sendable, Hashable {
+    public let itemID: String
+    public let problem: DocumentProblem
+  }
+
+  /// Keys that have an answer.
+  public var size = 0
+  /// Since the contents were last confirmed; nil before the first load.
+  public var ageSeconds: Double?
+  public var isStreamActive = false
+  public var isLoaded = false
+  public var isValid = false
+  public var loadedAt: WallTime?
+  public var observedRevision = Revision.none
+  public var lastChangeAt: WallTime?
+  public var reconnects: UInt64 = 0
+  public var resyncs: UInt64 = 0
+  public var reloads: UInt64 = 0
+  public var drift: UInt64 = 0
+  /// The first hundred, in order of `_id` as text.
+  public var rejected: [Rejected] = []
+  public var rejectedCount = 0
+  /// The source's last error, while it lasts.
+  public var sourceError: String?
+}

@@ -1,0 +1,63 @@
+public import Core
+
+/// A collection kept in memory, true to its change stream.
+///
+/// Warm before it answers; after that each change is applied by itself, the moment it comes. The collection is read
+/// again beside what is served every TTL, after lost history, and when asked to; what differs is applied and announced.
+/// Nobody who reads is ever held up: reads go to ``reader``, which knows neither threads nor the source.
+///
+///     let cache = ChangeStreamCache<Country>(source: source)
+///     cache.start()
+///     cache.value(for: LookupKey("KE"))?.name
+///
+/// Any thread may call it, except that ``start()`` and ``stop()`` belong to its owner.
+public final class ChangeStreamCache<Model: CachedModel>: Sendable {
+  public struct Options: Sendable {
+    /// Contents that nothing has confirmed for this long are not valid any more, and as often the collection is read
+    /// again.
+    public var ttlSeconds: Double = 300
+    /// The first and the longest wait between two tries to reach the source.
+    public var firstRetrySeconds: Double = 0.1
+    public var retryLimitSeconds: Double = 10
+
+    public init() {}
+  }
+
+  /// The read side.
+  public let reader: CacheReader
+  private let supervisor: CacheSupervisor<Model>
+
+  /// `onInvalidation` takes the notices of one change, in order, after lookups answer what they announce. It is called on
+  /// the cache's threads, while the next change waits: it must be quick, and must not call back.
+  public init(
+    source: any DocumentSource, options: Options = Options(), clock: any Clock = SystemClock(),
+    logger: Logger = .silent, onInvalidation: @escaping @Sendable ([Invalidation]) -> Void = { _ in }
+  ) {
+    reader = CacheReader(entity: Model.entity, ttlSeconds: options.ttlSeconds, clock: clock)
+    supervisor = CacheSupervisor(
+      source: source, reader: reader, options: options, clock: clock, logger: logger, sink: onInvalidation)
+  }
+
+  /// Starts the cache's two threads: one follows the stream, one reads snapshots.
+  public func start() {
+    supervisor.start()
+  }
+
+  /// Ends both threads and waits for them: as long as the source's longest wait.
+  public func stop() {
+    supervisor.stop()
+  }
+
+  /// Reads the collection again, soon; many who ask get one reload.
+  public func reload() {
+    supervisor.requestReload()
+  }
+
+  /// What the model keeps of the document that answers `key`.
+  public func value(for key: LookupKey) -> Model.Kept? {
+    (reader.answer(key)?.entry as? ModelEntry<Model.Kept>)?.kept
+  }
+
+  /// How the cache is doing.
+  public var health: CacheHealth { supervisor.health }
+}

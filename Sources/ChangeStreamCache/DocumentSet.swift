@@ -1,0 +1,92 @@
+internal import BSON
+
+/// Documents by `_id`, and which of them claim which key: the write side of a cache.
+///
+/// A delete carries only the `_id`, so the set knows what each one stood for. A change costs the same however many
+/// documents there are.
+struct DocumentSet: Sendable {
+  struct Stored: Sendable {
+    /// The last good version.
+    var entry: Entry?
+    /// Why the document as it is now cannot be served.
+    var problem: DocumentProblem?
+  }
+
+  /// The documents that claim a key, the winner first. Nearly always one, so one costs no array.
+  enum Claims: Sendable {
+    case one(Entry)
+    case many([Entry])
+
+    var winner: Entry {
+      switch self {
+      case .one(let entry): entry
+      case .many(let entries): entries[0]
+      }
+    }
+
+    var others: [Entry] {
+      switch self {
+      case .one: []
+      case .many(let entries): Array(entries.dropFirst())
+      }
+    }
+  }
+
+  private(set) var documents: [DocumentID: Stored] = [:]
+  private(set) var claims: [LookupKey: Claims] = [:]
+  /// The documents that are bad now.
+  private(set) var problems: [DocumentID: DocumentProblem] = [:]
+
+  /// Puts what was read of a document in the place of what is known of it. A bad document is stood in for by its last
+  /// good version: the one here, or else `lastGood`.
+  ///
+  /// - Returns: the keys whose claims changed.
+  mutating func set(_ id: DocumentID, _ reading: Reading?, lastGood: Entry? = nil) -> [LookupKey] {
+    let old = documents[id]
+    let new: Stored?
+    switch reading {
+    case nil, .outside: new = nil
+    case .good(let entry): new = Stored(entry: entry, problem: nil)
+    case .bad(let problem): new = Stored(entry: old?.entry ?? lastGood, problem: problem)
+    }
+    documents[id] = new
+    if let problem = new?.problem { problems[id] = problem } else if old?.problem != nil { problems[id] = nil }
+
+    if old?.entry === new?.entry { return [] }
+    var changed: [LookupKey] = []
+    if let entry = old?.entry {
+      for key in entry.keys {
+        release(key, by: entry)
+        changed.append(key)
+      }
+    }
+    if let entry = new?.entry {
+      for key in entry.keys {
+        claim(key, by: entry)
+        if !changed.contains(key) { changed.append(key) }
+      }
+    }
+    return changed
+  }
+
+  private mutating func claim(_ key: LookupKey, by entry: Entry) {
+    switch claims[key] {
+    case nil: claims[key] = .one(entry)
+    case .one(let other): claims[key] = .many(entry.wins(over: other) ? [entry, other] : [other, entry])
+    case .many(var entries):
+      let place = entries.firstIndex { entry.wins(over: $0) } ?? entries.endIndex
+      entries.insert(entry, at: place)
+      claims[key] = .many(entries)
+    }
+  }
+
+  private mutating func release(_ key: LookupKey, by entry: Entry) {
+    switch claims[key] {
+    case nil: break
+    case .one(let other): if other === entry { claims[key] = nil }
+    case .many(var entries):
+      entries.removeAll { $0 === entry }
+      claims[key] = entries.count == 1 ? .one(entries[0]) : .many(entries)
+    }
+  }
+}

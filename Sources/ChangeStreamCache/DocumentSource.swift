@@ -1,0 +1,118 @@
+public import BSON
+public import Core
+
+/// Where documents and their changes come from. The cache owns this protocol; MongoDB is one maker of it.
+///
+/// Called from the cache's own threads; a call may block, up to the source's own time limits.
+public protocol DocumentSource: Sendable {
+  /// What tells this collection of this database from any other: revisions of two identities cannot be compared.
+  func identity() throws(SourceError) -> String
+
+  /// Starts to follow the collection: from `token` on, or from now on.
+  func openStream(resumingAfter token: ResumeToken?) throws(SourceError) -> any DocumentStream
+
+  /// Reads every document that matches, as of `revision` or later, and gives the revision at the end of the read: a
+  /// document that did not change in between was as read at both.
+  ///
+  /// `body` answers false to stop early.
+  func readAll(
+    matching filter: BSONDocument, notBefore revision: Revision, _ body: (BSONDocument) -> Bool
+  ) throws(SourceError) -> Revision
+}
+
+/// A position in a stream of changes, opaque to everyone but its source.
+public struct ResumeToken: Sendable, Hashable {
+  public let document: BSONDocument
+
+  public init(_ document: BSONDocument) {
+    self.document = document
+  }
+}
+
+/// An open stream of changes. To be used by one thread.
+public protocol DocumentStream: AnyObject {
+  /// The source's time when it last answered: every change after it is still to come, unless it is among those that
+  /// came with the answer. Once nothing more comes, every change up to it has come.
+  var operationTime: Revision { get }
+
+  /// Where to resume. Moves on without changes too.
+  var resumeToken: ResumeToken? { get }
+
+  /// Waits for the next change; nil when none came within the source's waiting time.
+  func next() throws(SourceError) -> DocumentChange?
+
+  /// Lets go of the stream. To be called once, on the thread that used it.
+  func close()
+}
+
+/// One change of a collection.
+public struct DocumentChange: Sendable {
+  public enum Operation: Sendable, Hashable {
+    /// The document as of this change.
+    case insert(BSONDocument)
+    case replace(BSONDocument)
+    /// The document as of some moment after this change; nil if it was gone by then.
+    case update(lookedUp: BSONDocument?)
+    case delete
+    /// The stream has ended: dropped, renamed, or something like it.
+    case invalidate(String)
+    /// Something that this version does not know.
+    case unknown(String)
+
+    /// As notices and metrics name it.
+    public var name: String {
+      switch self {
+      case .insert: "insert"
+      case .replace: "replace"
+      case .update: "update"
+      case .delete: "delete"
+      case .invalidate(let name), .unknown(let name): name
+      }
+    }
+  }
+
+  public let operation: Operation
+  /// Nil for operations on no document.
+  public let id: DocumentID?
+  public let revision: Revision
+  /// When it was committed, as the database says.
+  public let committedAt: WallTime?
+
+  public init(_ operation: Operation, id: DocumentID?, revision: Revision, committedAt: WallTime? = nil) {
+    self.operation = operation
+    self.id = id
+    self.revision = revision
+    self.committedAt = committedAt
+  }
+}
+
+/// Why a source could not do what it was asked.
+public struct SourceError: Error, Sendable, CustomStringConvertible {
+  public enum Kind: Sendable, Hashable {
+    /// The position is gone or is none: only a new snapshot helps.
+    case historyLost
+    /// Trying again may help, from the same position.
+    case transient
+    /// Trying again helps only after somebody has changed something: `advice` says what.
+    case misconfigured
+  }
+
+  public let kind: Kind
+  /// The source's own number for it; 0 where it has none.
+  public let code: Int
+  public let message: String
+  /// What to do about it; empty where nothing is known.
+  public let advice: String
+  /// Whether the source itself refused: the link to it works.
+  public let isFromServer: Bool
+
+  public init(_ kind: Kind, code: Int = 0, _ message: String, advice: String = "", isFromServer: Bool = false) {
+    self.kind = kind
+    self.code = code
+    self.message = message
+    self.advice = advice
+    self.isFromServer = isFromServer
+  }
+
+  public var description: String { advice.isEmpty ? message : "\(message): \(advice)" }
+}

@@ -1,0 +1,97 @@
+public import BSON
+internal import Core
+internal import CXXHash
+
+/// A hash of the bytes that are served: equal content, equal etag, on every server and across restarts.
+///
+/// XXH3, 128 bits, whose results are fixed since xxHash 0.8.0.
+public struct ETag: Sendable, Hashable {
+  public let high: UInt64
+  public let low: UInt64
+
+  public init(of bytes: UnsafeRawBufferPointer) {
+    let hash = XXH3_128bits(bytes.baseAddress, bytes.count)
+    high = hash.high64
+    low = hash.low64
+  }
+
+  /// 32 hexadecimal digits.
+  public var text: String {
+    func digits(_ number: UInt64) -> String {
+      let text = String(number, radix: 16)
+      return String(repeating: "0", count: 16 - text.count) + text
+    }
+    return digits(high) + digits(low)
+  }
+}
+
+/// A good document as it is served. Immutable: any thread.
+// Safe to share: every stored property of this class and of its one subclass is a `let` of a Sendable type.
+public class Entry: @unchecked Sendable {
+  public let id: DocumentID
+  /// The cache key first, then the aliases.
+  public let keys: [LookupKey]
+  public let precedence: Precedence
+  public let listings: [String]
+  /// The bytes that are served; empty where the model has none.
+  public let bytes: [UInt8]
+  public let etag: ETag
+  public let etagText: String
+
+  fileprivate init(id: DocumentID, keys: [LookupKey], precedence: Precedence, listings: [String], bytes: [UInt8], etag: ETag) {
+    self.id = id
+    self.keys = keys
+    self.precedence = precedence
+    self.listings = listings
+    self.bytes = bytes
+    self.etag = etag
+    etagText = etag.text
+  }
+
+  public var key: LookupKey { keys[0] }
+
+  /// Whether this answers before `other` where both claim a key.
+  func wins(over other: Entry) -> Bool {
+    if precedence != other.precedence { return precedence > other.precedence }
+    return other.id.text.utf8.lexicographicallyPrecedes(id.text.utf8)
+  }
+}
+
+/// An entry with what its model keeps beside the bytes.
+public final class ModelEntry<Kept: Sendable>: Entry, @unchecked Sendable {
+  public let kept: Kept
+
+  fileprivate init(
+    id: DocumentID, keys: [LookupKey], precedence: Precedence, listings: [String], bytes: [UInt8], etag: ETag, kept: Kept
+  ) {
+    self.kept = kept
+    super.init(id: id, keys: keys, precedence: precedence, listings: listings, bytes: bytes, etag: etag)
+  }
+}
+
+/// What a document, as stored, means for the cache.
+enum Reading: Sendable {
+  /// It does not match the filter.
+  case outside
+  case good(Entry)
+  /// It matches and breaks a rule.
+  case bad(DocumentProblem)
+
+  /// Decides the filter on the document as stored, first; then reads, checks and encodes it.
+  init<Model: CachedModel>(_ document: BSONDocument, id: DocumentID, as model: Model.Type) {
+    self = document.withObject { object in
+      guard Model.filter.matches(object) else { return .outside }
+      do throws(DocumentProblem) {
+        let model = try Model(reading: object)
+        let encoded = model.encoded()
+        let etag = (encoded ?? document.bytes).withUnsafeBytes { ETag(of: $0) }
+        return .good(
+          ModelEntry(
+            id: id, keys: [model.key] + model.aliases, precedence: model.precedence, listings: model.listings,
+            bytes: encoded ?? [], etag: etag, kept: model.kept))
+      } catch {
+        return .bad(error)
+      }
+    }
+  }
+}

@@ -1,0 +1,42 @@
+public import Core
+
+/// An answer has changed.
+public struct Invalidation: Sendable {
+  public enum Kind: Sendable, Hashable {
+    case upsert, delete
+  }
+
+  /// Why, as notices and metrics name it.
+  public enum Reason: Sendable, Hashable, CustomStringConvertible {
+    case changeStream(String)
+    case ttlReload, resync, manual
+
+    public var description: String {
+      switch self {
+      case .changeStream(let operation): "change_stream:\(operation)"
+      case .ttlReload: "ttl_reload"
+      case .resync: "resync"
+      case .manual: "manual"
+      }
+    }
+  }
+
+  public let kind: Kind
+  public let key: LookupKey
+  /// At which the key came to answer this.
+  public let revision: Revision
+  public let committedAt: WallTime
+  public let reason: Reason
+  /// The `_id`, as text, of the document that answers now, or that answered last.
+  public let itemID: String
+  /// What the key answers now.
+  public let answer: Answer?
+  public let previousETag: String?
+  /// Counts the changes that the cache has published: those of one sequence number became visible together.
+  public let sequence: UInt64
+}
+
+/// Makes cache keys, in the one form that notices, logs and near caches share: `{entity}:{identifier}[:{variant}]`.
+public func cacheKey(entity: String, identifier: String, variant: String?) -> String {
+  variant.map { "\(entity):\(identifier):\($0)" } ?? "\(entity):\(identifier)"
+}

@@ -1,0 +1,69 @@
+internal import BSON
+internal import Core
+
+/// Keeps a document that was looked up from going back in time.
+///
+/// An update's document is looked up when the change is delivered, so it may be newer than changes of the same document
+/// that are still to come. Applying those as they are (an insert, a replace, a delete carries the state as of itself)
+/// would serve an older state than was served before. So they are held, until every change up to the moment of the
+/// lookup has come: then the last of them is the document's state at that moment or later.
+///
+/// The moment of a lookup is no later than the operation time of the reply that brought it.
+struct LookupHorizon: Sendable {
+  struct Held: Sendable {
+    let change: DocumentChange
+    let reading: Reading?
+  }
+
+  private struct Horizon: Sendable {
+    var until: Revision
+    var held: Held?
+  }
+
+  private var horizons: [DocumentID: Horizon] = [:]
+  /// In order of revision; a document looked up twice stands here twice.
+  private var order: [(until: Revision, id: DocumentID)] = []
+  private var passed = 0
+
+  /// Whether a change waits.
+  private(set) var heldCount = 0
+
+  /// A document as of some moment up to `revision` is about to be served. Whatever was held of it is older.
+  mutating func lookedUp(_ id: DocumentID, until revision: Revision) {
+    if horizons[id]?.held != nil { heldCount -= 1 }
+    horizons[id] = Horizon(until: revision, held: nil)
+    order.append((revision, id))
+  }
+
+  /// Whether a change that carries the document as of itself must wait; if so, it is held.
+  mutating func holds(_ change: DocumentChange, _ id: DocumentID, _ reading: Reading?) -> Bool {
+    guard let horizon = horizons[id], change.revision <= horizon.until else { return false }
+    if horizon.held == nil { heldCount += 1 }
+    horizons[id]?.held = Held(change: change, reading: reading)
+    return true
+  }
+
+  /// Every change up to `revision` has come: gives what need not wait any longer.
+  mutating func advance(to revision: Revision) -> [Held] {
+    var released: [Held] = []
+    while passed < order.count, order[passed].until <= revision {
+      let (until, id) = order[passed]
+      passed += 1
+      guard let horizon = horizons[id], horizon.until == until else { continue }
+      horizons[id] = nil
+      if let held = horizon.held {
+        released.append(held)
+        heldCount -= 1
+      }
+    }
+    if passed > 64, passed * 2 > order.count {
+      order.removeFirst(passed)
+      passed = 0
+    }
+    return released
+  }
+
+  mutating func removeAll() {
+    self = LookupHorizon()
+  }
+}

@@ -1,0 +1,142 @@
+public import BSON
+
+extension AgentConfig {
+  /// Reads and checks a document of `agent_configs`.
+  public init(reading document: BSONObject) throws(DocumentProblem) {
+    agentID = try document.lookupKey("agent_id")
+    version = try document.version("version")
+    id = try document.versionedID(of: agentID, "agent_id", version)
+    let type: AgentType = try document.choice("type")
+    status = try document.choice("status", default: .draft)
+    description = try document.string("description")
+    input = try Event(reading: document.object("input"))
+    output = try Event(reading: document.object("output"))
+    if type == .tieredVision {
+      llm = try document.optionalObject("llm").map(LanguageModel.init(reading:))
+    } else {
+      llm = try LanguageModel(reading: document.object("llm"))
+    }
+    mcpSources = try document.optionalObjects("mcp_sources", MCPSource.init(reading:)) ?? []
+    errorHandling = try ErrorHandling(reading: document.object("error_handling"))
+    metadata = try Metadata(reading: document.object("metadata"))
+    kind = try Kind(type, reading: document)
+  }
+}
+
+extension AgentConfig.Kind {
+  fileprivate init(_ type: AgentConfig.AgentType, reading document: BSONObject) throws(DocumentProblem) {
+    switch type {
+    case .extractor:
+      self = .extractor(try AgentConfig.Extractor(reading: document))
+    case .explorer:
+      self = .explorer(try AgentConfig.RAG(reading: document.object("rag")))
+    case .generator:
+      self = .generator(try AgentConfig.Generator(reading: document))
+    case .conversational:
+      self = .conversational(try AgentConfig.Conversational(reading: document))
+    case .tieredVision:
+      self = .tieredVision(try AgentConfig.TieredVision(reading: document))
+    }
+  }
+}
+
+extension AgentConfig.Event {
+  fileprivate init(reading object: BSONObject) throws(DocumentProblem) {
+    event = try object.string("event")
+    schemaJSON = try object.json("schema")
+  }
+}
+
+extension AgentConfig.LanguageModel {
+  fileprivate init(reading object: BSONObject) throws(DocumentProblem) {
+    model = try object.string("model")
+    temperature = try object.double("temperature", in: 0...2, default: 0.3)
+    maxTokens = try object.int32("max_tokens", in: 1...100_000, default: 2000)
+  }
+}
+
+extension AgentConfig.MCPSource {
+  fileprivate init(reading object: BSONObject) throws(DocumentProblem) {
+    server = try object.string("server")
+    tools = try object.strings("tools")
+  }
+}
+
+extension AgentConfig.ErrorHandling {
+  fileprivate init(reading object: BSONObject) throws(DocumentProblem) {
+    maxAttempts = try object.int32("max_attempts", in: 1...10, default: 3)
+    backoffMilliseconds =
+      try object.optionalIntegers("backoff_ms", in: Int64.min...Int64.max) ?? [100, 500, 2000]
+    onFailure = try object.choice("on_failure", default: .publishErrorEvent)
+    deadLetterTopic = try object.optionalString("dead_letter_topic")
+  }
+}
+
+extension AgentConfig.Metadata {
+  fileprivate init(reading object: BSONObject) throws(DocumentProblem) {
+    author = try object.string("author")
+    createdAt = try object.timestamp("created_at")
+    updatedAt = try object.timestamp("updated_at")
+    gitCommit = try object.optionalString("git_commit")
+  }
+}
+
+extension AgentConfig.Extractor {
+  fileprivate init(reading document: BSONObject) throws(DocumentProblem) {
+    extractionSchemaJSON = try document.json("extraction_schema")
+    normalizationRulesJSON = try document.optionalJSON("normalization_rules", .array)
+  }
+}
+
+extension AgentConfig.Generator {
+  fileprivate init(reading document: BSONObject) throws(DocumentProblem) {
+    rag = try AgentConfig.RAG(reading: document.object("rag"))
+    outputFormat = try document.choice("output_format", default: .markdown)
+  }
+}
+
+extension AgentConfig.Conversational {
+  fileprivate init(reading document: BSONObject) throws(DocumentProblem) {
+    rag = try AgentConfig.RAG(reading: document.object("rag"))
+    state = try AgentConfig.ConversationState(reading: document.objectOrEmpty("state"))
+    intentModel = try document.optionalString("intent_model") ?? "anthropic/claude-3-haiku"
+    responseModel = try document.optionalString("response_model") ?? "anthropic/claude-3-5-sonnet"
+  }
+}
+
+extension AgentConfig.TieredVision {
+  fileprivate init(reading document: BSONObject) throws(DocumentProblem) {
+    rag = try AgentConfig.RAG(reading: document.object("rag"))
+    let tiers = try document.object("tiered_llm")
+    screen = try AgentConfig.LanguageModel(reading: tiers.object("screen"))
+    diagnose = try AgentConfig.LanguageModel(reading: tiers.object("diagnose"))
+    routing = try AgentConfig.Routing(reading: document.objectOrEmpty("routing"))
+  }
+}
+
+extension AgentConfig.RAG {
+  fileprivate init(reading object: BSONObject) throws(DocumentProblem) {
+    enabled = try object.bool("enabled", default: true)
+    queryTemplate = try object.optionalString("query_template")
+    knowledgeDomains = try object.optionalStrings("knowledge_domains") ?? []
+    topK = try object.int32("top_k", in: 1...100, default: 5)
+    minSimilarity = try object.double("min_similarity", in: 0...1, default: 0.7)
+  }
+}
+
+extension AgentConfig.ConversationState {
+  fileprivate init(reading object: BSONObject) throws(DocumentProblem) {
+    maxTurns = try object.int32("max_turns", in: 1...50, default: 5)
+    sessionTTLMinutes = try object.int32("session_ttl_minutes", in: 1...1440, default: 30)
+    checkpointBackend = try object.choice("checkpoint_backend", of: ["mongodb"], default: "mongodb")
+    contextWindow = try object.int32("context_window", in: 1...20, default: 3)
+  }
+}
+
+extension AgentConfig.Routing {
+  fileprivate init(reading object: BSONObject) throws(DocumentProblem) {
+    screenThreshold = try object.double("screen_threshold", in: 0...1, default: 0.7)
+    healthySkipThreshold = try object.double("healthy_skip_threshold", in: 0...1, default: 0.85)
+    obviousSkipThreshold = try object.double("obvious_skip_threshold", in: 0...1, default: 0.75)
+  }
+}

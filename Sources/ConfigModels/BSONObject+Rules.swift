@@ -1,0 +1,81 @@
+internal import BSON
+
+/// Rules that the three kinds of documents share.
+extension BSONObject {
+  /// A longer key is refused in every request, so a document that has one could never be found.
+  static let maximumKeyLength = 256
+  /// What `google.protobuf.Timestamp` can say: 0001-01-01 to 9999-12-31, in milliseconds.
+  static let dateRange: ClosedRange<Int64> = -62_135_596_800_000...253_402_300_799_999
+
+  /// A non-empty string that can be looked up.
+  func lookupKey(_ name: String) throws(DocumentProblem) -> String {
+    let key = try nonEmptyString(name)
+    try checkKey(key, name)
+    return key
+  }
+
+  /// Throws where no lookup could name `key`.
+  func checkKey(_ key: String, _ name: String) throws(DocumentProblem) {
+    if key.utf8.count > Self.maximumKeyLength {
+      throw problem(name, "is longer than \(Self.maximumKeyLength) bytes")
+    }
+    if key.utf8.contains(0) { throw problem(name, "holds a NUL byte") }
+  }
+
+  func version(_ name: String) throws(DocumentProblem) -> SemanticVersion {
+    guard let version = SemanticVersion(try string(name)) else { throw problem(name, "is not X.Y.Z") }
+    return version
+  }
+
+  /// The field `id`, which must be `{owner}:{version}`; `ownerName` is the field that `owner` comes from.
+  func versionedID(of owner: String, _ ownerName: String, _ version: SemanticVersion) throws(DocumentProblem)
+    -> String
+  {
+    let id = try string("id")
+    // By bytes: `==` takes two spellings of `é` for one.
+    guard id.utf8.elementsEqual("\(owner):\(version.text)".utf8) else {
+      throw problem("id", "is not {\(ownerName)}:{version}")
+    }
+    return id
+  }
+
+  func choice<Choice: RawRepresentable & CaseIterable>(_ name: String, default fallback: Choice? = nil)
+    throws(DocumentProblem) -> Choice where Choice.RawValue == String
+  {
+    let choices = Choice.allCases.map(\.rawValue)
+    let word = try choice(name, of: choices, default: fallback?.rawValue)
+    guard let choice = Choice(rawValue: word) else { throw problem(name, "is missing") }
+    return choice
+  }
+
+  func optionalChoice<Choice: RawRepresentable & CaseIterable>(_ name: String) throws(DocumentProblem) -> Choice?
+  where Choice.RawValue == String {
+    guard try optionalString(name) != nil else { return nil }
+    let choice: Choice = try choice(name)
+    return choice
+  }
+
+  func int32(_ name: String, in range: ClosedRange<Int64> = Self.int32Range, default fallback: Int32? = nil)
+    throws(DocumentProblem) -> Int32
+  {
+    Int32(truncatingIfNeeded: try integer(name, in: range, default: fallback.map(Int64.init)))
+  }
+
+  func optionalInt32(_ name: String) throws(DocumentProblem) -> Int32? {
+    try optionalInteger(name, in: Self.int32Range).map(Int32.init(truncatingIfNeeded:))
+  }
+
+  /// Where the wire has an int32 and the rules name no range.
+  static var int32Range: ClosedRange<Int64> { Int64(Int32.min)...Int64(Int32.max) }
+
+  func stringMap(_ name: String) throws(DocumentProblem) -> [StringPair] {
+    try optionalStringMap(name)?.map { StringPair(key: $0.key, value: $0.value) } ?? []
+  }
+
+  /// Milliseconds since 1970.
+  func timestamp(_ name: String) throws(DocumentProblem) -> Int64 {
+    let milliseconds = try date(name)
+    guard Self.dateRange.contains(milliseconds) else { throw problem(name, "is not in the years 1 to 9999") }
+    return milliseconds
+  }
+}

@@ -1,0 +1,76 @@
+public import BSON
+internal import CMongoC
+internal import Core
+
+/// A pool of connections to one MongoDB deployment. Any thread.
+///
+/// https://mongoc.org/libmongoc/current/connection-pooling.html
+public final class MongoClientPool: @unchecked Sendable {
+  // Safe to share: a pool may be used by every thread, and the pointer is set once. A client is used by one thread.
+  private let pool: OpaquePointer
+  /// The hosts, for messages: without user and password.
+  public let place: String
+
+  /// `uri` is a MongoDB connection string. Throws what is wrong with it; does not connect yet.
+  ///
+  /// Where the URI says nothing: a socket waits 10 s (libmongoc's own 5 minutes would make a dead link look like a quiet
+  /// collection), a server is looked for for 5 s.
+  public init(uri text: String) throws(MongoError) {
+    _ = MongoLibrary.started
+    var error = bson_error_t()
+    guard let uri = mongoc_uri_new_with_error(text, &error) else { throw MongoError(error) }
+    defer { mongoc_uri_destroy(uri) }
+    for (option, milliseconds) in [("sockettimeoutms", 10_000), ("serverselectiontimeoutms", 5_000), ("connecttimeoutms", 5_000)]
+    where !mongoc_uri_has_option(uri, option) {
+      mongoc_uri_set_option_as_int32(uri, option, Int32(milliseconds))
+    }
+    if mongoc_uri_get_appname(uri) == nil { mongoc_uri_set_appname(uri, "config-lookup") }
+
+    var hosts: [String] = []
+    var host = mongoc_uri_get_hosts(uri)
+    while let current = host {
+      hosts.append(withUnsafeBytes(of: current.pointee.host_and_port) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
+      host = UnsafePointer(current.pointee.next)
+    }
+    place = "MongoDB at " + hosts.joined(separator: ",")
+
+    guard let pool = mongoc_client_pool_new_with_error(uri, &error) else { throw MongoError(error) }
+    mongoc_client_pool_set_error_api(pool, MONGOC_ERROR_API_VERSION_2)
+    self.pool = pool
+  }
+
+  deinit {
+    mongoc_client_pool_destroy(pool)
+  }
+
+  /// Takes a client out of the pool: for one thread, to be given back by ``push(_:)``.
+  func pop() -> OpaquePointer {
+    mongoc_client_pool_pop(pool)
+  }
+
+  func push(_ client: OpaquePointer) {
+    mongoc_client_pool_push(pool, client)
+  }
+
+  /// Runs a command and gives its reply.
+  public func command(_ command: BSONDocument, database: String) throws(MongoError) -> BSONDocument {
+    let client = pop()
+    defer { push(client) }
+    // libmongoc makes the reply in memory that we give, of an alignment that Swift cannot give a local variable.
+    let outcome = withUnsafeTemporaryAllocation(
+      byteCount: Int(cmongoc_bson_size), alignment: Int(cmongoc_bson_alignment)
+    ) { memory -> Result<BSONDocument, MongoError> in
+      guard let base = memory.baseAddress else { return .failure(MongoError(message: "out of memory")) }
+      let reply = OpaquePointer(base)
+      var error = bson_error_t()
+      let succeeded = command.withBSONPointer { command in
+        mongoc_client_command_simple(client, database, command, nil, reply, &error)
+      }
+      defer { bson_destroy(reply) }
+      return succeeded
+        ? .success(BSONDocument(uncheckedBytes: BSONDocument.copyBytes(of: reply)))
+        : .failure(MongoError(error, reply: reply))
+    }
+    return try outcome.get()
+  }
+}

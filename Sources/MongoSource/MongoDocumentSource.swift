@@ -1,0 +1,73 @@
+public import BSON
+internal import CMongoC
+public import ChangeStreamCache
+public import Core
+
+/// A MongoDB collection as the source of a cache.
+///
+/// Needs the actions `find` and `changeStream` on the collection. Reads the primary, with read concern `majority`: what is
+/// served is not rolled back by a failover.
+public final class MongoDocumentSource: DocumentSource {
+  private let pool: MongoClientPool
+  private let namespace: MongoNamespace
+  private let awaitMilliseconds: Int
+
+  /// `awaitMilliseconds` is how long the server waits for a change before it answers that there is none: not how late a
+  /// change comes, but how soon a quiet collection is confirmed.
+  public init(pool: MongoClientPool, namespace: MongoNamespace, awaitMilliseconds: Int = 250) {
+    self.pool = pool
+    self.namespace = namespace
+    self.awaitMilliseconds = awaitMilliseconds
+  }
+
+  public func identity() throws(SourceError) -> String {
+    let hello = try command(#"{"hello": 1}"#)
+    var set: String?
+    var isRouter = false
+    hello.withObject { reply in
+      set = reply.value("setName")?.stringBytes.map { String(decoding: $0, as: UTF8.self) }
+      isRouter = reply.value("msg")?.stringBytes?.elementsEqual("isdbgrid".utf8) ?? false
+    }
+    guard set != nil || isRouter else {
+      throw SourceError(
+        .misconfigured, "\(pool.place) is a standalone server", advice: SourceError.replicaSetAdvice, isFromServer: true)
+    }
+    return "\(set ?? "sharded")/\(replicaSetID() ?? "")/\(namespace)"
+  }
+
+  public func openStream(resumingAfter token: ResumeToken?) throws(SourceError) -> any DocumentStream {
+    try MongoChangeStream(pool: pool, namespace: namespace, token: token, awaitMilliseconds: awaitMilliseconds)
+  }
+
+  public func readAll(
+    matching filter: BSONDocument, notBefore revision: Revision, _ body: (BSONDocument) -> Bool
+  ) throws(SourceError) -> Revision {
+    let read = try MongoRead(pool: pool, namespace: namespace, filter: filter, notBefore: revision)
+    defer { read.close() }
+    while let document = try read.next() {
+      guard body(document) else { break }
+    }
+    return read.operationTime
+  }
+
+  /// The number that a replica set got when it was made. Asking for it may not be allowed: then its name has to do.
+  private func replicaSetID() -> String? {
+    guard let reply = try? command(#"{"replSetGetConfig": 1}"#) else { return nil }
+    return reply.withObject { reply in
+      guard let config = reply.value("config").flatMap({ BSONObject(elementsOf: $0) }),
+        let settings = config.value("settings").flatMap({ BSONObject(elementsOf: $0) })
+      else { return nil }
+      return settings.value("replicaSetId").map { DocumentID(value: $0).text }
+    }
+  }
+
+  private func command(_ json: String) throws(SourceError) -> BSONDocument {
+    do {
+      return try pool.command(BSONDocument(json: json), database: "admin")
+    } catch let error as MongoError {
+      throw SourceError(error, at: pool.place)
+    } catch {
+      throw SourceError(.transient, "\(error)")
+    }
+  }
+}

@@ -1,0 +1,85 @@
+internal import BSON
+internal import CMongoC
+internal import ChangeStreamCache
+
+/// What libmongoc or the server said: code, labels and message kept. Never quotes a document or a password.
+public struct MongoError: Error, Sendable, CustomStringConvertible {
+  /// The server's code where ``isFromServer``, else libmongoc's.
+  public let code: Int
+  public let message: String
+  /// The server's error labels, e.g. `ResumableChangeStreamError`.
+  public let labels: [String]
+  public let isFromServer: Bool
+
+  /// `reply` is the server's reply, if there is one; it is only read.
+  init(_ error: bson_error_t, reply: OpaquePointer? = nil) {
+    var error = error
+    code = Int(error.code)
+    message = withUnsafeBytes(of: &error.message) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    isFromServer = error.domain == MONGOC_ERROR_SERVER.rawValue || error.domain == MONGOC_ERROR_WRITE_CONCERN.rawValue
+    var labels: [String] = []
+    if let reply {
+      BSONDocument(uncheckedBytes: BSONDocument.copyBytes(of: reply)).withObject { reply in
+        guard let value = reply.value("errorLabels") else { return }
+        BSONObject(elementsOf: value)?.forEach { _, label in
+          if let text = label.stringBytes { labels.append(String(decoding: text, as: UTF8.self)) }
+          return true
+        }
+      }
+    }
+    self.labels = labels
+  }
+
+  init(code: Int = 0, message: String) {
+    self.code = code
+    self.message = message
+    labels = []
+    isFromServer = false
+  }
+
+  public var description: String { code == 0 ? message : "\(message) (code \(code))" }
+}
+
+extension SourceError {
+  /// Sorts an error of MongoDB into what the cache can do about it. `place` is what to call the database in messages.
+  ///
+  /// Codes: https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml. Which of them end a change
+  /// stream: https://www.mongodb.com/docs/manual/administration/change-streams-production-recommendations/
+  init(_ error: MongoError, at place: String) {
+    let text = "\(place): \(error.description)"
+    if error.isFromServer, Self.historyLostCodes.contains(error.code)
+      || error.labels.contains("NonResumableChangeStreamError")
+    {
+      self.init(.historyLost, code: error.code, text, isFromServer: true)
+    } else if let advice = Self.advice(for: error) {
+      self.init(.misconfigured, code: error.code, text, advice: advice, isFromServer: error.isFromServer)
+    } else {
+      self.init(.transient, code: error.code, text, isFromServer: error.isFromServer)
+    }
+  }
+
+  /// CappedPositionLost, InvalidResumeToken, ChangeStreamFatalError, ChangeStreamHistoryLost, and what servers before 4.2
+  /// said instead.
+  private static let historyLostCodes: Set<Int> = [136, 260, 280, 286, 40576, 40585, 40615, 50811]
+
+  private static func advice(for error: MongoError) -> String? {
+    if error.isFromServer {
+      switch error.code {
+      case 13: return "grant the user the actions find and changeStream on the collection"
+      case 18: return "check the user name, the password and authSource in the URI"
+      case 40573, 40324: return replicaSetAdvice
+      default: return nil
+      }
+    }
+    switch error.code {
+    case Int(MONGOC_ERROR_CLIENT_AUTHENTICATE.rawValue):
+      return "check the user name, the password and authSource in the URI"
+    case Int(MONGOC_ERROR_SERVER_SELECTION_FAILURE.rawValue):
+      return "check that MongoDB runs at that address, and TLS and replicaSet in the URI"
+    default: return nil
+    }
+  }
+
+  static let replicaSetAdvice =
+    "a standalone server has no change streams: start mongod with --replSet and run rs.initiate(), one member is enough"
+}

@@ -1,0 +1,11 @@
+internal import CMongoC
+
+/// libmongoc's own start-up, once in a process.
+enum MongoLibrary {
+  /// Touch it before the first call.
+  static let started: Void = {
+    mongoc_init()
+    // Errors reach us as values; what the library prints besides could hold a URI.
+    mongoc_log_set_handler(nil, nil)
+  }()
+}

@@ -1,0 +1,83 @@
+internal import BSON
+internal import CMongoC
+internal import ChangeStreamCache
+internal import Core
+
+/// A read of a collection under way: owns libmongoc's cursor, its session and its client. One thread.
+final class MongoRead {
+  private let pool: MongoClientPool
+  private let client: OpaquePointer
+  private let session: OpaquePointer
+  private let collection: OpaquePointer
+  private let cursor: OpaquePointer
+  private var isClosed = false
+
+  /// Reads as of `revision` or later: the session is causally consistent and starts there, so a primary that has just
+  /// taken over waits until it has come so far.
+  init(pool: MongoClientPool, namespace: MongoNamespace, filter: BSONDocument, notBefore revision: Revision)
+    throws(SourceError)
+  {
+    self.pool = pool
+    client = pool.pop()
+    var error = bson_error_t()
+    let sessionOptions = mongoc_session_opts_new()
+    defer { mongoc_session_opts_destroy(sessionOptions) }
+    mongoc_session_opts_set_causal_consistency(sessionOptions, true)
+    guard let session = mongoc_client_start_session(client, sessionOptions, &error) else {
+      pool.push(client)
+      throw SourceError(MongoError(error), at: pool.place)
+    }
+    self.session = session
+    mongoc_client_session_advance_operation_time(session, revision.seconds, revision.increment)
+    guard let collection = mongoc_client_get_collection(client, namespace.database, namespace.collection),
+      let options = bson_new(), let concern = mongoc_read_concern_new()
+    else {
+      mongoc_client_session_destroy(session)
+      pool.push(client)
+      throw SourceError(.transient, "out of memory")
+    }
+    self.collection = collection
+    defer {
+      bson_destroy(options)
+      mongoc_read_concern_destroy(concern)
+    }
+    mongoc_read_concern_set_level(concern, "majority")
+    mongoc_read_concern_append(concern, options)
+    _ = mongoc_client_session_append(session, options, &error)
+    cursor = filter.withBSONPointer { mongoc_collection_find_with_opts(collection, $0, options, nil) }
+  }
+
+  deinit {
+    precondition(isClosed, "a read must be closed by its thread")
+  }
+
+  /// The next document; nil at the end.
+  func next() throws(SourceError) -> BSONDocument? {
+    var document: OpaquePointer?
+    if mongoc_cursor_next(cursor, &document), let document {
+      return BSONDocument(uncheckedBytes: BSONDocument.copyBytes(of: document))
+    }
+    var error = bson_error_t()
+    var reply: OpaquePointer?
+    if mongoc_cursor_error_document(cursor, &error, &reply) {
+      throw SourceError(MongoError(error, reply: reply), at: pool.place)
+    }
+    return nil
+  }
+
+  /// The server's time when it last answered.
+  var operationTime: Revision {
+    var seconds: UInt32 = 0
+    var increment: UInt32 = 0
+    mongoc_client_session_get_operation_time(session, &seconds, &increment)
+    return Revision(seconds: seconds, increment: increment)
+  }
+
+  func close() {
+    isClosed = true
+    mongoc_cursor_destroy(cursor)
+    mongoc_collection_destroy(collection)
+    mongoc_client_session_destroy(session)
+    pool.push(client)
+  }
+}

@@ -1,0 +1,199 @@
+/// Shows any message of protobuf-c, by its descriptor: as JSON for programs, as text for people.
+///
+/// Neither form lets a document reach the terminal: control characters, and those that turn the direction of text, are
+/// escaped.
+public struct MessagePrinter: Sendable {
+  /// Whether fields that are zero or empty are shown.
+  public var includesDefaults: Bool
+
+  public init(includesDefaults: Bool = false) {
+    self.includesDefaults = includesDefaults
+  }
+
+  /// One line of proto3's JSON with the field names of the .proto. Bytes are shown as text: in our C every string is
+  /// bytes.
+  ///
+  /// `message` points at any generated message. https://protobuf.dev/programming-guides/json/
+  public func json<Message>(_ message: UnsafePointer<Message>) -> String {
+    var out = ""
+    appendJSON(MessageReader(includesDefaults: includesDefaults).tree(of: UnsafeRawPointer(message)), to: &out)
+    return out
+  }
+
+  /// Indented text: `name: value`, strings of several lines as lines, JSON in it laid out. Ends with a line break
+  /// unless empty.
+  public func text<Message>(_ message: UnsafePointer<Message>) -> String {
+    let tree = MessageReader(includesDefaults: includesDefaults).tree(of: UnsafeRawPointer(message))
+    var out = ""
+    if case .object(let fields) = tree {
+      appendText(fields, indent: 0, to: &out)
+    } else {
+      appendText(value: tree, indent: 0, to: &out)
+    }
+    return out
+  }
+
+  // MARK: JSON
+
+  private func appendJSON(_ tree: MessageTree, to out: inout String) {
+    switch tree {
+    case .text(let text), .json(let text), .longNumber(let text): out += quotedJSON(text)
+    case .number(let text): out += text
+    case .bool(let bool): out += bool ? "true" : "false"
+    case .list(let elements):
+      out += "["
+      for (index, element) in elements.enumerated() {
+        if index > 0 { out += "," }
+        appendJSON(element, to: &out)
+      }
+      out += "]"
+    case .object(let fields):
+      out += "{"
+      for (index, field) in fields.enumerated() {
+        if index > 0 { out += "," }
+        out += quotedJSON(field.name) + ":"
+        appendJSON(field.value, to: &out)
+      }
+      out += "}"
+    }
+  }
+
+  // MARK: Text
+
+  private func appendText(_ fields: [(name: String, value: MessageTree)], indent: Int, to out: inout String) {
+    for (index, field) in fields.enumerated() {
+      // The first field of a list's element stands behind its dash.
+      if index > 0 || !out.hasSuffix("- ") { out += spaces(indent) }
+      out += shown(field.name) + ":"
+      appendText(value: field.value, indent: indent, to: &out)
+    }
+  }
+
+  /// What stands behind the colon, with its line break.
+  private func appendText(value: MessageTree, indent: Int, to out: inout String) {
+    switch value {
+    case .number(let text), .longNumber(let text): out += " \(text)\n"
+    case .bool(let bool): out += bool ? " true\n" : " false\n"
+    case .text(let text): appendText(text.isEmpty ? ["\"\""] : lines(of: text), indent: indent, to: &out)
+    case .json(let text): appendText(laidOutJSON(text), indent: indent, to: &out)
+    case .list(let elements):
+      if elements.isEmpty { out += " []" }
+      out += "\n"
+      for element in elements {
+        out += spaces(indent + 2) + "-"
+        if case .object(let fields) = element, !fields.isEmpty {
+          out += " "
+          appendText(fields, indent: indent + 4, to: &out)
+        } else {
+          appendText(value: element, indent: indent + 2, to: &out)
+        }
+      }
+    case .object(let fields):
+      out += fields.isEmpty ? " {}\n" : "\n"
+      appendText(fields, indent: indent + 2, to: &out)
+    }
+  }
+
+  private func appendText(_ lines: [String], indent: Int, to out: inout String) {
+    if lines.count == 1 {
+      out += " \(lines[0])\n"
+      return
+    }
+    out += " |\n"
+    for line in lines { out += line.isEmpty ? "\n" : spaces(indent + 2) + line + "\n" }
+  }
+
+  private func lines(of text: String) -> [String] {
+    text.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+      shown(String(String.UnicodeScalarView(line)))
+    }
+  }
+
+  private func spaces(_ count: Int) -> String { String(repeating: " ", count: count) }
+}
+
+/// A string of JSON, quotes and all.
+private func quotedJSON(_ text: String) -> String {
+  var out = "\""
+  for scalar in text.unicodeScalars {
+    switch scalar {
+    case "\"": out += "\\\""
+    case "\\": out += "\\\\"
+    case "\n": out += "\\n"
+    case "\r": out += "\\r"
+    case "\t": out += "\\t"
+    default:
+      if isUnsafe(scalar) {
+        let digits = String(scalar.value, radix: 16)
+        out += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+      } else {
+        out.unicodeScalars.append(scalar)
+      }
+    }
+  }
+  return out + "\""
+}
+
+/// A line for a terminal: what could steer it is shown as `\u{1b}`. A tab stays.
+private func shown(_ text: String) -> String {
+  guard text.unicodeScalars.contains(where: { isUnsafe($0) && $0 != "\t" }) else { return text }
+  var out = ""
+  for scalar in text.unicodeScalars {
+    if isUnsafe(scalar), scalar != "\t" {
+      out += "\\u{" + String(scalar.value, radix: 16) + "}"
+    } else {
+      out.unicodeScalars.append(scalar)
+    }
+  }
+  return out
+}
+
+/// Control characters (C0, DEL, C1), separators of lines, and what turns the direction of text. All fit four digits.
+private func isUnsafe(_ scalar: Unicode.Scalar) -> Bool {
+  switch scalar.value {
+  case 0..<0x20, 0x7F...0x9F, 0x061C, 0x200E, 0x200F, 0x2028...0x202E, 0x2066...0x2069: true
+  default: false
+  }
+}
+
+/// JSON as one line where that is short, else a member or element a line. Takes any text: what is no JSON comes out
+/// readable too.
+private func laidOutJSON(_ text: String) -> [String] {
+  var lines: [String] = []
+  var line = ""
+  var depth = 0
+  var inString = false
+  var isEscaped = false
+  var justOpened = false
+  func endLine() {
+    lines.append(shown(line))
+    line = String(repeating: " ", count: 2 * depth)
+  }
+  for scalar in text.unicodeScalars {
+    if inString {
+      line.unicodeScalars.append(scalar)
+      inString = scalar != "\"" || isEscaped
+      isEscaped = scalar == "\\" && !isEscaped
+      continue
+    }
+    if [" ", "\n", "\r", "\t"].contains(scalar) { continue }
+    let closes = scalar == "}" || scalar == "]"
+    if closes { depth = max(0, depth - 1) }
+    if closes != justOpened, closes || justOpened { endLine() }
+    justOpened = false
+    line.unicodeScalars.append(scalar)
+    switch scalar {
+    case "{", "[":
+      // Hostile text could nest without end: indent no further than a document may nest.
+      depth = min(depth + 1, 200)
+      justOpened = true
+    case ",": endLine()
+    case ":": line += " "
+    case "\"": inString = true
+    default: break
+    }
+  }
+  lines.append(shown(line))
+  let joined = lines.map { line in String(line.drop { $0 == " " }) }.joined(separator: " ")
+  return joined.unicodeScalars.count <= 80 ? [joined] : lines
+}
