@@ -146,7 +146,8 @@ public final class InMemorySource: DocumentSource {
         if place < state.floor { throw SourceError(.historyLost, code: 286, "history lost", isFromServer: true) }
       }
       state.opens += 1
-      return InMemoryStream(self, place: place, generation: state.generation, time: state.time, waitSeconds: waitSeconds)
+      return InMemoryStream(
+        self, place: place, generation: state.generation, time: state.time, waitSeconds: waitSeconds)
     }
   }
 
