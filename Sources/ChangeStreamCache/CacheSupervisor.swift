@@ -150,7 +150,9 @@ final class CacheSupervisor<Model: CachedModel>: Sendable {
 
   private func beginReloadIfDue(operationTime: Revision) {
     let now = clock.now
-    guard let (number, notBefore) = withEngine({ $0.beginReload(operationTime: operationTime, now: now) }) else { return }
+    guard let (number, notBefore) = withEngine({ $0.beginReload(operationTime: operationTime, now: now) }) else {
+      return
+    }
     control.withLock { $0.read = ReadRequest(number: number, notBefore: notBefore) }
     control.signal()
   }

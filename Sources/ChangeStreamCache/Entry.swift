@@ -1,6 +1,6 @@
 public import BSON
-internal import Core
 internal import CXXHash
+internal import Core
 
 /// A hash of the bytes that are served: equal content, equal etag, on every server and across restarts.
 ///
@@ -38,7 +38,9 @@ public class Entry: @unchecked Sendable {
   public let etag: ETag
   public let etagText: String
 
-  fileprivate init(id: DocumentID, keys: [LookupKey], precedence: Precedence, listings: [String], bytes: [UInt8], etag: ETag) {
+  fileprivate init(
+    id: DocumentID, keys: [LookupKey], precedence: Precedence, listings: [String], bytes: [UInt8], etag: ETag
+  ) {
     self.id = id
     self.keys = keys
     self.precedence = precedence
@@ -58,11 +60,13 @@ public class Entry: @unchecked Sendable {
 }
 
 /// An entry with what its model keeps beside the bytes.
+// Safe to share: see `Entry`.
 public final class ModelEntry<Kept: Sendable>: Entry, @unchecked Sendable {
   public let kept: Kept
 
   fileprivate init(
-    id: DocumentID, keys: [LookupKey], precedence: Precedence, listings: [String], bytes: [UInt8], etag: ETag, kept: Kept
+    id: DocumentID, keys: [LookupKey], precedence: Precedence, listings: [String], bytes: [UInt8], etag: ETag,
+    kept: Kept
   ) {
     self.kept = kept
     super.init(id: id, keys: keys, precedence: precedence, listings: listings, bytes: bytes, etag: etag)

@@ -12,7 +12,8 @@ extension DocumentChange {
       let time = event.value("clusterTime")?.timestamp
       let revision = time.map { Revision(seconds: $0.seconds, increment: $0.increment) } ?? .none
       let wallTime = event.value("wallTime")?.int64.map(WallTime.init(milliseconds:))
-      let id = event.value("documentKey").flatMap { BSONObject(elementsOf: $0) }?.value("_id").map(DocumentID.init(value:))
+      let id = event.value("documentKey").flatMap { BSONObject(elementsOf: $0) }?.value("_id").map(
+        DocumentID.init(value:))
       return DocumentChange(
         Self.operation(name, document(event.value("fullDocument")), hasID: id != nil), id: id, revision: revision,
         committedAt: wallTime)

@@ -13,14 +13,16 @@ public final class MongoClientPool: @unchecked Sendable {
 
   /// `uri` is a MongoDB connection string. Throws what is wrong with it; does not connect yet.
   ///
-  /// Where the URI says nothing: a socket waits 10 s (libmongoc's own 5 minutes would make a dead link look like a quiet
-  /// collection), a server is looked for for 5 s.
+  /// Where the URI says nothing: a socket waits 10 s (libmongoc's own 5 minutes would make a dead link look like a
+  /// quiet collection), a server is looked for for 5 s.
   public init(uri text: String) throws(MongoError) {
     _ = MongoLibrary.started
     var error = bson_error_t()
     guard let uri = mongoc_uri_new_with_error(text, &error) else { throw MongoError(error) }
     defer { mongoc_uri_destroy(uri) }
-    for (option, milliseconds) in [("sockettimeoutms", 10_000), ("serverselectiontimeoutms", 5_000), ("connecttimeoutms", 5_000)]
+    for (option, milliseconds) in [
+      ("sockettimeoutms", 10_000), ("serverselectiontimeoutms", 5_000), ("connecttimeoutms", 5_000),
+    ]
     where !mongoc_uri_has_option(uri, option) {
       mongoc_uri_set_option_as_int32(uri, option, Int32(milliseconds))
     }
@@ -29,7 +31,8 @@ public final class MongoClientPool: @unchecked Sendable {
     var hosts: [String] = []
     var host = mongoc_uri_get_hosts(uri)
     while let current = host {
-      hosts.append(withUnsafeBytes(of: current.pointee.host_and_port) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
+      hosts.append(
+        withUnsafeBytes(of: current.pointee.host_and_port) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
       host = UnsafePointer(current.pointee.next)
     }
     place = "MongoDB at " + hosts.joined(separator: ",")

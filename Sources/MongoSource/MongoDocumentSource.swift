@@ -5,8 +5,8 @@ public import Core
 
 /// A MongoDB collection as the source of a cache.
 ///
-/// Needs the actions `find` and `changeStream` on the collection. Reads the primary, with read concern `majority`: what is
-/// served is not rolled back by a failover.
+/// Needs the actions `find` and `changeStream` on the collection. Reads the primary, with read concern `majority`: what
+/// is served is not rolled back by a failover.
 public final class MongoDocumentSource: DocumentSource {
   private let pool: MongoClientPool
   private let namespace: MongoNamespace
@@ -30,7 +30,8 @@ public final class MongoDocumentSource: DocumentSource {
     }
     guard set != nil || isRouter else {
       throw SourceError(
-        .misconfigured, "\(pool.place) is a standalone server", advice: SourceError.replicaSetAdvice, isFromServer: true)
+        .misconfigured, "\(pool.place) is a standalone server", advice: SourceError.replicaSetAdvice, isFromServer: true
+      )
     }
     return "\(set ?? "sharded")/\(replicaSetID() ?? "")/\(namespace)"
   }

@@ -47,8 +47,9 @@ extension SourceError {
   /// stream: https://www.mongodb.com/docs/manual/administration/change-streams-production-recommendations/
   init(_ error: MongoError, at place: String) {
     let text = "\(place): \(error.description)"
-    if error.isFromServer, Self.historyLostCodes.contains(error.code)
-      || error.labels.contains("NonResumableChangeStreamError")
+    if error.isFromServer,
+      Self.historyLostCodes.contains(error.code)
+        || error.labels.contains("NonResumableChangeStreamError")
     {
       self.init(.historyLost, code: error.code, text, isFromServer: true)
     } else if let advice = Self.advice(for: error) {
@@ -58,8 +59,8 @@ extension SourceError {
     }
   }
 
-  /// CappedPositionLost, InvalidResumeToken, ChangeStreamFatalError, ChangeStreamHistoryLost, and what servers before 4.2
-  /// said instead.
+  /// CappedPositionLost, InvalidResumeToken, ChangeStreamFatalError, ChangeStreamHistoryLost, and what servers before
+  /// 4.2 said instead.
   private static let historyLostCodes: Set<Int> = [136, 260, 280, 286, 40576, 40585, 40615, 50811]
 
   private static func advice(for error: MongoError) -> String? {

@@ -49,10 +49,17 @@ internal import Testing
   }
 
   @Test func documented() {
-    #expect(lines(Rules.documented, "public struct A {\n  public static func make() {}\n") == [1, 2])
-    #expect(lines(Rules.documented, "/// An A.\n@frozen\npublic struct A {\n") == [])
-    #expect(lines(Rules.documented, "public static func < (a: A, b: A)\npublic func hash(into h: inout Hasher)") == [])
-    #expect(lines(Rules.documented, "struct A {\n  let a = 1") == [])
+    #expect(lines(documented, "public struct A {\n  public static func make() {}\n") == [1, 2])
+    #expect(lines(documented, "/// An A.\n@frozen\npublic struct A {\n") == [])
+    #expect(lines(documented, "public static func < (a: A, b: A)\npublic func hash(into h: inout Hasher)") == [])
+    #expect(lines(documented, "/// Readers.\nextension A {\n  public func one() {}\n") == [])
+    #expect(lines(documented, "/// An A.\npublic struct A {\n  public func one() {}\n") == [3])
+    #expect(lines(documented, "public func explained() {}") == [])
+    #expect(lines(documented, "struct A {\n  let a = 1") == [])
+  }
+
+  private func documented(_ file: SourceFile) -> [Breach] {
+    Rules.documented(file, explained: ["explained"])
   }
 
   private func lines(_ rule: (SourceFile) -> [Breach], _ text: String) -> [Int] {
