@@ -36,7 +36,7 @@ let package = Package(
     // In the order of the data: see docs/architecture.md.
     .target(name: "CConfigLookupProto", dependencies: ["CProtobufC"]),
     library("Core", []),
-    library("BSON", ["Core", "CBSON"]),
+    library("BSON", ["CBSON"]),
     library("ChangeStreamCache", ["Core", "BSON", "CXXHash"]),
     library("MongoSource", ["Core", "BSON", "ChangeStreamCache", "CMongoC"]),
     library("ProtobufMessages", ["CConfigLookupProto", "CProtobufC"]),

@@ -3,8 +3,8 @@ internal import Core
 
 /// What a cache knows and how a change changes it: no thread, no I/O, no clock. The supervisor tells it what happened.
 ///
-/// One function applies a change of an answer: ``publish(_:_:)`` stores first and hands on afterwards, so a notice never
-/// runs ahead of what a lookup answers.
+/// One function applies a change of an answer: ``publish(_:_:)`` stores first and hands on afterwards, so a notice
+/// never runs ahead of what a lookup answers.
 struct CacheEngine<Model: CachedModel>: Sendable {
   /// Takes the notices of one step, in order. Called while the engine works: must be quick, must not call back.
   typealias Sink = @Sendable ([Invalidation]) -> Void

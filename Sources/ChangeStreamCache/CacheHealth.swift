@@ -2,6 +2,7 @@ public import Core
 
 /// How a cache is doing: a copy, as of one moment.
 public struct CacheHealth: Sendable {
+  /// A document that matches the filter and breaks a rule.
   public struct Rejected: Sendable, Hashable {
     public let itemID: String
     /// The path of the field.

@@ -63,7 +63,8 @@ extension CachedModel where Kept == Self {
   public var kept: Self { self }
 }
 
-/// A key: bytes, compared as bytes (`é` in two spellings is two keys, as it is for MongoDB), in one of a model's spaces.
+/// A key: bytes, compared as bytes (`é` in two spellings is two keys, as it is for MongoDB), in one of a model's
+/// spaces.
 public struct LookupKey: Sendable, Hashable {
   /// Keys of two spaces never meet. 0 is the first: the cache keys without a variant.
   public let space: UInt8

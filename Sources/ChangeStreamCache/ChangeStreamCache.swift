@@ -12,6 +12,7 @@ public import Core
 ///
 /// Any thread may call it, except that ``start()`` and ``stop()`` belong to its owner.
 public final class ChangeStreamCache<Model: CachedModel>: Sendable {
+  /// Times and sizes, with defaults that suit a service.
   public struct Options: Sendable {
     /// Contents that nothing has confirmed for this long are not valid any more, and as often the collection is read
     /// again.
@@ -27,8 +28,8 @@ public final class ChangeStreamCache<Model: CachedModel>: Sendable {
   public let reader: CacheReader
   private let supervisor: CacheSupervisor<Model>
 
-  /// `onInvalidation` takes the notices of one change, in order, after lookups answer what they announce. It is called on
-  /// the cache's threads, while the next change waits: it must be quick, and must not call back.
+  /// `onInvalidation` takes the notices of one change, in order, after lookups answer what they announce. It is called
+  /// on the cache's threads, while the next change waits: it must be quick, and must not call back.
   public init(
     source: any DocumentSource, options: Options = Options(), clock: any Clock = SystemClock(),
     logger: Logger = .silent, onInvalidation: @escaping @Sendable ([Invalidation]) -> Void = { _ in }

@@ -8,6 +8,7 @@ internal import Core
 /// a missing field matches nothing but null, and numbers compare across their types.
 /// https://www.mongodb.com/docs/manual/reference/operator/query/eq/
 public struct DocumentFilter: Sendable {
+  /// What a field is compared with.
   public enum Value: Sendable, Hashable {
     case string(String)
     case bool(Bool)

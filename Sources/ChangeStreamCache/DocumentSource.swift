@@ -47,6 +47,7 @@ public protocol DocumentStream: AnyObject {
 
 /// One change of a collection.
 public struct DocumentChange: Sendable {
+  /// What was done to the document, or to the collection.
   public enum Operation: Sendable, Hashable {
     /// The document as of this change.
     case insert(BSONDocument)
@@ -88,6 +89,7 @@ public struct DocumentChange: Sendable {
 
 /// Why a source could not do what it was asked.
 public struct SourceError: Error, Sendable, CustomStringConvertible {
+  /// What the cache can do about it.
   public enum Kind: Sendable, Hashable {
     /// The position is gone or is none: only a new snapshot helps.
     case historyLost

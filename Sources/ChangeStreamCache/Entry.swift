@@ -62,6 +62,7 @@ public class Entry: @unchecked Sendable {
 }
 
 /// An entry with what its model keeps beside the bytes.
+// Safe to share: see `Entry`.
 public final class ModelEntry<Kept: Sendable>: Entry, @unchecked Sendable {
   public let kept: Kept
 

@@ -2,6 +2,7 @@ public import Core
 
 /// An answer has changed.
 public struct Invalidation: Sendable {
+  /// Whether the key has an answer now.
   public enum Kind: Sendable, Hashable {
     case upsert, delete
   }

@@ -5,6 +5,7 @@ internal import Glibc
 ///
 /// Never a document's text, never a secret. Any thread.
 public final class Logger: Sendable {
+  /// How much an event matters; those below the logger's level are not written.
   public enum Level: Int, Sendable, Comparable, CaseIterable {
     case debug, info, warning, error
 
@@ -12,10 +13,12 @@ public final class Logger: Sendable {
     public var name: String { "\(self)" }
   }
 
+  /// JSON for machines, text for people.
   public enum Format: String, Sendable, CaseIterable {
     case json, text
   }
 
+  /// A value beside the message.
   public enum Field: Sendable, ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByBooleanLiteral,
     ExpressibleByStringInterpolation
   {
@@ -47,18 +50,22 @@ public final class Logger: Sendable {
   /// Throws every line away.
   public static let silent = Logger(level: .error, sink: { _ in })
 
+  /// For whoever looks for a fault.
   public func debug(_ event: String, _ message: String, _ fields: KeyValuePairs<String, Field> = [:]) {
     log(.debug, event, message, fields)
   }
 
+  /// What an operator may want to know: starts, stops, reloads.
   public func info(_ event: String, _ message: String, _ fields: KeyValuePairs<String, Field> = [:]) {
     log(.info, event, message, fields)
   }
 
+  /// Something is wrong, and we go on as well as before.
   public func warning(_ event: String, _ message: String, _ fields: KeyValuePairs<String, Field> = [:]) {
     log(.warning, event, message, fields)
   }
 
+  /// Something is wrong that somebody should see to.
   public func error(_ event: String, _ message: String, _ fields: KeyValuePairs<String, Field> = [:]) {
     log(.error, event, message, fields)
   }
@@ -71,8 +78,8 @@ public final class Logger: Sendable {
   private func jsonLine(
     _ level: Level, _ event: String, _ message: String, _ fields: KeyValuePairs<String, Field>
   ) -> String {
-    var line =
-      "{\"time\":\"\(timestamp())\",\"level\":\"\(level.name)\",\"event\":\(quoted(event)),\"message\":\(quoted(message))"
+    var line = "{\"time\":\"\(timestamp())\",\"level\":\"\(level.name)\",\"event\":\(quoted(event))"
+    line += ",\"message\":\(quoted(message))"
     for (name, field) in fields {
       line += ",\(quoted(name)):"
       switch field {
@@ -108,6 +115,7 @@ public final class Logger: Sendable {
     Date().formatted(.iso8601.year().month().day().time(includingFractionalSeconds: true).timeZone(separator: .omitted))
   }
 
+  /// The line and its newline by one `write`, so that the lines of several threads do not mix.
   @Sendable public static func writeToStandardError(_ line: String) {
     var bytes = Array(line.utf8)
     bytes.append(UInt8(ascii: "\n"))

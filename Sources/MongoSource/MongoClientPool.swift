@@ -13,8 +13,8 @@ public final class MongoClientPool: @unchecked Sendable {
 
   /// `uri` is a MongoDB connection string. Throws what is wrong with it; does not connect yet.
   ///
-  /// Where the URI says nothing: a socket waits 10 s (libmongoc's own 5 minutes would make a dead link look like a quiet
-  /// collection), a server is looked for for 5 s.
+  /// Where the URI says nothing: a socket waits 10 s (libmongoc's own 5 minutes would make a dead link look like a
+  /// quiet collection), a server is looked for for 5 s.
   public init(uri text: String) throws(MongoError) {
     _ = MongoLibrary.started
     var error = bson_error_t()

@@ -5,8 +5,8 @@ public import Core
 
 /// A MongoDB collection as the source of a cache.
 ///
-/// Needs the actions `find` and `changeStream` on the collection. Reads the primary, with read concern `majority`: what is
-/// served is not rolled back by a failover.
+/// Needs the actions `find` and `changeStream` on the collection. Reads the primary, with read concern `majority`: what
+/// is served is not rolled back by a failover.
 public final class MongoDocumentSource: DocumentSource {
   private let pool: MongoClientPool
   private let namespace: MongoNamespace

@@ -59,8 +59,8 @@ extension SourceError {
     }
   }
 
-  /// CappedPositionLost, InvalidResumeToken, ChangeStreamFatalError, ChangeStreamHistoryLost, and what servers before 4.2
-  /// said instead.
+  /// CappedPositionLost, InvalidResumeToken, ChangeStreamFatalError, ChangeStreamHistoryLost, and what servers before
+  /// 4.2 said instead.
   private static let historyLostCodes: Set<Int> = [136, 260, 280, 286, 40576, 40585, 40615, 50811]
 
   private static func advice(for error: MongoError) -> String? {

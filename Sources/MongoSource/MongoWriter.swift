@@ -25,6 +25,7 @@ public final class MongoWriter: Sendable {
     }
   }
 
+  /// Adds a document; fails where its `_id` is there already.
   public func insert(_ document: BSONDocument) throws(MongoError) {
     try write { collection, error in
       document.withBSONPointer { mongoc_collection_insert_one(collection, $0, nil, nil, &error) }
@@ -40,12 +41,14 @@ public final class MongoWriter: Sendable {
     }
   }
 
+  /// Deletes one document that `selector` finds, if there is one.
   public func delete(_ selector: BSONDocument) throws(MongoError) {
     try write { collection, error in
       selector.withBSONPointer { mongoc_collection_delete_one(collection, $0, nil, nil, &error) }
     }
   }
 
+  /// Deletes the whole collection; fails where there is none.
   public func drop() throws(MongoError) {
     try write { collection, error in mongoc_collection_drop(collection, &error) }
   }

@@ -1,5 +1,6 @@
 /// The key-value pairs that travel with a call or a reply. Keys are lower-case ASCII; a key may occur more than once.
 public struct RPCMetadata: Sendable, Hashable {
+  /// One key and one value.
   public struct Pair: Sendable, Hashable {
     public let key: String
     public let value: String
@@ -16,6 +17,7 @@ public struct RPCMetadata: Sendable, Hashable {
 
   public var isEmpty: Bool { pairs.isEmpty }
 
+  /// Adds a pair; those of the same key stay.
   public mutating func append(_ key: String, _ value: String) {
     pairs.append(Pair(key: key, value: value))
   }
@@ -25,6 +27,7 @@ public struct RPCMetadata: Sendable, Hashable {
     pairs.first { $0.key == key }?.value
   }
 
+  /// Empties it and keeps the room, for the next call.
   public mutating func removeAll() {
     pairs.removeAll(keepingCapacity: true)
   }

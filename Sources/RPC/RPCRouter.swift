@@ -1,5 +1,6 @@
 /// A method that can be called.
 public final class RPCMethod: Sendable {
+  /// What answers the method: once, or by a stream.
   public enum Handler: Sendable {
     /// Answers at once, without waiting for anything.
     case unary(@Sendable (borrowing RPCRequest, inout RPCReply) throws(RPCStatus) -> Void)

@@ -1,5 +1,6 @@
 /// How a call ended, in gRPC's codes and meanings (https://grpc.io/docs/guides/status-codes/).
 public struct RPCStatus: Error, Sendable, Hashable, CustomStringConvertible {
+  /// The numbers on the wire.
   public enum Code: UInt32, Sendable, CaseIterable {
     case ok = 0
     case cancelled = 1

@@ -1,0 +1,146 @@
+internal import Foundation
+internal import TestSupport
+internal import Testing
+
+/// Who may import whom: the table in docs/architecture.md, Package.swift and the imports say the same.
+@Suite struct ArchitectureTests {
+  @Test func tableAndPackageAgree() throws {
+    let table = try Architecture.table()
+    let package = try Architecture.package()
+    for target in Set(table.keys).union(package.keys).sorted() {
+      let inTable = table[target].map { $0.sorted().joined(separator: ", ") } ?? "no row"
+      let inPackage = package[target].map { $0.sorted().joined(separator: ", ") } ?? "no target"
+      #expect(inTable == inPackage, "\(target): docs/architecture.md and Package.swift must say the same")
+    }
+  }
+
+  @Test func importsAreThoseOfTheTable() throws {
+    expectNone(Architecture.breaches(in: SourceTree.sources, table: try Architecture.table()))
+  }
+
+  /// A dependency that nothing imports is a line in Package.swift too many.
+  @Test func everyDependencyIsUsed() throws {
+    let table = try Architecture.table()
+    for (target, allowed) in table {
+      let files = SourceTree.sources.filter { $0.target == target }
+      // Nothing written yet, a placeholder only.
+      guard files.reduce(0, { $0 + $1.lines.joined().count }) > 40 else { continue }
+      let used = Set(files.flatMap { Architecture.imports(of: $0).map(\.module) })
+      let unused = allowed.subtracting(used).subtracting(Architecture.generated).sorted()
+      #expect(unused == [], "\(target) imports none of these: take them out of docs/architecture.md and Package.swift")
+    }
+  }
+
+  /// The C libraries of the distribution, each behind one door.
+  @Test func eachCLibraryHasOneOwner() throws {
+    let table = try Architecture.table()
+    for (library, owner) in ["CBSON": "BSON", "CMongoC": "MongoSource", "CLibevent": "Network"] {
+      let users = table.filter { $0.value.contains(library) }.keys.sorted()
+      #expect(users == [owner], "only \(owner) may import \(library)")
+    }
+    for (target, allowed) in table {
+      let libraries = allowed.filter { Architecture.isCLibrary($0) }.subtracting(Architecture.generated)
+      #expect(libraries.count <= 1, "\(target) imports \(libraries.sorted()): two C libraries in one target can clash")
+    }
+  }
+
+  /// Nothing above the source knows MongoDB; nothing below the transports knows a socket.
+  @Test func dataFlowsOneWay() throws {
+    let table = try Architecture.table()
+    let mongo = table.filter { $0.value.contains("MongoSource") }.keys.sorted()
+    #expect(Set(mongo).isSubset(of: ["Server", "CommandLineTool"]))
+    for target in ["Core", "BSON", "ChangeStreamCache", "MongoSource", "ConfigModels", "RPC", "LookupService"] {
+      #expect(table[target]?.contains("Network") == false, "\(target) must not know a socket")
+    }
+    for target in table.keys.sorted() {
+      #expect(!Architecture.reached(from: target, in: table).contains(target), "\(target) reaches itself: a cycle")
+    }
+  }
+
+  @Test func canFail() throws {
+    let table = ["A": Set(["Core"]), "Core": [], "B": []]
+    let text = "internal import Core\nimport Foundation\n@preconcurrency internal import struct B.Thing\n"
+    let file = SourceFile(path: "Sources/A/File.swift", text: text)
+    #expect(Architecture.breaches(in: [file], table: table).map(\.line) == [3])
+    #expect(Architecture.reached(from: "A", in: ["A": ["B"], "B": ["A"]]).contains("A"))
+  }
+}
+
+enum Architecture {
+  /// The messages and what they are made with: they go together.
+  static let generated: Set = ["CConfigLookupProto", "CProtobufC"]
+
+  /// Target -> what it may import, from the rows of docs/architecture.md.
+  static func table() throws -> [String: Set<String>] {
+    let page = try text("docs/architecture.md")
+    var table: [String: Set<String>] = [:]
+    for line in page.split(separator: "\n") where line.hasPrefix("| `") {
+      let cells = line.split(separator: "|").map(String.init)
+      guard cells.count >= 3, let target = names(in: cells[0]).first else { continue }
+      table[target] = Set(names(in: cells[2]))
+    }
+    guard !table.isEmpty else { throw TestFailure("docs/architecture.md has no table of targets") }
+    return table
+  }
+
+  /// Target -> its dependencies, from Package.swift.
+  static func package() throws -> [String: Set<String>] {
+    let manifest = try text("Package.swift")
+    let declaration = try Regex(
+      #"(?:library\(\s*"|\.(?:target|executableTarget)\(\s*name:\s*")([\w-]+)",\s*(?:dependencies:\s*)?\[([^\]]*)\]"#,
+      as: (Substring, Substring, Substring).self)
+    var targets: [String: Set<String>] = [:]
+    for match in manifest.matches(of: declaration) where match.1 != "TestSupport" {
+      let parts = match.2.split(separator: "\"", omittingEmptySubsequences: false)
+      targets[String(match.1)] = Set(stride(from: 1, to: parts.count, by: 2).map { String(parts[$0]) })
+    }
+    return targets
+  }
+
+  /// Imports of our modules, and of C libraries, that the table does not have.
+  static func breaches(in files: [SourceFile], table: [String: Set<String>]) -> [Breach] {
+    files.flatMap { file in
+      imports(of: file).compactMap { line, module in
+        guard let target = file.target, module != target, table[module] != nil || isCLibrary(module) else { return nil }
+        guard table[target]?.contains(module) != true else { return nil }
+        let advice = "\(target) may not import \(module): data flows one way, see docs/architecture.md"
+        return Breach(file: file.path, line: line, advice: advice)
+      }
+    }
+  }
+
+  static func imports(of file: SourceFile) -> [(line: Int, module: String)] {
+    file.lines.enumerated().compactMap { index, line in
+      let words = line.split(separator: " ").map(String.init)
+      guard let at = words.firstIndex(of: "import"), at + 1 < words.count,
+        words[..<at].allSatisfy({ $0.hasPrefix("@") || ["public", "internal", "private", "package"].contains($0) })
+      else { return nil }
+      let kinds = ["struct", "class", "enum", "protocol", "func", "var", "let", "typealias"]
+      guard let name = words[(at + 1)...].first(where: { !kinds.contains($0) }) else { return nil }
+      return (index + 1, String(name.prefix { $0 != "." }))
+    }
+  }
+
+  static func reached(from target: String, in table: [String: Set<String>]) -> Set<String> {
+    var seen: Set<String> = []
+    var next = table[target] ?? []
+    while let one = next.popFirst() {
+      if seen.insert(one).inserted { next.formUnion(table[one] ?? []) }
+    }
+    return seen
+  }
+
+  static func isCLibrary(_ module: String) -> Bool {
+    FileManager.default.fileExists(
+      atPath: packageRoot.appendingPathComponent("Sources/\(module)/module.modulemap").path)
+  }
+
+  private static func text(_ path: String) throws -> String {
+    try String(contentsOf: packageRoot.appendingPathComponent(path), encoding: .utf8)
+  }
+
+  private static func names(in cell: String) -> [String] {
+    let parts = cell.split(separator: "`", omittingEmptySubsequences: false).map(String.init)
+    return stride(from: 1, to: parts.count, by: 2).map { parts[$0] }
+  }
+}
