@@ -59,7 +59,7 @@ let package = Package(
     library(
       "CommandLineTool",
       [
-        "Core", "BSON", "ConfigModels", "ChangeStreamCache", "MongoSource", "RPC", "FramedTransport",
+        "Core", "BSON", "ConfigModels", "ChangeStreamCache", "MongoSource", "RPC", "Network", "FramedTransport",
         "ProtobufMessages", "CConfigLookupProto",
       ]),
     .executableTarget(name: "config-lookup-server", dependencies: ["Server"], swiftSettings: strict),

@@ -54,6 +54,11 @@ public struct DocumentID: Sendable, Hashable {
 }
 
 extension BSONDocument {
+  /// `{name: value}`
+  public init(oneField name: String, _ value: BSONValue) {
+    self = Self.ofOneField(name, type: value.type.rawValue, value: value.bytes)
+  }
+
   static func ofOneField(_ name: String, type: UInt8, value: some Collection<UInt8>) -> BSONDocument {
     var bytes: [UInt8] = [0, 0, 0, 0, type]
     bytes.append(contentsOf: name.utf8)

@@ -1,1 +1,6 @@
-print("")
+internal import Foundation
+internal import Server
+
+exit(
+  runServer(
+    arguments: Array(CommandLine.arguments.dropFirst()), environment: ProcessInfo.processInfo.environment))

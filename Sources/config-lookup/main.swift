@@ -1,1 +1,4 @@
-print("")
+internal import CommandLineTool
+internal import Foundation
+
+exit(runTool(arguments: Array(CommandLine.arguments.dropFirst()), environment: ProcessInfo.processInfo.environment))

@@ -1,0 +1,128 @@
+internal import CConfigLookupProto
+internal import Core
+internal import FramedTransport
+internal import Network
+internal import ProtobufMessages
+
+/// `bench`: lookups of every agent config in turn, over framed protobuf, and how long they took.
+func runBench(_ words: [String], _ options: ToolOptions) throws -> Int32 {
+  try expect(words)
+  let requests = try agentRequests(options)
+  let threadCount = min(options.threads, options.connections)
+  let end = MonotonicTime.now.advanced(bySeconds: options.seconds)
+  let results = Locked<[BenchResult]>([])
+  let failure = Locked<String?>(nil)
+  let began = MonotonicTime.now
+  let threads = (0..<threadCount).map { thread in
+    let connections = options.connections / threadCount + (thread < options.connections % threadCount ? 1 : 0)
+    return OSThread(name: "bench \(thread)") {
+      do throws(FramedClientError) {
+        let result = try load(options.server, requests, connections: connections, depth: options.depth, until: end)
+        results.withLock { $0.append(result) }
+      } catch {
+        failure.withLock { $0 = "\(error)" }
+      }
+    }
+  }
+  for thread in threads { thread.join() }
+  if let failure = failure.withLock({ $0 }) { throw ToolFailure(status: ExitStatus.unavailable, message: failure) }
+  let seconds = MonotonicTime.now.seconds(since: began)
+  report(results.withLock { $0 }, seconds, options)
+  return ExitStatus.success
+}
+
+private struct BenchResult: Sendable {
+  var calls = 0
+  var failed = 0
+  /// Of each block of `depth` calls, in nanoseconds.
+  var times: [UInt64] = []
+}
+
+/// The encoded requests for every agent there is.
+private func agentRequests(_ options: ToolOptions) throws -> [[UInt8]] {
+  let arena = ProtobufArena()
+  let client = try ToolClient(options)
+  var requests: [[UInt8]] = []
+  var token = ""
+  repeat {
+    let list = arena.make(configlookup__v1__list_agent_configs_request__init) {
+      $0.page_size = 100
+      $0.page_token = arena.bytes(token)
+    }
+    token = try client.call("ListAgentConfigs", list, configlookup__v1__list_agent_configs_response__unpack) { page in
+      for index in 0..<page.pointee.n_summaries {
+        guard let summary = page.pointee.summaries[index]?.pointee else { continue }
+        let request = arena.make(configlookup__v1__get_agent_config_request__init) {
+          $0.agent_id = arena.bytes(summary.agent_id.buffer)
+        }
+        requests.append(ProtobufArena.pack(UnsafePointer(request)))
+      }
+      return page.pointee.next_page_token.repairedText
+    }
+  } while !token.isEmpty && requests.count < 10_000
+  guard !requests.isEmpty else {
+    throw ToolFailure(status: ExitStatus.notFound, message: "the server has no agent config to look up")
+  }
+  return requests
+}
+
+/// Keeps `depth` calls under way on each connection: sends a block on every one, then waits for each block's replies.
+private func load(
+  _ server: HostAndPort, _ requests: [[UInt8]], connections: Int, depth: Int, until end: MonotonicTime
+) throws(FramedClientError) -> BenchResult {
+  var clients: [FramedClient] = []
+  for _ in 0..<connections { clients.append(try FramedClient(server)) }
+  // Made beforehand: the load must cost less than what it measures.
+  var blocks: [[UInt8]] = []
+  for start in 0..<min(requests.count, 1000) {
+    var block: [UInt8] = []
+    for index in 0..<depth {
+      block += FramedClient.encodeCall(
+        id: UInt32(index + 1), "GetAgentConfig", requests[(start + index) % requests.count])
+    }
+    blocks.append(block)
+  }
+  var result = BenchResult()
+  result.times.reserveCapacity(1_000_000)
+  var next = 0
+  while MonotonicTime.now < end {
+    var sent: [MonotonicTime] = []
+    for client in clients {
+      sent.append(.now)
+      try client.send(blocks[next % blocks.count])
+      next += 1
+    }
+    for (client, began) in zip(clients, sent) {
+      result.failed += try client.countReplies(depth, deadline: .now.advanced(bySeconds: 30))
+      result.calls += depth
+      result.times.append(MonotonicTime.now.nanoseconds - began.nanoseconds)
+    }
+  }
+  return result
+}
+
+private func report(_ results: [BenchResult], _ seconds: Double, _ options: ToolOptions) {
+  let calls = results.reduce(0) { $0 + $1.calls }
+  let failed = results.reduce(0) { $0 + $1.failed }
+  let times = results.flatMap(\.times).sorted()
+  func microseconds(_ share: Double) -> Double {
+    guard !times.isEmpty else { return 0 }
+    return Double(times[min(times.count - 1, Int(Double(times.count) * share))]) / 1000
+  }
+  let rate = Double(calls) / seconds
+  if options.json {
+    say(
+      "{\"connections\":\(options.connections),\"depth\":\(options.depth),\"seconds\":\(seconds),\"calls\":\(calls),"
+        + "\"failed\":\(failed),\"calls_per_second\":\(rate),\"p50_us\":\(microseconds(0.5)),"
+        + "\"p90_us\":\(microseconds(0.9)),\"p99_us\":\(microseconds(0.99)),\"max_us\":\(microseconds(1))}")
+    return
+  }
+  say("\(calls) lookups in \(rounded(seconds)) s on \(options.connections) connections, \(options.depth) deep: \(Int(rate)) a second, \(failed) failed")
+  say(
+    "a block of \(options.depth): p50 \(rounded(microseconds(0.5))) µs, p90 \(rounded(microseconds(0.9))) µs, "
+      + "p99 \(rounded(microseconds(0.99))) µs, max \(rounded(microseconds(1))) µs")
+}
+
+private func rounded(_ number: Double) -> Double {
+  (number * 10).rounded() / 10
+}

@@ -1,0 +1,151 @@
+internal import CConfigLookupProto
+internal import Core
+internal import ProtobufMessages
+
+/// `get agent|prompt|source KEY`
+func runGet(_ words: [String], _ options: ToolOptions) throws -> Int32 {
+  guard let kind = words.first else { throw UsageError("get: agent, prompt or source is missing; --help shows the commands") }
+  let rest = Array(words.dropFirst())
+  switch kind {
+  case "agent": return try getAgent(rest, options)
+  case "prompt": return try getPrompt(rest, options)
+  case "source": return try getSource(rest, options)
+  default: throw UsageError("get \(kind): none of agent, prompt, source")
+  }
+}
+
+private func getAgent(_ words: [String], _ options: ToolOptions) throws -> Int32 {
+  try expect(words, "AGENT_ID")
+  let arena = ProtobufArena()
+  let request = arena.make(configlookup__v1__get_agent_config_request__init) { request in
+    request.agent_id = arena.bytes(words[0])
+    request.options = lookupOptions(arena, options)
+  }
+  return try ToolClient(options).call(
+    "GetAgentConfig", request, configlookup__v1__get_agent_config_response__unpack
+  ) { response in
+    show(response, response.pointee.config, response.pointee.metadata, [], options)
+    return ExitStatus.success
+  }
+}
+
+private func getPrompt(_ words: [String], _ options: ToolOptions) throws -> Int32 {
+  try expect(words, options.promptID ? "PROMPT_ID" : "AGENT_ID")
+  let arena = ProtobufArena()
+  let request = arena.make(configlookup__v1__get_prompt_request__init) { request in
+    if options.promptID {
+      request.selector_case = CONFIGLOOKUP__V1__GET_PROMPT_REQUEST__SELECTOR_PROMPT_ID
+      request.prompt_id = arena.bytes(words[0])
+    } else {
+      request.selector_case = CONFIGLOOKUP__V1__GET_PROMPT_REQUEST__SELECTOR_AGENT_ID
+      request.agent_id = arena.bytes(words[0])
+    }
+    switch options.variant ?? (options.subject == nil ? "active" : "ab-test") {
+    case "staged": request.variant = CONFIGLOOKUP__V1__PROMPT_VARIANT__PROMPT_VARIANT_STAGED
+    case "ab-test": request.variant = CONFIGLOOKUP__V1__PROMPT_VARIANT__PROMPT_VARIANT_AB_TEST
+    default: request.variant = CONFIGLOOKUP__V1__PROMPT_VARIANT__PROMPT_VARIANT_ACTIVE
+    }
+    if let subject = options.subject { request.subject = arena.bytes(subject) }
+    request.options = lookupOptions(arena, options)
+  }
+  return try ToolClient(options).call(
+    "GetPrompt", request, configlookup__v1__get_prompt_response__unpack
+  ) { response in
+    let isStaged = response.pointee.variant == CONFIGLOOKUP__V1__PROMPT_VARIANT__PROMPT_VARIANT_STAGED
+    var notes = ["variant \(isStaged ? "staged" : "active")"]
+    if !response.pointee.test_id.isEmpty { notes.append("test \(response.pointee.test_id.repairedText)") }
+    show(response, response.pointee.prompt, response.pointee.metadata, notes, options)
+    return ExitStatus.success
+  }
+}
+
+private func getSource(_ words: [String], _ options: ToolOptions) throws -> Int32 {
+  let arena = ProtobufArena()
+  let isByOther = options.container != nil || options.aiAgentID != nil
+  if isByOther { try expect(words) } else { try expect(words, "SOURCE_ID, --container or --ai-agent") }
+  let request = arena.make(configlookup__v1__get_source_config_request__init) { request in
+    if let container = options.container {
+      request.selector_case = CONFIGLOOKUP__V1__GET_SOURCE_CONFIG_REQUEST__SELECTOR_CONTAINER
+      request.container = arena.bytes(container)
+    } else if let agent = options.aiAgentID {
+      request.selector_case = CONFIGLOOKUP__V1__GET_SOURCE_CONFIG_REQUEST__SELECTOR_AI_AGENT_ID
+      request.ai_agent_id = arena.bytes(agent)
+    } else {
+      request.selector_case = CONFIGLOOKUP__V1__GET_SOURCE_CONFIG_REQUEST__SELECTOR_SOURCE_ID
+      request.source_id = arena.bytes(words[0])
+    }
+    request.options = lookupOptions(arena, options)
+  }
+  return try ToolClient(options).call(
+    "GetSourceConfig", request, configlookup__v1__get_source_config_response__unpack
+  ) { response in
+    var notes: [String] = []
+    for index in 0..<response.pointee.n_other_source_ids {
+      notes.append("also \(response.pointee.other_source_ids[index].repairedText)")
+    }
+    show(response, response.pointee.config, response.pointee.metadata, notes, options)
+    return ExitStatus.success
+  }
+}
+
+/// `resolve CONTAINER PATH`
+func runResolve(_ words: [String], _ options: ToolOptions) throws -> Int32 {
+  try expect(words, "CONTAINER", "PATH")
+  let arena = ProtobufArena()
+  let request = arena.make(configlookup__v1__resolve_blob_request__init) { request in
+    request.container = arena.bytes(words[0])
+    request.path = arena.bytes(words[1])
+    request.options = lookupOptions(arena, options)
+  }
+  return try ToolClient(options).call(
+    "ResolveBlob", request, configlookup__v1__resolve_blob_response__unpack
+  ) { response in
+    if options.json {
+      say(MessagePrinter().json(response))
+      return ExitStatus.success
+    }
+    say("source: \(safe(response.pointee.config?.pointee.source_id.repairedText ?? ""))")
+    for index in 0..<response.pointee.n_fields {
+      guard let field = response.pointee.fields[index]?.pointee else { continue }
+      say("\(safe(field.key.repairedText)): \(safe(field.value.repairedText))")
+    }
+    return ExitStatus.success
+  }
+}
+
+private func lookupOptions(_ arena: ProtobufArena, _ options: ToolOptions)
+  -> UnsafeMutablePointer<Configlookup__V1__LookupOptions>
+{
+  arena.make(configlookup__v1__lookup_options__init) { message in
+    if !options.ifNoneMatch.isEmpty { message.if_none_match = arena.bytes(options.ifNoneMatch) }
+  }
+}
+
+/// A lookup's reply: the whole as JSON, or the value as text under a line that says as of when.
+private func show<Response, Value>(
+  _ response: UnsafePointer<Response>, _ value: UnsafeMutablePointer<Value>?,
+  _ metadata: UnsafeMutablePointer<Configlookup__V1__LookupMetadata>?, _ notes: [String], _ options: ToolOptions
+) {
+  let printer = MessagePrinter()
+  if options.json {
+    say(printer.json(response))
+    return
+  }
+  var line = notes.map(safe)
+  if let metadata = metadata?.pointee {
+    line.append("revision \(metadata.revision)")
+    line.append("etag \(metadata.etag.repairedText)")
+    line.append("confirmed \(metadata.age_ms) ms ago")
+    if metadata.stale != 0 { line.append("STALE") }
+    if metadata.not_modified != 0 { line.append("not modified") }
+  }
+  say("# " + line.joined(separator: ", "))
+  if let value { print(printer.text(UnsafePointer(value)), terminator: "") }
+}
+
+/// Text of a document on a terminal: without what could steer it.
+func safe(_ text: String) -> String {
+  String(
+    String.UnicodeScalarView(
+      text.unicodeScalars.map { $0.properties.generalCategory == .control || $0.properties.isBidiControl ? "\u{FFFD}" : $0 }))
+}

@@ -1,0 +1,43 @@
+internal import CConfigLookupProto
+internal import Core
+internal import ProtobufMessages
+
+/// `status`: how the caches are doing; the exit status says whether all of them are valid.
+func runStatus(_ words: [String], _ options: ToolOptions) throws -> Int32 {
+  try expect(words)
+  let arena = ProtobufArena()
+  let request = arena.make(configlookup__v1__get_cache_status_request__init) { _ in }
+  return try ToolClient(options).call(
+    "GetCacheStatus", request, configlookup__v1__get_cache_status_response__unpack
+  ) { response in
+    let printer = MessagePrinter(includesDefaults: true)
+    if options.json { say(printer.json(response)) } else { print(printer.text(response), terminator: "") }
+    let caches = [response.pointee.agent_config, response.pointee.prompt, response.pointee.source_config]
+    let areValid = caches.allSatisfy { ($0?.pointee.cache_valid ?? 0) != 0 }
+    return areValid ? ExitStatus.success : ExitStatus.notValid
+  }
+}
+
+/// `invalidate [agent|prompt|source]`
+func runInvalidate(_ words: [String], _ options: ToolOptions) throws -> Int32 {
+  var entity: UInt32 = 0
+  if let word = words.first {
+    try expect(words, "agent, prompt or source")
+    guard let number = entityNumbers[word] else { throw UsageError("invalidate \(word): none of agent, prompt, source") }
+    entity = number
+  }
+  let arena = ProtobufArena()
+  let request = arena.make(configlookup__v1__invalidate_cache_request__init) {
+    $0.entity = Configlookup__V1__Entity(rawValue: entity)
+  }
+  return try ToolClient(options).call(
+    "InvalidateCache", request, configlookup__v1__invalidate_cache_response__unpack
+  ) { response in
+    if options.json {
+      say(MessagePrinter().json(response))
+    } else {
+      say("asked \(response.pointee.n_entities) cache\(response.pointee.n_entities == 1 ? "" : "s") to reload")
+    }
+    return ExitStatus.success
+  }
+}

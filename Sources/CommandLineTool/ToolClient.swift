@@ -1,0 +1,67 @@
+internal import CConfigLookupProto
+internal import Core
+internal import FramedTransport
+internal import ProtobufMessages
+internal import RPC
+
+/// A connection to the server, with replies as messages and errors as exits.
+struct ToolClient {
+  private let client: FramedClient
+  private let options: ToolOptions
+  private let arena = ProtobufArena()
+
+  init(_ options: ToolOptions) throws(FramedClientError) {
+    self.options = options
+    client = try FramedClient(options.server, timeoutSeconds: options.timeoutSeconds)
+  }
+
+  /// Makes a call and lends its reply to `body`.
+  func call<Request, Response, Result>(
+    _ method: String, _ request: UnsafePointer<Request>,
+    _ unpack: (UnsafeMutablePointer<ProtobufCAllocator>?, Int, UnsafePointer<UInt8>?) -> UnsafeMutablePointer<Response>?,
+    _ body: (UnsafePointer<Response>) throws -> Result
+  ) throws -> Result {
+    let reply = try client.call(
+      method, ProtobufArena.pack(request), timeoutMilliseconds: UInt32(min(options.timeoutSeconds * 1000, 4e9)))
+    try check(reply)
+    return try read(reply.payload, unpack, body)
+  }
+
+  /// Opens a stream and lends each of its replies to `body` until that answers false or the server ends it with OK.
+  func stream<Request, Response>(
+    _ method: String, _ request: UnsafePointer<Request>, silenceSeconds: Double,
+    _ unpack: (UnsafeMutablePointer<ProtobufCAllocator>?, Int, UnsafePointer<UInt8>?) -> UnsafeMutablePointer<Response>?,
+    _ body: (UnsafePointer<Response>) throws -> Bool
+  ) throws {
+    let id = try client.openCall(method, ProtobufArena.pack(request))
+    while true {
+      let reply = try client.nextReply(id, deadline: .now.advanced(bySeconds: silenceSeconds))
+      try check(reply)
+      guard reply.more else { return }
+      if try !read(reply.payload, unpack, body) {
+        try client.cancel(id)
+        return
+      }
+    }
+  }
+
+  private func check(_ reply: FramedReply) throws(ToolFailure) {
+    guard reply.status.code != .ok else { return }
+    let status =
+      switch reply.status.code {
+      case .notFound: ExitStatus.notFound
+      case .unavailable, .deadlineExceeded: ExitStatus.unavailable
+      case .invalidArgument: ExitStatus.usage
+      default: ExitStatus.failed
+      }
+    throw ToolFailure(status: status, message: "\(reply.status)")
+  }
+
+  private func read<Response, Result>(
+    _ payload: [UInt8],
+    _ unpack: (UnsafeMutablePointer<ProtobufCAllocator>?, Int, UnsafePointer<UInt8>?) -> UnsafeMutablePointer<Response>?,
+    _ body: (UnsafePointer<Response>) throws -> Result
+  ) throws -> Result {
+    try payload.withUnsafeBytes { try arena.withUnpacked($0, by: unpack, limit: .max, body) }
+  }
+}

@@ -1,0 +1,65 @@
+internal import CConfigLookupProto
+internal import Core
+internal import Foundation
+internal import ProtobufMessages
+
+/// `watch`: a line for each notice, until the server or the reader ends it.
+func runWatch(_ words: [String], _ options: ToolOptions) throws -> Int32 {
+  try expect(words)
+  let arena = ProtobufArena()
+  let request = arena.make(configlookup__v1__watch_invalidations_request__init) { request in
+    let entities = options.entities.compactMap { entityNumbers[$0].map(Configlookup__V1__Entity.init(rawValue:)) }
+    request.n_entities = entities.count
+    request.entities = arena.values(entities)
+    request.n_keys = options.keys.count
+    request.keys = arena.texts(options.keys)
+    request.n_key_prefixes = options.prefixes.count
+    request.key_prefixes = arena.texts(options.prefixes)
+    request.send_initial_state = options.initial ? 1 : 0
+    request.include_values = options.values ? 1 : 0
+    request.progress_interval_ms = options.intervalMilliseconds
+  }
+  let interval = Double(options.intervalMilliseconds == 0 ? 10_000 : options.intervalMilliseconds) / 1000
+  var changes = 0
+  // Three signs of life missed, and the link is taken for dead.
+  try ToolClient(options).stream(
+    "WatchInvalidations", request, silenceSeconds: 3 * interval + options.timeoutSeconds,
+    configlookup__v1__invalidation_notice__unpack
+  ) { notice in
+    let isChange =
+      notice.pointee.kind == CONFIGLOOKUP__V1__NOTICE_KIND__NOTICE_KIND_UPSERT
+      || notice.pointee.kind == CONFIGLOOKUP__V1__NOTICE_KIND__NOTICE_KIND_DELETE
+    if isChange { changes += 1 }
+    say(options.json ? MessagePrinter().json(notice) : line(notice.pointee))
+    if !options.json, options.values, isChange { print(value(notice.pointee), terminator: "") }
+    return options.count.map { changes < $0 } ?? true
+  }
+  return ExitStatus.success
+}
+
+private func line(_ notice: Configlookup__V1__InvalidationNotice) -> String {
+  let time = Date().formatted(.iso8601.timeSeparator(.colon))
+  switch notice.kind {
+  case CONFIGLOOKUP__V1__NOTICE_KIND__NOTICE_KIND_UPSERT, CONFIGLOOKUP__V1__NOTICE_KIND__NOTICE_KIND_DELETE:
+    let kind = notice.kind == CONFIGLOOKUP__V1__NOTICE_KIND__NOTICE_KIND_UPSERT ? "UPSERT" : "DELETE"
+    return "\(time) \(kind) \(safe(notice.cache_key.repairedText)) revision \(notice.revision) "
+      + "\(notice.reason.repairedText) \(safe(notice.item_id.repairedText))"
+  case CONFIGLOOKUP__V1__NOTICE_KIND__NOTICE_KIND_RESYNC:
+    return "\(time) RESYNC drop what you hold, look up again; revision \(notice.revision)"
+  default:
+    return "\(time) PROGRESS all up to revision \(notice.revision) has been sent (\(notice.reason.repairedText))"
+  }
+}
+
+private func value(_ notice: Configlookup__V1__InvalidationNotice) -> String {
+  switch notice.value_case {
+  case CONFIGLOOKUP__V1__INVALIDATION_NOTICE__VALUE_AGENT_CONFIG: text(notice.agent_config)
+  case CONFIGLOOKUP__V1__INVALIDATION_NOTICE__VALUE_PROMPT: text(notice.prompt)
+  case CONFIGLOOKUP__V1__INVALIDATION_NOTICE__VALUE_SOURCE_CONFIG: text(notice.source_config)
+  default: ""
+  }
+}
+
+private func text<Message>(_ message: UnsafeMutablePointer<Message>?) -> String {
+  message.map { MessagePrinter().text(UnsafePointer($0)) } ?? ""
+}

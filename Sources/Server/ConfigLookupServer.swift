@@ -1,0 +1,79 @@
+internal import ChangeStreamCache
+internal import ConfigModels
+public import Core
+internal import FramedTransport
+internal import LookupService
+internal import MongoSource
+public import Network
+internal import RPC
+
+/// Everything that the server is made of, wired: caches on MongoDB, the service over them, the transport in front.
+public final class ConfigLookupServer: Sendable {
+  private let agentConfigs: ChangeStreamCache<AgentConfig>
+  private let prompts: ChangeStreamCache<Prompt>
+  private let sourceConfigs: ChangeStreamCache<SourceConfig>
+  private let group: EventLoopGroup
+  private let service: LookupService
+  private let transport: FramedServer
+
+  /// Binds the port and starts to read the collections. Calls get UNAVAILABLE until ``isWarm``.
+  public init(_ configuration: ServerConfiguration, logger: Logger) throws {
+    let pool = try MongoClientPool(uri: configuration.mongoDBURI)
+    let hub = InvalidationHub()
+    func cache<Model: CachedModel>(_ entity: ServedEntity, _ namespace: String) throws -> ChangeStreamCache<Model> {
+      guard let namespace = MongoNamespace(namespace) else { throw UsageError("\(namespace): not DATABASE.COLLECTION") }
+      var options = ChangeStreamCache<Model>.Options()
+      options.ttlSeconds = configuration.ttlSeconds
+      return ChangeStreamCache(
+        source: MongoDocumentSource(pool: pool, namespace: namespace), options: options, logger: logger
+      ) { hub.publish(entity, $0) }
+    }
+    agentConfigs = try cache(.agentConfig, configuration.agentConfigs)
+    prompts = try cache(.prompt, configuration.prompts)
+    sourceConfigs = try cache(.sourceConfig, configuration.sourceConfigs)
+
+    group = try EventLoopGroup(count: configuration.threads)
+    do {
+      let served = [ServedCache(agentConfigs), ServedCache(prompts), ServedCache(sourceConfigs)]
+      var options = LookupService.Options()
+      options.maximumStalenessSeconds = configuration.maximumStalenessSeconds
+      service = LookupService(
+        caches: served, hub: hub,
+        epoch: EpochSource(readers: served.map(\.reader), salt: configuration.epochSalt), workers: group.loops,
+        options: options)
+      var framed = FramedServer.Configuration(listen: configuration.listen)
+      framed.maximumConnectionAgeSeconds = configuration.maximumConnectionAgeSeconds
+      transport = try FramedServer(
+        router: RPCRouter(service.methods), group: group, configuration: framed, logger: logger)
+    } catch {
+      group.stop()
+      throw error
+    }
+    agentConfigs.start()
+    prompts.start()
+    sourceConfigs.start()
+  }
+
+  /// Where lookups and watches are served, with the port that was taken.
+  public var address: HostAndPort { transport.address.hostAndPort }
+
+  /// Whether every cache has been loaded.
+  public var isWarm: Bool { service.isWarm }
+
+  /// No new calls; open ones finish, watches end in good order. False if some were still open at the deadline.
+  public func drain(deadline: MonotonicTime) -> Bool {
+    transport.drain()
+    service.drain()
+    return transport.waitUntilDrained(deadline: deadline)
+  }
+
+  /// Ends everything, in the opposite order of its start, and waits: as long as the database's time limits if it does not
+  /// answer.
+  public func stop() {
+    transport.stop()
+    agentConfigs.stop()
+    prompts.stop()
+    sourceConfigs.stop()
+    group.stop()
+  }
+}

@@ -1,0 +1,116 @@
+internal import Core
+internal import Foundation
+internal import Glibc
+internal import MongoSource
+internal import Network
+
+/// The version that `--version` and the log name.
+public let serverVersion = "0.1.0"
+
+/// Runs the server as the process: flags, start, signals, drain. Returns the exit status.
+///
+/// 0 after a signal; 64 for a mistake in flags or environment, 69 where it cannot listen (sysexits.h).
+public func runServer(arguments: [String], environment: [String: String]) -> Int32 {
+  let configuration: ServerConfiguration
+  do throws(UsageError) {
+    configuration = try ServerConfiguration(arguments: arguments, environment: environment)
+  } catch {
+    Logger.writeToStandardError("config-lookup-server: \(error.message)")
+    return EX_USAGE
+  }
+  switch configuration.action {
+  case .help: print(ServerConfiguration.help)
+  case .version: print("config-lookup-server \(serverVersion)")
+  case .checkConfig: print(configuration.summary)
+  case .run: return serve(configuration)
+  }
+  return 0
+}
+
+private func serve(_ configuration: ServerConfiguration) -> Int32 {
+  let format = configuration.logFormat ?? (isatty(STDERR_FILENO) == 1 ? .text : .json)
+  let logger = Logger(level: configuration.logLevel, format: format)
+  // Before the first thread starts: all threads inherit the mask, and only this one takes the signals.
+  let signals = TerminationSignals()
+  let server: ConfigLookupServer
+  do {
+    server = try ConfigLookupServer(configuration, logger: logger)
+  } catch let error as NetworkError {
+    Logger.writeToStandardError("config-lookup-server: --listen: \(error.message)")
+    return EX_UNAVAILABLE
+  } catch {
+    Logger.writeToStandardError("config-lookup-server: \(error)")
+    return EX_USAGE
+  }
+  logger.info(
+    "listening", "the server takes connections, and answers once its caches are warm",
+    ["listen": .string("\(server.address)"), "version": .string(serverVersion)])
+
+  var isReady = false
+  while true {
+    if signals.wait(seconds: isReady ? 3600 : 0.02) { break }
+    if !isReady, server.isWarm {
+      isReady = true
+      logger.info("ready", "the server is ready", ["listen": .string("\(server.address)")])
+    }
+  }
+
+  logger.info("draining", "the server takes no new calls", ["seconds": .number(configuration.drainSeconds)])
+  let deadline = MonotonicTime.now.advanced(bySeconds: configuration.drainSeconds)
+  let done = Locked(false)
+  let drain = OSThread(name: "drain") {
+    if !server.drain(deadline: deadline) {
+      logger.warning("drain_incomplete", "some calls were still open at the end of --drain-seconds")
+    }
+    server.stop()
+    done.withLock { $0 = true }
+  }
+  // A second signal, or a database that does not let go of the caches' threads, ends it at once.
+  let end = deadline.advanced(bySeconds: 1)
+  while !done.withLock({ $0 }) {
+    if signals.wait(seconds: 0.01) || MonotonicTime.now > end { _exit(0) }
+  }
+  drain.join()
+  logger.info("stopped", "the server has ended")
+  return 0
+}
+
+/// SIGTERM and SIGINT, taken one at a time by the thread that asks.
+private struct TerminationSignals {
+  private var set = sigset_t()
+
+  init() {
+    sigemptyset(&set)
+    sigaddset(&set, SIGTERM)
+    sigaddset(&set, SIGINT)
+    pthread_sigmask(SIG_BLOCK, &set, nil)
+  }
+
+  /// Whether one came within `seconds`.
+  func wait(seconds: Double) -> Bool {
+    var set = set
+    var time = timespec(tv_sec: Int(seconds), tv_nsec: Int((seconds - seconds.rounded(.down)) * 1e9))
+    return sigtimedwait(&set, nil, &time) > 0
+  }
+}
+
+extension ServerConfiguration {
+  /// What would run, for `--check-config`: no password.
+  var summary: String {
+    let place = (try? MongoClientPool(uri: mongoDBURI).place) ?? "MongoDB"
+    return """
+      The configuration is good. It would run:
+        database            \(place)
+        agent configs       \(agentConfigs)
+        prompts             \(prompts)
+        source configs      \(sourceConfigs)
+        lookups, watches    \(listen)
+        HTTP                \(httpListen)
+        threads             \(threads.map(String.init) ?? "one per core")
+        TTL                 \(ttlSeconds) s
+        maximum staleness   \(maximumStalenessSeconds.map { "\($0) s" } ?? "no limit")
+        drain               \(drainSeconds) s
+        connection age      \(maximumConnectionAgeSeconds == 0 ? "no limit" : "\(maximumConnectionAgeSeconds) s")
+      """
+  }
+}

@@ -1,0 +1,173 @@
+public import Core
+internal import MongoSource
+public import Network
+
+/// What the server runs with: made of flags and environment, and of nothing else.
+public struct ServerConfiguration: Sendable {
+  public enum Action: Sendable, Hashable {
+    case run, help, version, checkConfig
+  }
+
+  public var action = Action.run
+  public var mongoDBURI = "mongodb://127.0.0.1:27017"
+  public var listen = HostAndPort(host: "127.0.0.1", port: 50061)
+  public var httpListen = HostAndPort(host: "127.0.0.1", port: 9464)
+  public var agentConfigs = "ai_model.agent_configs"
+  public var prompts = "ai_model.prompts"
+  public var sourceConfigs = "collection_model.source_configs"
+  /// Nil: one per core.
+  public var threads: Int?
+  public var ttlSeconds = 300.0
+  /// Nil: no limit.
+  public var maximumStalenessSeconds: Double?
+  public var drainSeconds = 20.0
+  /// 0: for ever.
+  public var maximumConnectionAgeSeconds = 0.0
+  public var allowsInsecure = false
+  public var epochSalt = ""
+  public var logLevel = Logger.Level.info
+  public var logFormat: Logger.Format?
+
+  public init() {}
+
+  /// Reads arguments (without the program's name) and environment. Throws what is wrong, by name.
+  public init(arguments: [String], environment: [String: String]) throws(UsageError) {
+    let rest = try Self.flags.parse(arguments, environment: environment, into: &self)
+    if let first = rest.first { throw UsageError("\(first): not a flag; --help lists them") }
+    guard action == .run || action == .checkConfig else { return }
+    for (flag, address) in [("--listen", listen), ("--http-listen", httpListen)]
+    where !address.isLoopback && !allowsInsecure {
+      throw UsageError(
+        "\(flag): \(address) is reachable from other machines, and there is neither TLS nor credentials: "
+          + "listen on 127.0.0.1, or say --allow-insecure if the network is trusted")
+    }
+  }
+
+  /// What `--help` prints.
+  public static var help: String {
+    """
+    config-lookup-server: answers which config is in force for a key, from memory, and tells subscribers when it changes.
+
+    Reads three collections of MongoDB (a replica set: change streams need one) and serves them over framed protobuf.
+    Each flag has an environment variable; a flag wins.
+
+    \(flags.help)
+
+    Exit status: 0 ended by a signal and drained; 64 a mistake in flags or environment; 69 cannot listen.
+    """
+  }
+
+  static let flags = FlagParser<ServerConfiguration>(flags: [
+    Flag(
+      "mongodb-uri", "The MongoDB deployment, as a connection string.", default: "mongodb://127.0.0.1:27017",
+      .value(placeholder: "URI") { text, configuration in
+        configuration.mongoDBURI = text
+        do throws(MongoError) {
+          _ = try MongoClientPool(uri: text)
+          return nil
+        } catch {
+          // The URI itself may hold a password.
+          return "is no MongoDB URI: \(error.message)"
+        }
+      }),
+    Flag(
+      "listen", "Where to serve lookups and watches; port 0 takes a free one.", default: "127.0.0.1:50061",
+      .value(placeholder: "HOST:PORT") { address($0, &$1.listen) }),
+    Flag(
+      "http-listen", "Where to serve health over HTTP; port 0 takes a free one.", default: "127.0.0.1:9464",
+      .value(placeholder: "HOST:PORT") { address($0, &$1.httpListen) }),
+    Flag(
+      "agent-configs", "The collection of agent configs.", default: "ai_model.agent_configs",
+      .value(placeholder: "DATABASE.COLLECTION") { namespace($0, &$1.agentConfigs) }),
+    Flag(
+      "prompts", "The collection of prompts.", default: "ai_model.prompts",
+      .value(placeholder: "DATABASE.COLLECTION") { namespace($0, &$1.prompts) }),
+    Flag(
+      "source-configs", "The collection of source configs.", default: "collection_model.source_configs",
+      .value(placeholder: "DATABASE.COLLECTION") { namespace($0, &$1.sourceConfigs) }),
+    Flag(
+      "threads", "How many event loops serve connections.", default: "one per core",
+      .value(placeholder: "N") { text, configuration in
+        guard let number = Int(text), (1...1024).contains(number) else { return "\(text) is not from 1 to 1024" }
+        configuration.threads = number
+        return nil
+      }),
+    Flag(
+      "ttl-seconds", "Contents not confirmed for so long are marked stale; as often the collections are read again.",
+      default: "300", .value(placeholder: "SECONDS") { seconds($0, 1...86_400, &$1.ttlSeconds) }),
+    Flag(
+      "max-staleness-seconds", "Contents not confirmed for so long are not served any more.", default: "no limit",
+      .value(placeholder: "SECONDS") { text, configuration in
+        var value = 0.0
+        let problem = seconds(text, 1...31_536_000, &value)
+        if problem == nil { configuration.maximumStalenessSeconds = value }
+        return problem
+      }),
+    Flag(
+      "drain-seconds", "How long open calls may take after SIGTERM.", default: "20",
+      .value(placeholder: "SECONDS") { seconds($0, 0...3600, &$1.drainSeconds) }),
+    Flag(
+      "max-connection-age-seconds", "Connections are drained after so long, give or take a tenth.",
+      default: "0, for ever",
+      .value(placeholder: "SECONDS") { seconds($0, 0...31_536_000, &$1.maximumConnectionAgeSeconds) }),
+    Flag(
+      "allow-insecure", "Listen off loopback without TLS and credentials.", default: "false",
+      .toggle { $1.allowsInsecure = $0 }),
+    Flag(
+      "epoch-salt", "Change it after a restore of the database's files: clients then know that time went back.",
+      default: "empty",
+      .value(placeholder: "TEXT") { text, configuration in
+        configuration.epochSalt = text
+        return nil
+      }),
+    Flag(
+      "log-level", "What to log at least: debug, info, warning or error.", default: "info",
+      .value(placeholder: "LEVEL") { text, configuration in
+        guard let level = Logger.Level.allCases.first(where: { $0.name == text }) else {
+          return "\(text) is none of debug, info, warning, error"
+        }
+        configuration.logLevel = level
+        return nil
+      }),
+    Flag(
+      "log-format", "One JSON object a line, or text for people.", default: "text on a terminal, else json",
+      .value(placeholder: "json|text") { text, configuration in
+        guard let format = Logger.Format(rawValue: text) else { return "\(text) is neither json nor text" }
+        configuration.logFormat = format
+        return nil
+      }),
+    Flag("check-config", "Say what would run, and end.", .toggle { if $0 { $1.action = .checkConfig } }),
+    Flag("version", "Print the version, and end.", .toggle { if $0 { $1.action = .version } }),
+    Flag("help", "Print this, and end.", .toggle { if $0 { $1.action = .help } }),
+  ])
+}
+
+private func address(_ text: String, _ address: inout HostAndPort) -> String? {
+  do throws(NetworkError) {
+    address = try HostAndPort(text)
+    return nil
+  } catch {
+    return error.message
+  }
+}
+
+private func namespace(_ text: String, _ namespace: inout String) -> String? {
+  guard MongoNamespace(text) != nil else { return "\(text) is not DATABASE.COLLECTION" }
+  namespace = text
+  return nil
+}
+
+private func seconds(_ text: String, _ range: ClosedRange<Double>, _ seconds: inout Double) -> String? {
+  guard let number = Double(text), range.contains(number) else {
+    return "\(text) is not a number of seconds from \(Int(range.lowerBound)) to \(Int(range.upperBound))"
+  }
+  seconds = number
+  return nil
+}
+
+extension HostAndPort {
+  /// Whether only this machine reaches it.
+  var isLoopback: Bool {
+    host == "localhost" || host == "::1" || (host.hasPrefix("127.") && host.split(separator: ".").count == 4)
+  }
+}
