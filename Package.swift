@@ -44,7 +44,10 @@ let package = Package(
     library("RPC", ["Core"]),
     library(
       "LookupService",
-      ["Core", "ChangeStreamCache", "ConfigModels", "RPC", "ProtobufMessages", "CConfigLookupProto", "CXXHash"]),
+      [
+        "Core", "ChangeStreamCache", "ConfigModels", "RPC", "ProtobufMessages", "CConfigLookupProto", "CProtobufC",
+        "CXXHash",
+      ]),
     library("Network", ["Core", "RPC", "CLibevent"]),
     library("FramedTransport", ["Core", "RPC", "Network"]),
     library(

@@ -3,3 +3,7 @@
 
 #include <event2/event.h>
 #include <sys/eventfd.h>
+
+// Not visible to Swift, whose view of the C library lacks the GNU extensions; its header may or may not have declared
+// it here already, so it goes by a name of ours.
+extern int configlookup_accept4(int fd, void *address, void *length, int flags) __asm__("accept4");

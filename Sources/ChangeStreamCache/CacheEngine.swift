@@ -186,8 +186,10 @@ struct CacheEngine<Model: CachedModel>: Sendable {
   mutating func currentHealth() -> CacheHealth {
     if !isRejectedListCurrent {
       health.rejectedCount = live.problems.count
-      health.rejected = live.problems.map { CacheHealth.Rejected(itemID: $0.key.text, problem: $0.value) }
-        .sorted { $0.itemID < $1.itemID }.prefix(100).map { $0 }
+      health.rejected = live.problems.map {
+        CacheHealth.Rejected(itemID: $0.key.text, field: $0.value.field, problem: $0.value.problem)
+      }
+      .sorted { $0.itemID < $1.itemID }.prefix(100).map { $0 }
       isRejectedListCurrent = true
     }
     health.isStreamActive = isStreamOpen && isContinuous

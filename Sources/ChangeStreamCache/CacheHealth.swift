@@ -1,4 +1,3 @@
-public import BSON
 public import Core
 
 /// How a cache is doing: a copy, as of one moment.
@@ -6,7 +5,9 @@ public struct CacheHealth: Sendable {
   /// A document that matches the filter and breaks a rule.
   public struct Rejected: Sendable, Hashable {
     public let itemID: String
-    public let problem: DocumentProblem
+    /// The path of the field.
+    public let field: String
+    public let problem: String
   }
 
   /// Keys that have an answer.

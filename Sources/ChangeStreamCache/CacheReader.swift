@@ -15,6 +15,7 @@ public final class CacheReader: Sendable {
   private let observed = Atomic<UInt64>(0)
   private let confirmed = Atomic<UInt64>(0)
   private let identityState = Locked("")
+  private let identityChanges = Atomic<Int>(0)
 
   init(entity: String, ttlSeconds: Double, clock: any Clock) {
     self.entity = entity
@@ -51,6 +52,9 @@ public final class CacheReader: Sendable {
   /// What tells this collection from any other; empty until the source has been reached.
   public var identity: String { identityState.withLock { $0 } }
 
+  /// How often ``identity`` has changed.
+  public var identityGeneration: Int { identityChanges.load(ordering: .acquiring) }
+
   /// How long ago the contents were last confirmed: by a change, or by the news that there is none.
   public var ageMilliseconds: UInt64 {
     clock.now.milliseconds(since: MonotonicTime(nanoseconds: confirmed.load(ordering: .relaxed)))
@@ -64,5 +68,11 @@ public final class CacheReader: Sendable {
   func publishLoaded() { loaded.store(true, ordering: .releasing) }
   func publishObserved(_ revision: Revision) { observed.store(revision.rawValue, ordering: .releasing) }
   func publishConfirmed(_ time: MonotonicTime) { confirmed.store(time.nanoseconds, ordering: .relaxed) }
-  func publishIdentity(_ identity: String) { identityState.withLock { $0 = identity } }
+  func publishIdentity(_ identity: String) {
+    let isNew = identityState.withLock { known in
+      defer { known = identity }
+      return known != identity
+    }
+    if isNew { identityChanges.add(1, ordering: .releasing) }
+  }
 }

@@ -51,6 +51,8 @@ public class Entry: @unchecked Sendable {
   }
 
   public var key: LookupKey { keys[0] }
+  /// The `_id` as text.
+  public var itemID: String { id.text }
 
   /// Whether this answers before `other` where both claim a key.
   func wins(over other: Entry) -> Bool {

@@ -65,6 +65,13 @@ public protocol RPCStreamHandler: AnyObject {
   /// The call is over from the other side (cancelled, deadline passed, connection gone). The writer is not to be used
   /// again.
   func cancelled()
+
+  /// The connection will close when its calls have ended: say what there is to say, and finish soon.
+  func draining()
+}
+
+extension RPCStreamHandler {
+  public func draining() {}
 }
 
 /// A thread with an event loop, that calls live on.

@@ -1,0 +1,28 @@
+/// What kept a client from an answer; an answer that is an error is a ``FramedReply`` with its status.
+public struct FramedClientError: Error, Sendable, Hashable, CustomStringConvertible {
+  public enum Code: Sendable, Hashable {
+    case cannotConnect
+    /// The connection ended without a word.
+    case connectionLost
+    /// The server sent `go_away`: no new calls.
+    case goAway
+    /// Nothing came in time.
+    case timedOut
+    /// What the server sent is no frame.
+    case malformedFrame
+  }
+
+  public let code: Code
+  /// The server, as it was given.
+  public let address: String
+  /// For people: what happened.
+  public let problem: String
+
+  init(_ code: Code, _ address: String, _ problem: String) {
+    self.code = code
+    self.address = address
+    self.problem = problem
+  }
+
+  public var description: String { "\(address): \(problem)" }
+}

@@ -1,0 +1,83 @@
+internal import Core
+internal import RPC
+
+extension FramedConnection {
+  /// Answers a unary call at once, or begins a stream.
+  func open(_ call: DecodedCall, id: UInt32) {
+    guard state == .open else {
+      return fail(id, RPCStatus(.unavailable, "draining: connect again, to another server if there is one"))
+    }
+    var reply = loop.takeReply()
+    do throws(RPCStatus) {
+      guard let method = loop.router.method(named: call.method) else {
+        try openUnknown(call, id: id)
+        return loop.giveBack(reply)
+      }
+      let deadline =
+        call.timeoutMilliseconds == 0
+        ? nil : MonotonicTime.now.advanced(bySeconds: Double(call.timeoutMilliseconds) / 1000)
+      let request = RPCRequest(
+        message: call.request, metadata: try metadata(of: call), deadline: deadline, worker: worker)
+      switch method.handler {
+      case .unary(let handle):
+        try handle(request, &reply)
+        send(
+          FrameEncoder.Reply(callID: id, status: .ok, more: false), head: reply.head, body: reply.body,
+          metadata: reply.metadata)
+        loop.counters.addCall(.ok)
+      case .serverStreaming(let begin):
+        try openStream(id, call.timeoutMilliseconds, request, &reply, begin)
+      }
+    } catch {
+      fail(id, error, reply.metadata)
+    }
+    loop.giveBack(reply)
+  }
+
+  private func openStream(
+    _ id: UInt32, _ timeoutMilliseconds: UInt32, _ request: borrowing RPCRequest, _ reply: inout RPCReply,
+    _ begin: (borrowing RPCRequest, any RPCStreamWriter, inout RPCReply) throws(RPCStatus) -> any RPCStreamHandler
+  ) throws(RPCStatus) {
+    guard streams.count < Limits.openStreams else {
+      throw RPCStatus(
+        .resourceExhausted, "\(Limits.openStreams) streams are open on this connection; end one, or open another")
+    }
+    let stream = FramedStream(callID: id, connection: self)
+    streams[id] = stream
+    loop.counters.add(.streamsOpened)
+    do {
+      stream.begin(try begin(request, stream, &reply), timeoutMilliseconds: timeoutMilliseconds)
+    } catch {
+      // Through the stream: it may have ended itself before it threw.
+      stream.finish(error, reply.metadata)
+    }
+  }
+
+  /// `Hello`, or a name that nobody serves.
+  private func openUnknown(_ call: DecodedCall, id: UInt32) throws(RPCStatus) {
+    guard let name = String(validating: call.method, as: UTF8.self), !call.method.contains(0), !name.isEmpty else {
+      throw RPCStatus(.invalidArgument, "method: \(call.method.isEmpty ? "empty" : "not UTF-8, or with a NUL in it")")
+    }
+    guard name == "Hello" else {
+      let shown = call.method.count <= Limits.methodNameBytes ? "\"\(name)\"" : "of \(call.method.count) bytes"
+      throw RPCStatus(.unimplemented, "unknown method \(shown)")
+    }
+    helloMetadata = try call.metadata.values()
+    send(FrameEncoder.Reply(callID: id, status: .ok, more: false), head: [], body: [], metadata: RPCMetadata())
+    loop.counters.addCall(.ok)
+  }
+
+  /// The call's own pairs, and of those of `Hello` the ones whose key the call does not have.
+  private func metadata(of call: DecodedCall) throws(RPCStatus) -> RPCMetadata {
+    guard call.metadata.count > 0 else { return helloMetadata }
+    let own = try call.metadata.values()
+    var merged = own
+    for pair in helloMetadata.pairs where own[pair.key] == nil { merged.append(pair.key, pair.value) }
+    return merged
+  }
+
+  private func fail(_ id: UInt32, _ status: RPCStatus, _ metadata: RPCMetadata = RPCMetadata()) {
+    send(FrameEncoder.Reply(callID: id, status: status, more: false), head: [], body: [], metadata: metadata)
+    loop.counters.addCall(status.code)
+  }
+}

@@ -1,0 +1,197 @@
+internal import Core
+internal import Network
+internal import RPC
+
+/// The server's side of one connection that speaks frames. Loop thread only.
+///
+/// Here: frames in and out, and the life of the connection. The calls are in `FramedConnection+Calls.swift`.
+final class FramedConnection: ConnectionProtocol {
+  enum State {
+    case open
+    /// `go_away` is sent: new calls are refused, and the connection closes after the last open one.
+    case draining
+    /// Nothing is read or written any more.
+    case over
+  }
+
+  let loop: FramedLoop
+  private let connection: Connection
+  private(set) var state = State.open
+  /// By call_id.
+  var streams: [UInt32: FramedStream] = [:]
+  /// What `Hello` brought: beneath the metadata of each later call.
+  var helloMetadata = RPCMetadata()
+  /// The call_ids of streams to be told when the peer takes more; first come, first told.
+  private var waitingStreams: [UInt32] = []
+  private var ageTimer: (any RPCTimer)?
+  private var drainTimer: (any RPCTimer)?
+
+  init(_ connection: Connection, loop: FramedLoop) {
+    self.connection = connection
+    self.loop = loop
+  }
+
+  var worker: any RPCWorker { loop.eventLoop }
+  var isWritable: Bool { connection.isWritable }
+
+  // MARK: Frames in
+
+  func received(_ bytes: UnsafeRawBufferPointer) -> Int {
+    var offset = 0
+    while state != .over, connection.isWritable {
+      let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
+      do throws(FrameError) {
+        guard case .frame(let length) = try FrameDecoder.prefix(rest, limit: Limits.frameBytes),
+          rest.count >= Limits.prefixBytes + length
+        else { return offset }
+        let end = Limits.prefixBytes + length
+        try handle(FrameDecoder.decode(UnsafeRawBufferPointer(rebasing: rest[Limits.prefixBytes..<end])))
+        offset += end
+      } catch {
+        refuse(error)
+      }
+    }
+    return state == .over ? bytes.count : offset
+  }
+
+  private func handle(_ frame: DecodedFrame) throws(FrameError) {
+    loop.counters.add(.framesReceived)
+    switch frame.body {
+    case .call(let call):
+      guard streams.isEmpty || streams[frame.callID] == nil else {
+        throw FrameError("call_id \(frame.callID) is that of a call which is still open")
+      }
+      open(call, id: frame.callID)
+    case .cancel: cancel(frame.callID)
+    case .ping(let nonce): pong(nonce)
+    // Sent by a later version of the protocol, or an answer nobody asked for.
+    case .none, .pong: break
+    case .reply: throw FrameError("a reply; only the server sends those")
+    case .goAway: throw FrameError("a go_away; only the server sends those")
+    }
+  }
+
+  private func cancel(_ callID: UInt32) {
+    // Unknown: the call may have ended while the frame was on its way.
+    guard let stream = streams[callID] else { return }
+    stream.cancel()
+    streamEnded(callID, .cancelled)
+  }
+
+  // MARK: Frames out
+
+  func send(
+    _ reply: FrameEncoder.Reply, head: borrowing [UInt8], body: borrowing [UInt8], metadata: RPCMetadata
+  ) {
+    let sizes = FrameEncoder.sizes(reply, payload: head.count + body.count, metadata: metadata)
+    guard let room = connection.extendOutput(by: sizes.total) else { return }
+    FrameEncoder.write(reply, sizes, head: head, body: body, metadata: metadata, into: room)
+    loop.counters.add(.framesSent)
+  }
+
+  private func pong(_ nonce: UInt64) {
+    guard let room = connection.extendOutput(by: FrameEncoder.nonceSize(nonce)) else { return }
+    FrameEncoder.writeNonce(nonce, field: 6, into: room)
+    loop.counters.add(.framesSent)
+  }
+
+  private func goAway(_ reason: String) {
+    let bytes = FrameEncoder.goAway(reason)
+    connection.extendOutput(by: bytes.count)?.copyBytes(from: bytes)
+    loop.counters.add(.framesSent)
+  }
+
+  // MARK: Slow peers
+
+  func awaitWritable(_ callID: UInt32) {
+    waitingStreams.append(callID)
+  }
+
+  func writable() {
+    // Those that do not get their turn now, because the ones before filled the connection again, are first next time.
+    while let callID = waitingStreams.first, connection.isWritable {
+      waitingStreams.removeFirst()
+      // An id that ended in the meantime finds nothing; one that was taken again is told early, which is harmless.
+      streams[callID]?.becameWritable()
+    }
+  }
+
+  func inputStalled() {
+    refuse(FrameError("a frame was begun and not ended in time"))
+  }
+
+  // MARK: The end
+
+  func streamEnded(_ callID: UInt32, _ code: RPCStatus.Code) {
+    streams[callID] = nil
+    loop.counters.add(.streamsEnded)
+    loop.counters.addCall(code)
+    finishIfDrained()
+  }
+
+  /// The client broke the protocol: says why, and closes.
+  private func refuse(_ error: FrameError) {
+    guard state != .over else { return }
+    loop.counters.add(.protocolErrors)
+    goAway(error.description)
+    end()
+    connection.finish()
+  }
+
+  /// Takes no new calls, and closes when the open ones have ended.
+  func drain() {
+    guard state == .open else { return }
+    state = .draining
+    goAway("draining")
+    for callID in Array(streams.keys) { streams[callID]?.draining() }
+    drainTimer = worker.schedule(afterSeconds: Limits.drainGraceSeconds) { [weak self] in
+      self?.drainTimer = nil
+      self?.finishIfDrained()
+    }
+  }
+
+  private func finishIfDrained() {
+    guard state == .draining, streams.isEmpty, drainTimer == nil else { return }
+    end()
+    connection.finish()
+  }
+
+  /// Drains when the connection has reached its age, earlier or later by a tenth: not all of a restart's at once.
+  func limitAge() {
+    guard loop.maximumAgeSeconds > 0 else { return }
+    let seconds = loop.maximumAgeSeconds * Double.random(in: 0.9...1.1)
+    ageTimer = worker.schedule(afterSeconds: seconds) { [weak self] in
+      self?.ageTimer = nil
+      self?.drain()
+    }
+  }
+
+  func close() {
+    connection.close()
+  }
+
+  func inputEnded() {
+    end()
+  }
+
+  func closed() {
+    end()
+    loop.remove(self)
+  }
+
+  private func end() {
+    state = .over
+    ageTimer?.cancel()
+    ageTimer = nil
+    drainTimer?.cancel()
+    drainTimer = nil
+    waitingStreams = []
+    let open = streams
+    streams = [:]
+    for stream in open.values {
+      stream.cancel()
+      loop.counters.add(.streamsEnded)
+      loop.counters.addCall(.cancelled)
+    }
+  }
+}

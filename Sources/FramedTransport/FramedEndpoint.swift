@@ -1,0 +1,37 @@
+public import Network
+public import RPC
+
+/// Serves the methods of a router to connections that speak frames, whoever accepted them.
+public final class FramedEndpoint: Sendable {
+  private let loops: [FramedLoop]
+
+  /// - Parameter maximumAgeSeconds: after which a connection is drained, give or take a tenth; 0 for never.
+  public init(router: RPCRouter, group: EventLoopGroup, maximumAgeSeconds: Double = 0) {
+    loops = group.loops.map { FramedLoop(eventLoop: $0, router: router, maximumAgeSeconds: maximumAgeSeconds) }
+  }
+
+  /// What is spoken on a new connection. On the thread of the connection's loop.
+  public func open(_ connection: Connection) -> any ConnectionProtocol {
+    loops[connection.loop.index].open(connection)
+  }
+
+  /// Sends `go_away` on every connection; each closes when its calls have ended. Any thread.
+  public func drain() {
+    for loop in loops { loop.eventLoop.execute { loop.drain() } }
+  }
+
+  /// Closes every connection, whatever is open on it. Any thread.
+  public func close() {
+    for loop in loops { loop.eventLoop.execute { loop.closeAll() } }
+  }
+
+  /// The sum of a counter over the loops. Any thread.
+  public func counter(_ counter: FramedCounter) -> UInt64 {
+    loops.reduce(0) { $0 &+ $1.counters.read(counter) }
+  }
+
+  /// How many calls ended with this status. Any thread.
+  public func calls(_ code: RPCStatus.Code) -> UInt64 {
+    loops.reduce(0) { $0 &+ $1.counters.readCalls(code) }
+  }
+}

@@ -1,0 +1,60 @@
+public import Core
+public import Network
+public import RPC
+
+/// A listener, loops that are the caller's, and the framed protocol on what is accepted.
+public final class FramedServer: Sendable {
+  public struct Configuration: Sendable {
+    public var listen: HostAndPort
+    /// Connections open at once; more are closed at once and counted.
+    public var maximumConnections = 10_000
+    /// Seconds after which a connection is drained, give or take a tenth; 0 for never.
+    public var maximumConnectionAgeSeconds = 0.0
+    public var limits = ConnectionLimits()
+
+    public init(listen: HostAndPort) {
+      self.listen = listen
+    }
+  }
+
+  public let endpoint: FramedEndpoint
+  private let listener: Listener
+  private let quota: ConnectionQuota
+
+  /// Listens and serves from then on.
+  public init(
+    router: RPCRouter, group: EventLoopGroup, configuration: Configuration, logger: Logger
+  ) throws(NetworkError) {
+    let endpoint = FramedEndpoint(
+      router: router, group: group, maximumAgeSeconds: configuration.maximumConnectionAgeSeconds)
+    let quota = ConnectionQuota(limit: configuration.maximumConnections)
+    listener = try Listener(
+      configuration.listen, group: group, quota: quota, limits: configuration.limits, logger: logger
+    ) { endpoint.open($0) }
+    self.endpoint = endpoint
+    self.quota = quota
+  }
+
+  /// Where it listens, with the port that was taken.
+  public var address: SocketAddress { listener.address }
+
+  /// Connections open now.
+  public var connectionCount: Int { quota.count }
+
+  /// Takes no new connections and no new calls; connections close when their calls have ended. Any thread.
+  public func drain() {
+    listener.close()
+    endpoint.drain()
+  }
+
+  /// Waits for the last connection to close. False if the deadline came first. Not on a loop's thread.
+  public func waitUntilDrained(deadline: MonotonicTime) -> Bool {
+    quota.waitUntilEmpty(deadline: deadline)
+  }
+
+  /// Closes everything at once. The loops go on; their owner stops them. Any thread.
+  public func stop() {
+    listener.close()
+    endpoint.close()
+  }
+}

@@ -1,0 +1,87 @@
+internal import Core
+internal import RPC
+
+/// An open streaming call of a connection. Loop thread only.
+///
+/// Connection, stream and handler hold each other while the call is open; ``close()`` lets go.
+final class FramedStream: RPCStreamWriter {
+  let callID: UInt32
+  private var connection: FramedConnection?
+  private var handler: (any RPCStreamHandler)?
+  private var timer: (any RPCTimer)?
+  /// The handler found the peer slow, and is in the line of those to be told when it is not.
+  private var isWaiting = false
+
+  init(callID: UInt32, connection: FramedConnection) {
+    self.callID = callID
+    self.connection = connection
+  }
+
+  /// The service has taken the call, unless it has ended it already.
+  func begin(_ handler: any RPCStreamHandler, timeoutMilliseconds: UInt32) {
+    guard let connection else { return }
+    self.handler = handler
+    guard timeoutMilliseconds > 0 else { return }
+    timer = connection.worker.schedule(afterSeconds: Double(timeoutMilliseconds) / 1000) { [weak self] in
+      self?.expire()
+    }
+  }
+
+  var isWritable: Bool {
+    guard let connection else { return false }
+    if connection.isWritable { return true }
+    if !isWaiting {
+      isWaiting = true
+      connection.awaitWritable(callID)
+    }
+    return false
+  }
+
+  func send(_ reply: borrowing RPCReply) {
+    connection?.send(
+      FrameEncoder.Reply(callID: callID, status: .ok, more: true), head: reply.head, body: reply.body,
+      metadata: reply.metadata)
+  }
+
+  func finish(_ status: RPCStatus, _ metadata: RPCMetadata) {
+    guard let connection else { return }
+    close()
+    connection.send(
+      FrameEncoder.Reply(callID: callID, status: status, more: false), head: [], body: [], metadata: metadata)
+    connection.streamEnded(callID, status.code)
+  }
+
+  /// Tells the service that the peer takes more again.
+  func becameWritable() {
+    isWaiting = false
+    handler?.writable()
+  }
+
+  func draining() {
+    handler?.draining()
+  }
+
+  /// Tells the service that nobody waits any more.
+  func cancel() {
+    let handler = handler
+    close()
+    handler?.cancelled()
+  }
+
+  private func expire() {
+    guard let connection else { return }
+    timer = nil
+    cancel()
+    let status = RPCStatus(.deadlineExceeded, "the call's timeout_ms has passed")
+    connection.send(
+      FrameEncoder.Reply(callID: callID, status: status, more: false), head: [], body: [], metadata: .init())
+    connection.streamEnded(callID, status.code)
+  }
+
+  private func close() {
+    timer?.cancel()
+    timer = nil
+    handler = nil
+    connection = nil
+  }
+}

@@ -1,0 +1,89 @@
+/// Walks over the fields of an encoded protobuf message. Accepts and refuses what protobuf-c does.
+///
+/// Borrows its bytes: no part of it may outlive them.
+struct WireReader {
+  /// The wire types in use; groups (3, 4) are refused.
+  enum WireType: UInt8 {
+    case varint = 0
+    case fixed64 = 1
+    case bytes = 2
+    case fixed32 = 5
+  }
+
+  private let bytes: UnsafeRawBufferPointer
+  private var offset = 0
+
+  init(_ bytes: UnsafeRawBufferPointer) {
+    self.bytes = bytes
+  }
+
+  var isAtEnd: Bool { offset == bytes.count }
+
+  /// The number and the wire type of the next field.
+  mutating func tag() throws(FrameError) -> (number: UInt32, type: WireType) {
+    let tag = try varint(maximumBytes: 5)
+    guard let number = UInt32(exactly: tag >> 3), number != 0, number < 1 << 29 else {
+      throw FrameError("a field number is out of range")
+    }
+    guard let type = WireType(rawValue: UInt8(tag & 7)) else {
+      throw FrameError("field \(number) has wire type \(tag & 7), which is not used")
+    }
+    return (number, type)
+  }
+
+  mutating func varint() throws(FrameError) -> UInt64 {
+    try varint(maximumBytes: 10)
+  }
+
+  /// Lengths and tags take at most five bytes, values ten; what does not fit into 64 bits is cut.
+  private mutating func varint(maximumBytes: Int) throws(FrameError) -> UInt64 {
+    var value: UInt64 = 0
+    for index in 0..<maximumBytes {
+      guard offset < bytes.count else { throw FrameError("a number is cut short") }
+      let byte = bytes[offset]
+      offset += 1
+      value |= UInt64(byte & 0x7f) << UInt64(7 * index)
+      if byte < 0x80 { return value }
+    }
+    throw FrameError("a number does not end")
+  }
+
+  /// The bytes of a string, a byte string or a nested message.
+  mutating func lengthDelimited() throws(FrameError) -> UnsafeRawBufferPointer {
+    let length = try varint(maximumBytes: 5)
+    guard length <= UInt64(bytes.count - offset) else { throw FrameError("a field is longer than its message") }
+    let end = offset + Int(length)
+    defer { offset = end }
+    return UnsafeRawBufferPointer(rebasing: bytes[offset..<end])
+  }
+
+  mutating func skip(_ type: WireType) throws(FrameError) {
+    switch type {
+    case .varint: _ = try varint()
+    case .bytes: _ = try lengthDelimited()
+    case .fixed64: try skip(bytes: 8)
+    case .fixed32: try skip(bytes: 4)
+    }
+  }
+
+  private mutating func skip(bytes count: Int) throws(FrameError) {
+    guard bytes.count - offset >= count else { throw FrameError("a field is longer than its message") }
+    offset += count
+  }
+
+  /// Reads a varint field that is known by `name`.
+  mutating func varint(_ type: WireType, of name: StaticString) throws(FrameError) -> UInt64 {
+    guard type == .varint else { throw wrongType(name, type) }
+    return try varint()
+  }
+
+  /// Reads a length-delimited field that is known by `name`.
+  mutating func lengthDelimited(_ type: WireType, of name: StaticString) throws(FrameError) -> UnsafeRawBufferPointer {
+    guard type == .bytes else { throw wrongType(name, type) }
+    return try lengthDelimited()
+  }
+
+  private func wrongType(_ name: StaticString, _ type: WireType) -> FrameError {
+    FrameError("\(name) has wire type \(type.rawValue)")
+  }
+}

@@ -1,0 +1,68 @@
+internal import CConfigLookupProto
+internal import ChangeStreamCache
+internal import Core
+internal import ProtobufMessages
+internal import RPC
+
+extension LookupService {
+  /// How each cache is doing. Answers before the caches are warm, too: that is when people ask.
+  func getCacheStatus(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) {
+    let state = state(request)
+    _ = try unpack(request, state, configlookup__v1__get_cache_status_request__unpack)
+    for entity in ServedEntity.allCases {
+      let health = caches[entity.rawValue].health()
+      ProtobufWriter.message(UInt32(entity.rawValue + 1), to: &reply.head) { writeHealth(health, to: &$0) }
+    }
+    if isWarm { ProtobufWriter.string(4, state.epoch(epoch), to: &reply.head) }
+  }
+
+  /// Asks caches to read their collections again now.
+  func invalidateCache(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) {
+    let state = state(request)
+    let message = try unpack(request, state, configlookup__v1__invalidate_cache_request__unpack).pointee
+    var entities = ServedEntity.allCases
+    if message.entity.rawValue != 0 {
+      guard let entity = ServedEntity(wireValue: message.entity.rawValue) else {
+        throw RPCStatus(.invalidArgument, "entity: \(message.entity.rawValue) is no entity")
+      }
+      entities = [entity]
+    }
+    ProtobufWriter.message(1, to: &reply.head) { out in
+      for entity in entities { ProtobufWriter.varint(entity.wireValue, to: &out) }
+    }
+    for entity in entities { caches[entity.rawValue].reload() }
+  }
+}
+
+/// `CacheStatus`.
+private func writeHealth(_ health: CacheHealth, to out: inout [UInt8]) {
+  ProtobufWriter.unsigned(1, UInt64(health.size), to: &out)
+  ProtobufWriter.double(2, health.ageSeconds ?? 0, to: &out)
+  ProtobufWriter.bool(3, health.isStreamActive, to: &out)
+  ProtobufWriter.bool(4, health.isValid, to: &out)
+  if let loadedAt = health.loadedAt { writeTimestamp(5, loadedAt, to: &out) }
+  ProtobufWriter.unsigned(6, health.observedRevision.rawValue, to: &out)
+  if let lastChangeAt = health.lastChangeAt { writeTimestamp(7, lastChangeAt, to: &out) }
+  ProtobufWriter.unsigned(8, health.reconnects, to: &out)
+  ProtobufWriter.unsigned(9, health.resyncs, to: &out)
+  ProtobufWriter.unsigned(10, health.drift, to: &out)
+  for rejected in health.rejected {
+    ProtobufWriter.message(11, to: &out) { out in
+      ProtobufWriter.string(1, rejected.itemID, to: &out)
+      ProtobufWriter.string(2, rejected.field, to: &out)
+      ProtobufWriter.string(3, rejected.problem, to: &out)
+    }
+  }
+  ProtobufWriter.unsigned(12, UInt64(health.rejectedCount), to: &out)
+}
+
+/// A moment as a `google.protobuf.Timestamp`.
+func writeTimestamp(_ field: UInt32, _ time: WallTime, to out: inout [UInt8]) {
+  let (seconds, milliseconds) = time.milliseconds.quotientAndRemainder(dividingBy: 1000)
+  // Nanoseconds count forward, before 1970 too.
+  let isBefore = milliseconds < 0
+  ProtobufWriter.message(field, to: &out) { out in
+    ProtobufWriter.signed(1, isBefore ? seconds - 1 : seconds, to: &out)
+    ProtobufWriter.signed(2, (isBefore ? milliseconds + 1000 : milliseconds) * 1_000_000, to: &out)
+  }
+}

@@ -1,0 +1,41 @@
+internal import CXXHash
+public import ChangeStreamCache
+internal import Core
+
+/// Which database this is: a hash of what identifies the collections, and an operator's salt. Revisions of two epochs
+/// cannot be compared. Any thread.
+public final class EpochSource: Sendable {
+  private struct Known: Sendable {
+    var generation = -1
+    var epoch = ""
+  }
+
+  private let readers: [CacheReader]
+  private let salt: String
+  private let known = Locked(Known())
+
+  /// An operator changes `salt` when the same database goes back in time: after a restore of its files.
+  public init(readers: [CacheReader], salt: String) {
+    self.readers = readers
+    self.salt = salt
+  }
+
+  /// Changes whenever ``current`` may have changed.
+  var generation: Int {
+    readers.reduce(0) { $0 &+ $1.identityGeneration }
+  }
+
+  /// 16 hexadecimal digits; the same on every server of the same database.
+  public var current: String {
+    let generation = generation
+    return known.withLock { known in
+      if known.generation != generation {
+        let text = (readers.map(\.identity) + [salt]).joined(separator: "\n")
+        let hash = Array(text.utf8).withUnsafeBytes { XXH3_64bits($0.baseAddress, $0.count) }
+        let digits = String(hash, radix: 16)
+        known = Known(generation: generation, epoch: String(repeating: "0", count: 16 - digits.count) + digits)
+      }
+      return known.epoch
+    }
+  }
+}

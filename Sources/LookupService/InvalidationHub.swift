@@ -1,0 +1,93 @@
+public import ChangeStreamCache
+internal import Core
+internal import ProtobufMessages
+
+/// From the caches to the lanes: encodes each notice once, and hands it to every worker's lane.
+///
+/// Made before caches and service, because both need it. Any thread.
+public final class InvalidationHub: Sendable {
+  private struct State: Sendable {
+    var epoch: EpochSource?
+    var lanes: [WatchLane] = []
+  }
+
+  private let state = Locked(State())
+
+  public init() {}
+
+  /// Takes a cache's invalidations, on the cache's thread, in order.
+  public func publish(_ entity: ServedEntity, _ invalidations: [Invalidation]) {
+    let (epoch, lanes) = state.withLock { ($0.epoch, $0.lanes) }
+    guard let epoch else { return }
+    let text = epoch.current
+    let notices = invalidations.map { Notice($0, entity, epoch: text) }
+    for lane in lanes { lane.post(notices) }
+  }
+
+  func start(epoch: EpochSource, lanes: [WatchLane]) {
+    state.withLock { $0 = State(epoch: epoch, lanes: lanes) }
+  }
+}
+
+/// A notice of one change of an answer, encoded but for the value, which few ask for. Immutable: any thread.
+final class Notice: Sendable {
+  let entity: ServedEntity
+  let key: LookupKey
+  let revision: Revision
+  let sequence: UInt64
+  /// The `InvalidationNotice`, without `value`.
+  let encoded: [UInt8]
+  /// What the key answers now.
+  let answer: Answer?
+
+  init(_ invalidation: Invalidation, _ entity: ServedEntity, epoch: String) {
+    self.entity = entity
+    key = invalidation.key
+    revision = invalidation.revision
+    sequence = invalidation.sequence
+    answer = invalidation.answer
+    encoded = encodeNotice(
+      kind: invalidation.kind == .upsert ? .upsert : .delete, entity, key: key,
+      revision: invalidation.revision, itemID: invalidation.itemID, epoch: epoch,
+      reason: invalidation.reason.description, committedAt: invalidation.committedAt,
+      etag: invalidation.answer?.entry.etagText ?? "", previousETag: invalidation.previousETag ?? "")
+  }
+}
+
+/// `NoticeKind`.
+enum NoticeKind: UInt64 {
+  case upsert = 1
+  case delete, resync, progress
+}
+
+/// An `InvalidationNotice` about a key, without its value.
+func encodeNotice(
+  kind: NoticeKind, _ entity: ServedEntity, key: LookupKey, revision: Revision, itemID: String,
+  epoch: String, reason: String, committedAt: WallTime, etag: String, previousETag: String
+) -> [UInt8] {
+  let identifier = key.text
+  let cacheKey = cacheKey(entity: entity.name, identifier: identifier, variant: entity.variant(ofSpace: key.space))
+  var out: [UInt8] = []
+  ProtobufWriter.unsigned(1, kind.rawValue, to: &out)
+  ProtobufWriter.unsigned(2, entity.wireValue, to: &out)
+  ProtobufWriter.string(3, identifier, to: &out)
+  ProtobufWriter.string(4, cacheKey, to: &out)
+  ProtobufWriter.unsigned(5, revision.rawValue, to: &out)
+  ProtobufWriter.string(6, itemID, to: &out)
+  ProtobufWriter.string(7, epoch, to: &out)
+  ProtobufWriter.string(8, reason, to: &out)
+  writeTimestamp(9, committedAt, to: &out)
+  ProtobufWriter.string(10, etag, to: &out)
+  ProtobufWriter.string(11, previousETag, to: &out)
+  return out
+}
+
+/// An `InvalidationNotice` about no key: PROGRESS or RESYNC.
+func encodeNotice(kind: NoticeKind, revision: Revision, epoch: String, reason: String) -> [UInt8] {
+  var out: [UInt8] = []
+  ProtobufWriter.unsigned(1, kind.rawValue, to: &out)
+  ProtobufWriter.unsigned(5, revision.rawValue, to: &out)
+  ProtobufWriter.string(7, epoch, to: &out)
+  ProtobufWriter.string(8, reason, to: &out)
+  return out
+}

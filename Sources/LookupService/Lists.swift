@@ -1,0 +1,157 @@
+internal import CConfigLookupProto
+internal import ChangeStreamCache
+internal import ConfigModels
+internal import Core
+internal import ProtobufMessages
+internal import RPC
+
+private let defaultPageSize = 20
+private let maximumPageSize = 100
+
+/// The lists: pages of summaries, in order of key.
+extension LookupService {
+  func listAgentConfigs(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) {
+    let state = state(request)
+    try admit(.agentConfig, state, &reply)
+    let message = try unpack(request, state, configlookup__v1__list_agent_configs_request__unpack).pointee
+    let type = try choice(message.type, "type", AgentConfig.AgentType.allCases.map(\.rawValue))
+    let page = try page(.agentConfig, list: type, size: message.page_size, token: message.page_token)
+    try write(page, .agentConfig, state, &reply) { answer, out in
+      guard
+        let config: UnsafePointer<Configlookup__V1__AgentConfig> = value(
+          answer, state, configlookup__v1__agent_config__unpack)
+      else { return }
+      ProtobufWriter.bytes(1, config.pointee.agent_id.buffer, to: &out)
+      ProtobufWriter.bytes(2, config.pointee.id.buffer, to: &out)
+      ProtobufWriter.bytes(3, config.pointee.version.buffer, to: &out)
+      ProtobufWriter.bytes(4, config.pointee.type.buffer, to: &out)
+      ProtobufWriter.bytes(5, config.pointee.description.buffer, to: &out)
+      if let model = config.pointee.llm?.pointee.model { ProtobufWriter.bytes(6, model.buffer, to: &out) }
+      timestamp(7, config.pointee.metadata?.pointee.updated_at, to: &out)
+      ProtobufWriter.unsigned(8, answer.revision.rawValue, to: &out)
+      ProtobufWriter.string(9, answer.entry.etagText, to: &out)
+    }
+  }
+
+  func listPrompts(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) {
+    let state = state(request)
+    try admit(.prompt, state, &reply)
+    let message = try unpack(request, state, configlookup__v1__list_prompts_request__unpack).pointee
+    let page = try page(.prompt, list: "", size: message.page_size, token: message.page_token)
+    let reader = caches[ServedEntity.prompt.rawValue].reader
+    try write(page, .prompt, state, &reply) { answer, out in
+      guard
+        let prompt: UnsafePointer<Configlookup__V1__Prompt> = value(
+          answer, state, configlookup__v1__prompt__unpack)
+      else { return }
+      ProtobufWriter.bytes(1, prompt.pointee.agent_id.buffer, to: &out)
+      ProtobufWriter.bytes(2, prompt.pointee.prompt_id.buffer, to: &out)
+      ProtobufWriter.bytes(3, prompt.pointee.id.buffer, to: &out)
+      ProtobufWriter.bytes(4, prompt.pointee.version.buffer, to: &out)
+      timestamp(5, prompt.pointee.metadata?.pointee.updated_at, to: &out)
+      ProtobufWriter.unsigned(6, answer.revision.rawValue, to: &out)
+      ProtobufWriter.string(7, answer.entry.etagText, to: &out)
+      let stagedKey = LookupKey(bytes: answer.key.bytes, space: Prompt.Space.stagedAgentID)
+      if let staged = reader.answer(stagedKey),
+        let stagedPrompt: UnsafePointer<Configlookup__V1__Prompt> = value(
+          staged, state, configlookup__v1__prompt__unpack)
+      {
+        ProtobufWriter.bytes(8, stagedPrompt.pointee.version.buffer, to: &out)
+      }
+    }
+  }
+
+  func listSourceConfigs(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) {
+    let state = state(request)
+    try admit(.sourceConfig, state, &reply)
+    let message = try unpack(request, state, configlookup__v1__list_source_configs_request__unpack).pointee
+    let mode = try choice(message.ingestion_mode, "ingestion_mode", SourceConfig.Mode.allCases.map(\.rawValue))
+    let page = try page(.sourceConfig, list: mode, size: message.page_size, token: message.page_token)
+    try write(page, .sourceConfig, state, &reply) { answer, out in
+      guard
+        let config: UnsafePointer<Configlookup__V1__SourceConfig> = value(
+          answer, state, configlookup__v1__source_config__unpack)
+      else { return }
+      ProtobufWriter.bytes(1, config.pointee.source_id.buffer, to: &out)
+      ProtobufWriter.bytes(2, config.pointee.display_name.buffer, to: &out)
+      ProtobufWriter.bytes(3, config.pointee.description.buffer, to: &out)
+      if let ingestion = config.pointee.ingestion?.pointee {
+        ProtobufWriter.bytes(4, ingestion.mode.buffer, to: &out)
+        ProtobufWriter.bytes(5, ingestion.landing_container.buffer, to: &out)
+      }
+      if let agent = config.pointee.transformation?.pointee.ai_agent_id {
+        ProtobufWriter.bytes(6, agent.buffer, to: &out)
+      }
+      ProtobufWriter.unsigned(7, answer.revision.rawValue, to: &out)
+      ProtobufWriter.string(8, answer.entry.etagText, to: &out)
+    }
+  }
+
+  // MARK: Beneath
+
+  private struct Page {
+    let answers: ArraySlice<Answer>
+    let nextToken: String
+    let totalCount: Int
+  }
+
+  /// The page of a list that a request asks for. `list` is the filter's value, empty for all.
+  private func page(
+    _ entity: ServedEntity, list: String, size: Int32, token: ProtobufCBinaryData
+  ) throws(RPCStatus) -> Page {
+    if size < 0 { throw RPCStatus(.invalidArgument, "page_size: \(size) is below 0") }
+    let size = size == 0 ? defaultPageSize : min(Int(size), maximumPageSize)
+    let reader = caches[entity.rawValue].reader
+    let name = "\(reader.entity)/\(list)"
+    let answers = reader.list(list)
+    var start = 0
+    if !token.isEmpty {
+      let last = LookupKey(bytes: try PageToken.decode(token.buffer, list: name), space: 0)
+      start = answers.firstPlace(notBefore: last)
+      if start < answers.count, answers[start].key == last { start += 1 }
+    }
+    let end = min(start + size, answers.count)
+    let nextToken = end < answers.count ? PageToken.encode(after: answers[end - 1].key, list: name) : ""
+    return Page(answers: answers[start..<end], nextToken: nextToken, totalCount: answers.count)
+  }
+
+  private func write(
+    _ page: Page, _ entity: ServedEntity, _ state: WorkerState, _ reply: inout RPCReply,
+    _ summary: (Answer, inout [UInt8]) -> Void
+  ) throws(RPCStatus) {
+    for answer in page.answers {
+      ProtobufWriter.message(1, to: &reply.head) { summary(answer, &$0) }
+    }
+    ProtobufWriter.string(2, page.nextToken, to: &reply.head)
+    ProtobufWriter.unsigned(3, UInt64(page.totalCount), to: &reply.head)
+    writeMetadata(field: 4, entity, state, revision: .none, etag: "", false, to: &reply.head)
+  }
+
+  /// A filter's value: empty, or one of `choices`.
+  private func choice(_ data: ProtobufCBinaryData, _ field: String, _ choices: [String]) throws(RPCStatus) -> String {
+    guard let text = data.text, text.isEmpty || choices.contains(text) else {
+      throw RPCStatus(.invalidArgument, "\(field): is none of \(choices.joined(separator: ", "))")
+    }
+    return text
+  }
+
+  /// The message that an answer's bytes are.
+  private func value<Message>(
+    _ answer: Answer, _ state: WorkerState,
+    _ unpack: (UnsafeMutablePointer<ProtobufCAllocator>?, Int, UnsafePointer<UInt8>?) -> UnsafeMutablePointer<Message>?
+  ) -> UnsafePointer<Message>? {
+    // Our own bytes: they are as large as a document can be, and always valid.
+    answer.entry.bytes.withUnsafeBytes { try? state.arena.unpack($0, by: unpack, limit: .max) }
+  }
+}
+
+/// A `google.protobuf.Timestamp` as field `field`.
+private func timestamp(
+  _ field: UInt32, _ time: UnsafeMutablePointer<Google__Protobuf__Timestamp>?, to out: inout [UInt8]
+) {
+  guard let time else { return }
+  ProtobufWriter.message(field, to: &out) { out in
+    ProtobufWriter.signed(1, time.pointee.seconds, to: &out)
+    ProtobufWriter.signed(2, Int64(time.pointee.nanos), to: &out)
+  }
+}

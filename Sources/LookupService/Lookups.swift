@@ -1,0 +1,153 @@
+internal import CConfigLookupProto
+internal import ChangeStreamCache
+internal import ConfigModels
+internal import ProtobufMessages
+internal import RPC
+
+/// The lookups of one value.
+extension LookupService {
+  func getAgentConfig(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) {
+    let state = state(request)
+    try admit(.agentConfig, state, &reply)
+    let message = try unpack(request, state, configlookup__v1__get_agent_config_request__unpack).pointee
+    let options = try LookupOptions(message.options)
+    let key = try checkedKey(message.agent_id, "agent_id")
+    try checkStaleness(options, .agentConfig, state, &reply)
+    guard
+      let answer = caches[ServedEntity.agentConfig.rawValue].reader.answer(space: AgentConfig.Space.agentID, key: key)
+    else {
+      throw notFound("no active agent config for agent_id \(shown(key))", .agentConfig, state, &reply)
+    }
+    fill(&reply, answer, options, .agentConfig, state)
+  }
+
+  func getPrompt(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) {
+    let state = state(request)
+    try admit(.prompt, state, &reply)
+    let message = try unpack(request, state, configlookup__v1__get_prompt_request__unpack).pointee
+    let options = try LookupOptions(message.options)
+    let key: UnsafeRawBufferPointer
+    let (activeSpace, stagedSpace): (UInt8, UInt8)
+    let field: String
+    switch message.selector_case {
+    case CONFIGLOOKUP__V1__GET_PROMPT_REQUEST__SELECTOR_AGENT_ID:
+      field = "agent_id"
+      key = try checkedKey(message.agent_id, field)
+      (activeSpace, stagedSpace) = (Prompt.Space.agentID, Prompt.Space.stagedAgentID)
+    case CONFIGLOOKUP__V1__GET_PROMPT_REQUEST__SELECTOR_PROMPT_ID:
+      field = "prompt_id"
+      key = try checkedKey(message.prompt_id, field)
+      (activeSpace, stagedSpace) = (Prompt.Space.promptID, Prompt.Space.stagedPromptID)
+    default:
+      throw RPCStatus(.invalidArgument, "selector: give agent_id or prompt_id")
+    }
+    let reader = caches[ServedEntity.prompt.rawValue].reader
+    try checkStaleness(options, .prompt, state, &reply)
+
+    var answer: Answer?
+    var testID: String?
+    var isStaged = false
+    switch message.variant.rawValue {
+    case 0, CONFIGLOOKUP__V1__PROMPT_VARIANT__PROMPT_VARIANT_ACTIVE.rawValue:
+      answer = reader.answer(space: activeSpace, key: key)
+    case CONFIGLOOKUP__V1__PROMPT_VARIANT__PROMPT_VARIANT_STAGED.rawValue:
+      isStaged = true
+      answer = reader.answer(space: stagedSpace, key: key)
+    case CONFIGLOOKUP__V1__PROMPT_VARIANT__PROMPT_VARIANT_AB_TEST.rawValue:
+      let subject = String(decoding: try checkedKey(message.subject, "subject"), as: UTF8.self)
+      if let staged = reader.answer(space: stagedSpace, key: key),
+        let kept = (staged.entry as? ModelEntry<Prompt.Kept>)?.kept, kept.abTest.enabled
+      {
+        testID = kept.abTest.name(promptID: kept.id)
+        if kept.abTest.servesStaged(to: subject, promptID: kept.id) {
+          isStaged = true
+          answer = staged
+        }
+      }
+      if !isStaged { answer = reader.answer(space: activeSpace, key: key) }
+    default:
+      throw RPCStatus(.invalidArgument, "variant: \(message.variant.rawValue) is none of ACTIVE, STAGED, AB_TEST")
+    }
+    guard let answer else {
+      throw notFound("no \(isStaged ? "staged" : "active") prompt for \(field) \(shown(key))", .prompt, state, &reply)
+    }
+    let variant =
+      isStaged
+      ? CONFIGLOOKUP__V1__PROMPT_VARIANT__PROMPT_VARIANT_STAGED
+      : CONFIGLOOKUP__V1__PROMPT_VARIANT__PROMPT_VARIANT_ACTIVE
+    ProtobufWriter.unsigned(3, UInt64(variant.rawValue), to: &reply.head)
+    if let testID { ProtobufWriter.string(4, testID, to: &reply.head) }
+    fill(&reply, answer, options, .prompt, state)
+  }
+
+  func getSourceConfig(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) {
+    let state = state(request)
+    try admit(.sourceConfig, state, &reply)
+    let message = try unpack(request, state, configlookup__v1__get_source_config_request__unpack).pointee
+    let options = try LookupOptions(message.options)
+    let key: UnsafeRawBufferPointer
+    let (space, field): (UInt8, String)
+    switch message.selector_case {
+    case CONFIGLOOKUP__V1__GET_SOURCE_CONFIG_REQUEST__SELECTOR_SOURCE_ID:
+      (space, field) = (SourceConfig.Space.sourceID, "source_id")
+      key = try checkedKey(message.source_id, field)
+    case CONFIGLOOKUP__V1__GET_SOURCE_CONFIG_REQUEST__SELECTOR_CONTAINER:
+      (space, field) = (SourceConfig.Space.container, "container")
+      key = try checkedKey(message.container, field)
+    case CONFIGLOOKUP__V1__GET_SOURCE_CONFIG_REQUEST__SELECTOR_AI_AGENT_ID:
+      (space, field) = (SourceConfig.Space.aiAgentID, "ai_agent_id")
+      key = try checkedKey(message.ai_agent_id, field)
+    default:
+      throw RPCStatus(.invalidArgument, "selector: give source_id, container or ai_agent_id")
+    }
+    try checkStaleness(options, .sourceConfig, state, &reply)
+    let matches = sources(space, key)
+    guard let first = matches.first else {
+      throw notFound("no enabled source config for \(field) \(shown(key))", .sourceConfig, state, &reply)
+    }
+    for other in matches.dropFirst() { ProtobufWriter.bytes(3, other.key.bytes, to: &reply.head) }
+    fill(&reply, first, options, .sourceConfig, state)
+  }
+
+  func resolveBlob(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) {
+    let state = state(request)
+    try admit(.sourceConfig, state, &reply)
+    let message = try unpack(request, state, configlookup__v1__resolve_blob_request__unpack).pointee
+    let options = try LookupOptions(message.options)
+    let container = try checkedKey(message.container, "container")
+    let path = try checkedKey(message.path, "path", limit: maximumPathBytes)
+    try checkStaleness(options, .sourceConfig, state, &reply)
+
+    // In order of source_id: among equals the first one stays.
+    var best: (answer: Answer, kept: SourceConfig.Kept)?
+    for answer in sources(SourceConfig.Space.container, container) {
+      guard let kept = (answer.entry as? ModelEntry<SourceConfig.Kept>)?.kept, kept.matches(path: path) else {
+        continue
+      }
+      if let best, best.kept.literalCount >= kept.literalCount { continue }
+      best = (answer, kept)
+    }
+    guard let best else {
+      throw notFound(
+        "no enabled source config for a blob \(shown(path)) in container \(shown(container))", .sourceConfig, state,
+        &reply)
+    }
+    for pair in best.kept.fields(of: path) {
+      ProtobufWriter.message(3, to: &reply.head) { out in
+        ProtobufWriter.string(1, pair.key, to: &out)
+        ProtobufWriter.string(2, pair.value, to: &out)
+      }
+    }
+    fill(&reply, best.answer, options, .sourceConfig, state)
+  }
+
+  /// The sources under a key, in order of source_id. A document that loses its own source_id to another does not count.
+  private func sources(_ space: UInt8, _ key: UnsafeRawBufferPointer) -> [Answer] {
+    let reader = caches[ServedEntity.sourceConfig.rawValue].reader
+    guard let answer = reader.answer(space: space, key: key) else { return [] }
+    if space == SourceConfig.Space.sourceID { return [answer] }
+    return ([answer.entry] + answer.others)
+      .compactMap { entry in reader.answer(entry.key).flatMap { $0.entry === entry ? $0 : nil } }
+      .sorted { $0.key.bytes.lexicographicallyPrecedes($1.key.bytes) }
+  }
+}

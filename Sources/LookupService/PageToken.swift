@@ -1,0 +1,41 @@
+internal import CXXHash
+internal import ChangeStreamCache
+internal import Foundation
+internal import RPC
+
+/// Where a list goes on: after a key. Stays good while the collection changes, because keys keep their order.
+///
+/// On the wire: base64url of a version byte, a hash of list and filter with the rest (4 bytes), and the last key given.
+/// The hash keeps a token of one list from being used for another, and finds what was cut or mistyped.
+enum PageToken {
+  private static let version: UInt8 = 1
+
+  static func encode(after key: LookupKey, list: String) -> String {
+    var bytes = [version]
+    withUnsafeBytes(of: check(list, key.bytes).littleEndian) { bytes.append(contentsOf: $0) }
+    bytes.append(contentsOf: key.bytes)
+    return Data(bytes).base64EncodedString()
+      .replacingOccurrences(of: "+", with: "-").replacingOccurrences(of: "/", with: "_")
+      .replacingOccurrences(of: "=", with: "")
+  }
+
+  /// The key after which `list` goes on. Throws unless the token is one that this list gave.
+  static func decode(_ token: UnsafeRawBufferPointer, list: String) throws(RPCStatus) -> [UInt8] {
+    let problem = RPCStatus(.invalidArgument, "page_token: is not one that this list, with this filter, has given")
+    guard token.count <= 1024, let text = String(validating: token, as: UTF8.self) else { throw problem }
+    var base64 = text.replacingOccurrences(of: "-", with: "+").replacingOccurrences(of: "_", with: "/")
+    base64 += String(repeating: "=", count: (4 - base64.utf8.count % 4) % 4)
+    guard let bytes = Data(base64Encoded: base64).map({ Array($0) }), bytes.count > 5, bytes[0] == version else {
+      throw problem
+    }
+    let key = Array(bytes[5...])
+    let wanted = bytes[1..<5].reversed().reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+    guard check(list, key) == wanted else { throw problem }
+    return key
+  }
+
+  private static func check(_ list: String, _ key: [UInt8]) -> UInt32 {
+    let bytes = Array(list.utf8) + [0] + key
+    return UInt32(truncatingIfNeeded: bytes.withUnsafeBytes { XXH3_64bits($0.baseAddress, $0.count) })
+  }
+}

@@ -1,0 +1,17 @@
+internal import ChangeStreamCache
+
+/// Which keys a watch is about.
+struct WatchFilter {
+  var entities: [ServedEntity]
+  var keys: Set<[UInt8]>
+  var prefixes: [[UInt8]]
+
+  func includes(_ entity: ServedEntity, _ key: LookupKey) -> Bool {
+    entities.contains(entity) && includes(key)
+  }
+
+  private func includes(_ key: LookupKey) -> Bool {
+    if keys.isEmpty, prefixes.isEmpty { return true }
+    return keys.contains(key.bytes) || prefixes.contains { key.bytes.starts(with: $0) }
+  }
+}

@@ -1,0 +1,56 @@
+internal import CConfigLookupProto
+internal import ChangeStreamCache
+internal import ProtobufMessages
+internal import RPC
+
+private let defaultProgressMilliseconds: UInt32 = 10_000
+private let minimumProgressMilliseconds: UInt32 = 10
+
+extension LookupService {
+  func watchInvalidations(
+    _ request: borrowing RPCRequest, _ writer: any RPCStreamWriter, _ reply: inout RPCReply
+  ) throws(RPCStatus) -> any RPCStreamHandler {
+    let state = state(request)
+    try admit(.agentConfig, state, &reply)
+    let message = try unpack(request, state, configlookup__v1__watch_invalidations_request__unpack).pointee
+    if message.start_revision != 0 {
+      throw RPCStatus(.unimplemented, "start_revision: this server cannot replay yet; watch from now on")
+    }
+    let session = WatchSession(
+      try wishes(message), lane: state.lane, epoch: epoch, writer: writer, maximumQueuedKeys: options.maximumQueuedKeys)
+    session.start()
+    return session
+  }
+
+  private func wishes(_ message: Configlookup__V1__WatchInvalidationsRequest) throws(RPCStatus) -> WatchSession.Wishes {
+    var entities: [ServedEntity] = []
+    for index in 0..<message.n_entities {
+      let value = message.entities[index]
+      guard let entity = ServedEntity(wireValue: value.rawValue) else {
+        throw RPCStatus(.invalidArgument, "entities.\(index): \(value.rawValue) is no entity")
+      }
+      if !entities.contains(entity) { entities.append(entity) }
+    }
+    var progress = message.progress_interval_ms
+    if progress == 0 { progress = defaultProgressMilliseconds }
+    if progress < minimumProgressMilliseconds {
+      throw RPCStatus(.invalidArgument, "progress_interval_ms: \(progress) is below \(minimumProgressMilliseconds)")
+    }
+    let keys = try checkedKeys(message.keys, message.n_keys, "keys")
+    let prefixes = try checkedKeys(message.key_prefixes, message.n_key_prefixes, "key_prefixes")
+    return WatchSession.Wishes(
+      filter: WatchFilter(
+        entities: entities.isEmpty ? ServedEntity.allCases : entities, keys: Set(keys), prefixes: prefixes),
+      includesValues: message.include_values != 0, sendsInitialState: message.send_initial_state != 0,
+      progressSeconds: Double(progress) / 1000)
+  }
+
+  private func checkedKeys(
+    _ list: UnsafeMutablePointer<ProtobufCBinaryData>?, _ count: Int, _ field: String
+  ) throws(RPCStatus) -> [[UInt8]] {
+    var keys: [[UInt8]] = []
+    guard let list else { return keys }
+    for index in 0..<count { keys.append(Array(try checkedKey(list[index], "\(field).\(index)"))) }
+    return keys
+  }
+}

@@ -1,0 +1,87 @@
+internal import ChangeStreamCache
+internal import Core
+
+/// What a slow subscriber has still to be told: the latest notice of each key, in the place of the first.
+///
+/// Bounded by a number of keys: past it, everything is dropped and one RESYNC stands for it. A PROGRESS waits its turn like
+/// the rest; a key that changes again keeps its place before it, so the PROGRESS stays true.
+struct WatchQueue {
+  enum Item {
+    case notice(Notice)
+    case progress(Revision, reason: String)
+    case resync(Revision)
+  }
+
+  private struct Key: Hashable {
+    let entity: ServedEntity
+    let key: LookupKey
+  }
+
+  /// More than so many changed keys are one RESYNC.
+  private let limit: Int
+  private var items: [Item] = []
+  private var first = 0
+  /// How many items have left the front of `items` for good.
+  private var gone = 0
+  /// Where each key's notice stands, counted from the first item ever.
+  private var places: [Key: Int] = [:]
+
+  init(limit: Int) {
+    self.limit = limit
+  }
+
+  var isEmpty: Bool { first == items.count }
+
+  /// How many keys wait.
+  var keyCount: Int { places.count }
+
+  /// Returns whether the queue overflowed into a RESYNC.
+  mutating func append(_ notice: Notice) -> Bool {
+    let key = Key(entity: notice.entity, key: notice.key)
+    if let place = places[key] {
+      items[place - gone] = .notice(notice)
+      return false
+    }
+    if places.count >= limit {
+      removeAll()
+      items = [.resync(notice.revision)]
+      return true
+    }
+    // A RESYNC that waits says all there is to say.
+    if case .resync(let revision)? = items.last, first < items.count {
+      items[items.count - 1] = .resync(max(revision, notice.revision))
+      return false
+    }
+    places[key] = gone + items.count
+    items.append(.notice(notice))
+    return false
+  }
+
+  mutating func append(progress revision: Revision, reason: String) {
+    if case .progress(_, let waiting)? = items.last, first < items.count, waiting == reason {
+      items[items.count - 1] = .progress(revision, reason: reason)
+    } else {
+      items.append(.progress(revision, reason: reason))
+    }
+  }
+
+  mutating func popFirst() -> Item? {
+    guard first < items.count else { return nil }
+    let item = items[first]
+    first += 1
+    if case .notice(let notice) = item { places[Key(entity: notice.entity, key: notice.key)] = nil }
+    if first == items.count || (first > 64 && first * 2 > items.count) {
+      items.removeFirst(first)
+      gone += first
+      first = 0
+    }
+    return item
+  }
+
+  mutating func removeAll() {
+    gone += items.count
+    items = []
+    first = 0
+    places = [:]
+  }
+}

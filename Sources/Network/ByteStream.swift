@@ -1,0 +1,64 @@
+internal import Glibc
+
+/// What came of a read or a write that does not wait.
+enum ByteStreamResult {
+  case count(Int)
+  /// Try again when the socket is readable.
+  case wantsRead
+  /// Try again when the socket is writable.
+  case wantsWrite
+  /// The peer sends no more.
+  case end
+  case failed(Int32)
+}
+
+/// What a connection reads from and writes to: the bare socket, or encryption over one. On the loop's thread.
+protocol ByteStream: AnyObject {
+  func read(into buffer: UnsafeMutableRawBufferPointer) -> ByteStreamResult
+  func write(_ bytes: UnsafeRawBufferPointer) -> ByteStreamResult
+  /// Whether a read would give bytes although the socket is not readable.
+  var hasBufferedInput: Bool { get }
+  /// No more will be written; the peer reads an end.
+  func finishWriting()
+}
+
+/// The bare socket. Does not own the descriptor.
+final class PlainSocket: ByteStream {
+  private let descriptor: Int32
+
+  init(descriptor: Int32) {
+    self.descriptor = descriptor
+  }
+
+  var hasBufferedInput: Bool { false }
+
+  func read(into buffer: UnsafeMutableRawBufferPointer) -> ByteStreamResult {
+    while true {
+      let count = Glibc.read(descriptor, buffer.baseAddress, buffer.count)
+      if count > 0 { return .count(count) }
+      if count == 0 { return .end }
+      switch errno {
+      case EINTR: continue
+      case EAGAIN: return .wantsRead
+      case let code: return .failed(code)
+      }
+    }
+  }
+
+  func write(_ bytes: UnsafeRawBufferPointer) -> ByteStreamResult {
+    while true {
+      // MSG_NOSIGNAL: a peer that is gone is an error here, not the end of the process.
+      let count = send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
+      if count >= 0 { return .count(count) }
+      switch errno {
+      case EINTR: continue
+      case EAGAIN: return .wantsWrite
+      case let code: return .failed(code)
+      }
+    }
+  }
+
+  func finishWriting() {
+    shutdown(descriptor, Int32(SHUT_WR))
+  }
+}

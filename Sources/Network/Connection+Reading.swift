@@ -1,0 +1,154 @@
+internal import CLibevent
+internal import Glibc
+internal import RPC
+
+extension Connection {
+  func socketReadable() {
+    switch state {
+    case .open:
+      if isWritable { readAndDeliver() } else { pauseReading() }
+    case .finishing, .lingering: readAndDrop()
+    case .closed: break
+    }
+  }
+
+  /// Goes on where it left off: bytes were left because the peer did not keep up, or because it was the others' turn.
+  func resume() {
+    isResuming = false
+    guard state == .open else { return }
+    if owesWritable, isWritable {
+      owesWritable = false
+      handler?.writable()
+    }
+    guard state == .open, isWritable else { return }
+    if !input.isEmpty {
+      let used = deliver(input.bytes)
+      guard state == .open else { return }
+      input.dropFirst(used)
+      afterDelivery()
+    }
+    guard state == .open, isWritable else { return }
+    if isReadPaused {
+      isReadPaused = false
+      event_add(readEvent, nil)
+    }
+    if stream.hasBufferedInput { readAndDeliver() }
+  }
+
+  func resumeInNextTurn() {
+    guard !isResuming else { return }
+    isResuming = true
+    loop.resumeInNextTurn(self)
+  }
+
+  private func pauseReading() {
+    guard !isReadPaused else { return }
+    isReadPaused = true
+    event_del(readEvent)
+  }
+
+  private func readAndDeliver() {
+    for _ in 0..<Limits.readsPerTurn {
+      let isFull = input.count <= Limits.smallInputBytes ? readIntoLoopMemory() : readIntoInput()
+      guard state == .open else { return }
+      afterDelivery()
+      guard state == .open else { return }
+      guard isWritable else { return pauseReading() }
+      guard isFull || stream.hasBufferedInput else { return }
+    }
+    if stream.hasBufferedInput { resumeInNextTurn() }
+  }
+
+  /// The usual way: whole requests are handled where they were read, and nothing is kept. True if there may be more.
+  private func readIntoLoopMemory() -> Bool {
+    let memory = loop.readMemory
+    let kept = input.count
+    memory.copyMemory(from: input.bytes)
+    let space = UnsafeMutableRawBufferPointer(rebasing: memory[kept..<(kept + Limits.readBytes)])
+    guard let count = read(into: space) else { return false }
+    let used = deliver(UnsafeRawBufferPointer(rebasing: memory[..<(kept + count)]))
+    if state == .open { input.replace(with: UnsafeRawBufferPointer(rebasing: memory[used..<(kept + count)])) }
+    return count == space.count
+  }
+
+  /// For the rest of a long request: read behind its start. True if there may be more.
+  private func readIntoInput() -> Bool {
+    let space = input.free(atLeast: Limits.smallInputBytes)
+    guard let count = read(into: space) else { return false }
+    input.commit(count)
+    let used = deliver(input.bytes)
+    if state == .open { input.dropFirst(used) }
+    return count == space.count
+  }
+
+  private func read(into space: UnsafeMutableRawBufferPointer) -> Int? {
+    switch stream.read(into: space) {
+    case .count(let count):
+      loop.counters.add(UInt64(count), to: NetworkCounter.bytesReceived.rawValue)
+      return count
+    case .wantsRead: return nil
+    case .wantsWrite:
+      awaitWritable()
+      return nil
+    case .end:
+      inputHasEnded()
+      return nil
+    case .failed:
+      close()
+      return nil
+    }
+  }
+
+  private func inputHasEnded() {
+    hasInputEnded = true
+    event_del(readEvent)
+    handler?.inputEnded()
+    // The peer may still read what is on its way, but there is nothing more to come for it.
+    finish()
+  }
+
+  /// Gives bytes to the protocol, and to the one that takes its place.
+  private func deliver(_ bytes: UnsafeRawBufferPointer) -> Int {
+    var used = 0
+    while used < bytes.count, state == .open, let current = handler {
+      used += current.received(UnsafeRawBufferPointer(rebasing: bytes[used...]))
+      if handler === current { break }
+    }
+    if used > 0 { inputProgress &+= 1 }
+    return used
+  }
+
+  private func afterDelivery() {
+    guard !input.isEmpty else { return input.release() }
+    // One timer at a time, looked at when it fires: frames that arrive in pieces are common, stalled ones are not.
+    guard inputTimer == nil else { return }
+    let progress = inputProgress
+    inputTimer = loop.schedule(afterSeconds: limits.incompleteInputSeconds) { [weak self] in
+      self?.checkInput(since: progress)
+    }
+  }
+
+  private func checkInput(since progress: UInt64) {
+    inputTimer = nil
+    guard state == .open, !input.isEmpty else { return }
+    if progress == inputProgress, !isReadPaused { handler?.inputStalled() } else { afterDelivery() }
+  }
+
+  /// After the end of our side: read, so that the peer is not reset, and so that its end is seen.
+  private func readAndDrop() {
+    for _ in 0..<Limits.readsPerTurn {
+      switch stream.read(into: loop.readMemory) {
+      case .count(let count):
+        loop.counters.add(UInt64(count), to: NetworkCounter.bytesReceived.rawValue)
+        if count < loop.readMemory.count { return }
+      case .wantsRead, .wantsWrite: return
+      case .end:
+        hasInputEnded = true
+        event_del(readEvent)
+        if state == .lingering { close() }
+        return
+      case .failed: return close()
+      }
+    }
+  }
+}

@@ -1,0 +1,79 @@
+internal import CLibevent
+internal import Glibc
+internal import RPC
+
+extension Connection {
+  /// The turn ends: one attempt to send what was written in it. Calls no protocol.
+  func flush() {
+    isTouched = false
+    guard state == .open || state == .finishing else { return }
+    // While the socket is full, trying costs a call of the system for nothing: it will say when it has room.
+    if !isWriteAwaited { writeOut() }
+  }
+
+  func socketWritable() {
+    guard state == .open || state == .finishing else { return }
+    writeOut()
+  }
+
+  private func writeOut() {
+    while let output, !output.isEmpty {
+      let bytes = output.bytes
+      switch stream.write(bytes) {
+      case .count(let count):
+        loop.counters.add(UInt64(count), to: NetworkCounter.bytesSent.rawValue)
+        output.dropFirst(count)
+        // Less than asked for: the socket is full.
+        if count < bytes.count { return awaitWritable() }
+      case .wantsWrite: return awaitWritable()
+      case .wantsRead: return
+      case .end, .failed: return close()
+      }
+    }
+    allWritten()
+  }
+
+  private func allWritten() {
+    if let output { loop.giveBack(output) }
+    output = nil
+    if isWriteAwaited {
+      isWriteAwaited = false
+      event_del(writeEvent)
+    }
+    wentBelowMark()
+    if state == .finishing { finishWriting() }
+  }
+
+  func awaitWritable() {
+    wentBelowMark()
+    guard !isWriteAwaited else { return }
+    isWriteAwaited = true
+    kernelUnsent = unsentInKernel()
+    var time = timeval(seconds: limits.stalledWriteSeconds)
+    // Persistent: the time begins again each time the socket takes something.
+    event_add(writeEvent, &time)
+  }
+
+  private func wentBelowMark() {
+    guard state == .open, unsentByteCount <= limits.unsentBytesLow else { return }
+    isWritable = true
+    if owesWritable || isReadPaused || !input.isEmpty { resumeInNextTurn() }
+  }
+
+  /// The socket has had no room for a while. A slow peer may have taken bytes all the same: the socket only says so
+  /// once a good part of its buffer is free.
+  func writeTimedOut() {
+    let unsent = unsentInKernel()
+    if unsent < kernelUnsent {
+      kernelUnsent = unsent
+      return
+    }
+    loop.counters.add(to: NetworkCounter.connectionsStalled.rawValue)
+    close()
+  }
+
+  private func unsentInKernel() -> Int32 {
+    var count: Int32 = 0
+    return ioctl(descriptor, UInt(TIOCOUTQ), &count) == 0 ? count : 0
+  }
+}

@@ -1,0 +1,197 @@
+internal import CLibevent
+internal import Glibc
+internal import RPC
+
+/// One accepted socket: bytes in, bytes out, and what to do when either side is slow.
+///
+/// Loop thread only. What is written is sent when the turn ends. Never destroyed within its own call: closing marks
+/// it and frees its descriptor and events; the protocol hears ``ConnectionProtocol/closed()`` when the turn ends.
+/// An idle connection holds no buffer.
+public final class Connection: LoopResident {
+  enum State {
+    case open
+    /// Sends what it has, then ends its side; input is thrown away.
+    case finishing
+    /// Has ended its side and waits for the peer to do the same.
+    case lingering
+    case closed
+  }
+
+  public let loop: EventLoop
+  let limits: ConnectionLimits
+  let stream: any ByteStream
+  let descriptor: Int32
+  private let quota: ConnectionQuota?
+  private(set) var state = State.open
+  private(set) var handler: (any ConnectionProtocol)?
+
+  // Reading
+  var readEvent: OpaquePointer?
+  /// What the protocol could not use yet: the start of a frame, or frames that wait while the peer does not read.
+  let input = ByteQueue()
+  /// No read is asked for, because the peer does not take what it has coming.
+  var isReadPaused = false
+  var hasInputEnded = false
+  /// Counts deliveries that used something: tells one incomplete frame from the next.
+  var inputProgress: UInt64 = 0
+  var inputTimer: (any RPCTimer)?
+
+  // Writing
+  var writeEvent: OpaquePointer?
+  var isWriteAwaited = false
+  /// Unsent bytes; taken from the loop when there are some, and given back.
+  var output: ByteQueue?
+  /// What the kernel had not yet got acknowledged when it was last looked at.
+  var kernelUnsent: Int32 = 0
+  private var lingerTimer: (any RPCTimer)?
+
+  // Promises to the loop
+  var isTouched = false
+  var isResuming = false
+  /// The protocol was told to wait and must be told to go on.
+  var owesWritable = false
+
+  /// Whether the peer keeps up. False from the high mark of unsent bytes until they are below the low one.
+  public internal(set) var isWritable = true
+
+  /// Takes over `descriptor`, which must not block.
+  init(loop: EventLoop, descriptor: Int32, limits: ConnectionLimits, quota: ConnectionQuota?) {
+    self.loop = loop
+    self.descriptor = descriptor
+    self.limits = limits
+    self.quota = quota
+    stream = PlainSocket(descriptor: descriptor)
+    // Unretained: the events are freed in `close`, and the loop holds `self` until then.
+    let pointer = Unmanaged.passUnretained(self).toOpaque()
+    readEvent = event_new(loop.base, descriptor, Int16(EV_READ | EV_PERSIST), connectionReadable, pointer)
+    writeEvent = event_new(loop.base, descriptor, Int16(EV_WRITE | EV_PERSIST), connectionWritable, pointer)
+    loop.add(self)
+  }
+
+  deinit {
+    precondition(state == .closed, "a connection must be closed")
+  }
+
+  /// Begins to read.
+  func start(_ handler: any ConnectionProtocol) {
+    guard state == .open else { return handler.closed() }
+    self.handler = handler
+    event_add(readEvent, nil)
+  }
+
+  /// Hands the connection to another protocol, which gets what the one before did not use. For a protocol that finds
+  /// out from the first bytes which one is spoken; the one before is not called again.
+  public func become(_ handler: any ConnectionProtocol) {
+    guard state == .open else { return }
+    self.handler = handler
+  }
+
+  public var isClosed: Bool { state == .closed }
+
+  /// Where the peer is; "unknown" once closed.
+  public var peer: String {
+    state == .closed ? "unknown" : SocketAddress.peer(of: descriptor)?.description ?? "unknown"
+  }
+
+  /// Bytes that the peer has not taken yet.
+  public var unsentByteCount: Int { output?.count ?? 0 }
+
+  /// Makes room for `count` bytes to be sent, which the caller fills at once. Nil if nothing can be sent any more.
+  public func extendOutput(by count: Int) -> UnsafeMutableRawBufferPointer? {
+    guard state == .open else { return nil }
+    let queue: ByteQueue
+    if let output {
+      queue = output
+    } else {
+      queue = loop.takeBuffer()
+      output = queue
+    }
+    guard queue.count + count <= limits.unsentBytesLimit else {
+      loop.counters.add(to: NetworkCounter.connectionsStalled.rawValue)
+      close()
+      return nil
+    }
+    if !isTouched {
+      isTouched = true
+      loop.touch(self)
+    }
+    let room = queue.extend(by: count)
+    if queue.count > limits.unsentBytesHigh {
+      isWritable = false
+      owesWritable = true
+    }
+    return room
+  }
+
+  /// Sends what was written, then closes so that the peer can read it to the last byte. No more can be written.
+  public func finish() {
+    guard state == .open else { return }
+    state = .finishing
+    input.dropFirst(input.count)
+    inputTimer?.cancel()
+    inputTimer = nil
+    // What the peer still sends is read and dropped: unread, it would turn our close into a reset.
+    if isReadPaused, !hasInputEnded { event_add(readEvent, nil) }
+    isReadPaused = false
+    if !isTouched {
+      isTouched = true
+      loop.touch(self)
+    }
+  }
+
+  /// All is sent, after ``finish()``.
+  func finishWriting() {
+    guard state == .finishing else { return }
+    guard !hasInputEnded else { return close() }
+    state = .lingering
+    stream.finishWriting()
+    lingerTimer = loop.schedule(afterSeconds: limits.lingerSeconds) { [weak self] in
+      self?.lingerTimer = nil
+      self?.close()
+    }
+  }
+
+  /// Closes now; what is unsent is lost.
+  public func close() {
+    guard state != .closed else { return }
+    state = .closed
+    for event in [readEvent, writeEvent] { if let event { event_free(event) } }
+    readEvent = nil
+    writeEvent = nil
+    Glibc.close(descriptor)
+    inputTimer?.cancel()
+    inputTimer = nil
+    lingerTimer?.cancel()
+    lingerTimer = nil
+    if let output { loop.giveBack(output) }
+    output = nil
+    isWritable = false
+    loop.counters.add(to: NetworkCounter.connectionsClosed.rawValue)
+    loop.remove(self)
+    loop.bury(self)
+  }
+
+  /// The turn in which it was closed has ended.
+  func wasClosed() {
+    let handler = handler
+    self.handler = nil
+    handler?.closed()
+    // Last, so that who waits for "none open" finds all calls ended.
+    quota?.giveBack()
+  }
+
+  func loopStops() {
+    close()
+  }
+}
+
+private func connectionReadable(_: Int32, _: Int16, _ argument: UnsafeMutableRawPointer?) {
+  guard let argument else { return }
+  Unmanaged<Connection>.fromOpaque(argument).takeUnretainedValue().socketReadable()
+}
+
+private func connectionWritable(_: Int32, _ what: Int16, _ argument: UnsafeMutableRawPointer?) {
+  guard let argument else { return }
+  let connection = Unmanaged<Connection>.fromOpaque(argument).takeUnretainedValue()
+  if what & Int16(EV_WRITE) != 0 { connection.socketWritable() } else { connection.writeTimedOut() }
+}

@@ -1,0 +1,210 @@
+internal import CLibevent
+internal import Core
+internal import Glibc
+public import RPC
+internal import Synchronization
+
+/// What lives on a loop and must be closed with it. Loop thread only.
+protocol LoopResident: AnyObject {
+  func loopStops()
+}
+
+/// A thread with a libevent base: connections, listeners and timers live on one, and only its thread touches them.
+///
+/// Works in turns: wait, handle all that is ready, then flush every connection that was touched, then let go of what
+/// was closed. Other threads only reach the inbox.
+public final class EventLoop: RPCWorker, @unchecked Sendable {
+  // Safe to share: `inbox` and `threadID` guard themselves, what is marked "loop thread" is touched by that thread
+  // alone, the rest never changes after `init`.
+  public let index: Int
+  let counters = CounterTable(count: NetworkCounter.allCases.count)
+  private let inbox = Locked(Inbox())
+  private let threadID = Atomic<UInt>(0)
+  private let wakeDescriptor: Int32
+
+  let base: OpaquePointer  // loop thread
+  let readMemory: UnsafeMutableRawBufferPointer  // loop thread; lent to the connection that reads
+  private var wakeEvent: OpaquePointer?  // loop thread
+  private var stopping = false  // loop thread
+  private var touched: [Connection] = []  // loop thread; to flush when the turn ends
+  private var resumed: [Connection] = []  // loop thread; to go on in the next turn
+  private var buried: [Connection] = []  // loop thread; closed in this turn
+  private var residents: [ObjectIdentifier: any LoopResident] = [:]  // loop thread
+  private var timers: [ObjectIdentifier: LoopTimer] = [:]  // loop thread
+  private var spareBuffers: [ByteQueue] = []  // loop thread
+  private var thread: OSThread?  // the thread that makes and stops the loop
+
+  private struct Inbox: Sendable {
+    var jobs: [@Sendable () -> Void] = []
+    var isWoken = false
+    var isClosed = false
+  }
+
+  init(index: Int) throws(NetworkError) {
+    let wakeDescriptor = eventfd(0, Int32(EFD_NONBLOCK) | Int32(EFD_CLOEXEC))
+    guard wakeDescriptor >= 0 else {
+      throw NetworkError(.system, "eventfd: \(systemMessage(errno)); raise the limit of open files")
+    }
+    let configuration = event_config_new()
+    defer { if let configuration { event_config_free(configuration) } }
+    // No lock of libevent's: only the loop's thread touches the base.
+    if let configuration { event_config_set_flag(configuration, Int32(EVENT_BASE_FLAG_NOLOCK.rawValue)) }
+    guard let configuration, let base = event_base_new_with_config(configuration) else {
+      close(wakeDescriptor)
+      throw NetworkError(.system, "no event base: \(systemMessage(errno)); raise the limit of open files")
+    }
+    self.index = index
+    self.wakeDescriptor = wakeDescriptor
+    self.base = base
+    readMemory = .allocate(byteCount: Limits.smallInputBytes + Limits.readBytes, alignment: 16)
+    thread = OSThread(name: "loop-\(index)") { self.run() }
+  }
+
+  deinit {
+    // The base is gone since `run` ended; other threads may have written to the descriptor until now.
+    close(wakeDescriptor)
+    readMemory.deallocate()
+  }
+
+  /// Closes what lives on the loop, and waits for its thread to end. From another thread; once.
+  func stop() {
+    execute { self.stopping = true }
+    thread?.join()
+    thread = nil
+  }
+
+  /// Whether the caller is on the loop's thread.
+  public var isCurrent: Bool { threadID.load(ordering: .relaxed) == UInt(pthread_self()) }
+
+  public func execute(_ job: @escaping @Sendable () -> Void) {
+    _ = tryExecute(job)
+  }
+
+  /// False if the loop has ended, and the job will not run. Any thread.
+  func tryExecute(_ job: @escaping @Sendable () -> Void) -> Bool {
+    let (isAccepted, wakes) = inbox.withLock { inbox in
+      guard !inbox.isClosed else { return (false, false) }
+      inbox.jobs.append(job)
+      defer { inbox.isWoken = true }
+      return (true, !inbox.isWoken)
+    }
+    if wakes {
+      var one: UInt64 = 1
+      _ = write(wakeDescriptor, &one, 8)
+    }
+    return isAccepted
+  }
+
+  public func schedule(afterSeconds seconds: Double, _ job: @escaping () -> Void) -> any RPCTimer {
+    precondition(isCurrent, "timers belong to the loop's thread")
+    let timer = LoopTimer(loop: self, base: base, seconds: seconds, job: job)
+    timers[ObjectIdentifier(timer)] = timer
+    return timer
+  }
+
+  func forget(_ timer: LoopTimer) {
+    timers[ObjectIdentifier(timer)] = nil
+  }
+
+  // MARK: Residents, loop thread
+
+  func add(_ resident: any LoopResident) {
+    precondition(isCurrent)
+    residents[ObjectIdentifier(resident)] = resident
+  }
+
+  func remove(_ resident: any LoopResident) {
+    residents[ObjectIdentifier(resident)] = nil
+  }
+
+  /// Has `connection` flushed when the turn ends.
+  func touch(_ connection: Connection) { touched.append(connection) }
+
+  /// Has `connection` go on where it left off, in the next turn.
+  func resumeInNextTurn(_ connection: Connection) { resumed.append(connection) }
+
+  /// Keeps a closed connection until the turn ends: it may be somewhere on the stack.
+  func bury(_ connection: Connection) { buried.append(connection) }
+
+  func takeBuffer() -> ByteQueue {
+    if let buffer = spareBuffers.popLast() { return buffer }
+    let buffer = ByteQueue()
+    _ = buffer.free(atLeast: Limits.writeBufferBytes)
+    return buffer
+  }
+
+  func giveBack(_ buffer: ByteQueue) {
+    guard buffer.capacity <= Limits.keptWriteBufferBytes, spareBuffers.count < Limits.keptWriteBuffers else { return }
+    buffer.dropFirst(buffer.count)
+    spareBuffers.append(buffer)
+  }
+
+  // MARK: Turns, loop thread
+
+  private func run() {
+    threadID.store(UInt(pthread_self()), ordering: .relaxed)
+    // Unretained: this very function frees the event.
+    wakeEvent = event_new(
+      base, wakeDescriptor, Int16(EV_READ | EV_PERSIST), loopWoken, Unmanaged.passUnretained(self).toOpaque())
+    event_add(wakeEvent, nil)
+    while !stopping {
+      event_base_loop(base, resumed.isEmpty ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK)
+      let batch = resumed
+      resumed = []
+      for connection in batch { connection.resume() }
+      endTurn()
+    }
+    end()
+  }
+
+  /// Calls of a protocol may touch or close other connections: again until nothing is left. Ends, because `flush` calls
+  /// no protocol and a connection is buried once.
+  private func endTurn() {
+    while !touched.isEmpty || !buried.isEmpty {
+      let toFlush = touched
+      touched = []
+      for connection in toFlush { connection.flush() }
+      let toForget = buried
+      buried = []
+      for connection in toForget { connection.wasClosed() }
+    }
+  }
+
+  private func end() {
+    runInbox()
+    for resident in Array(residents.values) { resident.loopStops() }
+    endTurn()
+    // What was posted in the meantime may have brought more; after that nothing is taken.
+    inbox.withLock { $0.isClosed = true }
+    runInbox()
+    for resident in Array(residents.values) { resident.loopStops() }
+    endTurn()
+    resumed = []
+    for timer in Array(timers.values) { timer.cancel() }
+    spareBuffers = []
+    if let wakeEvent { event_free(wakeEvent) }
+    wakeEvent = nil
+    event_base_free(base)
+  }
+
+  fileprivate func wake() {
+    var count: UInt64 = 0
+    _ = read(wakeDescriptor, &count, 8)
+    runInbox()
+  }
+
+  private func runInbox() {
+    let jobs = inbox.withLock { inbox in
+      let jobs = inbox.jobs
+      inbox.jobs = []
+      inbox.isWoken = false
+      return jobs
+    }
+    for job in jobs { job() }
+  }
+}
+
+private func loopWoken(_: Int32, _: Int16, _ argument: UnsafeMutableRawPointer?) {
+  guard let argument else { return }
+  Unmanaged<EventLoop>.fromOpaque(argument).takeUnretainedValue().wake()
+}

@@ -1,0 +1,29 @@
+internal import Glibc
+
+/// The loops of a process. Started when made, to be stopped by its owner.
+public final class EventLoopGroup: Sendable {
+  public let loops: [EventLoop]
+
+  /// Starts `count` loops; by default one for each core that the process may use.
+  public init(count: Int? = nil) throws(NetworkError) {
+    let count = count ?? max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+    var loops: [EventLoop] = []
+    do {
+      for index in 0..<count { loops.append(try EventLoop(index: index)) }
+    } catch {
+      for loop in loops { loop.stop() }
+      throw error
+    }
+    self.loops = loops
+  }
+
+  /// Closes what lives on the loops and joins their threads. Not from one of them; once.
+  public func stop() {
+    for loop in loops { loop.stop() }
+  }
+
+  /// The sum of a counter over the loops.
+  public func counter(_ counter: NetworkCounter) -> UInt64 {
+    loops.reduce(0) { $0 &+ $1.counters.read(counter.rawValue) }
+  }
+}

@@ -1,0 +1,42 @@
+/// Bounds of one connection. The defaults are what a server runs with; tests make them small.
+public struct ConnectionLimits: Sendable {
+  /// Unsent bytes above which streams are told to wait and no further request is read. Room for a few hundred replies
+  /// of usual size between two turns; a thousand peers that never read cost 256 MiB, not more.
+  public var unsentBytesHigh = 256 * 1024
+  /// Unsent bytes below which both go on: far enough under the high mark that they do not alternate with each write.
+  public var unsentBytesLow = 64 * 1024
+  /// Unsent bytes at which the connection is cut: a stream went on although it was told to wait. Twice the largest
+  /// reply (16 MiB, MongoDB's bound for a document).
+  public var unsentBytesLimit = 32 * 1024 * 1024
+  /// Seconds in which a peer has to take at least a byte of those that wait for it.
+  public var stalledWriteSeconds = 30.0
+  /// Seconds in which a request that has begun must be whole: against peers that hold a place by a byte a second.
+  public var incompleteInputSeconds = 10.0
+  /// Seconds a connection waits for the peer to close after our last byte, so that it can read that byte: closing with
+  /// unread input would reset the connection and throw away what is on its way.
+  public var lingerSeconds = 1.0
+
+  public init() {}
+}
+
+/// Bounds of the loops and the listener.
+enum Limits {
+  /// Bytes of one `read`: a pipelining client fills it; one buffer a loop, shared by its connections.
+  static let readBytes = 64 * 1024
+  /// An incomplete request up to this many bytes is copied in front of the next read; a longer one is read in place.
+  static let smallInputBytes = 4 * 1024
+  /// Reads of one connection in one turn: the others want to be served too.
+  static let readsPerTurn = 4
+  /// The first size of a write buffer.
+  static let writeBufferBytes = 16 * 1024
+  /// A write buffer that grew beyond is given back to the system, not kept for the next connection.
+  static let keptWriteBufferBytes = 64 * 1024
+  /// Write buffers that a loop keeps: those of one busy turn.
+  static let keptWriteBuffers = 64
+  /// Bytes that the kernel may hold unsent for one connection before it says "not writable".
+  static let kernelUnsentBytes: Int32 = 128 * 1024
+  /// Connections taken from the listener in one turn.
+  static let acceptsPerTurn = 64
+  /// Seconds without accepting when there are no descriptors left: a listener that stays readable is a spin.
+  static let acceptPauseSeconds = 0.1
+}

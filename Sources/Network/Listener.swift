@@ -1,0 +1,170 @@
+internal import CLibevent
+public import Core
+internal import Glibc
+internal import RPC
+internal import Synchronization
+
+/// Accepts connections on one loop and deals them out to all, in turn.
+public final class Listener: @unchecked Sendable, LoopResident {
+  // Safe to share: what is marked "loop thread" is touched by the thread of `loop` alone, the rest never changes.
+
+  /// Makes what is spoken on a new connection. On the thread of the connection's loop.
+  public typealias Accept = @Sendable (Connection) -> any ConnectionProtocol
+
+  /// Where it listens, with the port that was taken.
+  public let address: SocketAddress
+  private let loop: EventLoop
+  private let loops: [EventLoop]
+  private let descriptor: Int32
+  private let limits: ConnectionLimits
+  private let quota: ConnectionQuota
+  private let logger: Logger
+  private let accept: Accept
+  private var event: OpaquePointer?  // loop thread
+  private var pause: (any RPCTimer)?  // loop thread
+  private var nextLoop = 0  // loop thread
+  private var hasReportedExhaustion = false  // loop thread
+  private var isClosed = false  // loop thread
+
+  /// Binds and listens; connections are taken from then on.
+  public init(
+    _ name: HostAndPort, group: EventLoopGroup, quota: ConnectionQuota, limits: ConnectionLimits = ConnectionLimits(),
+    logger: Logger, accept: @escaping Accept
+  ) throws(NetworkError) {
+    descriptor = try listeningSocket(name)
+    guard let address = SocketAddress.local(of: descriptor) else {
+      Glibc.close(descriptor)
+      throw NetworkError(.system, "\"\(name)\": \(systemMessage(errno))")
+    }
+    self.address = address
+    self.loops = group.loops
+    self.loop = group.loops[0]
+    self.limits = limits
+    self.quota = quota
+    self.logger = logger
+    self.accept = accept
+    if !loop.tryExecute({ self.start() }) { Glibc.close(descriptor) }
+  }
+
+  /// Takes no more connections, soon. From any thread.
+  public func close() {
+    loop.execute { self.loopStops() }
+  }
+
+  private func start() {
+    loop.add(self)
+    // Unretained: the event is freed in `loopStops`, and the loop holds `self` until then.
+    event = event_new(
+      loop.base, descriptor, Int16(EV_READ | EV_PERSIST), listenerReadable, Unmanaged.passUnretained(self).toOpaque())
+    event_add(event, nil)
+  }
+
+  func loopStops() {
+    guard !isClosed else { return }
+    isClosed = true
+    pause?.cancel()
+    pause = nil
+    if let event { event_free(event) }
+    event = nil
+    Glibc.close(descriptor)
+    loop.remove(self)
+  }
+
+  fileprivate func acceptSome() {
+    for _ in 0..<Limits.acceptsPerTurn {
+      let socket = configlookup_accept4(
+        descriptor, nil, nil, Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue))
+      guard socket >= 0 else {
+        switch errno {
+        case EAGAIN: return
+        // The peer is gone already, or a signal came.
+        case ECONNABORTED, EINTR, EPROTO, EPERM: continue
+        case let code: return stopForAWhile(code)
+        }
+      }
+      hasReportedExhaustion = false
+      guard quota.take() else {
+        loop.counters.add(to: NetworkCounter.connectionsRefused.rawValue)
+        Glibc.close(socket)
+        continue
+      }
+      deal(socket)
+    }
+  }
+
+  private func deal(_ socket: Int32) {
+    setOption(socket, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+    setOption(socket, Int32(IPPROTO_TCP), TCP_NOTSENT_LOWAT, Limits.kernelUnsentBytes)
+    let target = loops[nextLoop]
+    nextLoop = (nextLoop + 1) % loops.count
+    let isTaken = target.tryExecute { [limits, quota, accept] in
+      target.counters.add(to: NetworkCounter.connectionsAccepted.rawValue)
+      let connection = Connection(loop: target, descriptor: socket, limits: limits, quota: quota)
+      connection.start(accept(connection))
+    }
+    if !isTaken {
+      Glibc.close(socket)
+      quota.giveBack()
+    }
+  }
+
+  /// No descriptors or no memory: the socket stays readable, so asking again at once would be a spin.
+  private func stopForAWhile(_ code: Int32) {
+    if !hasReportedExhaustion {
+      hasReportedExhaustion = true
+      logger.error(
+        "accept_failed", "\(systemMessage(code)); raise the limit of open files, or lower that of connections",
+        ["listen": "\(address)", "connections": .integer(Int64(quota.count))])
+    }
+    event_del(event)
+    pause = loop.schedule(afterSeconds: Limits.acceptPauseSeconds) { [weak self] in
+      guard let self else { return }
+      pause = nil
+      event_add(event, nil)
+    }
+  }
+}
+
+private func listenerReadable(_: Int32, _: Int16, _ argument: UnsafeMutableRawPointer?) {
+  guard let argument else { return }
+  Unmanaged<Listener>.fromOpaque(argument).takeUnretainedValue().acceptSome()
+}
+
+/// The first address of the name that can be listened on.
+private func listeningSocket(_ name: HostAndPort) throws(NetworkError) -> Int32 {
+  var problem = NetworkError(.unknownHost, "\"\(name)\": no address")
+  for address in try SocketAddress.resolve(name, passive: true) {
+    let descriptor = socket(
+      address.family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    guard descriptor >= 0 else {
+      problem = bindError(name, errno)
+      continue
+    }
+    // A restart must not wait for the connections of the server before to be forgotten.
+    setOption(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
+    if address.withSockaddr({ bind(descriptor, $0, $1) }) == 0, listen(descriptor, SOMAXCONN) == 0 {
+      return descriptor
+    }
+    problem = bindError(name, errno)
+    close(descriptor)
+  }
+  throw problem
+}
+
+private func bindError(_ name: HostAndPort, _ code: Int32) -> NetworkError {
+  switch code {
+  case EADDRINUSE:
+    NetworkError(.addressInUse, "\"\(name)\": another process listens there; stop it, or give another port (0: any)")
+  case EADDRNOTAVAIL:
+    NetworkError(.addressNotAvailable, "\"\(name)\": not an address of this machine; give one, or 0.0.0.0 for all")
+  case EACCES:
+    NetworkError(.notPermitted, "\"\(name)\": not permitted; give a port of 1024 or above")
+  default:
+    NetworkError(.system, "\"\(name)\": \(systemMessage(code))")
+  }
+}
+
+private func setOption(_ socket: Int32, _ level: Int32, _ option: Int32, _ value: Int32) {
+  // Best effort: an option that is refused costs speed, not truth.
+  withUnsafePointer(to: value) { _ = setsockopt(socket, level, option, $0, socklen_t(MemoryLayout<Int32>.size)) }
+}
