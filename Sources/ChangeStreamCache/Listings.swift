@@ -67,7 +67,9 @@ final class Listings: Sendable {
   }
 
   private func update(_ list: inout [Answer], _ old: Answer?, _ new: Answer?) {
-    guard let key = (new ?? old)?.key else { return }
+    // In two steps: of `(new ?? old)?.key` the optimiser of Swift 6.3.1 dies.
+    guard let answer = new ?? old else { return }
+    let key = answer.key
     let place = list.firstPlace(notBefore: key)
     let isThere = place < list.count && list[place].key == key
     switch (isThere, new) {

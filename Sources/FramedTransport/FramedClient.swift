@@ -45,7 +45,8 @@ public final class FramedClient {
 
   // MARK: Calls
 
-  /// Makes a unary call and waits for its reply: as long as the call's timeout and a second, or as long as the patience.
+  /// Makes a unary call and waits for its reply: as long as the call's timeout and a second, or as long as the
+  /// patience.
   public func call(
     _ method: String, _ request: [UInt8] = [], timeoutMilliseconds: UInt32 = 0, metadata: RPCMetadata = RPCMetadata()
   ) throws(FramedClientError) -> FramedReply {

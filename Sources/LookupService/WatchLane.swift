@@ -4,7 +4,8 @@ internal import RPC
 
 /// The watches of one worker, and the inbox through which notices reach them.
 final class WatchLane: @unchecked Sendable {
-  // Safe to share: `inbox` is locked and `worker`, `readers` are constant; `sessions` is touched on the worker's thread only.
+  // Safe to share: `inbox` is locked and `worker`, `readers` are constant; `sessions` is touched on the worker's thread
+  // only.
   private let worker: any RPCWorker
   let readers: [CacheReader]
   private let inbox = Locked<[[Notice]]>([])

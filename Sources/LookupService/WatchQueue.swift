@@ -3,8 +3,8 @@ internal import Core
 
 /// What a slow subscriber has still to be told: the latest notice of each key, in the place of the first.
 ///
-/// Bounded by a number of keys: past it, everything is dropped and one RESYNC stands for it. A PROGRESS waits its turn like
-/// the rest; a key that changes again keeps its place before it, so the PROGRESS stays true.
+/// Bounded by a number of keys: past it, everything is dropped and one RESYNC stands for it. A PROGRESS waits its turn
+/// like the rest; a key that changes again keeps its place before it, so the PROGRESS stays true.
 struct WatchQueue {
   enum Item {
     case notice(Notice)

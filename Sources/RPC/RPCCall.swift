@@ -62,7 +62,8 @@ public protocol RPCStreamHandler: AnyObject {
   /// The peer takes more again.
   func writable()
 
-  /// The call is over from the other side (cancelled, deadline passed, connection gone). The writer is not to be used again.
+  /// The call is over from the other side (cancelled, deadline passed, connection gone). The writer is not to be used
+  /// again.
   func cancelled()
 
   /// The connection will close when its calls have ended: say what there is to say, and finish soon.
