@@ -1,4 +1,4 @@
-internal import CProtobufC
+internal import CConfigLookupProto
 
 /// What a message says, without its types of C: what both forms of output are made from.
 indirect enum MessageTree {

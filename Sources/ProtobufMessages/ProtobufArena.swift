@@ -1,4 +1,4 @@
-public import CProtobufC
+public import CConfigLookupProto
 
 /// Memory for a tree of protobuf-c messages: handed out piece by piece, given back all at once.
 ///

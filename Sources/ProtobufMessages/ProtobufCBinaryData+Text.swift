@@ -1,4 +1,4 @@
-public import CProtobufC
+public import CConfigLookupProto
 
 /// A string of our messages (every `string` is `bytes` in the C, so that nothing is cut at a NUL).
 extension ProtobufCBinaryData {
