@@ -13,7 +13,8 @@ enum Documents {
     "input": {"event": "in", "schema": {"type": "object"}}, "output": {"event": "out", "schema": ["x"]},
     "llm": {"model": "m", "temperature": 0.5, "max_tokens": 100},
     "mcp_sources": [{"server": "s", "tools": ["t", "u"]}],
-    "error_handling": {"max_attempts": 4, "backoff_ms": [1, 2], "on_failure": "dead_letter", "dead_letter_topic": "dead"},
+    "error_handling": {"max_attempts": 4, "backoff_ms": [1, 2], "on_failure": "dead_letter",
+      "dead_letter_topic": "dead"},
     "metadata": {"author": "me", "created_at": "2026-01-09T00:00:00.250Z",
       "updated_at": {"$date": "2026-01-10T00:00:00Z"}, "git_commit": "abc"}
     """

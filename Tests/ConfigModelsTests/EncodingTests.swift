@@ -30,7 +30,10 @@ private func json<Message>(
       """
     let rag = "\"rag\":{\"query_template\":\"q\",\"knowledge_domains\":[\"k\"],\"top_k\":7,\"min_similarity\":0.25}"
     let arms = [
-      "\"extractor\":{\"extraction_schema_json\":\"{ \\\"f\\\" : 1 }\",\"normalization_rules_json\":\"[ { \\\"r\\\" : 1 } ]\"}}",
+      """
+      "extractor":{"extraction_schema_json":"{ \\"f\\" : 1 }",\
+      "normalization_rules_json":"[ { \\"r\\" : 1 } ]"}}
+      """,
       "\"explorer\":{\(rag)}}",
       "\"generator\":{\(rag),\"output_format\":\"json\"}}",
       """
@@ -72,7 +75,8 @@ private func json<Message>(
       "ingestion":{"mode":"blob_trigger","landing_container":"c","file_pattern":"*.json","file_format":"json",\
       "trigger_mechanism":"event_grid","processor_type":"p","provider":"v","schedule":"* * * * *",\
       "path_pattern":{"pattern":"r/{x}.json","extract_fields":["x"]},\
-      "processed_file_config":{"action":"archive","archive_container":"ac","archive_ttl_days":0,"processed_folder":"pf"},\
+      "processed_file_config":{"action":"archive","archive_container":"ac","archive_ttl_days":0,\
+      "processed_folder":"pf"},\
       "zip_config":{"manifest_file":"m","images_folder":"i","image_storage_container":"isc"},\
       "request":{"base_url":"u","auth_type":"oauth2","auth_secret_key":"k","parameters":{"a":"1","b":"2","c":"3"},\
       "timeout_seconds":31},\
