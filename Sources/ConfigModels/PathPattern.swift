@@ -132,6 +132,7 @@ extension PathPattern.Component {
     var index = names.count - 1
     while index > 0 {
       // The placeholder needs one character, which may be several bytes.
+      guard end > floor else { return false }
       var limit = end - 1
       while limit > floor, path[limit] & 0xC0 == 0x80 { limit -= 1 }
       guard let place = literals[index].lastPlace(in: path, floor..<limit, steps: &steps) else { return false }
