@@ -16,10 +16,25 @@ extension Connection {
   func resume() {
     isResuming = false
     guard state == .open else { return }
-    if owesWritable, isWritable {
-      owesWritable = false
-      handler?.writable()
+    // In turn: a stream that always has more would keep a cancel from being read, and calls without end would keep a
+    // stream waiting.
+    isInputFirst.toggle()
+    if isInputFirst {
+      continueInput()
+      tellWritable()
+    } else {
+      tellWritable()
+      continueInput()
     }
+  }
+
+  private func tellWritable() {
+    guard state == .open, owesWritable, isWritable else { return }
+    owesWritable = false
+    handler?.writable()
+  }
+
+  private func continueInput() {
     guard state == .open, isWritable else { return }
     if !input.isEmpty {
       let used = deliver(input.bytes)
@@ -27,12 +42,11 @@ extension Connection {
       input.dropFirst(used)
       afterDelivery()
     }
-    guard state == .open, isWritable else { return }
-    if isReadPaused {
-      isReadPaused = false
-      event_add(readEvent, nil)
-    }
-    if stream.hasBufferedInput { readAndDeliver() }
+    guard state == .open, isWritable, isReadPaused || stream.hasBufferedInput else { return }
+    readAndDeliver()
+    guard state == .open, isWritable, isReadPaused else { return }
+    isReadPaused = false
+    event_add(readEvent, nil)
   }
 
   func resumeInNextTurn() {

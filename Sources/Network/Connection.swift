@@ -50,6 +50,7 @@ public final class Connection: LoopResident {
   var isResuming = false
   /// The protocol was told to wait and must be told to go on.
   var owesWritable = false
+  var isInputFirst = false
 
   /// Whether the peer keeps up. False from the high mark of unsent bytes until they are below the low one.
   public internal(set) var isWritable = true

@@ -1,0 +1,57 @@
+import Core
+import Network
+import RPC
+import Testing
+
+extension SocketTests {
+  struct EventLoopTests {
+    @Test func jobsRunOnTheLoopInTheirOrder() throws {
+      let group = try EventLoopGroup(count: 2)
+      let seen = Locked<[Int]>([])
+      for number in 0..<1000 {
+        group.loops[1].execute { [loop = group.loops[1]] in
+          precondition(loop.isCurrent)
+          seen.withLock { $0.append(number) }
+        }
+      }
+      // What was posted before the stop is done.
+      group.stop()
+      #expect(seen.withLock { $0 } == Array(0..<1000))
+      group.loops[1].execute { Issue.record("ran after the stop") }
+    }
+
+    @Test func timersFireInTheirOrderUnlessCancelled() throws {
+      let group = try EventLoopGroup(count: 1)
+      defer { group.stop() }
+      let loop = group.loops[0]
+      let seen = Locked<[Int]>([])
+      loop.execute {
+        _ = loop.schedule(afterSeconds: 0.04) { seen.withLock { $0.append(3) } }
+        _ = loop.schedule(afterSeconds: 0.02) { seen.withLock { $0.append(2) } }
+        let cancelled = loop.schedule(afterSeconds: 0.03) { seen.withLock { $0.append(9) } }
+        _ = loop.schedule(afterSeconds: 0) {
+          cancelled.cancel()
+          cancelled.cancel()
+          seen.withLock { $0.append(1) }
+        }
+        // Left to the stop.
+        _ = loop.schedule(afterSeconds: 1000) { seen.withLock { $0.append(9) } }
+      }
+      eventually("fired") { seen.withLock { $0.count } == 3 }
+      #expect(seen.withLock { $0 } == [1, 2, 3])
+    }
+
+    @Test func aStoppedLoopLetsGoOfTimersThatAreHeld() throws {
+      final class Holder: @unchecked Sendable {
+        // Safe to share: written on the loop, read after its thread has been joined.
+        var timer: (any RPCTimer)?
+      }
+      let group = try EventLoopGroup(count: 1)
+      let loop = group.loops[0]
+      let holder = Holder()
+      loop.execute { holder.timer = loop.schedule(afterSeconds: 1000) {} }
+      group.stop()
+      holder.timer?.cancel()
+    }
+  }
+}

@@ -1,0 +1,130 @@
+import Core
+import Foundation
+import FramedTransport
+import Network
+import RPC
+import Testing
+
+extension SocketTests {
+  /// Start, drain, stop.
+  struct LifecycleTests {
+    @Test func drainingEndsConnectionsWhenTheirCallsHaveEnded() throws {
+      // The clients here read the end and do not close.
+      try withServer({ $0.limits.lingerSeconds = 0.01 }) { test throws in
+        let busy = try test.client()
+        let stream = try busy.openCall("Hold")
+        let idle = try test.client()
+        #expect(try busy.call("Echo").status == .ok)
+        #expect(try idle.call("Echo").status == .ok)
+        test.server.drain()
+        #expect(try busy.nextEvent(deadline: soon()) == .goAway(reason: "draining"))
+        #expect(try idle.nextEvent(deadline: soon()) == .goAway(reason: "draining"))
+        // A call that crossed the go_away.
+        try busy.send(FramedClient.encodeCall(id: 900, "Echo"))
+        #expect(try busy.nextReply(900, deadline: soon()).status.code == .unavailable)
+        #expect(throws: FramedClientError.self) { try busy.openCall("Echo") }
+        let error = #expect(throws: FramedClientError.self) { try idle.nextEvent(deadline: soon()) }
+        #expect(error?.code == .goAway)
+        eventually("only the busy one is left") { test.server.connectionCount == 1 }
+        #expect(test.log.now.drained == 1 && test.log.now.cancelled == 0)
+        try busy.cancel(stream)
+        #expect(throws: FramedClientError.self) { try busy.nextEvent(deadline: soon()) }
+        #expect(test.server.waitUntilDrained(deadline: soon()))
+        let refused = #expect(throws: FramedClientError.self) { try test.client() }
+        #expect(refused?.code == .cannotConnect && refused?.description.contains("\(test.address)") == true)
+      }
+    }
+
+    @Test func aStreamMayEndItselfWhenItsConnectionDrains() throws {
+      try withServer { test throws in
+        let client = try test.client()
+        let id = try client.openCall("HoldUntilDrained")
+        try client.ping(1, deadline: soon())
+        test.server.drain()
+        #expect(try client.nextReply(id, deadline: soon()).status == .ok)
+        #expect(test.log.now.cancelled == 0)
+        client.close()
+        #expect(test.server.waitUntilDrained(deadline: soon()))
+      }
+    }
+
+    @Test func aConnectionOfItsAgeIsDrained() throws {
+      try withServer({ $0.maximumConnectionAgeSeconds = 0.05 }) { test throws in
+        let client = try test.client()
+        #expect(try client.nextEvent(deadline: soon()) == .goAway(reason: "draining"))
+        // Others may come.
+        #expect(try test.client().call("Echo").status == .ok)
+      }
+    }
+
+    @Test func stoppingCancelsWhatIsOpen() throws {
+      try withServer { test throws in
+        let client = try test.client()
+        _ = try client.openCall("Hold")
+        try client.ping(1, deadline: soon())
+        test.server.stop()
+        #expect(test.server.waitUntilDrained(deadline: soon()))
+        #expect(test.log.now.cancelled == 1)
+        #expect(throws: FramedClientError.self) { try client.call("Echo") }
+      }
+    }
+
+    @Test func anAddressInUseIsNamed() throws {
+      try withServer { test throws in
+        let error = #expect(throws: NetworkError.self) {
+          _ = try FramedServer(
+            router: RPCRouter([]), group: test.group, configuration: .init(listen: test.address), logger: .silent)
+        }
+        #expect(error?.code == .addressInUse && error?.message.contains("\(test.address)") == true)
+      }
+    }
+
+    @Test(arguments: [
+      ("127.0.0.1", NetworkError.Code.malformedAddress), ("::1:80", .malformedAddress), ("[::1:80", .malformedAddress),
+      ("a:65536", .malformedAddress), ("a:", .malformedAddress), ("a:+1", .malformedAddress),
+    ])
+    func aMalformedAddressIsNamed(text: String, code: NetworkError.Code) {
+      let error = #expect(throws: NetworkError.self) { try HostAndPort(text) }
+      #expect(error?.code == code && error?.message.contains(text) == true)
+    }
+
+    @Test func addressesAreReadAndWritten() throws {
+      #expect(try HostAndPort("[::1]:80") == HostAndPort(host: "::1", port: 80))
+      #expect(try "\(HostAndPort("[::1]:80"))" == "[::1]:80")
+      #expect(try HostAndPort("localhost:0") == HostAndPort(host: "localhost", port: 0))
+    }
+
+    @Test func anAddressThatIsNotOursIsRefused() throws {
+      let group = try EventLoopGroup(count: 1)
+      defer { group.stop() }
+      for (host, code) in [
+        ("192.0.2.1", NetworkError.Code.addressNotAvailable), ("no.such.host.invalid", .unknownHost),
+      ] {
+        let error = #expect(throws: NetworkError.self) {
+          _ = try FramedServer(
+            router: RPCRouter([]), group: group, configuration: .init(listen: HostAndPort(host: host, port: 1)),
+            logger: .silent)
+        }
+        #expect(error?.code == code)
+      }
+    }
+
+    @Test func connectionsLeaveNoDescriptorBehind() throws {
+      func descriptors() throws -> Int { try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count }
+      try withServer { test throws in
+        let before = try descriptors()
+        for round in 0..<10 {
+          let clients = try (0..<50).map { _ in try test.client() }
+          for client in clients { #expect(try client.call("Echo", [1]).status == .ok) }
+          if round % 2 == 0 { for client in clients { _ = try client.openCall("Hold") } }
+          for client in clients { client.close() }
+        }
+        eventually("all closed") { test.server.connectionCount == 0 }
+        #expect(test.group.counter(.connectionsAccepted) == 500)
+        #expect(test.group.counter(.connectionsClosed) == 500)
+        // Other tests of the process may open some meanwhile, but not that many.
+        #expect(try descriptors() < before + 100)
+      }
+    }
+  }
+}

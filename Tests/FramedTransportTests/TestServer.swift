@@ -1,0 +1,218 @@
+import Core
+import FramedTransport
+import Glibc
+import Network
+import RPC
+import Testing
+
+/// What the streams of a test's router have seen.
+final class StreamLog: Sendable {
+  struct Entries: Sendable {
+    var opened = 0
+    var cancelled = 0
+    var drained = 0
+    /// Streams that found the peer slow.
+    var blocked = 0
+    /// Times a stream was told to go on.
+    var resumed = 0
+    var payloadBytes = 0
+  }
+  private let entries = Locked(Entries())
+
+  var now: Entries { entries.withLock { $0 } }
+
+  func note(_ change: (inout Entries) -> Void) {
+    entries.withLock { change(&$0) }
+  }
+}
+
+/// Sends replies of `size` bytes while the peer takes them: `count` of them and the end, or for ever.
+private final class ReplyStream: RPCStreamHandler {
+  private let writer: any RPCStreamWriter
+  private let log: StreamLog
+  private var remaining: Int
+  private let size: Int
+  private var sent = 0
+  private let endsWhenDrained: Bool
+
+  init(_ writer: any RPCStreamWriter, _ log: StreamLog, count: Int, size: Int, endsWhenDrained: Bool = false) {
+    self.writer = writer
+    self.log = log
+    self.size = size
+    self.endsWhenDrained = endsWhenDrained
+    remaining = count
+    log.note { $0.opened += 1 }
+    go()
+  }
+
+  private func go() {
+    var reply = RPCReply()
+    reply.body = [UInt8](repeating: 7, count: size)
+    while remaining > 0 {
+      guard writer.isWritable else { return log.note { $0.blocked += 1 } }
+      remaining -= 1
+      reply.head = [UInt8(truncatingIfNeeded: sent)]
+      sent += 1
+      log.note { $0.payloadBytes += size + 1 }
+      writer.send(reply)
+      if remaining == 0 { writer.finish(.ok, RPCMetadata()) }
+    }
+  }
+
+  func writable() {
+    log.note { $0.resumed += 1 }
+    go()
+  }
+
+  func cancelled() { log.note { $0.cancelled += 1 } }
+
+  func draining() {
+    log.note { $0.drained += 1 }
+    guard endsWhenDrained else { return }
+    writer.finish(RPCStatus(.ok, ""), RPCMetadata())
+  }
+}
+
+/// `Echo`, `Fail`, `Metadata`, `Deadline`; and the streams `Count` (request: number, size), `Hold`, `HoldUntilDrained`, `Flood`,
+/// `Refuse`.
+func testRouter(_ log: StreamLog) -> RPCRouter {
+  func unary(
+    _ name: String, _ body: @escaping @Sendable (borrowing RPCRequest, inout RPCReply) throws(RPCStatus) -> Void
+  ) -> RPCMethod { RPCMethod(service: "test", name: name, handler: .unary(body)) }
+  func stream(
+    _ name: String,
+    _ body: @escaping @Sendable (borrowing RPCRequest, any RPCStreamWriter) throws(RPCStatus) -> any RPCStreamHandler
+  ) -> RPCMethod {
+    RPCMethod(
+      service: "test", name: name,
+      handler: .serverStreaming { (request, writer, _) throws(RPCStatus) in try body(request, writer) })
+  }
+  return RPCRouter([
+    unary("Echo") { request, reply in
+      let half = request.message.count / 2
+      reply.head.append(contentsOf: request.message[..<half])
+      reply.body = Array(request.message[half...])
+    },
+    unary("Fail") { (_, reply) throws(RPCStatus) in
+      reply.head = [1, 2, 3]
+      reply.metadata.append("why", "asked for")
+      throw RPCStatus(.notFound, "no key \"ä\"")
+    },
+    unary("Metadata") { request, reply in
+      reply.body = Array(request.metadata.pairs.map { "\($0.key)=\($0.value)" }.joined(separator: ";").utf8)
+      for pair in request.metadata.pairs { reply.metadata.append(pair.key, pair.value) }
+    },
+    unary("Deadline") { request, reply in
+      reply.body = Array("\(request.deadline.map { Int($0.seconds(since: .now).rounded()) } ?? -1)".utf8)
+    },
+    stream("Count") { request, writer in
+      ReplyStream(writer, log, count: Int(request.message[0]), size: Int(request.message[1]))
+    },
+    stream("Hold") { _, writer in ReplyStream(writer, log, count: 0, size: 0) },
+    stream("HoldUntilDrained") { _, writer in ReplyStream(writer, log, count: 0, size: 0, endsWhenDrained: true) },
+    stream("Flood") { _, writer in ReplyStream(writer, log, count: .max, size: 16 * 1024) },
+    stream("Refuse") { (_, _) throws(RPCStatus) in throw RPCStatus(.permissionDenied, "not you") },
+  ])
+}
+
+struct TestServer {
+  let server: FramedServer
+  let group: EventLoopGroup
+  let log: StreamLog
+
+  var address: HostAndPort { server.address.hostAndPort }
+
+  func client() throws -> FramedClient {
+    try FramedClient(address)
+  }
+
+  func raw() throws -> RawSocket {
+    try RawSocket(address)
+  }
+}
+
+/// Runs a server on a free port, and leaves nothing of it behind.
+func withServer(
+  loops: Int = 2, _ configure: (inout FramedServer.Configuration) -> Void = { _ in },
+  _ body: (TestServer) throws -> Void
+) throws {
+  let group = try EventLoopGroup(count: loops)
+  defer { group.stop() }
+  var configuration = FramedServer.Configuration(listen: HostAndPort(host: "127.0.0.1", port: 0))
+  configure(&configuration)
+  let log = StreamLog()
+  let server = try FramedServer(
+    router: testRouter(log), group: group, configuration: configuration, logger: .silent)
+  defer {
+    server.stop()
+    #expect(server.waitUntilDrained(deadline: soon()), "connections are left")
+  }
+  try body(TestServer(server: server, group: group, log: log))
+}
+
+/// Far enough that only a failure reaches it.
+func soon() -> MonotonicTime { .now.advanced(bySeconds: 30) }
+
+/// Waits for a condition.
+func eventually(_ what: Comment, sourceLocation: SourceLocation = #_sourceLocation, _ condition: () throws -> Bool)
+  rethrows
+{
+  let deadline = soon()
+  while MonotonicTime.now < deadline {
+    if try condition() { return }
+    usleep(500)
+  }
+  Issue.record(what, sourceLocation: sourceLocation)
+}
+
+/// A socket that does what it is told, wrong or not.
+final class RawSocket {
+  private var descriptor: Int32
+
+  init(_ address: HostAndPort) throws {
+    descriptor = try connectSocket(to: address, deadline: soon())
+  }
+
+  deinit { close() }
+
+  func close() {
+    if descriptor >= 0 { Glibc.close(descriptor) }
+    descriptor = -1
+  }
+
+  /// Keeps the peer's bytes in few places but its own.
+  func shrinkReceiveBuffer() {
+    var size: Int32 = 4096
+    setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &size, 4)
+  }
+
+  /// Sends what the socket takes without waiting, and says how much that was.
+  func sendSome(_ bytes: [UInt8]) -> Int {
+    max(0, bytes.withUnsafeBytes { send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) })
+  }
+
+  func sendAll(_ bytes: [UInt8]) {
+    var rest = bytes[...]
+    let deadline = soon()
+    while !rest.isEmpty, waitForSocket(descriptor, writable: true, deadline: deadline) {
+      let count = sendSome(Array(rest))
+      if count == 0 { usleep(200) }
+      rest = rest.dropFirst(count)
+    }
+  }
+
+  func finishSending() { shutdown(descriptor, Int32(SHUT_WR)) }
+
+  /// Reads until the peer closes; nil if the connection was reset or the peer does not close.
+  func readToEnd() -> [UInt8]? {
+    var result: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 65_536)
+    while waitForSocket(descriptor, writable: false, deadline: soon()) {
+      let count = read(descriptor, &buffer, buffer.count)
+      if count == 0 { return result }
+      if count < 0 { return errno == EAGAIN ? nil : nil }
+      result += buffer[..<count]
+    }
+    return nil
+  }
+}

@@ -1,0 +1,34 @@
+import Core
+import RPC
+import Testing
+
+struct RPCRouterTests {
+  private func method(_ name: String) -> RPCMethod {
+    RPCMethod(service: "test.v1.Test", name: name, handler: .unary { _, _ in })
+  }
+
+  private func find(_ name: [UInt8], in router: RPCRouter) -> String? {
+    name.withUnsafeBytes { router.method(named: $0)?.name }
+  }
+
+  @Test func findsAMethodByItsBareName() {
+    let router = RPCRouter([method("Get"), method("GetMore"), method("List")])
+    #expect(find(Array("Get".utf8), in: router) == "Get")
+    #expect(find(Array("GetMore".utf8), in: router) == "GetMore")
+    #expect(find(Array("List".utf8), in: router) == "List")
+  }
+
+  @Test(arguments: ["", "get", "Ge", "GetM", "Get\0", "test.v1.Test/Get"])
+  func findsNothingForANameThatIsNotExactlyOne(name: String) {
+    #expect(find(Array(name.utf8), in: RPCRouter([method("Get"), method("GetMore")])) == nil)
+  }
+
+  @Test func twoMethodsOfOneNameAreABug() async {
+    await #expect(processExitsWith: .failure) {
+      let handler = RPCMethod.Handler.unary { _, _ in }
+      _ = RPCRouter([
+        RPCMethod(service: "a", name: "Get", handler: handler), RPCMethod(service: "b", name: "Get", handler: handler),
+      ])
+    }
+  }
+}
