@@ -117,7 +117,9 @@ private func report(_ results: [BenchResult], _ seconds: Double, _ options: Tool
         + "\"p90_us\":\(microseconds(0.9)),\"p99_us\":\(microseconds(0.99)),\"max_us\":\(microseconds(1))}")
     return
   }
-  say("\(calls) lookups in \(rounded(seconds)) s on \(options.connections) connections, \(options.depth) deep: \(Int(rate)) a second, \(failed) failed")
+  say(
+    "\(calls) lookups in \(rounded(seconds)) s on \(options.connections) connections, \(options.depth) deep: \(Int(rate)) a second, \(failed) failed"
+  )
   say(
     "a block of \(options.depth): p50 \(rounded(microseconds(0.5))) µs, p90 \(rounded(microseconds(0.9))) µs, "
       + "p99 \(rounded(microseconds(0.99))) µs, max \(rounded(microseconds(1))) µs")

@@ -49,7 +49,9 @@ private func prompts(_ client: ToolClient, _ token: String, _ options: ToolOptio
     if options.json { say(MessagePrinter().json(page)) }
     for index in 0..<page.pointee.n_summaries where !options.json {
       guard let item = page.pointee.summaries[index]?.pointee else { continue }
-      row([item.agent_id, item.version, item.prompt_id], note: item.staged_version.isEmpty ? "" : "staged \(item.staged_version.repairedText)")
+      row(
+        [item.agent_id, item.version, item.prompt_id],
+        note: item.staged_version.isEmpty ? "" : "staged \(item.staged_version.repairedText)")
     }
     return page.pointee.next_page_token.repairedText
   }

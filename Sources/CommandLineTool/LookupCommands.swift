@@ -4,7 +4,9 @@ internal import ProtobufMessages
 
 /// `get agent|prompt|source KEY`
 func runGet(_ words: [String], _ options: ToolOptions) throws -> Int32 {
-  guard let kind = words.first else { throw UsageError("get: agent, prompt or source is missing; --help shows the commands") }
+  guard let kind = words.first else {
+    throw UsageError("get: agent, prompt or source is missing; --help shows the commands")
+  }
   let rest = Array(words.dropFirst())
   switch kind {
   case "agent": return try getAgent(rest, options)
@@ -147,5 +149,7 @@ private func show<Response, Value>(
 func safe(_ text: String) -> String {
   String(
     String.UnicodeScalarView(
-      text.unicodeScalars.map { $0.properties.generalCategory == .control || $0.properties.isBidiControl ? "\u{FFFD}" : $0 }))
+      text.unicodeScalars.map {
+        $0.properties.generalCategory == .control || $0.properties.isBidiControl ? "\u{FFFD}" : $0
+      }))
 }

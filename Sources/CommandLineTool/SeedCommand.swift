@@ -73,7 +73,8 @@ private struct SeedSet {
     }
   }
 
-  private mutating func add<Model: CachedModel>(_ value: BSONValue, _ name: String, _ key: String, _ model: Model.Type) {
+  private mutating func add<Model: CachedModel>(_ value: BSONValue, _ name: String, _ key: String, _ model: Model.Type)
+  {
     guard value.type == .object, let document = BSONDocument(bytes: Array(value.bytes)) else {
       problems.append("\(name): is \(value.type.name), not an object")
       return

@@ -23,7 +23,9 @@ func runInvalidate(_ words: [String], _ options: ToolOptions) throws -> Int32 {
   var entity: UInt32 = 0
   if let word = words.first {
     try expect(words, "agent, prompt or source")
-    guard let number = entityNumbers[word] else { throw UsageError("invalidate \(word): none of agent, prompt, source") }
+    guard let number = entityNumbers[word] else {
+      throw UsageError("invalidate \(word): none of agent, prompt, source")
+    }
     entity = number
   }
   let arena = ProtobufArena()

@@ -77,7 +77,9 @@ private func run(_ words: [String], _ options: ToolOptions) throws -> Int32 {
 /// Throws unless exactly these words follow the command.
 func expect(_ words: [String], _ names: String...) throws(UsageError) {
   if words.count < names.count { throw UsageError("\(names[words.count]) is missing; --help shows the commands") }
-  if words.count > names.count { throw UsageError("\(words[names.count]): one word too many; --help shows the commands") }
+  if words.count > names.count {
+    throw UsageError("\(words[names.count]): one word too many; --help shows the commands")
+  }
 }
 
 func complain(_ message: String) {

@@ -18,7 +18,9 @@ struct ToolClient {
   /// Makes a call and lends its reply to `body`.
   func call<Request, Response, Result>(
     _ method: String, _ request: UnsafePointer<Request>,
-    _ unpack: (UnsafeMutablePointer<ProtobufCAllocator>?, Int, UnsafePointer<UInt8>?) -> UnsafeMutablePointer<Response>?,
+    _ unpack: (UnsafeMutablePointer<ProtobufCAllocator>?, Int, UnsafePointer<UInt8>?) -> UnsafeMutablePointer<
+      Response
+    >?,
     _ body: (UnsafePointer<Response>) throws -> Result
   ) throws -> Result {
     let reply = try client.call(
@@ -30,7 +32,9 @@ struct ToolClient {
   /// Opens a stream and lends each of its replies to `body` until that answers false or the server ends it with OK.
   func stream<Request, Response>(
     _ method: String, _ request: UnsafePointer<Request>, silenceSeconds: Double,
-    _ unpack: (UnsafeMutablePointer<ProtobufCAllocator>?, Int, UnsafePointer<UInt8>?) -> UnsafeMutablePointer<Response>?,
+    _ unpack: (UnsafeMutablePointer<ProtobufCAllocator>?, Int, UnsafePointer<UInt8>?) -> UnsafeMutablePointer<
+      Response
+    >?,
     _ body: (UnsafePointer<Response>) throws -> Bool
   ) throws {
     let id = try client.openCall(method, ProtobufArena.pack(request))
@@ -59,7 +63,9 @@ struct ToolClient {
 
   private func read<Response, Result>(
     _ payload: [UInt8],
-    _ unpack: (UnsafeMutablePointer<ProtobufCAllocator>?, Int, UnsafePointer<UInt8>?) -> UnsafeMutablePointer<Response>?,
+    _ unpack: (UnsafeMutablePointer<ProtobufCAllocator>?, Int, UnsafePointer<UInt8>?) -> UnsafeMutablePointer<
+      Response
+    >?,
     _ body: (UnsafePointer<Response>) throws -> Result
   ) throws -> Result {
     try payload.withUnsafeBytes { try arena.withUnpacked($0, by: unpack, limit: .max, body) }

@@ -64,49 +64,124 @@ struct ToolOptions: Sendable {
   ]
 
   private static let lookups: [Flag<ToolOptions>] = [
-    Flag("subject", "get prompt: who asks; decides an A/B test.", hasVariable: false, .value(placeholder: "TEXT") { $1.subject = $0; return nil }),
-    Flag("variant", "get prompt: active, staged or ab-test.", default: "active, or ab-test with --subject", hasVariable: false, .value(placeholder: "VARIANT") { text, options in
-        guard ["active", "staged", "ab-test"].contains(text) else { return "\(text) is none of active, staged, ab-test" }
+    Flag(
+      "subject", "get prompt: who asks; decides an A/B test.", hasVariable: false,
+      .value(placeholder: "TEXT") {
+        $1.subject = $0; return nil
+      }),
+    Flag(
+      "variant", "get prompt: active, staged or ab-test.", default: "active, or ab-test with --subject",
+      hasVariable: false,
+      .value(placeholder: "VARIANT") { text, options in
+        guard ["active", "staged", "ab-test"].contains(text) else {
+          return "\(text) is none of active, staged, ab-test"
+        }
         options.variant = text
         return nil
       }),
-    Flag("by-prompt-id", "get prompt: the key is a prompt_id, not an agent_id.", hasVariable: false, .toggle { $1.promptID = $0 }),
-    Flag("container", "get source: by landing container.", hasVariable: false, .value(placeholder: "NAME") { $1.container = $0; return nil }),
-    Flag("ai-agent", "get source: by AI agent.", hasVariable: false, .value(placeholder: "ID") { $1.aiAgentID = $0; return nil }),
-    Flag("if-none-match", "get: an etag; an equal one gives no value.", hasVariable: false, .value(placeholder: "ETAG") { $1.ifNoneMatch = $0; return nil }),
-    Flag("type", "list agents: only this type.", hasVariable: false, .value(placeholder: "TYPE") { $1.type = $0; return nil }),
-    Flag("mode", "list sources: only this ingestion mode.", hasVariable: false, .value(placeholder: "MODE") { $1.mode = $0; return nil }),
-    Flag("page-size", "list: one page of so many, instead of all pages.", hasVariable: false, .value(placeholder: "N") { whole($0, 1...100, &$1.pageSize) }),
-    Flag("page-token", "list: one page, from where another ended.", hasVariable: false, .value(placeholder: "TOKEN") { $1.pageToken = $0; return nil }),
+    Flag(
+      "by-prompt-id", "get prompt: the key is a prompt_id, not an agent_id.", hasVariable: false,
+      .toggle { $1.promptID = $0 }),
+    Flag(
+      "container", "get source: by landing container.", hasVariable: false,
+      .value(placeholder: "NAME") {
+        $1.container = $0; return nil
+      }),
+    Flag(
+      "ai-agent", "get source: by AI agent.", hasVariable: false,
+      .value(placeholder: "ID") {
+        $1.aiAgentID = $0; return nil
+      }),
+    Flag(
+      "if-none-match", "get: an etag; an equal one gives no value.", hasVariable: false,
+      .value(placeholder: "ETAG") {
+        $1.ifNoneMatch = $0; return nil
+      }),
+    Flag(
+      "type", "list agents: only this type.", hasVariable: false,
+      .value(placeholder: "TYPE") {
+        $1.type = $0; return nil
+      }),
+    Flag(
+      "mode", "list sources: only this ingestion mode.", hasVariable: false,
+      .value(placeholder: "MODE") {
+        $1.mode = $0; return nil
+      }),
+    Flag(
+      "page-size", "list: one page of so many, instead of all pages.", hasVariable: false,
+      .value(placeholder: "N") { whole($0, 1...100, &$1.pageSize) }),
+    Flag(
+      "page-token", "list: one page, from where another ended.", hasVariable: false,
+      .value(placeholder: "TOKEN") {
+        $1.pageToken = $0; return nil
+      }),
   ]
 
   private static let watches: [Flag<ToolOptions>] = [
-    Flag("entity", "watch: agent, prompt or source; may be repeated.", default: "all", hasVariable: false, .value(placeholder: "ENTITY") { text, options in
+    Flag(
+      "entity", "watch: agent, prompt or source; may be repeated.", default: "all", hasVariable: false,
+      .value(placeholder: "ENTITY") { text, options in
         guard entityNumbers[text] != nil else { return "\(text) is none of agent, prompt, source" }
         options.entities.append(text)
         return nil
       }),
-    Flag("key", "watch: only this key; may be repeated.", hasVariable: false, .value(placeholder: "KEY") { $1.keys.append($0); return nil }),
-    Flag("prefix", "watch: only keys that begin so; may be repeated.", hasVariable: false, .value(placeholder: "TEXT") { $1.prefixes.append($0); return nil }),
+    Flag(
+      "key", "watch: only this key; may be repeated.", hasVariable: false,
+      .value(placeholder: "KEY") {
+        $1.keys.append($0); return nil
+      }),
+    Flag(
+      "prefix", "watch: only keys that begin so; may be repeated.", hasVariable: false,
+      .value(placeholder: "TEXT") {
+        $1.prefixes.append($0); return nil
+      }),
     Flag("initial", "watch: first what every key answers now.", hasVariable: false, .toggle { $1.initial = $0 }),
     Flag("values", "watch: with the values.", hasVariable: false, .toggle { $1.values = $0 }),
-    Flag("interval-ms", "watch: how often the server says that it is there.", default: "10000", hasVariable: false, .value(placeholder: "MS") { whole($0, 10...3_600_000, &$1.intervalMilliseconds) }),
-    Flag("count", "watch: end after so many changes.", hasVariable: false, .value(placeholder: "N") { text, options in
-      guard let number = Int(text), number > 0 else { return "\(text) is no number above 0" }
-      options.count = number
-      return nil
-    }),
+    Flag(
+      "interval-ms", "watch: how often the server says that it is there.", default: "10000", hasVariable: false,
+      .value(placeholder: "MS") { whole($0, 10...3_600_000, &$1.intervalMilliseconds) }),
+    Flag(
+      "count", "watch: end after so many changes.", hasVariable: false,
+      .value(placeholder: "N") { text, options in
+        guard let number = Int(text), number > 0 else { return "\(text) is no number above 0" }
+        options.count = number
+        return nil
+      }),
   ]
 
   private static let others: [Flag<ToolOptions>] = [
-    Flag("mongodb-uri", "seed: the database.", default: "mongodb://127.0.0.1:27017", .value(placeholder: "URI") { $1.mongoDBURI = $0; return nil }),
-    Flag("agent-configs", "seed: the collection of agent configs.", default: "ai_model.agent_configs", .value(placeholder: "DATABASE.COLLECTION") { $1.agentConfigs = $0; return nil }),
-    Flag("prompts", "seed: the collection of prompts.", default: "ai_model.prompts", .value(placeholder: "DATABASE.COLLECTION") { $1.prompts = $0; return nil }),
-    Flag("source-configs", "seed: the collection of source configs.", default: "collection_model.source_configs", .value(placeholder: "DATABASE.COLLECTION") { $1.sourceConfigs = $0; return nil }),
-    Flag("connections", "bench: how many.", default: "16", hasVariable: false, .value(placeholder: "N") { whole($0, 1...10_000, &$1.connections) }),
-    Flag("depth", "bench: calls under way on each.", default: "1", hasVariable: false, .value(placeholder: "N") { whole($0, 1...1000, &$1.depth) }),
-    Flag("seconds", "bench: how long.", default: "3", hasVariable: false, .value(placeholder: "SECONDS") { number($0, 0.1...3600, &$1.seconds) }),
-    Flag("threads", "bench: how many make the load.", default: "1", hasVariable: false, .value(placeholder: "N") { whole($0, 1...64, &$1.threads) }),
+    Flag(
+      "mongodb-uri", "seed: the database.", default: "mongodb://127.0.0.1:27017",
+      .value(placeholder: "URI") {
+        $1.mongoDBURI = $0; return nil
+      }),
+    Flag(
+      "agent-configs", "seed: the collection of agent configs.", default: "ai_model.agent_configs",
+      .value(placeholder: "DATABASE.COLLECTION") {
+        $1.agentConfigs = $0; return nil
+      }),
+    Flag(
+      "prompts", "seed: the collection of prompts.", default: "ai_model.prompts",
+      .value(placeholder: "DATABASE.COLLECTION") {
+        $1.prompts = $0; return nil
+      }),
+    Flag(
+      "source-configs", "seed: the collection of source configs.", default: "collection_model.source_configs",
+      .value(placeholder: "DATABASE.COLLECTION") {
+        $1.sourceConfigs = $0; return nil
+      }),
+    Flag(
+      "connections", "bench: how many.", default: "16", hasVariable: false,
+      .value(placeholder: "N") { whole($0, 1...10_000, &$1.connections) }),
+    Flag(
+      "depth", "bench: calls under way on each.", default: "1", hasVariable: false,
+      .value(placeholder: "N") { whole($0, 1...1000, &$1.depth) }),
+    Flag(
+      "seconds", "bench: how long.", default: "3", hasVariable: false,
+      .value(placeholder: "SECONDS") { number($0, 0.1...3600, &$1.seconds) }),
+    Flag(
+      "threads", "bench: how many make the load.", default: "1", hasVariable: false,
+      .value(placeholder: "N") { whole($0, 1...64, &$1.threads) }),
   ]
 }
 

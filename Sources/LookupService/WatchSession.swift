@@ -41,7 +41,7 @@ final class WatchSession: RPCStreamHandler {
     // First in the lane, then the revision: what is newer than it reaches the watch.
     lane.add(self)
     let revision = lane.observedRevision(of: wishes.filter.entities)
-    send(encodeNotice(kind: .progress, revision: revision, epoch: epoch.current, reason: "start"), value: nil, nil)
+    send(encodeNotice(kind: .progress, revision: revision, epoch: epoch.current, reason: ""), value: nil, nil)
     if wishes.sendsInitialState {
       for entity in wishes.filter.entities.reversed() {
         let (answers, sequence) = lane.readers[entity.rawValue].all
@@ -144,7 +144,7 @@ final class WatchSession: RPCStreamHandler {
       // First the revision, then the inbox: every notice up to the revision goes out before it.
       let revision = self.lane.observedRevision(of: self.wishes.filter.entities)
       self.lane.drainInbox()
-      self.queue.append(progress: revision, reason: "interval")
+      self.queue.append(progress: revision, reason: "")
       self.pump()
       self.scheduleProgress()
     }
