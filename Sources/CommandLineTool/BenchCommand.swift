@@ -118,7 +118,8 @@ private func report(_ results: [BenchResult], _ seconds: Double, _ options: Tool
     return
   }
   say(
-    "\(calls) lookups in \(rounded(seconds)) s on \(options.connections) connections, \(options.depth) deep: \(Int(rate)) a second, \(failed) failed"
+    "\(calls) lookups in \(rounded(seconds)) s on \(options.connections) connections, \(options.depth) deep: "
+      + "\(Int(rate)) a second, \(failed) failed"
   )
   say(
     "a block of \(options.depth): p50 \(rounded(microseconds(0.5))) µs, p90 \(rounded(microseconds(0.9))) µs, "

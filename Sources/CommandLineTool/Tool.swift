@@ -110,6 +110,6 @@ private let help = """
 
   \(ToolOptions.flags.help)
 
-  Exit status: 0 done; 1 no such key; 64 a mistake on the command line; 65 a document breaks a rule; 69 the server cannot
-  be reached or is not ready; 70 another error; 75 status: a cache is not valid.
+  Exit status: 0 done; 1 no such key; 64 a mistake on the command line; 65 a document breaks a rule; 69 the server
+  cannot be reached or is not ready; 70 another error; 75 status: a cache is not valid.
   """

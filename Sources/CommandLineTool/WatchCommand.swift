@@ -47,8 +47,8 @@ private func line(_ notice: Configlookup__V1__InvalidationNotice) -> String {
   case CONFIGLOOKUP__V1__NOTICE_KIND__NOTICE_KIND_RESYNC:
     return "\(time) RESYNC drop what you hold, look up again; revision \(notice.revision)"
   default:
-    return
-      "\(time) PROGRESS all up to revision \(notice.revision) has been sent\(notice.reason.isEmpty ? "" : " (\(notice.reason.repairedText))")"
+    let reason = notice.reason.isEmpty ? "" : " (\(notice.reason.repairedText))"
+    return "\(time) PROGRESS all up to revision \(notice.revision) has been sent\(reason)"
   }
 }
 

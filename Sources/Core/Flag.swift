@@ -1,5 +1,6 @@
 /// A flag of the command line, with its environment variable: how it is written, what it means, how it is read.
 public struct Flag<Configuration>: Sendable {
+  /// How the flag takes its value.
   public enum Reader: Sendable {
     /// Takes a value; answers what is wrong with it, or nil.
     case value(placeholder: String, @Sendable (String, inout Configuration) -> String?)

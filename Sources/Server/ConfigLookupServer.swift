@@ -67,8 +67,8 @@ public final class ConfigLookupServer: Sendable {
     return transport.waitUntilDrained(deadline: deadline)
   }
 
-  /// Ends everything, in the opposite order of its start, and waits: as long as the database's time limits if it does not
-  /// answer.
+  /// Ends everything, in the opposite order of its start, and waits: as long as the database's time limits if it does
+  /// not answer.
   public func stop() {
     transport.stop()
     agentConfigs.stop()

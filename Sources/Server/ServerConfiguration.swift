@@ -46,7 +46,7 @@ public struct ServerConfiguration: Sendable {
   /// What `--help` prints.
   public static var help: String {
     """
-    config-lookup-server: answers which config is in force for a key, from memory, and tells subscribers when it changes.
+    config-lookup-server: answers from memory which config is in force for a key, and tells subscribers of changes.
 
     Reads three collections of MongoDB (a replica set: change streams need one) and serves them over framed protobuf.
     Each flag has an environment variable; a flag wins.

@@ -1,0 +1,56 @@
+internal import ChangeStreamCache
+internal import Core
+internal import TestSupport
+internal import Testing
+
+/// A cache of countries over a source in memory, and what it announced. Started by ``start()``, always stopped.
+final class CacheHarness: Sendable {
+  let source = InMemorySource()
+  let log = CapturedLog()
+  let clock = ManualClock()
+  let cache: ChangeStreamCache<Country>
+  private let announced = Locked<[Invalidation]>([])
+
+  init(ttlSeconds: Double = 300) {
+    var options = ChangeStreamCache<Country>.Options()
+    options.ttlSeconds = ttlSeconds
+    options.firstRetrySeconds = 0.001
+    options.retryLimitSeconds = 0.01
+    let announced = announced
+    cache = ChangeStreamCache(source: source, options: options, clock: clock, logger: log.logger) { invalidations in
+      announced.withLock { $0 += invalidations }
+    }
+  }
+
+  /// Runs `body` on a started cache.
+  static func run(ttlSeconds: Double = 300, seed: [String] = [], _ body: (CacheHarness) throws -> Void) throws {
+    let harness = CacheHarness(ttlSeconds: ttlSeconds)
+    for document in seed { try harness.source.put(document) }
+    harness.cache.start()
+    defer {
+      harness.source.setHoldingDeliveries(false)
+      harness.source.setOnRow(nil)
+      harness.cache.stop()
+    }
+    try poll("the cache is warm") { harness.cache.reader.isLoaded }
+    try body(harness)
+  }
+
+  /// What `code` answers.
+  func name(_ code: String) -> String? { cache.value(for: LookupKey(code))?.name }
+
+  func revision(_ code: String) -> Revision? { cache.reader.answer(LookupKey(code))?.revision }
+
+  /// Waits until every change so far has been applied.
+  func settle() throws {
+    let now = source.now
+    try poll("the cache has observed \(now)") { cache.reader.observedRevision >= now }
+  }
+
+  var invalidations: [Invalidation] { announced.withLock { $0 } }
+
+  /// What was announced, in short: `upsert KE change_stream:insert`.
+  var notices: [String] {
+    invalidations.map { "\($0.kind) \($0.key.text) \($0.reason)" }
+  }
+}

@@ -1,0 +1,178 @@
+internal import ChangeStreamCache
+internal import Core
+internal import TestSupport
+internal import Testing
+
+/// Each change of a document, and what becomes of the answer.
+struct ChangeTests {
+  @Test func warmBeforeServing() throws {
+    let harness = CacheHarness()
+    try harness.source.put(country("1", "KE", "Kenya"))
+    harness.source.setConnected(false)
+    harness.cache.start()
+    defer { harness.cache.stop() }
+    try poll("the cache says why") { harness.cache.health.sourceError != nil }
+    #expect(!harness.cache.reader.isLoaded)
+    #expect(!harness.cache.health.isValid)
+    harness.source.setConnected(true)
+    try poll("the cache is warm") { harness.cache.reader.isLoaded }
+    #expect(harness.name("KE") == "Kenya")
+    #expect(harness.cache.health.isValid)
+    // A load announces nothing: nobody has been told anything else before.
+    #expect(harness.notices.isEmpty)
+  }
+
+  @Test func insertUpdateReplaceDelete() throws {
+    try CacheHarness.run { harness in
+      let inserted = try harness.source.put(country("1", "KE", "Kenya"))
+      try harness.settle()
+      #expect(harness.name("KE") == "Kenya")
+      #expect(harness.revision("KE") == inserted)
+      let updated = try harness.source.update(country("1", "KE", "Kenia"))
+      try harness.settle()
+      #expect(harness.name("KE") == "Kenia")
+      #expect(harness.revision("KE") == updated)
+      try harness.source.put(country("1", "KE", "Republic of Kenya"))
+      try harness.settle()
+      let deleted = harness.source.delete("1")
+      try harness.settle()
+      #expect(harness.name("KE") == nil)
+      #expect(
+        harness.notices == [
+          "upsert KE change_stream:insert", "upsert KE change_stream:update", "upsert KE change_stream:replace",
+          "delete KE change_stream:delete",
+        ])
+      let last = try #require(harness.invalidations.last)
+      #expect(last.revision == deleted)
+      #expect(last.itemID == "1")
+      #expect(last.previousETag != nil)
+      #expect(harness.cache.health.size == 0)
+    }
+  }
+
+  @Test func leavesTheFilterAndEntersIt() throws {
+    try CacheHarness.run(seed: [country("1", "KE", "Kenya")]) { harness in
+      try harness.source.update(country("1", "KE", "Kenya", active: false))
+      try harness.settle()
+      #expect(harness.name("KE") == nil)
+      try harness.source.update(country("1", "KE", "Kenya"))
+      try harness.settle()
+      #expect(harness.name("KE") == "Kenya")
+      #expect(harness.notices == ["delete KE change_stream:update", "upsert KE change_stream:update"])
+    }
+  }
+
+  @Test func changesItsKey() throws {
+    try CacheHarness.run(seed: [country("1", "KE", "Kenya")]) { harness in
+      try harness.source.update(country("1", "EK", "Kenya"))
+      try harness.settle()
+      #expect(harness.name("KE") == nil)
+      #expect(harness.name("EK") == "Kenya")
+      #expect(Set(harness.notices) == ["delete KE change_stream:update", "upsert EK change_stream:update"])
+    }
+  }
+
+  @Test func twoDocumentsForOneKey() throws {
+    let seed = [country("1", "KE", "old", rank: 1), country("2", "KE", "new", rank: 2)]
+    try CacheHarness.run(seed: seed) { harness in
+      #expect(harness.name("KE") == "new")
+      #expect(harness.log.lines(event: "key_claimed_twice").count == 1)
+      // The loser changes: the answer stays, so nothing is announced.
+      try harness.source.put(country("1", "KE", "older", rank: 1))
+      try harness.settle()
+      #expect(harness.notices.isEmpty)
+      // The winner goes: the next one shows, at the revision of that change.
+      let deleted = harness.source.delete("2")
+      try harness.settle()
+      #expect(harness.name("KE") == "older")
+      #expect(harness.revision("KE") == deleted)
+      #expect(harness.notices == ["upsert KE change_stream:delete"])
+      #expect(harness.invalidations.first?.itemID == "1")
+    }
+  }
+
+  @Test func equalRankIsSettledByID() throws {
+    try CacheHarness.run(seed: [country("b", "KE", "second"), country("a", "KE", "first")]) { harness in
+      #expect(harness.name("KE") == "second")
+    }
+  }
+
+  @Test func whatChangesNothingIsNotAnnounced() throws {
+    try CacheHarness.run(seed: [country("1", "KE", "Kenya")]) { harness in
+      let etag = harness.cache.reader.answer(LookupKey("KE"))?.entry.etagText
+      let revision = try harness.source.put(
+        #"{"_id": "1", "code": "KE", "name": "Kenya", "active": true, "unknown": 7}"#)
+      try harness.settle()
+      #expect(harness.notices.isEmpty)
+      #expect(harness.cache.reader.answer(LookupKey("KE"))?.entry.etagText == etag)
+      // The key has itself reached the revision of the write.
+      #expect(harness.revision("KE") == revision)
+    }
+  }
+
+  @Test func aliasesFindButAreNotAnnounced() throws {
+    let seed = [country("1", "KE", "Kenya", rank: 1, continent: "Africa")]
+    try CacheHarness.run(seed: seed) { harness in
+      let africa = LookupKey("Africa", space: 1)
+      try harness.source.put(country("2", "UG", "Uganda", rank: 2, continent: "Africa"))
+      try harness.settle()
+      let answer = try #require(harness.cache.reader.answer(africa))
+      #expect(answer.entry.key.text == "UG")
+      #expect(answer.others.map(\.key.text) == ["KE"])
+      #expect(harness.notices == ["upsert UG change_stream:insert"])
+      harness.source.delete("2")
+      try harness.settle()
+      #expect(harness.cache.reader.answer(africa)?.entry.key.text == "KE")
+      #expect(harness.cache.reader.answer(africa)?.others.isEmpty == true)
+    }
+  }
+
+  @Test func badDocumentKeepsTheLastGood() throws {
+    try CacheHarness.run(seed: [country("1", "KE", "Kenya"), country("2", "UG", "Uganda")]) { harness in
+      try harness.source.put(#"{"_id": "1", "code": "KE", "name": 7, "active": true}"#)
+      try harness.source.put(#"{"_id": "3", "code": "TZ", "active": true}"#)
+      try harness.settle()
+      #expect(harness.name("KE") == "Kenya")
+      #expect(harness.name("UG") == "Uganda")
+      #expect(harness.name("TZ") == nil)
+      let rejected = harness.cache.health.rejected
+      #expect(rejected.map(\.itemID) == ["1", "3"])
+      #expect(rejected.map(\.field) == ["name", "name"])
+      #expect(rejected.map(\.problem) == ["is an int32, not a string", "is missing"])
+      #expect(harness.log.lines(event: "document_rejected").count == 2)
+      #expect(harness.notices.isEmpty)
+
+      // A reload finds the same, and still has the last good version.
+      harness.cache.reload()
+      try poll("the reload is done") { harness.cache.health.reloads == 2 }
+      #expect(harness.name("KE") == "Kenya")
+      #expect(harness.cache.health.rejectedCount == 2)
+
+      // Bad, but outside the filter now: gone. And mended: served.
+      try harness.source.put(#"{"_id": "1", "code": "KE", "name": 7, "active": false}"#)
+      try harness.source.put(country("3", "TZ", "Tanzania"))
+      try harness.settle()
+      #expect(harness.name("KE") == nil)
+      #expect(harness.name("TZ") == "Tanzania")
+      #expect(harness.cache.health.rejectedCount == 0)
+    }
+  }
+
+  @Test func unknownOperationReloads() throws {
+    try CacheHarness.run(seed: [country("1", "KE", "Kenya")]) { harness in
+      try harness.source.putSilently(country("2", "UG", "Uganda"))
+      harness.source.sendUnknownOperation()
+      try poll("the reload found what the stream did not bring") { harness.name("UG") == "Uganda" }
+      #expect(harness.notices == ["upsert UG resync"])
+    }
+  }
+
+  @Test func keysAreBytes() throws {
+    let (composed, decomposed) = ("caf\u{e9}", "cafe\u{301}")
+    try CacheHarness.run(seed: [country("1", composed, "one"), country("2", decomposed, "two")]) { harness in
+      #expect(harness.name(composed) == "one")
+      #expect(harness.name(decomposed) == "two")
+      #expect(harness.cache.health.size == 2)
+    }
+  }
+}

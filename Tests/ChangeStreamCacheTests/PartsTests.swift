@@ -1,0 +1,132 @@
+internal import BSON
+internal import Core
+internal import TestSupport
+internal import Testing
+
+@testable internal import ChangeStreamCache
+
+/// The parts of the cache, each by itself.
+struct PartsTests {
+  private func reading(_ json: String) throws -> (id: DocumentID, reading: Reading) {
+    let document = try BSONDocument(json: json)
+    let id = try #require(document.id)
+    return (id, Reading(document, id: id, as: Country.self))
+  }
+
+  private func answer(_ code: String, space: UInt8 = 0, _ number: Int = 0) throws -> Answer {
+    guard case .good(let entry) = try reading(country("\(number)", code, "n\(number)")).reading else {
+      throw TestFailure("not good")
+    }
+    return Answer(
+      key: LookupKey(code, space: space), entry: entry, others: [], revision: .none,
+      committedAt: WallTime(milliseconds: 0))
+  }
+
+  @Test func tableIsADictionary() throws {
+    var random = SeededRandom.fresh("tableIsADictionary")
+    let table = AnswerTable()
+    var model: [LookupKey: Answer] = [:]
+    for step in 0..<20_000 {
+      let key = LookupKey("k\(random.below(2000))", space: UInt8(random.below(3)))
+      if random.once(in: 3) {
+        table.set(key, nil)
+        model[key] = nil
+      } else {
+        let answer = try answer(key.text, space: key.space, step % 50)
+        table.set(key, answer)
+        model[key] = answer
+      }
+      let probe = LookupKey("k\(random.below(2000))", space: UInt8(random.below(3)))
+      #expect(table.answer(probe) === model[probe])
+    }
+    for (key, answer) in model { #expect(table.answer(key) === answer) }
+  }
+
+  @Test func listingsAreSorted() throws {
+    var random = SeededRandom.fresh("listingsAreSorted")
+    let listings = Listings()
+    var model: [String: Answer] = [:]
+    for step in 0..<300 {
+      var changes: [Listings.Change] = []
+      // Now and then so many at once that everything is put in order anew.
+      var touched: Set<String> = []
+      for _ in 0..<(random.once(in: 20) ? 100 : 1 + random.below(4)) {
+        let code = "k\(random.below(200))"
+        guard touched.insert(code).inserted else { continue }
+        let new = random.once(in: 3) ? nil : try answer(code, step)
+        if model[code] == nil, new == nil { continue }
+        changes.append(Listings.Change(old: model[code], new: new))
+        model[code] = new
+      }
+      listings.apply(changes, sequence: UInt64(step))
+      let (all, sequence) = listings.all
+      #expect(sequence == UInt64(step))
+      #expect(all.map(\.key.text) == model.keys.sorted())
+      #expect(listings.list("").elementsEqual(all, by: ===))
+    }
+  }
+
+  @Test(arguments: [
+    (#"{"active": true}"#, true), (#"{"active": false}"#, false), (#"{}"#, false), (#"{"active": null}"#, false),
+    (#"{"active": 1}"#, false), (#"{"active": "true"}"#, false), (#"{"active": [false, true]}"#, true),
+    (#"{"active": [[true]]}"#, false), (#"{"active": []}"#, false), (#"{"active": {"active": true}}"#, false),
+  ]) func filterIsMongoDBs(json: String, matches: Bool) throws {
+    #expect(try BSONDocument(json: json).withObject { Country.filter.matches($0) } == matches)
+  }
+
+  @Test func filterOfStringsAndNumbers() throws {
+    let filter = DocumentFilter.field("s", isOneOf: [.string("a"), .string("b")])
+      .and(.field("n", isOneOf: [.integer(3)]))
+    func matches(_ json: String) throws -> Bool { try BSONDocument(json: json).withObject { filter.matches($0) } }
+    #expect(try matches(#"{"s": "b", "n": 3}"#))
+    #expect(try matches(#"{"s": "a", "n": 3.0}"#))
+    #expect(try matches(#"{"s": ["x", "a"], "n": {"$numberLong": "3"}}"#))
+    #expect(try !matches(#"{"s": "A", "n": 3}"#))
+    #expect(try !matches(#"{"s": "a", "n": 3.5}"#))
+    #expect(try !matches(#"{"s": "a\u0000", "n": 3}"#))
+    #expect(filter.query.json == #"{ "$and" : [ { "s" : { "$in" : [ "a", "b" ] } }, { "n" : 3 } ] }"#)
+    #expect(DocumentFilter.all.query.json == "{ }")
+  }
+
+  @Test func horizonHoldsOlderStates() throws {
+    var horizon = LookupHorizon()
+    let (id, state) = try reading(country("1", "KE", "Kenya"))
+    func change(_ revision: UInt64) -> DocumentChange { DocumentChange(.delete, id: id, revision: Revision(revision)) }
+    horizon.lookedUp(id, until: Revision(10))
+    // Not newer than the lookup may have been: held, the last one only.
+    let holds8 = horizon.holds(change(8), id, state)
+    let holds9 = horizon.holds(change(9), id, nil)
+    #expect(holds8 && holds9)
+    #expect(horizon.heldCount == 1)
+    // Newer for sure: not held. Of another document: not held.
+    let holds11 = horizon.holds(change(11), id, nil)
+    let holdsOther = horizon.holds(change(8), DocumentID("2"), nil)
+    #expect(!holds11 && !holdsOther)
+    #expect(horizon.advance(to: Revision(9)).isEmpty)
+    let released = horizon.advance(to: Revision(10))
+    #expect(released.map(\.change.revision) == [Revision(9)])
+    #expect(horizon.heldCount == 0)
+    // Passed: nothing is held any more.
+    let holdsAfter = horizon.holds(change(10), id, nil)
+    #expect(!holdsAfter)
+    // A newer lookup says more than what was held.
+    horizon.lookedUp(id, until: Revision(20))
+    _ = horizon.holds(change(15), id, nil)
+    horizon.lookedUp(id, until: Revision(30))
+    #expect(horizon.heldCount == 0)
+    #expect(horizon.advance(to: Revision(30)).isEmpty)
+  }
+
+  @Test func etagsAreStable() {
+    // XXH3's 128 bits of nothing and of "a", from xxHash's own tool: equal on every server, for ever.
+    let empty = ETag(of: UnsafeRawBufferPointer(start: nil, count: 0))
+    #expect(empty.text == "99aa06d3014798d86001c324468d497f")
+    let a = Array("a".utf8).withUnsafeBytes { ETag(of: $0) }
+    #expect(a.text == "a96faf705af16834e6c632b61e964e1f")
+  }
+
+  @Test func cacheKeysHaveOneForm() {
+    #expect(cacheKey(entity: "prompt", identifier: "x", variant: nil) == "prompt:x")
+    #expect(cacheKey(entity: "prompt", identifier: "x", variant: "staged") == "prompt:x:staged")
+  }
+}
