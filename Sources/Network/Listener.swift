@@ -97,9 +97,9 @@ public final class Listener: @unchecked Sendable, LoopResident {
     setOption(socket, Int32(IPPROTO_TCP), TCP_NOTSENT_LOWAT, Limits.kernelUnsentBytes)
     let target = loops[nextLoop]
     nextLoop = (nextLoop + 1) % loops.count
-    let isTaken = target.tryExecute { [limits, quota, accept] in
+    let isTaken = target.tryExecute { [limits, quota, logger, accept] in
       target.counters.add(to: NetworkCounter.connectionsAccepted.rawValue)
-      let connection = Connection(loop: target, descriptor: socket, limits: limits, quota: quota)
+      let connection = Connection(loop: target, descriptor: socket, limits: limits, quota: quota, logger: logger)
       connection.start(accept(connection))
     }
     if !isTaken {
