@@ -68,8 +68,7 @@ extension Connection {
       kernelUnsent = unsent
       return
     }
-    loop.counters.add(to: NetworkCounter.connectionsStalled.rawValue)
-    close()
+    closeStalled("the peer took no byte for \(limits.stalledWriteSeconds) s")
   }
 
   private func unsentInKernel() -> Int32 {

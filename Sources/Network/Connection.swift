@@ -1,4 +1,5 @@
 internal import CLibevent
+internal import Core
 internal import Glibc
 internal import RPC
 
@@ -21,7 +22,8 @@ public final class Connection: LoopResident {
   let limits: ConnectionLimits
   let stream: any ByteStream
   let descriptor: Int32
-  private let quota: ConnectionQuota?
+  private let quota: ConnectionQuota
+  private let logger: Logger
   private(set) var state = State.open
   private(set) var handler: (any ConnectionProtocol)?
 
@@ -56,11 +58,12 @@ public final class Connection: LoopResident {
   public internal(set) var isWritable = true
 
   /// Takes over `descriptor`, which must not block.
-  init(loop: EventLoop, descriptor: Int32, limits: ConnectionLimits, quota: ConnectionQuota?) {
+  init(loop: EventLoop, descriptor: Int32, limits: ConnectionLimits, quota: ConnectionQuota, logger: Logger) {
     self.loop = loop
     self.descriptor = descriptor
     self.limits = limits
     self.quota = quota
+    self.logger = logger
     stream = PlainSocket(descriptor: descriptor)
     // Unretained: the events are freed in `close`, and the loop holds `self` until then.
     let pointer = Unmanaged.passUnretained(self).toOpaque()
@@ -108,8 +111,7 @@ public final class Connection: LoopResident {
       output = queue
     }
     guard queue.count + count <= limits.unsentBytesLimit else {
-      loop.counters.add(to: NetworkCounter.connectionsStalled.rawValue)
-      close()
+      closeStalled("the peer does not keep up with its streams")
       return nil
     }
     if !isTouched {
@@ -152,6 +154,14 @@ public final class Connection: LoopResident {
     }
   }
 
+  /// Closes because of a slow peer, which costs itself: a metric and a line.
+  func closeStalled(_ problem: String) {
+    loop.counters.add(to: NetworkCounter.connectionsStalled.rawValue)
+    logger.warning(
+      "connection_stalled", problem, ["peer": .string(peer), "unsent_bytes": .integer(Int64(unsentByteCount))])
+    close()
+  }
+
   /// Closes now; what is unsent is lost.
   public func close() {
     guard state != .closed else { return }
@@ -178,7 +188,7 @@ public final class Connection: LoopResident {
     self.handler = nil
     handler?.closed()
     // Last, so that who waits for "none open" finds all calls ended.
-    quota?.giveBack()
+    quota.giveBack()
   }
 
   func loopStops() {

@@ -7,6 +7,7 @@ public final class EventLoopGroup: Sendable {
   /// Starts `count` loops; by default one for each core that the process may use.
   public init(count: Int? = nil) throws(NetworkError) {
     let count = count ?? max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+    precondition(count > 0, "a group needs a loop")
     var loops: [EventLoop] = []
     do {
       for index in 0..<count { loops.append(try EventLoop(index: index)) }

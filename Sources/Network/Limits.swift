@@ -39,4 +39,6 @@ enum Limits {
   static let acceptsPerTurn = 64
   /// Seconds without accepting when there are no descriptors left: a listener that stays readable is a spin.
   static let acceptPauseSeconds = 0.1
+  /// Seconds between two log lines about it: at the limit it comes and goes with every connection.
+  static let acceptReportSeconds = 60.0
 }

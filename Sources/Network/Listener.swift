@@ -23,7 +23,7 @@ public final class Listener: @unchecked Sendable, LoopResident {
   private var event: OpaquePointer?  // loop thread
   private var pause: (any RPCTimer)?  // loop thread
   private var nextLoop = 0  // loop thread
-  private var hasReportedExhaustion = false  // loop thread
+  private var lastReport: MonotonicTime?  // loop thread
   private var isClosed = false  // loop thread
 
   /// Binds and listens; connections are taken from then on.
@@ -82,7 +82,6 @@ public final class Listener: @unchecked Sendable, LoopResident {
         case let code: return stopForAWhile(code)
         }
       }
-      hasReportedExhaustion = false
       guard quota.take() else {
         loop.counters.add(to: NetworkCounter.connectionsRefused.rawValue)
         Glibc.close(socket)
@@ -97,9 +96,9 @@ public final class Listener: @unchecked Sendable, LoopResident {
     setOption(socket, Int32(IPPROTO_TCP), TCP_NOTSENT_LOWAT, Limits.kernelUnsentBytes)
     let target = loops[nextLoop]
     nextLoop = (nextLoop + 1) % loops.count
-    let isTaken = target.tryExecute { [limits, quota, accept] in
+    let isTaken = target.tryExecute { [limits, quota, logger, accept] in
       target.counters.add(to: NetworkCounter.connectionsAccepted.rawValue)
-      let connection = Connection(loop: target, descriptor: socket, limits: limits, quota: quota)
+      let connection = Connection(loop: target, descriptor: socket, limits: limits, quota: quota, logger: logger)
       connection.start(accept(connection))
     }
     if !isTaken {
@@ -110,8 +109,9 @@ public final class Listener: @unchecked Sendable, LoopResident {
 
   /// No descriptors or no memory: the socket stays readable, so asking again at once would be a spin.
   private func stopForAWhile(_ code: Int32) {
-    if !hasReportedExhaustion {
-      hasReportedExhaustion = true
+    let now = MonotonicTime.now
+    if lastReport.map({ now.seconds(since: $0) >= Limits.acceptReportSeconds }) ?? true {
+      lastReport = now
       logger.error(
         "accept_failed", "\(systemMessage(code)); raise the limit of open files, or lower that of connections",
         ["listen": "\(address)", "connections": .integer(Int64(quota.count))])

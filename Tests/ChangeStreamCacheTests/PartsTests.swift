@@ -62,7 +62,8 @@ struct PartsTests {
       let (all, sequence) = listings.all
       #expect(sequence == UInt64(step))
       #expect(all.map(\.key.text) == model.keys.sorted())
-      #expect(listings.list("").elementsEqual(all, by: ===))
+      let isSame = listings.list("").elementsEqual(all, by: ===)
+      #expect(isSame)
     }
   }
 

@@ -171,6 +171,18 @@ extension SocketTests {
       }
     }
 
+    @Test func aStreamThatSendsRegardlessLosesItsConnectionAtTheLimit() throws {
+      try withServer({ $0.limits.unsentBytesLimit = 1024 * 1024 }) { test throws in
+        let socket = try test.raw()
+        socket.sendAll(FramedClient.encodeCall(id: 1, "Hold") + FramedClient.encodeCall(id: 2, "Careless"))
+        // It had ended by itself before the connection was gone, the other one was told.
+        eventually("cancelled") { test.log.now.cancelled == 1 }
+        eventually("closed") { test.server.connectionCount == 0 }
+        #expect(test.group.counter(.connectionsStalled) == 1)
+        #expect(try test.client().call("Echo", [1]).status == .ok)
+      }
+    }
+
     @Test func tooManyConnectionsAreClosedAtOnceAndCounted() throws {
       try withServer({ $0.maximumConnections = 2 }) { test throws in
         let first = try test.client()

@@ -31,6 +31,16 @@ extension SocketTests {
       }
     }
 
+    @Test func aStreamThatEndsItselfAndThenThrowsHasEndedOnce() throws {
+      try withServer { test throws in
+        let client = try test.client()
+        #expect(try client.call("FinishThenThrow").status == RPCStatus(.aborted, "first"))
+        try client.ping(1, deadline: soon())
+        #expect(try client.call("Echo", [1]).status == .ok)
+        #expect(test.server.endpoint.counter(.streamsEnded) == 1)
+      }
+    }
+
     @Test func aCancelledStreamGetsNoFurtherReply() throws {
       try withServer { test throws in
         let client = try test.client()

@@ -34,8 +34,13 @@ private final class ReplyStream: RPCStreamHandler {
   private let size: Int
   private var sent = 0
   private let endsWhenDrained: Bool
+  private let isCareless: Bool
 
-  init(_ writer: any RPCStreamWriter, _ log: StreamLog, count: Int, size: Int, endsWhenDrained: Bool = false) {
+  init(
+    _ writer: any RPCStreamWriter, _ log: StreamLog, count: Int, size: Int, endsWhenDrained: Bool = false,
+    isCareless: Bool = false
+  ) {
+    self.isCareless = isCareless
     self.writer = writer
     self.log = log
     self.size = size
@@ -49,7 +54,7 @@ private final class ReplyStream: RPCStreamHandler {
     var reply = RPCReply()
     reply.body = [UInt8](repeating: 7, count: size)
     while remaining > 0 {
-      guard writer.isWritable else { return log.note { $0.blocked += 1 } }
+      guard isCareless || writer.isWritable else { return log.note { $0.blocked += 1 } }
       remaining -= 1
       reply.head = [UInt8(truncatingIfNeeded: sent)]
       sent += 1
@@ -64,7 +69,12 @@ private final class ReplyStream: RPCStreamHandler {
     go()
   }
 
-  func cancelled() { log.note { $0.cancelled += 1 } }
+  func cancelled() {
+    log.note { $0.cancelled += 1 }
+    // Too late, and harmless.
+    writer.finish(.ok, RPCMetadata())
+    writer.send(RPCReply())
+  }
 
   func draining() {
     log.note { $0.drained += 1 }
@@ -73,9 +83,8 @@ private final class ReplyStream: RPCStreamHandler {
   }
 }
 
-/// `Echo`, `Fail`, `Metadata`, `Deadline`; and the streams `Count` (request: number, size), `Hold`,
-/// `HoldUntilDrained`, `Flood`,
-/// `Refuse`.
+/// `Echo`, `Fail`, `Metadata`, `Deadline`; and the streams `Count` (request: number, size), `Hold`, `HoldUntilDrained`, `Flood`,
+/// `Refuse`, `Careless`, `FinishThenThrow`.
 func testRouter(_ log: StreamLog) -> RPCRouter {
   func unary(
     _ name: String, _ body: @escaping @Sendable (borrowing RPCRequest, inout RPCReply) throws(RPCStatus) -> Void
@@ -112,6 +121,11 @@ func testRouter(_ log: StreamLog) -> RPCRouter {
     stream("Hold") { _, writer in ReplyStream(writer, log, count: 0, size: 0) },
     stream("HoldUntilDrained") { _, writer in ReplyStream(writer, log, count: 0, size: 0, endsWhenDrained: true) },
     stream("Flood") { _, writer in ReplyStream(writer, log, count: .max, size: 16 * 1024) },
+    stream("Careless") { _, writer in ReplyStream(writer, log, count: 100, size: 64 * 1024, isCareless: true) },
+    stream("FinishThenThrow") { (_, writer) throws(RPCStatus) in
+      writer.finish(RPCStatus(.aborted, "first"), RPCMetadata())
+      throw RPCStatus(.internalError, "second")
+    },
     stream("Refuse") { (_, _) throws(RPCStatus) in throw RPCStatus(.permissionDenied, "not you") },
   ])
 }
