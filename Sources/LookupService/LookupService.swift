@@ -75,11 +75,6 @@ public final class LookupService: Sendable {
     ]
   }
 
-  /// Ends every watch: what is queued, a last PROGRESS, OK.
-  public func drain() {
-    for state in states { state.lane.drainSessions() }
-  }
-
   /// How many watches are open.
   public var subscriberCount: Int {
     states.reduce(0) { $0 + $1.lane.count }

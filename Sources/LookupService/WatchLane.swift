@@ -58,14 +58,6 @@ final class WatchLane: @unchecked Sendable {
     entities.map { readers[$0.rawValue].observedRevision }.min() ?? .none
   }
 
-  /// Ends every watch in good order. From any thread.
-  func drainSessions() {
-    worker.execute {
-      self.drainInbox()
-      for session in self.sessions.values { session.drain() }
-    }
-  }
-
   func schedule(afterSeconds seconds: Double, _ job: @escaping () -> Void) -> any RPCTimer {
     worker.schedule(afterSeconds: seconds, job)
   }

@@ -66,15 +66,6 @@ final class WatchSession: RPCStreamHandler {
     }
   }
 
-  /// Says what is left, a last PROGRESS, and ends with OK.
-  func drain() {
-    guard writer != nil, !isDraining else { return }
-    isDraining = true
-    let revision = lane.observedRevision(of: wishes.filter.entities)
-    queue.append(progress: revision, reason: "draining")
-    pump()
-  }
-
   // MARK: From the transport
 
   func writable() {
@@ -83,6 +74,16 @@ final class WatchSession: RPCStreamHandler {
 
   func cancelled() {
     end()
+  }
+
+  /// Says what is left, a last PROGRESS, and ends with OK.
+  func draining() {
+    guard writer != nil, !isDraining else { return }
+    let revision = lane.observedRevision(of: wishes.filter.entities)
+    lane.drainInbox()
+    isDraining = true
+    queue.append(progress: revision, reason: "draining")
+    pump()
   }
 
   // MARK: Beneath

@@ -63,7 +63,6 @@ public final class ConfigLookupServer: Sendable {
   /// No new calls; open ones finish, watches end in good order. False if some were still open at the deadline.
   public func drain(deadline: MonotonicTime) -> Bool {
     transport.drain()
-    service.drain()
     return transport.waitUntilDrained(deadline: deadline)
   }
 
