@@ -24,6 +24,7 @@ final class CacheSupervisor<Model: CachedModel>: Sendable {
   private let engine: Locked<CacheEngine<Model>>
   private let control = Locked(Control())
   private let publishedHealth = Locked(CacheHealth())
+  private let lastComplaint = Locked<(text: String, time: MonotonicTime)?>(nil)
 
   init(
     source: any DocumentSource, reader: CacheReader, options: ChangeStreamCache<Model>.Options, clock: any Clock,
@@ -120,6 +121,7 @@ final class CacheSupervisor<Model: CachedModel>: Sendable {
         if !answered {
           answered = true
           backoff.reset()
+          logRecovery()
         }
         token = stream.resumeToken ?? token
         guard apply(change, floor: floor, operationTime: stream.operationTime) else { return nil }
@@ -224,8 +226,21 @@ final class CacheSupervisor<Model: CachedModel>: Sendable {
     return stop == nil && !control.withLock { $0.isStopping }
   }
 
+  private func logRecovery() {
+    guard lastComplaint.withLock({ $0.take() }) != nil else { return }
+    logger.info("source_back", "the source answers again", ["cache": .string(Model.entity)])
+  }
+
   private func log(_ error: SourceError, _ event: String) {
     guard !control.withLock({ $0.isStopping }) else { return }
+    // A database that stays away is one event: the same complaint is worth a line a minute, not one a try.
+    let now = MonotonicTime.now
+    let isNews = lastComplaint.withLock { last in
+      if let last, last.text == error.message, now.seconds(since: last.time) < 60 { return false }
+      last = (error.message, now)
+      return true
+    }
+    guard isNews else { return }
     let fields: KeyValuePairs<String, Logger.Field> = [
       "cache": .string(Model.entity), "code": .integer(Int64(error.code)), "advice": .string(error.advice),
     ]

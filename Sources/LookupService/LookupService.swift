@@ -2,6 +2,7 @@ internal import ChangeStreamCache
 internal import Core
 internal import ProtobufMessages
 public import RPC
+internal import Synchronization
 
 /// The methods of `configlookup.v1`, over caches and hub: knows neither sockets nor MongoDB.
 ///
@@ -24,6 +25,7 @@ public final class LookupService: Sendable {
   let epoch: EpochSource
   private let hub: InvalidationHub
   private let states: [WorkerState]
+  private let wasWarm = Atomic<Bool>(false)
 
   /// `caches` are in the order of ``ServedEntity``; `hub` takes their invalidations; `workers` are all the threads that
   /// calls live on.
@@ -40,8 +42,13 @@ public final class LookupService: Sendable {
     hub.start(epoch: epoch, lanes: states.map(\.lane))
   }
 
-  /// Whether every cache has been loaded.
-  public var isWarm: Bool { caches.allSatisfy(\.reader.isLoaded) }
+  /// Whether every cache has been loaded. Once true it stays true, so the answer is kept: every call asks.
+  public var isWarm: Bool {
+    if wasWarm.load(ordering: .acquiring) { return true }
+    guard caches.allSatisfy(\.reader.isLoaded) else { return false }
+    wasWarm.store(true, ordering: .releasing)
+    return true
+  }
 
   /// The methods, for a router.
   public var methods: [RPCMethod] {
