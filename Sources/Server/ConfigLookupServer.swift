@@ -19,13 +19,15 @@ public final class ConfigLookupServer: Sendable {
   /// Binds the port and starts to read the collections. Calls get UNAVAILABLE until ``isWarm``.
   public init(_ configuration: ServerConfiguration, logger: Logger) throws {
     let pool = try MongoClientPool(uri: configuration.mongoDBURI)
+    let readPool = try MongoClientPool(uri: configuration.mongoDBURI, for: .reads)
     let hub = InvalidationHub()
     func cache<Model: CachedModel>(_ entity: ServedEntity, _ namespace: String) throws -> ChangeStreamCache<Model> {
       guard let namespace = MongoNamespace(namespace) else { throw UsageError("\(namespace): not DATABASE.COLLECTION") }
       var options = ChangeStreamCache<Model>.Options()
       options.ttlSeconds = configuration.ttlSeconds
       return ChangeStreamCache(
-        source: MongoDocumentSource(pool: pool, namespace: namespace), options: options, logger: logger
+        source: MongoDocumentSource(pool: pool, readPool: readPool, namespace: namespace), options: options,
+        logger: logger
       ) { hub.publish(entity, $0) }
     }
     agentConfigs = try cache(.agentConfig, configuration.agentConfigs)
