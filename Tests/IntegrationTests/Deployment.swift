@@ -14,10 +14,20 @@ enum SharedDatabase {
     atexit { SharedDatabase.close() }
     return database
   }
+  /// Ends of tests that are under way: a server takes most of a second to end, and the next test need not wait for it.
+  private static let ends = Locked<[Handed<Background>]>([])
 
   static func get() throws -> TestDatabase { try started.get() }
 
+  /// Ends a test's servers and deletes its collections, beside the tests that follow.
+  static func end(_ deployment: Deployment) {
+    let handed = Handed(deployment)
+    let end = Handed(Background("end of a test") { try handed.take().close() })
+    ends.withLock { $0.append(end) }
+  }
+
   private static func close() {
+    for end in ends.withLock({ $0 }) { try? end.take().finish() }
     if case .success(let database) = started { database.close() }
   }
 }
@@ -130,12 +140,10 @@ final class RunningServer {
   }
 }
 
-/// Collections of a test's own, and no trace of them afterwards.
-func withDeployment(
-  _ database: TestDatabase? = nil, _ body: (Deployment) throws -> Void
-) throws {
+/// Collections of a test's own, and no trace of them afterwards: in the shared database, or in one of the test's.
+func withDeployment(_ database: TestDatabase? = nil, _ body: (Deployment) throws -> Void) throws {
   let deployment = try Deployment(try database ?? SharedDatabase.get())
-  defer { deployment.close() }
+  defer { if database == nil { SharedDatabase.end(deployment) } else { deployment.close() } }
   try body(deployment)
 }
 
