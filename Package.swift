@@ -85,7 +85,8 @@ let package = Package(
     tests(
       "IntegrationTests",
       [
-        "Server", "CommandLineTool", "MongoSource", "FramedTransport", "RPC", "Core", "BSON", "ChangeStreamCache",
+        "Server", "CommandLineTool", "MongoSource", "Network", "FramedTransport", "RPC", "Core", "BSON",
+        "ChangeStreamCache",
         "ConfigModels", "ProtobufMessages", "CConfigLookupProto",
       ]),
     tests("TidyTests", []),
