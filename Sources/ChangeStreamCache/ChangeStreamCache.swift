@@ -29,12 +29,14 @@ public final class ChangeStreamCache<Model: CachedModel>: Sendable {
   private let supervisor: CacheSupervisor<Model>
 
   /// `onInvalidation` takes the notices of one change, in order, after lookups answer what they announce. It is called
-  /// on the cache's threads, while the next change waits: it must be quick, and must not call back.
+  /// on the cache's threads, while the next change waits: it must be quick, and must not call
+  /// back. So must `onObserved`, which is called when the observed revision has moved on.
   public init(
     source: any DocumentSource, options: Options = Options(), clock: any Clock = SystemClock(),
-    logger: Logger = .silent, onInvalidation: @escaping @Sendable ([Invalidation]) -> Void = { _ in }
+    logger: Logger = .silent, onInvalidation: @escaping @Sendable ([Invalidation]) -> Void = { _ in },
+    onObserved: @escaping @Sendable () -> Void = {}
   ) {
-    reader = CacheReader(entity: Model.entity, ttlSeconds: options.ttlSeconds, clock: clock)
+    reader = CacheReader(entity: Model.entity, ttlSeconds: options.ttlSeconds, clock: clock, onObserved: onObserved)
     supervisor = CacheSupervisor(
       source: source, reader: reader, options: options, clock: clock, logger: logger, sink: onInvalidation)
   }

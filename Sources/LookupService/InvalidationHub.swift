@@ -24,6 +24,11 @@ public final class InvalidationHub: Sendable {
     for lane in lanes { lane.post(notices) }
   }
 
+  /// An observed revision has moved on: whoever waits for it looks again. On a cache's thread.
+  public func observed() {
+    for lane in state.withLock({ $0.lanes }) { lane.wakeWaiters() }
+  }
+
   func start(epoch: EpochSource, lanes: [WatchLane]) {
     state.withLock { $0 = State(epoch: epoch, lanes: lanes) }
   }

@@ -11,6 +11,8 @@ public final class LookupService: Sendable {
   public struct Options: Sendable {
     /// Contents that nothing has confirmed for longer get UNAVAILABLE; nil: they go on being served.
     public var maximumStalenessSeconds: Double?
+    /// A lookup waits so long for its `min_revision`, and is refused then.
+    public var maximumRevisionWaitSeconds = 5.0
     /// So many changed keys wait for a slow subscriber; past that it gets one RESYNC.
     public var maximumQueuedKeys = 10_000
 
@@ -94,7 +96,7 @@ public final class LookupService: Sendable {
 
   private func unary(
     _ name: String, service: String = LookupService.serviceName,
-    _ handler: @escaping @Sendable (LookupService, borrowing RPCRequest, inout RPCReply) throws(RPCStatus) -> Void
+    _ handler: @escaping @Sendable (LookupService, borrowing RPCRequest, inout RPCReply) throws(RPCStatus) -> RPCWait?
   ) -> RPCMethod {
     RPCMethod(
       service: service, name: name,

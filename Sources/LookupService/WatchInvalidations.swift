@@ -11,7 +11,7 @@ extension LookupService {
     _ request: borrowing RPCRequest, _ writer: any RPCStreamWriter, _ reply: inout RPCReply
   ) throws(RPCStatus) -> any RPCStreamHandler {
     let state = state(request)
-    try admit(.agentConfig, state, &reply)
+    _ = try admit(.agentConfig, state, &reply)
     let message = try unpack(request, state, configlookup__v1__watch_invalidations_request__unpack).pointee
     if message.start_revision != 0 {
       throw RPCStatus(.unimplemented, "start_revision: this server cannot replay yet; watch from now on")

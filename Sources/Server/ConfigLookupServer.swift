@@ -27,8 +27,7 @@ public final class ConfigLookupServer: Sendable {
       options.ttlSeconds = configuration.ttlSeconds
       return ChangeStreamCache(
         source: MongoDocumentSource(pool: pool, readPool: readPool, namespace: namespace), options: options,
-        logger: logger
-      ) { hub.publish(entity, $0) }
+        logger: logger, onInvalidation: { hub.publish(entity, $0) }, onObserved: { hub.observed() })
     }
     agentConfigs = try cache(.agentConfig, configuration.agentConfigs)
     prompts = try cache(.prompt, configuration.prompts)
