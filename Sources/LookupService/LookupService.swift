@@ -25,7 +25,7 @@ public final class LookupService: Sendable {
   let caches: [ServedCache]
   let options: Options
   let epoch: EpochSource
-  private let hub: InvalidationHub
+  let hub: InvalidationHub
   private let states: [WorkerState]
   private let wasWarm = Atomic<Bool>(false)
 

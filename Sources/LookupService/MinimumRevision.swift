@@ -24,7 +24,7 @@ extension LookupService {
     }
     if view.observed >= wanted { return nil }
     if let reached, reached >= wanted { return nil }
-    if Int64(wanted.seconds) > WallTime.now.milliseconds / 1000 + maximumClockSkewSeconds {
+    if wanted.isInTheFuture {
       addPosition(view, state, &reply)
       throw RPCStatus(.failedPrecondition, "options.min_revision: \(wanted) lies in the future")
     }
@@ -35,5 +35,12 @@ extension LookupService {
       expired: RPCStatus(
         .unavailable, "options.min_revision: this server has not observed \(wanted) yet; try again, or another server"),
       begin: { ready in lane.wait(for: wanted, of: entity, ready) })
+  }
+}
+
+extension Revision {
+  /// Whether this is no revision that the database can have given.
+  var isInTheFuture: Bool {
+    Int64(seconds) > WallTime.now.milliseconds / 1000 + maximumClockSkewSeconds
   }
 }

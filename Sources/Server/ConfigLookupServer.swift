@@ -27,7 +27,8 @@ public final class ConfigLookupServer: Sendable {
       options.ttlSeconds = configuration.ttlSeconds
       return ChangeStreamCache(
         source: MongoDocumentSource(pool: pool, readPool: readPool, namespace: namespace), options: options,
-        logger: logger, onInvalidation: { hub.publish(entity, $0) }, onObserved: { hub.observed() })
+        logger: logger, onInvalidation: { hub.publish(entity, $0) }, onObserved: { hub.observed() },
+        onHistoryStart: { hub.beginHistory(entity, after: $0) })
     }
     agentConfigs = try cache(.agentConfig, configuration.agentConfigs)
     prompts = try cache(.prompt, configuration.prompts)
