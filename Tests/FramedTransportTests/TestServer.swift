@@ -83,7 +83,8 @@ private final class ReplyStream: RPCStreamHandler {
   }
 }
 
-/// `Echo`, `Fail`, `Metadata`, `Deadline`; and the streams `Count` (request: number, size), `Hold`, `HoldUntilDrained`, `Flood`,
+/// `Echo`, `Fail`, `Metadata`, `Deadline`; and the streams `Count` (request: number, size), `Hold`,
+/// `HoldUntilDrained`, `Flood`,
 /// `Refuse`, `Careless`, `FinishThenThrow`.
 func testRouter(_ log: StreamLog) -> RPCRouter {
   func unary(
