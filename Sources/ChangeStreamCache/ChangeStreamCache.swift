@@ -28,10 +28,10 @@ public final class ChangeStreamCache<Model: CachedModel>: Sendable {
   public let reader: CacheReader
   private let supervisor: CacheSupervisor<Model>
 
-  /// `onInvalidation` takes the notices of one change, in order, after lookups answer what they announce. `onObserved` is
-  /// told that the observed revision has moved on. `onHistoryStart` is told a revision: every change after it will be
-  /// announced, and of those before it some may have gone unseen. All three are called on the cache's threads, while the
-  /// next change waits: they must be quick, and must not call back.
+  /// `onInvalidation` takes the notices of one change, in order, after lookups answer what they announce.
+  /// `onObserved` is told that the observed revision has moved on. `onHistoryStart` is told a revision: every change
+  /// after it will be announced, and of those before it some may have gone unseen. All three are called on the cache's
+  /// threads, while the next change waits: they must be quick, and must not call back.
   public init(
     source: any DocumentSource, options: Options = Options(), clock: any Clock = SystemClock(),
     logger: Logger = .silent, onInvalidation: @escaping @Sendable ([Invalidation]) -> Void = { _ in },

@@ -56,7 +56,8 @@ extension LookupService {
     guard limit > 0, view.ageMilliseconds > limit else { return }
     throw RPCStatus(
       .unavailable,
-      "options.max_staleness_ms: the contents were last confirmed \(view.ageMilliseconds) ms ago, not within \(limit) ms"
+      "options.max_staleness_ms: the contents were last confirmed \(view.ageMilliseconds) ms ago, "
+        + "not within \(limit) ms"
     )
   }
 
