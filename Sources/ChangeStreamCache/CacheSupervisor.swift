@@ -24,10 +24,13 @@ final class CacheSupervisor<Model: CachedModel>: Sendable {
   private let engine: Locked<CacheEngine<Model>>
   private let control = Locked(Control())
   private let publishedHealth = Locked(CacheHealth())
+  /// By event: what was said last, and when.
+  private let complaints = Locked<[String: (text: String, time: MonotonicTime)]>([:])
 
   init(
     source: any DocumentSource, reader: CacheReader, options: ChangeStreamCache<Model>.Options, clock: any Clock,
-    logger: Logger, sink: @escaping @Sendable ([Invalidation]) -> Void
+    logger: Logger, sink: @escaping @Sendable ([Invalidation]) -> Void,
+    onHistoryStart: @escaping @Sendable (Revision) -> Void
   ) {
     self.source = source
     self.reader = reader
@@ -36,7 +39,10 @@ final class CacheSupervisor<Model: CachedModel>: Sendable {
     self.logger = logger
     // A little early, by chance: servers that started together shall not read together for ever.
     let reloadSeconds = options.ttlSeconds * .random(in: 0.9...1)
-    engine = Locked(CacheEngine(reader: reader, reloadSeconds: reloadSeconds, logger: logger, sink: sink))
+    engine = Locked(
+      CacheEngine(
+        reader: reader, reloadSeconds: reloadSeconds, logger: logger, sink: sink,
+        onHistoryStart: onHistoryStart))
   }
 
   func start() {
@@ -61,7 +67,6 @@ final class CacheSupervisor<Model: CachedModel>: Sendable {
 
   var health: CacheHealth {
     var health = publishedHealth.withLock { $0 }
-    health.size = reader.count
     health.isLoaded = reader.isLoaded
     health.isValid = reader.isValid
     health.ageSeconds = reader.isLoaded ? Double(reader.ageMilliseconds) / 1000 : nil
@@ -120,6 +125,7 @@ final class CacheSupervisor<Model: CachedModel>: Sendable {
         if !answered {
           answered = true
           backoff.reset()
+          logRecovery()
         }
         token = stream.resumeToken ?? token
         guard apply(change, floor: floor, operationTime: stream.operationTime) else { return nil }
@@ -224,8 +230,26 @@ final class CacheSupervisor<Model: CachedModel>: Sendable {
     return stop == nil && !control.withLock { $0.isStopping }
   }
 
+  private func logRecovery() {
+    let wasGone = complaints.withLock { complaints in
+      let events = ["stream_lost", "stream_not_opened"]
+      defer { for event in events { complaints[event] = nil } }
+      return events.contains { complaints[$0] != nil }
+    }
+    guard wasGone else { return }
+    logger.info("source_back", "the source answers again", ["cache": .string(Model.entity)])
+  }
+
   private func log(_ error: SourceError, _ event: String) {
     guard !control.withLock({ $0.isStopping }) else { return }
+    // A database that stays away is one event: the same complaint is worth a line a minute, not one a try.
+    let now = MonotonicTime.now
+    let isNews = complaints.withLock { complaints in
+      if let last = complaints[event], last.text == error.message, now.seconds(since: last.time) < 60 { return false }
+      complaints[event] = (error.message, now)
+      return true
+    }
+    guard isNews else { return }
     let fields: KeyValuePairs<String, Logger.Field> = [
       "cache": .string(Model.entity), "code": .integer(Int64(error.code)), "advice": .string(error.advice),
     ]

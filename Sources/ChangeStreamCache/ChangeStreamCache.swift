@@ -28,15 +28,19 @@ public final class ChangeStreamCache<Model: CachedModel>: Sendable {
   public let reader: CacheReader
   private let supervisor: CacheSupervisor<Model>
 
-  /// `onInvalidation` takes the notices of one change, in order, after lookups answer what they announce. It is called
-  /// on the cache's threads, while the next change waits: it must be quick, and must not call back.
+  /// `onInvalidation` takes the notices of one change, in order, after lookups answer what they announce.
+  /// `onObserved` is told that the observed revision has moved on. `onHistoryStart` is told a revision: every change
+  /// after it will be announced, and of those before it some may have gone unseen. All three are called on the cache's
+  /// threads, while the next change waits: they must be quick, and must not call back.
   public init(
     source: any DocumentSource, options: Options = Options(), clock: any Clock = SystemClock(),
-    logger: Logger = .silent, onInvalidation: @escaping @Sendable ([Invalidation]) -> Void = { _ in }
+    logger: Logger = .silent, onInvalidation: @escaping @Sendable ([Invalidation]) -> Void = { _ in },
+    onObserved: @escaping @Sendable () -> Void = {}, onHistoryStart: @escaping @Sendable (Revision) -> Void = { _ in }
   ) {
-    reader = CacheReader(entity: Model.entity, ttlSeconds: options.ttlSeconds, clock: clock)
+    reader = CacheReader(entity: Model.entity, ttlSeconds: options.ttlSeconds, clock: clock, onObserved: onObserved)
     supervisor = CacheSupervisor(
-      source: source, reader: reader, options: options, clock: clock, logger: logger, sink: onInvalidation)
+      source: source, reader: reader, options: options, clock: clock, logger: logger,
+      sink: onInvalidation, onHistoryStart: onHistoryStart)
   }
 
   /// Starts the cache's two threads: one follows the stream, one reads snapshots.

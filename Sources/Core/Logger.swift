@@ -107,8 +107,8 @@ public final class Logger: Sendable {
       case .bool(let value): line += " \(name)=\(value)"
       }
     }
-    // One event, one line, whatever a peer put into a field.
-    return line.replacingOccurrences(of: "\n", with: "\\n").replacingOccurrences(of: "\r", with: "\\r")
+    // One event, one line, whatever a peer put into a field; and nothing that a terminal takes for a command.
+    return escapingControls(line, escapesQuotes: false)
   }
 
   private func timestamp() -> String {
@@ -123,24 +123,26 @@ public final class Logger: Sendable {
   }
 }
 
-/// A JSON string, quotes and all.
+/// A JSON string, quotes and all: one line by anybody's rules.
 public func quoted(_ text: String) -> String {
-  var result = "\""
+  "\"" + escapingControls(text, escapesQuotes: true) + "\""
+}
+
+private func escapingControls(_ text: String, escapesQuotes: Bool) -> String {
+  var result = ""
   for scalar in text.unicodeScalars {
     switch scalar {
-    case "\"": result += "\\\""
-    case "\\": result += "\\\\"
+    case "\"" where escapesQuotes: result += "\\\""
+    case "\\" where escapesQuotes: result += "\\\\"
     case "\n": result += "\\n"
     case "\r": result += "\\r"
     case "\t": result += "\\t"
-    default:
-      if scalar.value < 0x20 {
-        let digits = String(scalar.value, radix: 16)
-        result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-      } else {
-        result.unicodeScalars.append(scalar)
-      }
+    // The other controls, and what Unicode has for a new line and a new paragraph.
+    case "\0"..."\u{1f}", "\u{7f}"..."\u{9f}", "\u{2028}", "\u{2029}":
+      let digits = String(scalar.value, radix: 16)
+      result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+    default: result.unicodeScalars.append(scalar)
     }
   }
-  return result + "\""
+  return result
 }

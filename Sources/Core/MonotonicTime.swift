@@ -20,8 +20,9 @@ public struct MonotonicTime: Sendable, Hashable, Comparable {
     left.nanoseconds < right.nanoseconds
   }
 
-  /// The moment `seconds` later; a negative number gives an earlier one. Stops at the ends of the clock.
+  /// The moment `seconds` later; a negative number gives an earlier one, NaN the same. Stops at the ends of the clock.
   public func advanced(bySeconds seconds: Double) -> MonotonicTime {
+    if seconds.isNaN { return self }
     let delta = UInt64(min(abs(seconds) * 1e9, 9e18))
     let (sum, overflow) =
       seconds < 0 ? nanoseconds.subtractingReportingOverflow(delta) : nanoseconds.addingReportingOverflow(delta)

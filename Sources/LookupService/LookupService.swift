@@ -2,6 +2,7 @@ internal import ChangeStreamCache
 internal import Core
 internal import ProtobufMessages
 public import RPC
+internal import Synchronization
 
 /// The methods of `configlookup.v1`, over caches and hub: knows neither sockets nor MongoDB.
 ///
@@ -10,6 +11,8 @@ public final class LookupService: Sendable {
   public struct Options: Sendable {
     /// Contents that nothing has confirmed for longer get UNAVAILABLE; nil: they go on being served.
     public var maximumStalenessSeconds: Double?
+    /// A lookup waits so long for its `min_revision`, and is refused then.
+    public var maximumRevisionWaitSeconds = 5.0
     /// So many changed keys wait for a slow subscriber; past that it gets one RESYNC.
     public var maximumQueuedKeys = 10_000
 
@@ -22,8 +25,9 @@ public final class LookupService: Sendable {
   let caches: [ServedCache]
   let options: Options
   let epoch: EpochSource
-  private let hub: InvalidationHub
+  let hub: InvalidationHub
   private let states: [WorkerState]
+  private let wasWarm = Atomic<Bool>(false)
 
   /// `caches` are in the order of ``ServedEntity``; `hub` takes their invalidations; `workers` are all the threads that
   /// calls live on.
@@ -40,44 +44,42 @@ public final class LookupService: Sendable {
     hub.start(epoch: epoch, lanes: states.map(\.lane))
   }
 
-  /// Whether every cache has been loaded.
-  public var isWarm: Bool { caches.allSatisfy(\.reader.isLoaded) }
+  /// Whether every cache has been loaded. Once true it stays true, so the answer is kept: every call asks.
+  public var isWarm: Bool {
+    if wasWarm.load(ordering: .acquiring) { return true }
+    guard caches.allSatisfy(\.reader.isLoaded) else { return false }
+    wasWarm.store(true, ordering: .releasing)
+    return true
+  }
 
   /// The methods, for a router.
   public var methods: [RPCMethod] {
     [
-      unary("GetAgentConfig") { service, request, reply throws(RPCStatus) in
-        try service.getAgentConfig(request, &reply)
-      },
-      unary("GetPrompt") { service, request, reply throws(RPCStatus) in try service.getPrompt(request, &reply) },
-      unary("GetSourceConfig") { service, request, reply throws(RPCStatus) in
-        try service.getSourceConfig(request, &reply)
-      },
-      unary("ResolveBlob") { service, request, reply throws(RPCStatus) in try service.resolveBlob(request, &reply) },
-      unary("ListAgentConfigs") { service, request, reply throws(RPCStatus) in
-        try service.listAgentConfigs(request, &reply)
-      },
-      unary("ListPrompts") { service, request, reply throws(RPCStatus) in try service.listPrompts(request, &reply) },
-      unary("ListSourceConfigs") { service, request, reply throws(RPCStatus) in
-        try service.listSourceConfigs(request, &reply)
-      },
-      unary("GetCacheStatus") { service, request, reply throws(RPCStatus) in
-        try service.getCacheStatus(request, &reply)
-      },
+      lookup("GetAgentConfig", .agentConfig, LookupService.getAgentConfig),
+      lookup("GetPrompt", .prompt, LookupService.getPrompt),
+      lookup("GetSourceConfig", .sourceConfig, LookupService.getSourceConfig),
+      lookup("ResolveBlob", .sourceConfig, LookupService.resolveBlob),
+      lookup("ListAgentConfigs", .agentConfig, LookupService.listAgentConfigs),
+      lookup("ListPrompts", .prompt, LookupService.listPrompts),
+      lookup("ListSourceConfigs", .sourceConfig, LookupService.listSourceConfigs),
+      RPCMethod(
+        service: Self.serviceName, name: "GetCacheStatus",
+        handler: .unary { request, reply throws(RPCStatus) in
+          try self.getCacheStatus(request, &reply)
+          return nil
+        }),
       RPCMethod(
         service: Self.serviceName, name: "WatchInvalidations",
         handler: .serverStreaming { request, writer, reply throws(RPCStatus) in
           try self.watchInvalidations(request, writer, &reply)
         }),
-      unary("InvalidateCache", service: Self.adminServiceName) { service, request, reply throws(RPCStatus) in
-        try service.invalidateCache(request, &reply)
-      },
+      RPCMethod(
+        service: Self.adminServiceName, name: "InvalidateCache",
+        handler: .unary { request, reply throws(RPCStatus) in
+          try self.invalidateCache(request, &reply)
+          return nil
+        }),
     ]
-  }
-
-  /// Ends every watch: what is queued, a last PROGRESS, OK.
-  public func drain() {
-    for state in states { state.lane.drainSessions() }
   }
 
   /// How many watches are open.
@@ -90,13 +92,31 @@ public final class LookupService: Sendable {
     states[request.worker.index]
   }
 
-  private func unary(
-    _ name: String, service: String = LookupService.serviceName,
-    _ handler: @escaping @Sendable (LookupService, borrowing RPCRequest, inout RPCReply) throws(RPCStatus) -> Void
-  ) -> RPCMethod {
-    RPCMethod(
-      service: service, name: name,
-      handler: .unary { request, reply throws(RPCStatus) in try handler(self, request, &reply) })
+  private typealias Lookup =
+    @Sendable (LookupService) ->
+    @Sendable (
+      CacheView, WorkerState, borrowing RPCRequest, inout RPCReply
+    ) throws(RPCStatus) -> RPCWait?
+
+  /// A method that looks into one cache. Whatever it answers, an error too, says as of when: as of before it looked.
+  private func lookup(_ name: String, _ entity: ServedEntity, _ body: @escaping Lookup) -> RPCMethod {
+    let answer = body(self)
+    return RPCMethod(
+      service: Self.serviceName, name: name,
+      handler: .unary { request, reply throws(RPCStatus) in
+        try self.requireWarm()
+        let view = CacheView(entity, self.caches[entity.rawValue].reader)
+        let state = self.state(request)
+        do throws(RPCStatus) {
+          try self.requireFresh(view)
+          guard let wait = try answer(view, state, request, &reply) else { return nil }
+          self.addPosition(view, state, &reply)
+          return wait
+        } catch {
+          self.addPosition(view, state, &reply)
+          throw error
+        }
+      })
   }
 }
 

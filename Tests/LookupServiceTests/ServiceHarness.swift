@@ -1,0 +1,175 @@
+internal import ChangeStreamCache
+internal import ConfigModels
+internal import Core
+internal import Foundation
+internal import RPC
+internal import TestSupport
+
+@testable internal import LookupService
+
+/// The whole service over sources in memory, without a socket. Its one worker's thread is the test's.
+final class ServiceHarness {
+  struct Reply {
+    let status: RPCStatus
+    let message: WireMessage
+    let metadata: RPCMetadata
+
+    var code: RPCStatus.Code { status.code }
+    /// `LookupMetadata` of a lookup.
+    var lookup: WireMessage { (try? message.message(2)) ?? WireMessage() }
+  }
+
+  let sources = ServedEntity.allCases.map { _ in InMemorySource() }
+  let clock = ManualClock()
+  let worker = TestWorker()
+  let hub = InvalidationHub()
+  let agentConfigs: ChangeStreamCache<AgentConfig>
+  let prompts: ChangeStreamCache<Prompt>
+  let sourceConfigs: ChangeStreamCache<SourceConfig>
+  let service: LookupService
+  private let router: RPCRouter
+  private var started: Set<ServedEntity> = []
+
+  init(ttlSeconds: Double = 300, salt: String = "", options: LookupService.Options = .init()) {
+    let (sources, hub, clock) = (sources, hub, clock)
+    func cache<Model: CachedModel>(_ entity: ServedEntity, as _: Model.Type) -> ChangeStreamCache<Model> {
+      var options = ChangeStreamCache<Model>.Options()
+      options.ttlSeconds = ttlSeconds
+      options.firstRetrySeconds = 0.001
+      options.retryLimitSeconds = 0.01
+      return ChangeStreamCache(source: sources[entity.rawValue], options: options, clock: clock) {
+        hub.publish(entity, $0)
+      }
+    }
+    agentConfigs = cache(.agentConfig, as: AgentConfig.self)
+    prompts = cache(.prompt, as: Prompt.self)
+    sourceConfigs = cache(.sourceConfig, as: SourceConfig.self)
+    let served = [ServedCache(agentConfigs), ServedCache(prompts), ServedCache(sourceConfigs)]
+    service = LookupService(
+      caches: served, hub: hub, epoch: EpochSource(readers: served.map(\.reader), salt: salt), workers: [worker],
+      options: options)
+    router = RPCRouter(service.methods)
+  }
+
+  /// Runs `body` on a warm service.
+  static func run(
+    ttlSeconds: Double = 300, agents: [String] = [], prompts: [String] = [], sources: [String] = [],
+    options: LookupService.Options = .init(), _ body: (ServiceHarness) throws -> Void
+  ) throws {
+    let harness = ServiceHarness(ttlSeconds: ttlSeconds, options: options)
+    for document in agents { try harness[.agentConfig].put(document) }
+    for document in prompts { try harness[.prompt].put(document) }
+    for document in sources { try harness[.sourceConfig].put(document) }
+    defer { harness.stop() }
+    for entity in ServedEntity.allCases { harness.start(entity) }
+    try poll("the service is warm") { harness.service.isWarm }
+    try harness.settle()
+    try body(harness)
+  }
+
+  func start(_ entity: ServedEntity) {
+    started.insert(entity)
+    switch entity {
+    case .agentConfig: agentConfigs.start()
+    case .prompt: prompts.start()
+    case .sourceConfig: sourceConfigs.start()
+    }
+  }
+
+  func stop() {
+    for source in sources { source.setHoldingDeliveries(false) }
+    if started.contains(.agentConfig) { agentConfigs.stop() }
+    if started.contains(.prompt) { prompts.stop() }
+    if started.contains(.sourceConfig) { sourceConfigs.stop() }
+  }
+
+  subscript(entity: ServedEntity) -> InMemorySource { sources[entity.rawValue] }
+
+  func reader(_ entity: ServedEntity) -> CacheReader { service.caches[entity.rawValue].reader }
+
+  /// Waits until every change so far has been applied; does not run the worker.
+  func apply() throws {
+    for entity in ServedEntity.allCases {
+      let now = self[entity].now
+      let deadline = MonotonicTime.now.advanced(bySeconds: 20)
+      while reader(entity).observedRevision < now {
+        guard MonotonicTime.now < deadline else { throw TestFailure("\(entity) has not observed \(now)") }
+        usleep(200)
+      }
+    }
+  }
+
+  /// Waits until every change so far has been applied and handed to every watch.
+  func settle() throws {
+    try apply()
+    worker.run()
+  }
+
+  // MARK: Calls
+
+  func call(_ name: String, _ request: WireMessage = WireMessage()) throws -> Reply {
+    try call(name, bytes: request.encoded)
+  }
+
+  func call(_ name: String, bytes: [UInt8]) throws -> Reply {
+    guard case .unary(let handler) = try method(name).handler else { throw TestFailure("\(name) is a stream") }
+    var reply = RPCReply()
+    let status = bytes.withUnsafeBytes { buffer in
+      let request = RPCRequest(message: buffer, metadata: RPCMetadata(), deadline: nil, worker: worker)
+      do throws(RPCStatus) {
+        // Nobody waits here: a call that would is answered as one that has waited in vain.
+        return try handler(request, &reply).map(\.expired) ?? .ok
+      } catch {
+        return error
+      }
+    }
+    let message = status.code == .ok ? try WireMessage(reply.head + reply.body) : WireMessage()
+    return Reply(status: status, message: message, metadata: reply.metadata)
+  }
+
+  /// Starts a watch; a status that it is refused with is thrown.
+  func watch(_ request: WireMessage = WireMessage(), _ writer: TestStreamWriter) throws -> any RPCStreamHandler {
+    guard case .serverStreaming(let handler) = try method("WatchInvalidations").handler else {
+      throw TestFailure("no stream")
+    }
+    var reply = RPCReply()
+    return try request.encoded.withUnsafeBytes { buffer in
+      let request = RPCRequest(message: buffer, metadata: RPCMetadata(), deadline: nil, worker: worker)
+      return try handler(request, writer, &reply)
+    }
+  }
+
+  private func method(_ name: String) throws -> RPCMethod {
+    guard let method = router.methods.first(where: { $0.name == name }) else { throw TestFailure("no method \(name)") }
+    return method
+  }
+}
+
+// MARK: Requests
+
+func getAgentConfig(_ agentID: String) -> WireMessage { WireMessage().with(1, agentID) }
+func getPrompt(agentID: String) -> WireMessage { WireMessage().with(1, agentID) }
+func getPrompt(promptID: String) -> WireMessage { WireMessage().with(2, promptID) }
+func getSourceConfig(sourceID: String) -> WireMessage { WireMessage().with(1, sourceID) }
+func getSourceConfig(container: String) -> WireMessage { WireMessage().with(2, container) }
+func getSourceConfig(agentID: String) -> WireMessage { WireMessage().with(3, agentID) }
+func resolveBlob(_ container: String, _ path: String) -> WireMessage {
+  WireMessage().with(1, container).with(2, path)
+}
+
+/// `PromptVariant`
+enum Variant: UInt64 {
+  case active = 1
+  case staged, abTest
+}
+
+/// `LookupOptions`
+func lookupOptions(ifNoneMatch: String = "", maximumStalenessMilliseconds: UInt64 = 0, minimumRevision: UInt64 = 0)
+  -> WireMessage
+{
+  var options = WireMessage()
+  if !ifNoneMatch.isEmpty { options = options.with(1, ifNoneMatch) }
+  if minimumRevision > 0 { options = options.with(2, minimumRevision) }
+  if maximumStalenessMilliseconds > 0 { options = options.with(4, maximumStalenessMilliseconds) }
+  return options
+}

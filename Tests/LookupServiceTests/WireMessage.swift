@@ -1,0 +1,120 @@
+internal import TestSupport
+
+/// A protobuf message as it is on the wire, read without the product's own code: fields by number.
+///
+/// A message, once made, is written by the same rules; so a test builds its requests with it, too.
+struct WireMessage: Equatable {
+  enum Value: Equatable {
+    case number(UInt64)
+    case fixed(UInt64)
+    case bytes([UInt8])
+  }
+
+  private(set) var fields: [(number: Int, value: Value)] = []
+
+  static func == (left: WireMessage, right: WireMessage) -> Bool {
+    left.fields.elementsEqual(right.fields) { $0.number == $1.number && $0.value == $1.value }
+  }
+
+  init() {}
+
+  init(_ bytes: some Collection<UInt8>) throws {
+    var rest = Array(bytes)[...]
+    while !rest.isEmpty {
+      let tag = try Self.varint(&rest)
+      switch tag & 7 {
+      case 0: fields.append((Int(tag >> 3), .number(try Self.varint(&rest))))
+      case 1:
+        guard rest.count >= 8 else { throw TestFailure("a fixed64 is cut") }
+        fields.append((Int(tag >> 3), .fixed(rest.prefix(8).reversed().reduce(0) { $0 << 8 | UInt64($1) })))
+        rest = rest.dropFirst(8)
+      case 2:
+        let count = Int(try Self.varint(&rest))
+        guard rest.count >= count else { throw TestFailure("a field of \(count) bytes is cut") }
+        fields.append((Int(tag >> 3), .bytes(Array(rest.prefix(count)))))
+        rest = rest.dropFirst(count)
+      default: throw TestFailure("wire type \(tag & 7)")
+      }
+    }
+  }
+
+  private static func varint(_ rest: inout ArraySlice<UInt8>) throws -> UInt64 {
+    var value: UInt64 = 0
+    for shift in stride(from: UInt64(0), to: 70, by: 7) {
+      guard let byte = rest.popFirst() else { throw TestFailure("a varint is cut") }
+      value |= UInt64(byte & 0x7f) << shift
+      if byte < 0x80 { return value }
+    }
+    throw TestFailure("a varint is too long")
+  }
+
+  // MARK: Reading
+
+  /// 0 where the field is absent, as in proto3.
+  func number(_ field: Int) -> UInt64 {
+    for case (field, .number(let value)) in fields.reversed() { return value }
+    return 0
+  }
+
+  func double(_ field: Int) -> Double {
+    for case (field, .fixed(let value)) in fields.reversed() { return Double(bitPattern: value) }
+    return 0
+  }
+
+  func all(_ field: Int) -> [[UInt8]] {
+    fields.compactMap { number, value in
+      if number == field, case .bytes(let bytes) = value { return bytes }
+      return nil
+    }
+  }
+
+  /// Nil where the field is absent.
+  func bytes(_ field: Int) -> [UInt8]? { all(field).last }
+  func text(_ field: Int) -> String { String(decoding: bytes(field) ?? [], as: UTF8.self) }
+  func texts(_ field: Int) -> [String] { all(field).map { String(decoding: $0, as: UTF8.self) } }
+  func message(_ field: Int) throws -> WireMessage { try WireMessage(bytes(field) ?? []) }
+  func messages(_ field: Int) throws -> [WireMessage] { try all(field).map { try WireMessage($0) } }
+
+  // MARK: Making
+
+  func with(_ field: Int, _ text: String) -> WireMessage { with(field, Array(text.utf8)) }
+
+  func with(_ field: Int, _ number: UInt64) -> WireMessage { adding(field, .number(number)) }
+
+  func with(_ field: Int, _ bytes: [UInt8]) -> WireMessage { adding(field, .bytes(bytes)) }
+
+  func with(_ field: Int, _ message: WireMessage) -> WireMessage { with(field, message.encoded) }
+
+  private func adding(_ field: Int, _ value: Value) -> WireMessage {
+    var result = self
+    result.fields.append((field, value))
+    return result
+  }
+
+  var encoded: [UInt8] {
+    var out: [UInt8] = []
+    func varint(_ value: UInt64) {
+      var rest = value
+      while rest >= 0x80 {
+        out.append(UInt8(truncatingIfNeeded: rest) | 0x80)
+        rest >>= 7
+      }
+      out.append(UInt8(rest))
+    }
+    for (field, value) in fields {
+      switch value {
+      case .number(let number):
+        varint(UInt64(field) << 3)
+        varint(number)
+      case .fixed(let bits):
+        varint(UInt64(field) << 3 | 1)
+        for shift in stride(from: UInt64(0), to: 64, by: 8) { out.append(UInt8(truncatingIfNeeded: bits >> shift)) }
+      case .bytes(let bytes):
+        varint(UInt64(field) << 3 | 2)
+        varint(UInt64(bytes.count))
+        out += bytes
+      }
+    }
+    return out
+  }
+}
