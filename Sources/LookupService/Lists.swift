@@ -12,7 +12,7 @@ private let maximumPageSize = 100
 extension LookupService {
   func listAgentConfigs(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) {
     let state = state(request)
-    try admit(.agentConfig, state, &reply)
+    try admit(.agentConfig)
     let message = try unpack(request, state, configlookup__v1__list_agent_configs_request__unpack).pointee
     let type = try choice(message.type, "type", AgentConfig.AgentType.allCases.map(\.rawValue))
     let page = try page(.agentConfig, list: type, size: message.page_size, token: message.page_token)
@@ -35,7 +35,7 @@ extension LookupService {
 
   func listPrompts(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) {
     let state = state(request)
-    try admit(.prompt, state, &reply)
+    try admit(.prompt)
     let message = try unpack(request, state, configlookup__v1__list_prompts_request__unpack).pointee
     let page = try page(.prompt, list: "", size: message.page_size, token: message.page_token)
     let reader = caches[ServedEntity.prompt.rawValue].reader
@@ -63,7 +63,7 @@ extension LookupService {
 
   func listSourceConfigs(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) {
     let state = state(request)
-    try admit(.sourceConfig, state, &reply)
+    try admit(.sourceConfig)
     let message = try unpack(request, state, configlookup__v1__list_source_configs_request__unpack).pointee
     let mode = try choice(message.ingestion_mode, "ingestion_mode", SourceConfig.Mode.allCases.map(\.rawValue))
     let page = try page(.sourceConfig, list: mode, size: message.page_size, token: message.page_token)

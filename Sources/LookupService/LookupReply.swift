@@ -20,15 +20,14 @@ struct LookupOptions {
 }
 
 extension LookupService {
-  /// Lets a call through once every cache has been loaded. Whatever it answers, an error too, says as of when.
-  func admit(_ entity: ServedEntity, _ state: WorkerState, _ reply: inout RPCReply) throws(RPCStatus) {
+  /// Lets a call through once every cache has been loaded.
+  func admit(_ entity: ServedEntity) throws(RPCStatus) {
     guard isWarm else {
       throw RPCStatus(.unavailable, "the server is not warm yet: \(namesOfCold) still loading; try again")
     }
     if let limit = options.maximumStalenessSeconds {
       let age = caches[entity.rawValue].reader.ageMilliseconds
       if Double(age) > limit * 1000 {
-        addPosition(entity, state, &reply)
         throw RPCStatus(.unavailable, "the contents were last confirmed \(age) ms ago, longer than the server allows")
       }
     }
@@ -38,32 +37,22 @@ extension LookupService {
     caches.filter { !$0.reader.isLoaded }.map(\.reader.entity).joined(separator: ", ")
   }
 
-  /// The position that a reply with an error carries as metadata.
-  func addPosition(_ entity: ServedEntity, _ state: WorkerState, _ reply: inout RPCReply) {
-    reply.metadata.append("configlookup-observed-revision", "\(caches[entity.rawValue].reader.observedRevision)")
+  /// The position that a reply with an error carries as metadata; none before there is one.
+  func addPosition(_ entities: [ServedEntity], _ state: WorkerState, _ reply: inout RPCReply) {
+    guard isWarm else { return }
+    reply.metadata.append("configlookup-observed-revision", "\(state.lane.observedRevision(of: entities))")
     reply.metadata.append("configlookup-epoch", state.epoch(epoch))
   }
 
   /// Throws if the caller does not take contents as old as these.
-  func checkStaleness(
-    _ options: LookupOptions, _ entity: ServedEntity, _ state: WorkerState, _ reply: inout RPCReply
-  ) throws(RPCStatus) {
+  func checkStaleness(_ options: LookupOptions, _ entity: ServedEntity) throws(RPCStatus) {
     guard options.maximumStalenessMilliseconds > 0 else { return }
     let age = caches[entity.rawValue].reader.ageMilliseconds
     guard age > options.maximumStalenessMilliseconds else { return }
-    addPosition(entity, state, &reply)
     throw RPCStatus(
       .unavailable,
       "options.max_staleness_ms: the contents were last confirmed \(age) ms ago, not within "
         + "\(options.maximumStalenessMilliseconds) ms")
-  }
-
-  /// NOT_FOUND, as of when.
-  func notFound(
-    _ what: String, _ entity: ServedEntity, _ state: WorkerState, _ reply: inout RPCReply
-  ) -> RPCStatus {
-    addPosition(entity, state, &reply)
-    return RPCStatus(.notFound, what)
   }
 
   /// Fills the reply of a lookup: `metadata` is field 2, the value field 1 and last, shared with every other reply.

@@ -53,19 +53,25 @@ public final class LookupService: Sendable {
   /// The methods, for a router.
   public var methods: [RPCMethod] {
     [
-      unary("GetAgentConfig") { service, request, reply throws(RPCStatus) in
+      unary("GetAgentConfig", .agentConfig) { service, request, reply throws(RPCStatus) in
         try service.getAgentConfig(request, &reply)
       },
-      unary("GetPrompt") { service, request, reply throws(RPCStatus) in try service.getPrompt(request, &reply) },
-      unary("GetSourceConfig") { service, request, reply throws(RPCStatus) in
+      unary("GetPrompt", .prompt) { service, request, reply throws(RPCStatus) in
+        try service.getPrompt(request, &reply)
+      },
+      unary("GetSourceConfig", .sourceConfig) { service, request, reply throws(RPCStatus) in
         try service.getSourceConfig(request, &reply)
       },
-      unary("ResolveBlob") { service, request, reply throws(RPCStatus) in try service.resolveBlob(request, &reply) },
-      unary("ListAgentConfigs") { service, request, reply throws(RPCStatus) in
+      unary("ResolveBlob", .sourceConfig) { service, request, reply throws(RPCStatus) in
+        try service.resolveBlob(request, &reply)
+      },
+      unary("ListAgentConfigs", .agentConfig) { service, request, reply throws(RPCStatus) in
         try service.listAgentConfigs(request, &reply)
       },
-      unary("ListPrompts") { service, request, reply throws(RPCStatus) in try service.listPrompts(request, &reply) },
-      unary("ListSourceConfigs") { service, request, reply throws(RPCStatus) in
+      unary("ListPrompts", .prompt) { service, request, reply throws(RPCStatus) in
+        try service.listPrompts(request, &reply)
+      },
+      unary("ListSourceConfigs", .sourceConfig) { service, request, reply throws(RPCStatus) in
         try service.listSourceConfigs(request, &reply)
       },
       unary("GetCacheStatus") { service, request, reply throws(RPCStatus) in
@@ -74,7 +80,12 @@ public final class LookupService: Sendable {
       RPCMethod(
         service: Self.serviceName, name: "WatchInvalidations",
         handler: .serverStreaming { request, writer, reply throws(RPCStatus) in
-          try self.watchInvalidations(request, writer, &reply)
+          do throws(RPCStatus) {
+            return try self.watchInvalidations(request, writer)
+          } catch {
+            self.addPosition(ServedEntity.allCases, self.state(request), &reply)
+            throw error
+          }
         }),
       unary("InvalidateCache", service: Self.adminServiceName) { service, request, reply throws(RPCStatus) in
         try service.invalidateCache(request, &reply)
@@ -92,13 +103,21 @@ public final class LookupService: Sendable {
     states[request.worker.index]
   }
 
+  /// A method about `entity`: an error, too, says as of when.
   private func unary(
-    _ name: String, service: String = LookupService.serviceName,
+    _ name: String, _ entity: ServedEntity? = nil, service: String = LookupService.serviceName,
     _ handler: @escaping @Sendable (LookupService, borrowing RPCRequest, inout RPCReply) throws(RPCStatus) -> Void
   ) -> RPCMethod {
     RPCMethod(
       service: service, name: name,
-      handler: .unary { request, reply throws(RPCStatus) in try handler(self, request, &reply) })
+      handler: .unary { request, reply throws(RPCStatus) in
+        do throws(RPCStatus) {
+          try handler(self, request, &reply)
+        } catch {
+          if let entity { self.addPosition([entity], self.state(request), &reply) }
+          throw error
+        }
+      })
   }
 }
 

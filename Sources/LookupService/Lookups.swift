@@ -8,22 +8,22 @@ internal import RPC
 extension LookupService {
   func getAgentConfig(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) {
     let state = state(request)
-    try admit(.agentConfig, state, &reply)
+    try admit(.agentConfig)
     let message = try unpack(request, state, configlookup__v1__get_agent_config_request__unpack).pointee
     let options = try LookupOptions(message.options)
     let key = try checkedKey(message.agent_id, "agent_id")
-    try checkStaleness(options, .agentConfig, state, &reply)
+    try checkStaleness(options, .agentConfig)
     guard
       let answer = caches[ServedEntity.agentConfig.rawValue].reader.answer(space: AgentConfig.Space.agentID, key: key)
     else {
-      throw notFound("no active agent config for agent_id \(shown(key))", .agentConfig, state, &reply)
+      throw RPCStatus(.notFound, "no active agent config for agent_id \(shown(key))")
     }
     fill(&reply, answer, options, .agentConfig, state)
   }
 
   func getPrompt(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) {
     let state = state(request)
-    try admit(.prompt, state, &reply)
+    try admit(.prompt)
     let message = try unpack(request, state, configlookup__v1__get_prompt_request__unpack).pointee
     let options = try LookupOptions(message.options)
     let key: UnsafeRawBufferPointer
@@ -42,7 +42,7 @@ extension LookupService {
       throw RPCStatus(.invalidArgument, "selector: give agent_id or prompt_id")
     }
     let reader = caches[ServedEntity.prompt.rawValue].reader
-    try checkStaleness(options, .prompt, state, &reply)
+    try checkStaleness(options, .prompt)
 
     var answer: Answer?
     var testID: String?
@@ -69,7 +69,7 @@ extension LookupService {
       throw RPCStatus(.invalidArgument, "variant: \(message.variant.rawValue) is none of ACTIVE, STAGED, AB_TEST")
     }
     guard let answer else {
-      throw notFound("no \(isStaged ? "staged" : "active") prompt for \(field) \(shown(key))", .prompt, state, &reply)
+      throw RPCStatus(.notFound, "no \(isStaged ? "staged" : "active") prompt for \(field) \(shown(key))")
     }
     let variant =
       isStaged
@@ -82,7 +82,7 @@ extension LookupService {
 
   func getSourceConfig(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) {
     let state = state(request)
-    try admit(.sourceConfig, state, &reply)
+    try admit(.sourceConfig)
     let message = try unpack(request, state, configlookup__v1__get_source_config_request__unpack).pointee
     let options = try LookupOptions(message.options)
     let key: UnsafeRawBufferPointer
@@ -100,10 +100,10 @@ extension LookupService {
     default:
       throw RPCStatus(.invalidArgument, "selector: give source_id, container or ai_agent_id")
     }
-    try checkStaleness(options, .sourceConfig, state, &reply)
+    try checkStaleness(options, .sourceConfig)
     let matches = sources(space, key)
     guard let first = matches.first else {
-      throw notFound("no enabled source config for \(field) \(shown(key))", .sourceConfig, state, &reply)
+      throw RPCStatus(.notFound, "no enabled source config for \(field) \(shown(key))")
     }
     for other in matches.dropFirst() { ProtobufWriter.bytes(3, other.key.bytes, to: &reply.head) }
     fill(&reply, first, options, .sourceConfig, state)
@@ -111,12 +111,12 @@ extension LookupService {
 
   func resolveBlob(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) {
     let state = state(request)
-    try admit(.sourceConfig, state, &reply)
+    try admit(.sourceConfig)
     let message = try unpack(request, state, configlookup__v1__resolve_blob_request__unpack).pointee
     let options = try LookupOptions(message.options)
     let container = try checkedKey(message.container, "container")
     let path = try checkedKey(message.path, "path", limit: maximumPathBytes)
-    try checkStaleness(options, .sourceConfig, state, &reply)
+    try checkStaleness(options, .sourceConfig)
 
     // In order of source_id: among equals the first one stays.
     var best: (answer: Answer, kept: SourceConfig.Kept)?
@@ -128,9 +128,7 @@ extension LookupService {
       best = (answer, kept)
     }
     guard let best else {
-      throw notFound(
-        "no enabled source config for a blob \(shown(path)) in container \(shown(container))", .sourceConfig, state,
-        &reply)
+      throw RPCStatus(.notFound, "no enabled source config for a blob \(shown(path)) in container \(shown(container))")
     }
     for pair in best.kept.fields(of: path) {
       ProtobufWriter.message(3, to: &reply.head) { out in
@@ -146,8 +144,14 @@ extension LookupService {
     let reader = caches[ServedEntity.sourceConfig.rawValue].reader
     guard let answer = reader.answer(space: space, key: key) else { return [] }
     if space == SourceConfig.Space.sourceID { return [answer] }
+    // By `_id`, and as of now: between the two looks, a change of the document may have come.
     return ([answer.entry] + answer.others)
-      .compactMap { entry in reader.answer(entry.key).flatMap { $0.entry === entry ? $0 : nil } }
+      .compactMap { entry in
+        guard let now = reader.answer(entry.key), now.entry.id == entry.id,
+          now.entry.keys.contains(where: { $0.space == space && $0.bytes.elementsEqual(key) })
+        else { return nil }
+        return now
+      }
       .sorted { $0.key.bytes.lexicographicallyPrecedes($1.key.bytes) }
   }
 }

@@ -8,10 +8,10 @@ private let minimumProgressMilliseconds: UInt32 = 10
 
 extension LookupService {
   func watchInvalidations(
-    _ request: borrowing RPCRequest, _ writer: any RPCStreamWriter, _ reply: inout RPCReply
+    _ request: borrowing RPCRequest, _ writer: any RPCStreamWriter
   ) throws(RPCStatus) -> any RPCStreamHandler {
     let state = state(request)
-    try admit(.agentConfig, state, &reply)
+    try admit(.agentConfig)
     let message = try unpack(request, state, configlookup__v1__watch_invalidations_request__unpack).pointee
     if message.start_revision != 0 {
       throw RPCStatus(.unimplemented, "start_revision: this server cannot replay yet; watch from now on")

@@ -27,6 +27,12 @@ final class WatchSession: RPCStreamHandler {
   private var covered: [ServedEntity: UInt64] = [:]
   private var timer: (any RPCTimer)?
   private var isDraining = false
+  /// The last PROGRESS has been said, or waits for its turn: nothing may follow it.
+  private var isEnding = false
+  /// The writer is being written to. It may call back from within: what that brings waits until the write is done.
+  private var isSending = false
+  /// The lane's: the number of the first notice that this watch has not been given.
+  var nextNotice = 0
   private var scratch = RPCReply()
 
   init(_ wishes: Wishes, lane: WatchLane, epoch: EpochSource, writer: any RPCStreamWriter, maximumQueuedKeys: Int) {
@@ -38,10 +44,10 @@ final class WatchSession: RPCStreamHandler {
   }
 
   func start() {
-    // First in the lane, then the revision: what is newer than it reaches the watch.
+    // First in the lane, then the revision: what is newer than it reaches the watch. All of it before the first write,
+    // which may call back.
     lane.add(self)
     let revision = lane.observedRevision(of: wishes.filter.entities)
-    send(encodeNotice(kind: .progress, revision: revision, epoch: epoch.current, reason: ""), value: nil, nil)
     if wishes.sendsInitialState {
       for entity in wishes.filter.entities.reversed() {
         let (answers, sequence) = lane.readers[entity.rawValue].all
@@ -51,16 +57,22 @@ final class WatchSession: RPCStreamHandler {
       queue.append(progress: revision, reason: "initial_state")
     }
     scheduleProgress()
+    isSending = true
+    send(encodeNotice(kind: .progress, revision: revision, epoch: epoch.current, reason: ""), value: nil, nil)
+    isSending = false
     pump()
   }
 
   // MARK: From the lane
 
   func offer(_ notice: Notice) {
-    guard writer != nil, wishes.filter.includes(notice.entity, notice.key) else { return }
+    guard let writer, !isEnding, wishes.filter.includes(notice.entity, notice.key) else { return }
     if let covered = covered[notice.entity], notice.sequence <= covered { return }
-    if queue.isEmpty, initial.isEmpty, writer?.isWritable == true {
+    if !isSending, queue.isEmpty, initial.isEmpty, writer.isWritable {
+      isSending = true
       send(notice)
+      isSending = false
+      if !queue.isEmpty { pump() }
     } else if queue.append(notice) {
       initial = []
     }
@@ -79,9 +91,11 @@ final class WatchSession: RPCStreamHandler {
   /// Says what is left, a last PROGRESS, and ends with OK.
   func draining() {
     guard writer != nil, !isDraining else { return }
+    isDraining = true
     let revision = lane.observedRevision(of: wishes.filter.entities)
     lane.drainInbox()
-    isDraining = true
+    guard writer != nil else { return }
+    isEnding = true
     queue.append(progress: revision, reason: "draining")
     pump()
   }
@@ -89,6 +103,9 @@ final class WatchSession: RPCStreamHandler {
   // MARK: Beneath
 
   private func pump() {
+    guard !isSending else { return }
+    isSending = true
+    defer { isSending = false }
     while let writer, writer.isWritable {
       if sendInitial() { continue }
       switch queue.popFirst() {
@@ -99,9 +116,9 @@ final class WatchSession: RPCStreamHandler {
       case .resync(let revision):
         send(encodeNotice(kind: .resync, revision: revision, epoch: epoch.current, reason: "resync"), value: nil, nil)
       case nil:
-        if isDraining {
-          writer.finish(.ok, RPCMetadata())
+        if isEnding {
           end()
+          writer.finish(.ok, RPCMetadata())
         }
         return
       }
@@ -145,9 +162,10 @@ final class WatchSession: RPCStreamHandler {
       // First the revision, then the inbox: every notice up to the revision goes out before it.
       let revision = self.lane.observedRevision(of: self.wishes.filter.entities)
       self.lane.drainInbox()
+      guard self.writer != nil, !self.isDraining else { return }
       self.queue.append(progress: revision, reason: "")
-      self.pump()
       self.scheduleProgress()
+      self.pump()
     }
   }
 
