@@ -80,13 +80,14 @@ let package = Package(
         "LookupService", "ConfigModels", "RPC", "ChangeStreamCache", "BSON", "Core", "ProtobufMessages",
         "CConfigLookupProto",
       ]),
+    tests("NetworkTests", ["Network", "Core"]),
     tests(
       "FramedTransportTests", ["FramedTransport", "Network", "RPC", "Core", "ProtobufMessages", "CConfigLookupProto"]),
     tests(
       "IntegrationTests",
       [
-        "Server", "CommandLineTool", "MongoSource", "FramedTransport", "RPC", "Core", "BSON", "ChangeStreamCache",
-        "ConfigModels", "ProtobufMessages", "CConfigLookupProto",
+        "Server", "CommandLineTool", "MongoSource", "FramedTransport", "Network", "RPC", "Core", "BSON",
+        "ChangeStreamCache", "ConfigModels", "ProtobufMessages", "CConfigLookupProto",
       ]),
     tests("TidyTests", []),
   ]

@@ -1,7 +1,11 @@
 // First of all: without it, event2 and Glibc disagree about the members of `fd_set`.
 #include <features.h>
 
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
 #include <event2/event.h>
+#include <event2/http.h>
+#include <event2/listener.h>
 #include <sys/eventfd.h>
 
 // Not visible to Swift, whose view of the C library lacks the GNU extensions; its header may or may not have declared

@@ -11,6 +11,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
 
   private let reader: CacheReader
   private let sink: Sink
+  private let onHistoryStart: @Sendable (Revision) -> Void
   private let logger: Logger
 
   /// What is served.
@@ -33,11 +34,15 @@ struct CacheEngine<Model: CachedModel>: Sendable {
   private var isRejectedListCurrent = true
 
   /// The collection is read again every `reloadSeconds`.
-  init(reader: CacheReader, reloadSeconds: Double, logger: Logger, sink: @escaping Sink) {
+  init(
+    reader: CacheReader, reloadSeconds: Double, logger: Logger, sink: @escaping Sink,
+    onHistoryStart: @escaping @Sendable (Revision) -> Void
+  ) {
     self.reader = reader
     self.reloadSeconds = reloadSeconds
     self.logger = logger
     self.sink = sink
+    self.onHistoryStart = onHistoryStart
   }
 
   // MARK: The stream
@@ -240,6 +245,8 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     let differing = publish(
       Array(keys), Cause(reason: reason, revision: finished.start, committedAt: committedAt))
 
+    // What differs without a change of the stream means that changes went unseen, and nobody knows when they were.
+    if !isContinuous || differing > 0 { onHistoryStart(observed) }
     isContinuous = true
     reloadDue = now.advanced(bySeconds: reloadSeconds)
     health.reloads += 1

@@ -11,16 +11,18 @@ public final class CacheReader: Sendable {
   let listings = Listings()
 
   private let clock: any Clock
+  private let onObserved: @Sendable () -> Void
   private let loaded = Atomic<Bool>(false)
   private let observed = Atomic<UInt64>(0)
   private let confirmed = Atomic<UInt64>(0)
   private let identityState = Locked("")
   private let identityChanges = Atomic<Int>(0)
 
-  init(entity: String, ttlSeconds: Double, clock: any Clock) {
+  init(entity: String, ttlSeconds: Double, clock: any Clock, onObserved: @escaping @Sendable () -> Void) {
     self.entity = entity
     self.ttlSeconds = ttlSeconds
     self.clock = clock
+    self.onObserved = onObserved
   }
 
   /// What the key answers, or nil. Means something only once ``isLoaded``.
@@ -47,7 +49,9 @@ public final class CacheReader: Sendable {
   public var isLoaded: Bool { loaded.load(ordering: .acquiring) }
 
   /// Every change up to this has been applied, and its notice handed on.
-  public var observedRevision: Revision { Revision(observed.load(ordering: .acquiring)) }
+  ///
+  /// Sequentially consistent: who has said that it waits and then reads too little here is told of the next advance.
+  public var observedRevision: Revision { Revision(observed.load(ordering: .sequentiallyConsistent)) }
 
   /// What tells this collection from any other; empty until the source has been reached.
   public var identity: String { identityState.withLock { $0 } }
@@ -66,7 +70,10 @@ public final class CacheReader: Sendable {
   }
 
   func publishLoaded() { loaded.store(true, ordering: .releasing) }
-  func publishObserved(_ revision: Revision) { observed.store(revision.rawValue, ordering: .releasing) }
+  func publishObserved(_ revision: Revision) {
+    observed.store(revision.rawValue, ordering: .sequentiallyConsistent)
+    onObserved()
+  }
   func publishConfirmed(_ time: MonotonicTime) { confirmed.store(time.nanoseconds, ordering: .relaxed) }
   func publishIdentity(_ identity: String) {
     let isNew = identityState.withLock { known in

@@ -28,7 +28,8 @@ final class CacheSupervisor<Model: CachedModel>: Sendable {
 
   init(
     source: any DocumentSource, reader: CacheReader, options: ChangeStreamCache<Model>.Options, clock: any Clock,
-    logger: Logger, sink: @escaping @Sendable ([Invalidation]) -> Void
+    logger: Logger, sink: @escaping @Sendable ([Invalidation]) -> Void,
+    onHistoryStart: @escaping @Sendable (Revision) -> Void
   ) {
     self.source = source
     self.reader = reader
@@ -37,7 +38,10 @@ final class CacheSupervisor<Model: CachedModel>: Sendable {
     self.logger = logger
     // A little early, by chance: servers that started together shall not read together for ever.
     let reloadSeconds = options.ttlSeconds * .random(in: 0.9...1)
-    engine = Locked(CacheEngine(reader: reader, reloadSeconds: reloadSeconds, logger: logger, sink: sink))
+    engine = Locked(
+      CacheEngine(
+        reader: reader, reloadSeconds: reloadSeconds, logger: logger, sink: sink,
+        onHistoryStart: onHistoryStart))
   }
 
   func start() {

@@ -29,14 +29,19 @@ public final class ChangeStreamCache<Model: CachedModel>: Sendable {
   private let supervisor: CacheSupervisor<Model>
 
   /// `onInvalidation` takes the notices of one change, in order, after lookups answer what they announce. It is called
-  /// on the cache's threads, while the next change waits: it must be quick, and must not call back.
+  /// on the cache's threads, while the next change waits: it must be quick, and must not call
+  /// back. So must `onObserved`,
+  /// which is called when the observed revision has moved on, and `onHistoryStart`, which says that every change after a
+  /// revision will be announced, and that before it some may have gone unseen.
   public init(
     source: any DocumentSource, options: Options = Options(), clock: any Clock = SystemClock(),
-    logger: Logger = .silent, onInvalidation: @escaping @Sendable ([Invalidation]) -> Void = { _ in }
+    logger: Logger = .silent, onInvalidation: @escaping @Sendable ([Invalidation]) -> Void = { _ in },
+    onObserved: @escaping @Sendable () -> Void = {}, onHistoryStart: @escaping @Sendable (Revision) -> Void = { _ in }
   ) {
-    reader = CacheReader(entity: Model.entity, ttlSeconds: options.ttlSeconds, clock: clock)
+    reader = CacheReader(entity: Model.entity, ttlSeconds: options.ttlSeconds, clock: clock, onObserved: onObserved)
     supervisor = CacheSupervisor(
-      source: source, reader: reader, options: options, clock: clock, logger: logger, sink: onInvalidation)
+      source: source, reader: reader, options: options, clock: clock, logger: logger,
+      sink: onInvalidation, onHistoryStart: onHistoryStart)
   }
 
   /// Starts the cache's two threads: one follows the stream, one reads snapshots.

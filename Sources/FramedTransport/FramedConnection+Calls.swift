@@ -20,13 +20,16 @@ extension FramedConnection {
         message: call.request, metadata: try metadata(of: call), deadline: deadline, worker: worker)
       switch method.handler {
       case .unary(let handle):
-        try handle(request, &reply)
-        send(
-          FrameEncoder.Reply(callID: id, status: .ok, more: false), head: reply.head, body: reply.body,
-          metadata: reply.metadata)
-        loop.counters.addCall(.ok)
+        if let wait = try handle(request, &reply) {
+          try openWaiting(id, request, handle, wait)
+        } else {
+          send(
+            FrameEncoder.Reply(callID: id, status: .ok, more: false), head: reply.head, body: reply.body,
+            metadata: reply.metadata)
+          loop.counters.addCall(.ok)
+        }
       case .serverStreaming(let begin):
-        try openStream(id, call.timeoutMilliseconds, request, &reply, begin)
+        try openStream(id, request, &reply, begin)
       }
     } catch {
       fail(id, error, reply.metadata)
@@ -35,22 +38,37 @@ extension FramedConnection {
   }
 
   private func openStream(
-    _ id: UInt32, _ timeoutMilliseconds: UInt32, _ request: borrowing RPCRequest, _ reply: inout RPCReply,
+    _ id: UInt32, _ request: borrowing RPCRequest, _ reply: inout RPCReply,
     _ begin: (borrowing RPCRequest, any RPCStreamWriter, inout RPCReply) throws(RPCStatus) -> any RPCStreamHandler
   ) throws(RPCStatus) {
-    guard streams.count < Limits.openStreams else {
-      throw RPCStatus(
-        .resourceExhausted, "\(Limits.openStreams) streams are open on this connection; end one, or open another")
-    }
-    let stream = FramedStream(callID: id, connection: self)
-    streams[id] = stream
-    loop.counters.add(.streamsOpened)
+    let stream = try addStream(id)
     do {
-      stream.begin(try begin(request, stream, &reply), timeoutMilliseconds: timeoutMilliseconds)
+      stream.begin(try begin(request, stream, &reply), deadline: request.deadline)
     } catch {
       // Through the stream: it may have ended itself before it threw.
       stream.finish(error, reply.metadata)
     }
+  }
+
+  /// A unary call that has to wait is an open call like a stream, with one reply.
+  private func openWaiting(
+    _ id: UInt32, _ request: borrowing RPCRequest, _ handle: @escaping FramedWaitingCall.Handler, _ wait: RPCWait
+  ) throws(RPCStatus) {
+    let stream = try addStream(id)
+    let call = FramedWaitingCall(request, stream, handle)
+    stream.begin(call, deadline: request.deadline)
+    call.wait(wait)
+  }
+
+  private func addStream(_ id: UInt32) throws(RPCStatus) -> FramedStream {
+    guard streams.count < Limits.openStreams else {
+      throw RPCStatus(
+        .resourceExhausted, "\(Limits.openStreams) calls are open on this connection; end one, or open another")
+    }
+    let stream = FramedStream(callID: id, connection: self)
+    streams[id] = stream
+    loop.counters.add(.streamsOpened)
+    return stream
   }
 
   /// `Hello`, or a name that nobody serves.

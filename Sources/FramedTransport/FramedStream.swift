@@ -18,11 +18,11 @@ final class FramedStream: RPCStreamWriter {
   }
 
   /// The service has taken the call, unless it has ended it already.
-  func begin(_ handler: any RPCStreamHandler, timeoutMilliseconds: UInt32) {
+  func begin(_ handler: any RPCStreamHandler, deadline: MonotonicTime?) {
     guard let connection else { return }
     self.handler = handler
-    guard timeoutMilliseconds > 0 else { return }
-    timer = connection.worker.schedule(afterSeconds: Double(timeoutMilliseconds) / 1000) { [weak self] in
+    guard let deadline else { return }
+    timer = connection.worker.schedule(afterSeconds: deadline.seconds(since: .now)) { [weak self] in
       self?.expire()
     }
   }
@@ -41,6 +41,16 @@ final class FramedStream: RPCStreamWriter {
     connection?.send(
       FrameEncoder.Reply(callID: callID, status: .ok, more: true), head: reply.head, body: reply.body,
       metadata: reply.metadata)
+  }
+
+  /// Ends a unary call with its reply.
+  func finish(with reply: borrowing RPCReply) {
+    guard let connection else { return }
+    close()
+    connection.send(
+      FrameEncoder.Reply(callID: callID, status: .ok, more: false), head: reply.head, body: reply.body,
+      metadata: reply.metadata)
+    connection.streamEnded(callID, .ok)
   }
 
   func finish(_ status: RPCStatus, _ metadata: RPCMetadata) {

@@ -1,5 +1,5 @@
 public import ChangeStreamCache
-internal import Core
+public import Core
 internal import ProtobufMessages
 
 /// From the caches to the lanes: encodes each notice once, and hands it to every worker's lane.
@@ -12,16 +12,40 @@ public final class InvalidationHub: Sendable {
   }
 
   private let state = Locked(State())
+  /// By ``ServedEntity``.
+  private let buffers: [Locked<ReplayBuffer>]
 
-  public init() {}
+  /// Keeps the last `replayLimit` notices of each cache for watches that start in the past.
+  public init(replayLimit: Int = 10_000) {
+    buffers = ServedEntity.allCases.map { _ in Locked(ReplayBuffer(limit: replayLimit)) }
+  }
 
   /// Takes a cache's invalidations, on the cache's thread, in order.
   public func publish(_ entity: ServedEntity, _ invalidations: [Invalidation]) {
     let (epoch, lanes) = state.withLock { ($0.epoch, $0.lanes) }
     guard let epoch else { return }
     let text = epoch.current
+    guard !invalidations.isEmpty else { return }
     let notices = invalidations.map { Notice($0, entity, epoch: text) }
+    // First the buffer, then the lanes: a watch that has replayed the buffer leaves out what it finds in its lane again.
+    buffers[entity.rawValue].withLock { $0.append(notices) }
     for lane in lanes { lane.post(notices) }
+  }
+
+  /// Every change of the cache after `revision` will be published; before it some may have gone unseen.
+  public func beginHistory(_ entity: ServedEntity, after revision: Revision) {
+    buffers[entity.rawValue].withLock { $0.begin(after: revision) }
+  }
+
+  /// What changed at `revision` or after it, nil where that is not known exactly; and the sequence number of the last
+  /// notice in the buffer.
+  func replay(_ entity: ServedEntity, since revision: Revision) -> (notices: [Notice]?, sequence: UInt64) {
+    buffers[entity.rawValue].withLock { ($0.since(revision), $0.lastSequence) }
+  }
+
+  /// An observed revision has moved on: whoever waits for it looks again. On a cache's thread.
+  public func observed() {
+    for lane in state.withLock({ $0.lanes }) { lane.wakeWaiters() }
   }
 
   func start(epoch: EpochSource, lanes: [WatchLane]) {
@@ -83,9 +107,14 @@ func encodeNotice(
 }
 
 /// An `InvalidationNotice` about no key: PROGRESS or RESYNC.
-func encodeNotice(kind: NoticeKind, revision: Revision, epoch: String, reason: String) -> [UInt8] {
+///
+/// A RESYNC names the entity that it is about; without one it is about all.
+func encodeNotice(
+  kind: NoticeKind, _ entity: ServedEntity?, revision: Revision, epoch: String, reason: String
+) -> [UInt8] {
   var out: [UInt8] = []
   ProtobufWriter.unsigned(1, kind.rawValue, to: &out)
+  ProtobufWriter.unsigned(2, entity?.wireValue ?? 0, to: &out)
   ProtobufWriter.unsigned(5, revision.rawValue, to: &out)
   ProtobufWriter.string(7, epoch, to: &out)
   ProtobufWriter.string(8, reason, to: &out)

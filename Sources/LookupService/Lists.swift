@@ -10,13 +10,13 @@ private let maximumPageSize = 100
 
 /// The lists: pages of summaries, in order of key.
 extension LookupService {
-  func listAgentConfigs(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) {
+  func listAgentConfigs(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) -> RPCWait? {
     let state = state(request)
-    try admit(.agentConfig)
+    let view = try admit(.agentConfig, state, &reply)
     let message = try unpack(request, state, configlookup__v1__list_agent_configs_request__unpack).pointee
     let type = try choice(message.type, "type", AgentConfig.AgentType.allCases.map(\.rawValue))
     let page = try page(.agentConfig, list: type, size: message.page_size, token: message.page_token)
-    try write(page, .agentConfig, state, &reply) { answer, out in
+    return write(page, view, state, &reply) { answer, out in
       guard
         let config: UnsafePointer<Configlookup__V1__AgentConfig> = value(
           answer, state, configlookup__v1__agent_config__unpack)
@@ -33,13 +33,13 @@ extension LookupService {
     }
   }
 
-  func listPrompts(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) {
+  func listPrompts(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) -> RPCWait? {
     let state = state(request)
-    try admit(.prompt)
+    let view = try admit(.prompt, state, &reply)
     let message = try unpack(request, state, configlookup__v1__list_prompts_request__unpack).pointee
     let page = try page(.prompt, list: "", size: message.page_size, token: message.page_token)
     let reader = caches[ServedEntity.prompt.rawValue].reader
-    try write(page, .prompt, state, &reply) { answer, out in
+    return write(page, view, state, &reply) { answer, out in
       guard
         let prompt: UnsafePointer<Configlookup__V1__Prompt> = value(
           answer, state, configlookup__v1__prompt__unpack)
@@ -61,13 +61,13 @@ extension LookupService {
     }
   }
 
-  func listSourceConfigs(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) {
+  func listSourceConfigs(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) -> RPCWait? {
     let state = state(request)
-    try admit(.sourceConfig)
+    let view = try admit(.sourceConfig, state, &reply)
     let message = try unpack(request, state, configlookup__v1__list_source_configs_request__unpack).pointee
     let mode = try choice(message.ingestion_mode, "ingestion_mode", SourceConfig.Mode.allCases.map(\.rawValue))
     let page = try page(.sourceConfig, list: mode, size: message.page_size, token: message.page_token)
-    try write(page, .sourceConfig, state, &reply) { answer, out in
+    return write(page, view, state, &reply) { answer, out in
       guard
         let config: UnsafePointer<Configlookup__V1__SourceConfig> = value(
           answer, state, configlookup__v1__source_config__unpack)
@@ -116,15 +116,16 @@ extension LookupService {
   }
 
   private func write(
-    _ page: Page, _ entity: ServedEntity, _ state: WorkerState, _ reply: inout RPCReply,
+    _ page: Page, _ view: CacheView, _ state: WorkerState, _ reply: inout RPCReply,
     _ summary: (Answer, inout [UInt8]) -> Void
-  ) throws(RPCStatus) {
+  ) -> RPCWait? {
     for answer in page.answers {
       ProtobufWriter.message(1, to: &reply.head) { summary(answer, &$0) }
     }
     ProtobufWriter.string(2, page.nextToken, to: &reply.head)
     ProtobufWriter.unsigned(3, UInt64(page.totalCount), to: &reply.head)
-    writeMetadata(field: 4, entity, state, revision: .none, etag: "", false, to: &reply.head)
+    writeMetadata(field: 4, view, state, revision: .none, etag: "", false, to: &reply.head)
+    return nil
   }
 
   /// A filter's value: empty, or one of `choices`.

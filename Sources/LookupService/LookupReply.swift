@@ -4,64 +4,104 @@ internal import Core
 internal import ProtobufMessages
 internal import RPC
 
-/// What a lookup's options ask for, checked.
+private let epochKey = "configlookup-epoch"
+
+/// What a lookup's options ask for.
 struct LookupOptions {
   var ifNoneMatch = UnsafeRawBufferPointer(start: nil, count: 0)
   var maximumStalenessMilliseconds: UInt64 = 0
+  var minimumRevision = Revision.none
+  var epoch = UnsafeRawBufferPointer(start: nil, count: 0)
 
-  init(_ options: UnsafeMutablePointer<Configlookup__V1__LookupOptions>?) throws(RPCStatus) {
+  init(_ options: UnsafeMutablePointer<Configlookup__V1__LookupOptions>?) {
     guard let options = options?.pointee else { return }
-    if options.min_revision != 0 {
-      throw RPCStatus(.unimplemented, "options.min_revision: this server cannot wait for a revision yet")
-    }
+    minimumRevision = Revision(options.min_revision)
+    epoch = options.epoch.buffer
     ifNoneMatch = options.if_none_match.buffer
     maximumStalenessMilliseconds = UInt64(options.max_staleness_ms)
   }
 }
 
+/// A cache as of the moment before a call looked into it: what is found afterwards is at least as new.
+struct CacheView {
+  let entity: ServedEntity
+  let reader: CacheReader
+  let observed: Revision
+  let ageMilliseconds: UInt64
+
+  init(_ entity: ServedEntity, _ reader: CacheReader) {
+    self.entity = entity
+    self.reader = reader
+    observed = reader.observedRevision
+    ageMilliseconds = reader.ageMilliseconds
+  }
+}
+
 extension LookupService {
   /// Lets a call through once every cache has been loaded.
-  func admit(_ entity: ServedEntity) throws(RPCStatus) {
+  ///
+  /// The view is to be taken before anything is looked up. Whatever the call answers, an error too, says as of when.
+  func admit(_ entity: ServedEntity, _ state: WorkerState, _ reply: inout RPCReply) throws(RPCStatus) -> CacheView {
     guard isWarm else {
       throw RPCStatus(.unavailable, "the server is not warm yet: \(namesOfCold) still loading; try again")
     }
-    if let limit = options.maximumStalenessSeconds {
-      let age = caches[entity.rawValue].reader.ageMilliseconds
-      if Double(age) > limit * 1000 {
-        throw RPCStatus(.unavailable, "the contents were last confirmed \(age) ms ago, longer than the server allows")
-      }
+    let view = CacheView(entity, caches[entity.rawValue].reader)
+    if let limit = options.maximumStalenessSeconds, Double(view.ageMilliseconds) > limit * 1000 {
+      addPosition(view, state, &reply)
+      throw RPCStatus(
+        .unavailable,
+        "the contents were last confirmed \(view.ageMilliseconds) ms ago, longer than the server allows")
     }
+    return view
   }
 
   private var namesOfCold: String {
     caches.filter { !$0.reader.isLoaded }.map(\.reader.entity).joined(separator: ", ")
   }
 
-  /// The position that a reply with an error carries as metadata; none before there is one.
-  func addPosition(_ entities: [ServedEntity], _ state: WorkerState, _ reply: inout RPCReply) {
-    guard isWarm else { return }
-    reply.metadata.append("configlookup-observed-revision", "\(state.lane.observedRevision(of: entities))")
-    reply.metadata.append("configlookup-epoch", state.epoch(epoch))
+  /// The position that a reply with an error carries as metadata.
+  func addPosition(_ view: CacheView, _ state: WorkerState, _ reply: inout RPCReply) {
+    addPosition(view.observed, state, &reply)
+  }
+
+  /// The same for an error that no view was needed for: a request that is wrong whatever the contents are.
+  func addMissingPosition(_ entities: [ServedEntity], _ state: WorkerState, _ reply: inout RPCReply) {
+    guard isWarm, reply.metadata[epochKey] == nil else { return }
+    addPosition(state.lane.observedRevision(of: entities), state, &reply)
+  }
+
+  private func addPosition(_ observed: Revision, _ state: WorkerState, _ reply: inout RPCReply) {
+    reply.metadata.append("configlookup-observed-revision", "\(observed)")
+    reply.metadata.append(epochKey, state.epoch(epoch))
   }
 
   /// Throws if the caller does not take contents as old as these.
-  func checkStaleness(_ options: LookupOptions, _ entity: ServedEntity) throws(RPCStatus) {
-    guard options.maximumStalenessMilliseconds > 0 else { return }
-    let age = caches[entity.rawValue].reader.ageMilliseconds
-    guard age > options.maximumStalenessMilliseconds else { return }
+  func checkStaleness(
+    _ options: LookupOptions, _ view: CacheView, _ state: WorkerState, _ reply: inout RPCReply
+  ) throws(RPCStatus) {
+    guard options.maximumStalenessMilliseconds > 0, view.ageMilliseconds > options.maximumStalenessMilliseconds else {
+      return
+    }
+    addPosition(view, state, &reply)
     throw RPCStatus(
       .unavailable,
-      "options.max_staleness_ms: the contents were last confirmed \(age) ms ago, not within "
+      "options.max_staleness_ms: the contents were last confirmed \(view.ageMilliseconds) ms ago, not within "
         + "\(options.maximumStalenessMilliseconds) ms")
+  }
+
+  /// NOT_FOUND, as of when.
+  func notFound(_ what: String, _ view: CacheView, _ state: WorkerState, _ reply: inout RPCReply) -> RPCStatus {
+    addPosition(view, state, &reply)
+    return RPCStatus(.notFound, what)
   }
 
   /// Fills the reply of a lookup: `metadata` is field 2, the value field 1 and last, shared with every other reply.
   func fill(
-    _ reply: inout RPCReply, _ answer: Answer, _ options: LookupOptions, _ entity: ServedEntity, _ state: WorkerState
+    _ reply: inout RPCReply, _ answer: Answer, _ options: LookupOptions, _ view: CacheView, _ state: WorkerState
   ) {
     let entry = answer.entry
     let isNotModified = !options.ifNoneMatch.isEmpty && entry.etagText.utf8.elementsEqual(options.ifNoneMatch)
-    writeMetadata(entity, state, revision: answer.revision, etag: entry.etagText, isNotModified, to: &reply.head)
+    writeMetadata(view, state, revision: answer.revision, etag: entry.etagText, isNotModified, to: &reply.head)
     guard !isNotModified else { return }
     ProtobufWriter.lengthPrefix(1, entry.bytes.count, to: &reply.head)
     reply.body = entry.bytes
@@ -69,12 +109,11 @@ extension LookupService {
 
   /// `LookupMetadata`, as field `field` of a reply.
   func writeMetadata(
-    field: UInt32 = 2, _ entity: ServedEntity, _ state: WorkerState, revision: Revision, etag: String,
+    field: UInt32 = 2, _ view: CacheView, _ state: WorkerState, revision: Revision, etag: String,
     _ isNotModified: Bool, to out: inout [UInt8]
   ) {
-    let reader = caches[entity.rawValue].reader
-    let age = reader.ageMilliseconds
-    let ttl = UInt64(reader.ttlSeconds * 1000)
+    let age = view.ageMilliseconds
+    let ttl = UInt64(view.reader.ttlSeconds * 1000)
     ProtobufWriter.message(field, to: &out) { out in
       ProtobufWriter.unsigned(1, revision.rawValue, to: &out)
       ProtobufWriter.string(2, etag, to: &out)
@@ -82,7 +121,7 @@ extension LookupService {
       ProtobufWriter.bool(4, age > ttl, to: &out)
       ProtobufWriter.unsigned(5, age, to: &out)
       ProtobufWriter.unsigned(6, age > ttl ? 0 : (ttl - age) / 1000, to: &out)
-      ProtobufWriter.unsigned(7, reader.observedRevision.rawValue, to: &out)
+      ProtobufWriter.unsigned(7, view.observed.rawValue, to: &out)
       ProtobufWriter.string(8, state.epoch(epoch), to: &out)
     }
   }

@@ -11,6 +11,8 @@ public final class LookupService: Sendable {
   public struct Options: Sendable {
     /// Contents that nothing has confirmed for longer get UNAVAILABLE; nil: they go on being served.
     public var maximumStalenessSeconds: Double?
+    /// A lookup waits so long for its `min_revision`, and is refused then.
+    public var maximumRevisionWaitSeconds = 5.0
     /// So many changed keys wait for a slow subscriber; past that it gets one RESYNC.
     public var maximumQueuedKeys = 10_000
 
@@ -23,7 +25,7 @@ public final class LookupService: Sendable {
   let caches: [ServedCache]
   let options: Options
   let epoch: EpochSource
-  private let hub: InvalidationHub
+  let hub: InvalidationHub
   private let states: [WorkerState]
   private let wasWarm = Atomic<Bool>(false)
 
@@ -56,8 +58,7 @@ public final class LookupService: Sendable {
       unary("GetAgentConfig", .agentConfig) { service, request, reply throws(RPCStatus) in
         try service.getAgentConfig(request, &reply)
       },
-      unary("GetPrompt", .prompt) { service, request, reply throws(RPCStatus) in
-        try service.getPrompt(request, &reply)
+      unary("GetPrompt", .prompt) { service, request, reply throws(RPCStatus) in try service.getPrompt(request, &reply)
       },
       unary("GetSourceConfig", .sourceConfig) { service, request, reply throws(RPCStatus) in
         try service.getSourceConfig(request, &reply)
@@ -81,9 +82,9 @@ public final class LookupService: Sendable {
         service: Self.serviceName, name: "WatchInvalidations",
         handler: .serverStreaming { request, writer, reply throws(RPCStatus) in
           do throws(RPCStatus) {
-            return try self.watchInvalidations(request, writer)
+            return try self.watchInvalidations(request, writer, &reply)
           } catch {
-            self.addPosition(ServedEntity.allCases, self.state(request), &reply)
+            self.addMissingPosition(ServedEntity.allCases, self.state(request), &reply)
             throw error
           }
         }),
@@ -106,15 +107,15 @@ public final class LookupService: Sendable {
   /// A method about `entity`: an error, too, says as of when.
   private func unary(
     _ name: String, _ entity: ServedEntity? = nil, service: String = LookupService.serviceName,
-    _ handler: @escaping @Sendable (LookupService, borrowing RPCRequest, inout RPCReply) throws(RPCStatus) -> Void
+    _ handler: @escaping @Sendable (LookupService, borrowing RPCRequest, inout RPCReply) throws(RPCStatus) -> RPCWait?
   ) -> RPCMethod {
     RPCMethod(
       service: service, name: name,
       handler: .unary { request, reply throws(RPCStatus) in
         do throws(RPCStatus) {
-          try handler(self, request, &reply)
+          return try handler(self, request, &reply)
         } catch {
-          if let entity { self.addPosition([entity], self.state(request), &reply) }
+          if let entity { self.addMissingPosition([entity], self.state(request), &reply) }
           throw error
         }
       })

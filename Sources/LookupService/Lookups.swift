@@ -6,26 +6,27 @@ internal import RPC
 
 /// The lookups of one value.
 extension LookupService {
-  func getAgentConfig(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) {
+  func getAgentConfig(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) -> RPCWait? {
     let state = state(request)
-    try admit(.agentConfig)
+    let view = try admit(.agentConfig, state, &reply)
     let message = try unpack(request, state, configlookup__v1__get_agent_config_request__unpack).pointee
-    let options = try LookupOptions(message.options)
+    let options = LookupOptions(message.options)
     let key = try checkedKey(message.agent_id, "agent_id")
-    try checkStaleness(options, .agentConfig)
-    guard
-      let answer = caches[ServedEntity.agentConfig.rawValue].reader.answer(space: AgentConfig.Space.agentID, key: key)
-    else {
-      throw RPCStatus(.notFound, "no active agent config for agent_id \(shown(key))")
+    try checkStaleness(options, view, state, &reply)
+    let answer = caches[ServedEntity.agentConfig.rawValue].reader.answer(space: AgentConfig.Space.agentID, key: key)
+    if let wait = try waitIfNeeded(options, view, reached: answer?.revision, state, &reply) { return wait }
+    guard let answer else {
+      throw notFound("no active agent config for agent_id \(shown(key))", view, state, &reply)
     }
-    fill(&reply, answer, options, .agentConfig, state)
+    fill(&reply, answer, options, view, state)
+    return nil
   }
 
-  func getPrompt(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) {
+  func getPrompt(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) -> RPCWait? {
     let state = state(request)
-    try admit(.prompt)
+    let view = try admit(.prompt, state, &reply)
     let message = try unpack(request, state, configlookup__v1__get_prompt_request__unpack).pointee
-    let options = try LookupOptions(message.options)
+    let options = LookupOptions(message.options)
     let key: UnsafeRawBufferPointer
     let (activeSpace, stagedSpace): (UInt8, UInt8)
     let field: String
@@ -42,7 +43,7 @@ extension LookupService {
       throw RPCStatus(.invalidArgument, "selector: give agent_id or prompt_id")
     }
     let reader = caches[ServedEntity.prompt.rawValue].reader
-    try checkStaleness(options, .prompt)
+    try checkStaleness(options, view, state, &reply)
 
     var answer: Answer?
     var testID: String?
@@ -68,8 +69,11 @@ extension LookupService {
     default:
       throw RPCStatus(.invalidArgument, "variant: \(message.variant.rawValue) is none of ACTIVE, STAGED, AB_TEST")
     }
+    let isTest = message.variant == CONFIGLOOKUP__V1__PROMPT_VARIANT__PROMPT_VARIANT_AB_TEST
+    let reached = isTest ? nil : answer?.revision
+    if let wait = try waitIfNeeded(options, view, reached: reached, state, &reply) { return wait }
     guard let answer else {
-      throw RPCStatus(.notFound, "no \(isStaged ? "staged" : "active") prompt for \(field) \(shown(key))")
+      throw notFound("no \(isStaged ? "staged" : "active") prompt for \(field) \(shown(key))", view, state, &reply)
     }
     let variant =
       isStaged
@@ -77,14 +81,15 @@ extension LookupService {
       : CONFIGLOOKUP__V1__PROMPT_VARIANT__PROMPT_VARIANT_ACTIVE
     ProtobufWriter.unsigned(3, UInt64(variant.rawValue), to: &reply.head)
     if let testID { ProtobufWriter.string(4, testID, to: &reply.head) }
-    fill(&reply, answer, options, .prompt, state)
+    fill(&reply, answer, options, view, state)
+    return nil
   }
 
-  func getSourceConfig(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) {
+  func getSourceConfig(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) -> RPCWait? {
     let state = state(request)
-    try admit(.sourceConfig)
+    let view = try admit(.sourceConfig, state, &reply)
     let message = try unpack(request, state, configlookup__v1__get_source_config_request__unpack).pointee
-    let options = try LookupOptions(message.options)
+    let options = LookupOptions(message.options)
     let key: UnsafeRawBufferPointer
     let (space, field): (UInt8, String)
     switch message.selector_case {
@@ -100,23 +105,27 @@ extension LookupService {
     default:
       throw RPCStatus(.invalidArgument, "selector: give source_id, container or ai_agent_id")
     }
-    try checkStaleness(options, .sourceConfig)
+    try checkStaleness(options, view, state, &reply)
     let matches = sources(space, key)
+    let reached = space == SourceConfig.Space.sourceID ? matches.first?.revision : nil
+    if let wait = try waitIfNeeded(options, view, reached: reached, state, &reply) { return wait }
     guard let first = matches.first else {
-      throw RPCStatus(.notFound, "no enabled source config for \(field) \(shown(key))")
+      throw notFound("no enabled source config for \(field) \(shown(key))", view, state, &reply)
     }
     for other in matches.dropFirst() { ProtobufWriter.bytes(3, other.key.bytes, to: &reply.head) }
-    fill(&reply, first, options, .sourceConfig, state)
+    fill(&reply, first, options, view, state)
+    return nil
   }
 
-  func resolveBlob(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) {
+  func resolveBlob(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) -> RPCWait? {
     let state = state(request)
-    try admit(.sourceConfig)
+    let view = try admit(.sourceConfig, state, &reply)
     let message = try unpack(request, state, configlookup__v1__resolve_blob_request__unpack).pointee
-    let options = try LookupOptions(message.options)
+    let options = LookupOptions(message.options)
     let container = try checkedKey(message.container, "container")
     let path = try checkedKey(message.path, "path", limit: maximumPathBytes)
-    try checkStaleness(options, .sourceConfig)
+    try checkStaleness(options, view, state, &reply)
+    if let wait = try waitIfNeeded(options, view, reached: nil, state, &reply) { return wait }
 
     // In order of source_id: among equals the first one stays.
     var best: (answer: Answer, kept: SourceConfig.Kept)?
@@ -128,7 +137,8 @@ extension LookupService {
       best = (answer, kept)
     }
     guard let best else {
-      throw RPCStatus(.notFound, "no enabled source config for a blob \(shown(path)) in container \(shown(container))")
+      throw notFound(
+        "no enabled source config for a blob \(shown(path)) in container \(shown(container))", view, state, &reply)
     }
     for pair in best.kept.fields(of: path) {
       ProtobufWriter.message(3, to: &reply.head) { out in
@@ -136,7 +146,8 @@ extension LookupService {
         ProtobufWriter.string(2, pair.value, to: &out)
       }
     }
-    fill(&reply, best.answer, options, .sourceConfig, state)
+    fill(&reply, best.answer, options, view, state)
+    return nil
   }
 
   /// The sources under a key, in order of source_id. A document that loses its own source_id to another does not count.

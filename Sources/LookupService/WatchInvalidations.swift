@@ -1,5 +1,6 @@
 internal import CConfigLookupProto
 internal import ChangeStreamCache
+internal import Core
 internal import ProtobufMessages
 internal import RPC
 
@@ -8,21 +9,21 @@ private let minimumProgressMilliseconds: UInt32 = 10
 
 extension LookupService {
   func watchInvalidations(
-    _ request: borrowing RPCRequest, _ writer: any RPCStreamWriter
+    _ request: borrowing RPCRequest, _ writer: any RPCStreamWriter, _ reply: inout RPCReply
   ) throws(RPCStatus) -> any RPCStreamHandler {
     let state = state(request)
-    try admit(.agentConfig)
+    _ = try admit(.agentConfig, state, &reply)
     let message = try unpack(request, state, configlookup__v1__watch_invalidations_request__unpack).pointee
-    if message.start_revision != 0 {
-      throw RPCStatus(.unimplemented, "start_revision: this server cannot replay yet; watch from now on")
-    }
     let session = WatchSession(
-      try wishes(message), lane: state.lane, epoch: epoch, writer: writer, maximumQueuedKeys: options.maximumQueuedKeys)
+      try wishes(message, state), lane: state.lane, hub: hub, epoch: epoch, writer: writer,
+      maximumQueuedKeys: options.maximumQueuedKeys)
     session.start()
     return session
   }
 
-  private func wishes(_ message: Configlookup__V1__WatchInvalidationsRequest) throws(RPCStatus) -> WatchSession.Wishes {
+  private func wishes(
+    _ message: Configlookup__V1__WatchInvalidationsRequest, _ state: WorkerState
+  ) throws(RPCStatus) -> WatchSession.Wishes {
     var entities: [ServedEntity] = []
     for index in 0..<message.n_entities {
       let value = message.entities[index]
@@ -38,11 +39,15 @@ extension LookupService {
     }
     let keys = try checkedKeys(message.keys, message.n_keys, "keys")
     let prefixes = try checkedKeys(message.key_prefixes, message.n_key_prefixes, "key_prefixes")
+    let start = Revision(message.start_revision)
+    let isOfAnotherEpoch =
+      !message.epoch.isEmpty && !state.epoch(epoch).utf8.elementsEqual(message.epoch.buffer)
     return WatchSession.Wishes(
       filter: WatchFilter(
         entities: entities.isEmpty ? ServedEntity.allCases : entities, keys: Set(keys), prefixes: prefixes),
       includesValues: message.include_values != 0, sendsInitialState: message.send_initial_state != 0,
-      progressSeconds: Double(progress) / 1000)
+      progressSeconds: Double(progress) / 1000, start: start == .none ? nil : start,
+      isStartForeign: isOfAnotherEpoch || start.isInTheFuture)
   }
 
   private func checkedKeys(

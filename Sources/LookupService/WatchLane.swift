@@ -1,11 +1,12 @@
 internal import ChangeStreamCache
 internal import Core
 internal import RPC
+internal import Synchronization
 
 /// The watches of one worker, and the inbox through which notices reach them.
 final class WatchLane: @unchecked Sendable {
-  // Safe to share: `inbox` and the count are locked, `worker` and `readers` are constant; the rest is touched on the
-  // worker's thread only.
+  // Safe to share: `inbox` and the count are locked, `hasWaiters` is atomic, `worker` and `readers` are constant; the
+  // rest is touched on the worker's thread only.
   private let worker: any RPCWorker
   let readers: [CacheReader]
   private let inbox = Locked<[[Notice]]>([])
@@ -15,6 +16,10 @@ final class WatchLane: @unchecked Sendable {
   private var firstNumber = 0
   private var depth = 0
   private let sessionCount = Locked(0)
+  /// Whether a call waits for a revision. Set before the waiter looks at what is observed, and read after that has
+  /// moved on: so one of the two sees the other.
+  private let hasWaiters = Atomic<Bool>(false)
+  private var waiters: [ObjectIdentifier: RevisionWaiter] = [:]
 
   init(worker: any RPCWorker, readers: [CacheReader]) {
     self.worker = worker
@@ -43,6 +48,13 @@ final class WatchLane: @unchecked Sendable {
       return inbox
     }
     for batch in batches { handedOver += batch }
+    handOver()
+    // A key's own change answers who waits for it, before all of its cluster time is observed.
+    let changed = Set(batches.joined().map(\.entity))
+    for waiter in Array(waiters.values) where changed.contains(waiter.entity) { waiter.fire() }
+  }
+
+  private func handOver() {
     guard !handedOver.isEmpty else { return }
     depth += 1
     for session in sessions.values {
@@ -76,7 +88,61 @@ final class WatchLane: @unchecked Sendable {
     entities.map { readers[$0.rawValue].observedRevision }.min() ?? .none
   }
 
+  // MARK: Calls that wait for a revision
+
+  /// Calls `ready` once, when every change of the entity up to `revision` has been observed. On the worker's thread.
+  func wait(for revision: Revision, of entity: ServedEntity, _ ready: @escaping () -> Void) -> any RPCTimer {
+    let waiter = RevisionWaiter(revision, entity, self, ready)
+    waiters[ObjectIdentifier(waiter)] = waiter
+    hasWaiters.store(true, ordering: .sequentiallyConsistent)
+    // It may have been observed since the caller looked.
+    if readers[entity.rawValue].observedRevision >= revision { wakeWaiters() }
+    return waiter
+  }
+
+  /// From any thread.
+  func wakeWaiters() {
+    guard hasWaiters.load(ordering: .sequentiallyConsistent) else { return }
+    worker.execute {
+      for waiter in Array(self.waiters.values)
+      where self.readers[waiter.entity.rawValue].observedRevision >= waiter.revision {
+        waiter.fire()
+      }
+    }
+  }
+
+  func remove(_ waiter: RevisionWaiter) {
+    waiters[ObjectIdentifier(waiter)] = nil
+    if waiters.isEmpty { hasWaiters.store(false, ordering: .sequentiallyConsistent) }
+  }
+
   func schedule(afterSeconds seconds: Double, _ job: @escaping () -> Void) -> any RPCTimer {
     worker.schedule(afterSeconds: seconds, job)
+  }
+}
+
+/// A call that waits for a revision. On its worker's thread only.
+final class RevisionWaiter: RPCTimer {
+  let revision: Revision
+  let entity: ServedEntity
+  private weak var lane: WatchLane?
+  private var ready: (() -> Void)?
+
+  init(_ revision: Revision, _ entity: ServedEntity, _ lane: WatchLane, _ ready: @escaping () -> Void) {
+    self.revision = revision
+    self.entity = entity
+    self.lane = lane
+    self.ready = ready
+  }
+
+  func fire() {
+    let ready = ready
+    cancel()
+    ready?()
+  }
+
+  func cancel() {
+    ready = nil
+    lane?.remove(self)
   }
 }

@@ -1,6 +1,12 @@
 internal import ChangeStreamCache
 internal import Core
 
+/// A key of any entity.
+struct WatchKey: Hashable {
+  let entity: ServedEntity
+  let key: LookupKey
+}
+
 /// What a slow subscriber has still to be told: the latest notice of each key, in the place of the first.
 ///
 /// Bounded by a number of keys: past it, everything is dropped and one RESYNC stands for it. A PROGRESS waits its turn
@@ -12,11 +18,6 @@ struct WatchQueue {
     case resync(Revision)
   }
 
-  private struct Key: Hashable {
-    let entity: ServedEntity
-    let key: LookupKey
-  }
-
   /// More than so many changed keys are one RESYNC.
   private let limit: Int
   private var items: [Item] = []
@@ -24,7 +25,7 @@ struct WatchQueue {
   /// How many items have left the front of `items` for good.
   private var gone = 0
   /// Where each key's notice stands, counted from the first item ever.
-  private var places: [Key: Int] = [:]
+  private var places: [WatchKey: Int] = [:]
 
   init(limit: Int) {
     self.limit = limit
@@ -40,7 +41,7 @@ struct WatchQueue {
 
   /// Returns whether the queue overflowed into a RESYNC.
   mutating func append(_ notice: Notice) -> Bool {
-    let key = Key(entity: notice.entity, key: notice.key)
+    let key = WatchKey(entity: notice.entity, key: notice.key)
     if let place = places[key] {
       items[place - gone] = .notice(notice)
       return false
@@ -79,7 +80,7 @@ struct WatchQueue {
     guard first < items.count else { return nil }
     let item = items[first]
     first += 1
-    if case .notice(let notice) = item { places[Key(entity: notice.entity, key: notice.key)] = nil }
+    if case .notice(let notice) = item { places[WatchKey(entity: notice.entity, key: notice.key)] = nil }
     if first == items.count || (first > 64 && first * 2 > items.count) {
       items.removeFirst(first)
       gone += first

@@ -13,17 +13,30 @@ final class WatchSession: RPCStreamHandler {
     var includesValues: Bool
     var sendsInitialState: Bool
     var progressSeconds: Double
+    /// Replay from here; nil: from now on.
+    var start: Revision?
+    /// The start is not of this database: nothing about it can be said.
+    var isStartForeign = false
+  }
+
+  /// What comes before the notices of the present, in order.
+  private enum Backlog {
+    case resync(ServedEntity?)
+    case notices(ArraySlice<Notice>)
+    case answers(ServedEntity, ArraySlice<Answer>)
+    case progress(Revision)
   }
 
   private let wishes: Wishes
   private let lane: WatchLane
+  private let hub: InvalidationHub
   private let epoch: EpochSource
   /// Nil once the watch is over.
   private var writer: (any RPCStreamWriter)?
   private var queue: WatchQueue
-  /// What is left of the initial state, the last entity first.
-  private var initial: [(entity: ServedEntity, answers: ArraySlice<Answer>)] = []
-  /// Notices up to here are in the initial state.
+  /// What is left of it, the next part last.
+  private var backlog: [Backlog] = []
+  /// Notices up to here are in the backlog.
   private var covered: [ServedEntity: UInt64] = [:]
   private var timer: (any RPCTimer)?
   private var isDraining = false
@@ -35,9 +48,13 @@ final class WatchSession: RPCStreamHandler {
   var nextNotice = 0
   private var scratch = RPCReply()
 
-  init(_ wishes: Wishes, lane: WatchLane, epoch: EpochSource, writer: any RPCStreamWriter, maximumQueuedKeys: Int) {
+  init(
+    _ wishes: Wishes, lane: WatchLane, hub: InvalidationHub, epoch: EpochSource, writer: any RPCStreamWriter,
+    maximumQueuedKeys: Int
+  ) {
     self.wishes = wishes
     self.lane = lane
+    self.hub = hub
     self.epoch = epoch
     self.writer = writer
     queue = WatchQueue(limit: maximumQueuedKeys)
@@ -48,19 +65,53 @@ final class WatchSession: RPCStreamHandler {
     // which may call back.
     lane.add(self)
     let revision = lane.observedRevision(of: wishes.filter.entities)
-    if wishes.sendsInitialState {
-      for entity in wishes.filter.entities.reversed() {
-        let (answers, sequence) = lane.readers[entity.rawValue].all
-        covered[entity] = sequence
-        initial.append((entity, answers[...]))
+    if wishes.start != nil || wishes.sendsInitialState {
+      // Taken first and sent last, without what the replay says: so the replay is never older than the initial state.
+      let initial = initialState()
+      var parts = replay()
+      let replayed = keys(of: parts)
+      for (entity, answers) in initial {
+        let rest =
+          replayed.isEmpty ? answers : answers.filter { !replayed.contains(WatchKey(entity: entity, key: $0.key)) }
+        parts.append(.answers(entity, rest[...]))
       }
-      queue.append(progress: revision, reason: "initial_state")
+      parts.append(.progress(revision))
+      backlog = parts.reversed()
     }
     scheduleProgress()
     isSending = true
-    send(encodeNotice(kind: .progress, revision: revision, epoch: epoch.current, reason: ""), value: nil, nil)
+    sendMark(.progress, nil, revision, reason: "")
     isSending = false
     pump()
+  }
+
+  /// What changed since the start, or a RESYNC for what cannot be replayed exactly.
+  private func replay() -> [Backlog] {
+    guard let start = wishes.start else { return [] }
+    if wishes.isStartForeign { return [.resync(nil)] }
+    return wishes.filter.entities.map { entity in
+      let (notices, sequence) = hub.replay(entity, since: start)
+      guard let notices else { return .resync(entity) }
+      covered[entity] = sequence
+      return .notices(notices.filter { wishes.filter.includes(entity, $0.key) }[...])
+    }
+  }
+
+  private func initialState() -> [(entity: ServedEntity, answers: [Answer])] {
+    guard wishes.sendsInitialState else { return [] }
+    return wishes.filter.entities.map { entity in
+      let (answers, sequence) = lane.readers[entity.rawValue].all
+      covered[entity] = sequence
+      return (entity, answers)
+    }
+  }
+
+  private func keys(of parts: [Backlog]) -> Set<WatchKey> {
+    var keys: Set<WatchKey> = []
+    for case .notices(let notices) in parts {
+      for notice in notices { keys.insert(WatchKey(entity: notice.entity, key: notice.key)) }
+    }
+    return keys
   }
 
   // MARK: From the lane
@@ -68,13 +119,16 @@ final class WatchSession: RPCStreamHandler {
   func offer(_ notice: Notice) {
     guard let writer, !isEnding, wishes.filter.includes(notice.entity, notice.key) else { return }
     if let covered = covered[notice.entity], notice.sequence <= covered { return }
-    if !isSending, queue.isEmpty, initial.isEmpty, writer.isWritable {
+    // Who comes from a server that is ahead has seen what is older than where it starts.
+    if let start = wishes.start, !wishes.isStartForeign, notice.revision < start { return }
+    if !isSending, queue.isEmpty, backlog.isEmpty, writer.isWritable {
       isSending = true
       send(notice)
       isSending = false
       if !queue.isEmpty { pump() }
     } else if queue.append(notice) {
-      initial = []
+      // The RESYNC says all that the backlog would.
+      backlog = []
     }
   }
 
@@ -107,14 +161,14 @@ final class WatchSession: RPCStreamHandler {
     isSending = true
     defer { isSending = false }
     while let writer, writer.isWritable {
-      if sendInitial() { continue }
+      if sendBacklog() { continue }
       switch queue.popFirst() {
       case .notice(let notice):
         send(notice)
       case .progress(let revision, let reason):
-        send(encodeNotice(kind: .progress, revision: revision, epoch: epoch.current, reason: reason), value: nil, nil)
+        sendMark(.progress, nil, revision, reason: reason)
       case .resync(let revision):
-        send(encodeNotice(kind: .resync, revision: revision, epoch: epoch.current, reason: "resync"), value: nil, nil)
+        sendMark(.resync, nil, revision, reason: "resync")
       case nil:
         if isEnding {
           end()
@@ -125,18 +179,39 @@ final class WatchSession: RPCStreamHandler {
     }
   }
 
-  /// Sends the next part of the initial state; false once there is none.
-  private func sendInitial() -> Bool {
-    guard var last = initial.popLast() else { return false }
-    guard let answer = last.answers.popFirst() else { return true }
-    if !last.answers.isEmpty { initial.append(last) }
-    guard wishes.filter.includes(last.entity, answer.key) else { return true }
+  /// Sends the next part of the backlog; false once there is none.
+  private func sendBacklog() -> Bool {
+    guard let part = backlog.popLast() else { return false }
+    switch part {
+    case .resync(let entity):
+      let revision = lane.observedRevision(of: entity.map { [$0] } ?? wishes.filter.entities)
+      sendMark(.resync, entity, revision, reason: "resync")
+    case .progress(let revision):
+      sendMark(.progress, nil, revision, reason: wishes.sendsInitialState ? "initial_state" : "")
+    case .notices(var notices):
+      guard let notice = notices.popFirst() else { break }
+      if !notices.isEmpty { backlog.append(.notices(notices)) }
+      send(notice)
+    case .answers(let entity, var answers):
+      guard let answer = answers.popFirst() else { break }
+      if !answers.isEmpty { backlog.append(.answers(entity, answers)) }
+      if wishes.filter.includes(entity, answer.key) { sendInitial(entity, answer) }
+    }
+    return true
+  }
+
+  private func sendInitial(_ entity: ServedEntity, _ answer: Answer) {
     let encoded = encodeNotice(
-      kind: .upsert, last.entity, key: answer.key, revision: answer.revision, itemID: answer.entry.itemID,
+      kind: .upsert, entity, key: answer.key, revision: answer.revision, itemID: answer.entry.itemID,
       epoch: epoch.current, reason: "initial_state", committedAt: answer.committedAt, etag: answer.entry.etagText,
       previousETag: "")
-    send(encoded, value: answer, last.entity)
-    return true
+    send(encoded, value: answer, entity)
+  }
+
+  /// PROGRESS or RESYNC.
+  private func sendMark(_ kind: NoticeKind, _ entity: ServedEntity?, _ revision: Revision, reason: String) {
+    let encoded = encodeNotice(kind: kind, entity, revision: revision, epoch: epoch.current, reason: reason)
+    send(encoded, value: nil, nil)
   }
 
   private func send(_ notice: Notice) {
@@ -174,7 +249,7 @@ final class WatchSession: RPCStreamHandler {
     timer = nil
     writer = nil
     queue.removeAll()
-    initial = []
+    backlog = []
     lane.remove(self)
   }
 }

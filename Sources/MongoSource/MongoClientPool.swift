@@ -11,17 +11,27 @@ public final class MongoClientPool: @unchecked Sendable {
   /// The hosts, for messages: without user and password.
   public let place: String
 
+  /// What the connections are for. libmongoc before 1.27 has one socket timeout a pool, and the two want different ones.
+  public enum Purpose: Sendable {
+    /// Streams and commands: an answer is due within a second, so a silence of 10 s is a dead link. (libmongoc's own 5
+    /// minutes would make it look like a quiet collection.)
+    case streams
+    /// Reads of whole collections, whose first answer may take the server a while: 2 minutes.
+    case reads
+  }
+
   /// `uri` is a MongoDB connection string. Throws what is wrong with it; does not connect yet.
   ///
-  /// Where the URI says nothing: a socket waits 10 s (libmongoc's own 5 minutes would make a dead link look like a
-  /// quiet collection), a server is looked for for 5 s.
-  public init(uri text: String) throws(MongoError) {
+  /// Timeouts that the URI sets are kept. Where it says nothing, a socket waits as `purpose` says, and a server is
+  /// looked for for 5 s.
+  public init(uri text: String, for purpose: Purpose = .streams) throws(MongoError) {
     _ = MongoLibrary.started
     var error = bson_error_t()
     guard let uri = mongoc_uri_new_with_error(text, &error) else { throw MongoError(error) }
     defer { mongoc_uri_destroy(uri) }
+    let socketTimeout = purpose == .streams ? 10_000 : 120_000
     for (option, milliseconds) in [
-      ("sockettimeoutms", 10_000), ("serverselectiontimeoutms", 5_000), ("connecttimeoutms", 5_000),
+      ("sockettimeoutms", socketTimeout), ("serverselectiontimeoutms", 5_000), ("connecttimeoutms", 5_000),
     ]
     where !mongoc_uri_has_option(uri, option) {
       mongoc_uri_set_option_as_int32(uri, option, Int32(milliseconds))

@@ -9,13 +9,17 @@ public import Core
 /// is served is not rolled back by a failover.
 public final class MongoDocumentSource: DocumentSource {
   private let pool: MongoClientPool
+  private let readPool: MongoClientPool
   private let namespace: MongoNamespace
   private let awaitMilliseconds: Int
 
-  /// `awaitMilliseconds` is how long the server waits for a change before it answers that there is none: not how late a
+  /// `pool` and `readPool` are of one deployment, the second for ``MongoClientPool/Purpose/reads``. `awaitMilliseconds` is how long the server waits for a change before it answers that there is none: not how late a
   /// change comes, but how soon a quiet collection is confirmed.
-  public init(pool: MongoClientPool, namespace: MongoNamespace, awaitMilliseconds: Int = 250) {
+  public init(
+    pool: MongoClientPool, readPool: MongoClientPool, namespace: MongoNamespace, awaitMilliseconds: Int = 250
+  ) {
     self.pool = pool
+    self.readPool = readPool
     self.namespace = namespace
     self.awaitMilliseconds = awaitMilliseconds
   }
@@ -43,7 +47,7 @@ public final class MongoDocumentSource: DocumentSource {
   public func readAll(
     matching filter: BSONDocument, notBefore revision: Revision, _ body: (BSONDocument) -> Bool
   ) throws(SourceError) -> Revision {
-    let read = try MongoRead(pool: pool, namespace: namespace, filter: filter, notBefore: revision)
+    let read = try MongoRead(pool: readPool, namespace: namespace, filter: filter, notBefore: revision)
     defer { read.close() }
     while let document = try read.next() {
       guard body(document) else { break }

@@ -40,7 +40,7 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
     var isClosed = false
   }
 
-  init(index: Int) throws(NetworkError) {
+  init(index: Int, threadName: String? = nil) throws(NetworkError) {
     let wakeDescriptor = eventfd(0, Int32(EFD_NONBLOCK) | Int32(EFD_CLOEXEC))
     guard wakeDescriptor >= 0 else {
       throw NetworkError(.system, "eventfd: \(systemMessage(errno)); raise the limit of open files")
@@ -57,7 +57,7 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
     self.wakeDescriptor = wakeDescriptor
     self.base = base
     readMemory = .allocate(byteCount: Limits.smallInputBytes + Limits.readBytes, alignment: 16)
-    thread = OSThread(name: "loop-\(index)") { self.run() }
+    thread = OSThread(name: threadName ?? "loop-\(index)") { self.run() }
   }
 
   deinit {

@@ -19,6 +19,24 @@ public struct ConnectionLimits: Sendable {
   public init() {}
 }
 
+/// Bounds of the HTTP server. The defaults are what a server runs with; tests make them small.
+public struct OperationsLimits: Sendable {
+  /// Bytes of the request line and the headers together: what probes, scrapers and proxies send, and to spare.
+  public var headerBytes = 8 * 1024
+  /// Bytes of a request's body: a command of an operator.
+  public var bodyBytes = 64 * 1024
+  /// Seconds after its last whole request, or after it was accepted, at which a connection is closed: whether it says
+  /// nothing or a byte a second. Longer than the 15 s between two visits of most scrapers.
+  public var idleSeconds = 30.0
+  /// Connections open at once; more wait in the kernel. Far more than probes and scrapers need, far fewer than the
+  /// descriptors that lookups live on.
+  public var connections = 128
+  /// Seconds between two looks at who is idle.
+  public var lookSeconds = 1.0
+
+  public init() {}
+}
+
 /// Bounds of the loops and the listener.
 enum Limits {
   /// Bytes of one `read`: a pipelining client fills it; one buffer a loop, shared by its connections.

@@ -131,7 +131,7 @@ private func listenerReadable(_: Int32, _: Int16, _ argument: UnsafeMutableRawPo
 }
 
 /// The first address of the name that can be listened on.
-private func listeningSocket(_ name: HostAndPort) throws(NetworkError) -> Int32 {
+func listeningSocket(_ name: HostAndPort) throws(NetworkError) -> Int32 {
   var problem = NetworkError(.unknownHost, "\"\(name)\": no address")
   for address in try SocketAddress.resolve(name, passive: true) {
     let descriptor = socket(

@@ -74,6 +74,23 @@ extension RPCStreamHandler {
   public func draining() {}
 }
 
+/// What a unary call waits for: the transport keeps the request, and asks the handler again.
+public struct RPCWait {
+  /// When the waiting ends, whatever the caller's own deadline.
+  public let deadline: MonotonicTime
+  /// How the call ends then.
+  public let expired: RPCStatus
+  /// Starts to wait, on the worker's thread: what it is given is called once, on that thread, when asking again may
+  /// help. What it gives ends the waiting early.
+  public let begin: (@escaping () -> Void) -> any RPCTimer
+
+  public init(deadline: MonotonicTime, expired: RPCStatus, begin: @escaping (@escaping () -> Void) -> any RPCTimer) {
+    self.deadline = deadline
+    self.expired = expired
+    self.begin = begin
+  }
+}
+
 /// A thread with an event loop, that calls live on.
 public protocol RPCWorker: AnyObject, Sendable {
   /// 0 ..< number of workers.

@@ -2,8 +2,8 @@
 public final class RPCMethod: Sendable {
   /// What answers the method: once, or by a stream.
   public enum Handler: Sendable {
-    /// Answers at once, without waiting for anything.
-    case unary(@Sendable (borrowing RPCRequest, inout RPCReply) throws(RPCStatus) -> Void)
+    /// Answers at once, and gives nil; or says what it waits for, and is asked again then.
+    case unary(@Sendable (borrowing RPCRequest, inout RPCReply) throws(RPCStatus) -> RPCWait?)
     /// Starts a stream of replies. A throw ends it before it began; `reply` is for the metadata of that end.
     case serverStreaming(
       @Sendable (borrowing RPCRequest, any RPCStreamWriter, inout RPCReply) throws(RPCStatus) -> any RPCStreamHandler)

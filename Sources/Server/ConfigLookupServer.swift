@@ -15,26 +15,40 @@ public final class ConfigLookupServer: Sendable {
   private let group: EventLoopGroup
   private let service: LookupService
   private let transport: FramedServer
+  private let operations: Operations
+  private let http: OperationsHTTP
 
-  /// Binds the port and starts to read the collections. Calls get UNAVAILABLE until ``isWarm``.
+  /// Binds the ports and starts to read the collections. Calls get UNAVAILABLE until ``isWarm``.
   public init(_ configuration: ServerConfiguration, logger: Logger) throws {
     let pool = try MongoClientPool(uri: configuration.mongoDBURI)
+    let readPool = try MongoClientPool(uri: configuration.mongoDBURI, for: .reads)
     let hub = InvalidationHub()
     func cache<Model: CachedModel>(_ entity: ServedEntity, _ namespace: String) throws -> ChangeStreamCache<Model> {
       guard let namespace = MongoNamespace(namespace) else { throw UsageError("\(namespace): not DATABASE.COLLECTION") }
       var options = ChangeStreamCache<Model>.Options()
       options.ttlSeconds = configuration.ttlSeconds
       return ChangeStreamCache(
-        source: MongoDocumentSource(pool: pool, namespace: namespace), options: options, logger: logger
-      ) { hub.publish(entity, $0) }
+        source: MongoDocumentSource(pool: pool, readPool: readPool, namespace: namespace), options: options,
+        logger: logger, onInvalidation: { hub.publish(entity, $0) }, onObserved: { hub.observed() },
+        onHistoryStart: { hub.beginHistory(entity, after: $0) })
     }
     agentConfigs = try cache(.agentConfig, configuration.agentConfigs)
     prompts = try cache(.prompt, configuration.prompts)
     sourceConfigs = try cache(.sourceConfig, configuration.sourceConfigs)
 
-    group = try EventLoopGroup(count: configuration.threads)
+    let served = [ServedCache(agentConfigs), ServedCache(prompts), ServedCache(sourceConfigs)]
+    operations = Operations(caches: served, maximumStalenessSeconds: configuration.maximumStalenessSeconds)
+    // First, and last to go: somebody may ask how it is doing at any time.
+    http = try listening("--http-listen") { [operations] () throws(NetworkError) in
+      try OperationsHTTP(configuration.httpListen, routes: operations.routes)
+    }
     do {
-      let served = [ServedCache(agentConfigs), ServedCache(prompts), ServedCache(sourceConfigs)]
+      group = try EventLoopGroup(count: configuration.threads)
+    } catch {
+      http.stop()
+      throw error
+    }
+    do {
       var options = LookupService.Options()
       options.maximumStalenessSeconds = configuration.maximumStalenessSeconds
       service = LookupService(
@@ -43,10 +57,12 @@ public final class ConfigLookupServer: Sendable {
         options: options)
       var framed = FramedServer.Configuration(listen: configuration.listen)
       framed.maximumConnectionAgeSeconds = configuration.maximumConnectionAgeSeconds
-      transport = try FramedServer(
-        router: RPCRouter(service.methods), group: group, configuration: framed, logger: logger)
+      transport = try listening("--listen") { [service, group] () throws(NetworkError) in
+        try FramedServer(router: RPCRouter(service.methods), group: group, configuration: framed, logger: logger)
+      }
     } catch {
       group.stop()
+      http.stop()
       throw error
     }
     agentConfigs.start()
@@ -57,11 +73,16 @@ public final class ConfigLookupServer: Sendable {
   /// Where lookups and watches are served, with the port that was taken.
   public var address: HostAndPort { transport.address.hostAndPort }
 
+  /// Where health is served over HTTP, with the port that was taken.
+  public var httpAddress: HostAndPort { http.address.hostAndPort }
+
   /// Whether every cache has been loaded.
   public var isWarm: Bool { service.isWarm }
 
-  /// No new calls; open ones finish, watches end in good order. False if some were still open at the deadline.
+  /// Not ready any more, no new calls; open ones finish, watches end in good order. False if some were still open at
+  /// the deadline.
   public func drain(deadline: MonotonicTime) -> Bool {
+    operations.startDraining()
     transport.drain()
     return transport.waitUntilDrained(deadline: deadline)
   }
@@ -74,5 +95,22 @@ public final class ConfigLookupServer: Sendable {
     prompts.stop()
     sourceConfigs.stop()
     group.stop()
+    http.stop()
+  }
+}
+
+/// What kept the server from listening, with the flag that says where.
+struct ListenFailure: Error {
+  let flag: String
+  let problem: NetworkError
+}
+
+private func listening<Listener>(
+  _ flag: String, _ listen: () throws(NetworkError) -> Listener
+) throws(ListenFailure) -> Listener {
+  do throws(NetworkError) {
+    return try listen()
+  } catch {
+    throw ListenFailure(flag: flag, problem: error)
   }
 }

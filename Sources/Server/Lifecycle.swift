@@ -35,8 +35,11 @@ private func serve(_ configuration: ServerConfiguration) -> Int32 {
   let server: ConfigLookupServer
   do {
     server = try ConfigLookupServer(configuration, logger: logger)
+  } catch let failure as ListenFailure {
+    Logger.writeToStandardError("config-lookup-server: \(failure.flag): \(failure.problem.message)")
+    return EX_UNAVAILABLE
   } catch let error as NetworkError {
-    Logger.writeToStandardError("config-lookup-server: --listen: \(error.message)")
+    Logger.writeToStandardError("config-lookup-server: \(error.message)")
     return EX_UNAVAILABLE
   } catch {
     Logger.writeToStandardError("config-lookup-server: \(error)")
@@ -44,14 +47,19 @@ private func serve(_ configuration: ServerConfiguration) -> Int32 {
   }
   logger.info(
     "listening", "the server takes connections, and answers once its caches are warm",
-    ["listen": .string("\(server.address)"), "version": .string(serverVersion)])
+    [
+      "listen": .string("\(server.address)"), "http_listen": .string("\(server.httpAddress)"),
+      "version": .string(serverVersion),
+    ])
 
   var isReady = false
   while true {
     if signals.wait(seconds: isReady ? 3600 : 0.02) { break }
     if !isReady, server.isWarm {
       isReady = true
-      logger.info("ready", "the server is ready", ["listen": .string("\(server.address)")])
+      logger.info(
+        "ready", "the server is ready",
+        ["listen": .string("\(server.address)"), "http_listen": .string("\(server.httpAddress)")])
     }
   }
 

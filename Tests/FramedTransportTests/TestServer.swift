@@ -88,7 +88,14 @@ private final class ReplyStream: RPCStreamHandler {
 func testRouter(_ log: StreamLog) -> RPCRouter {
   func unary(
     _ name: String, _ body: @escaping @Sendable (borrowing RPCRequest, inout RPCReply) throws(RPCStatus) -> Void
-  ) -> RPCMethod { RPCMethod(service: "test", name: name, handler: .unary(body)) }
+  ) -> RPCMethod {
+    RPCMethod(
+      service: "test", name: name,
+      handler: .unary { (request, reply) throws(RPCStatus) in
+        try body(request, &reply)
+        return nil
+      })
+  }
   func stream(
     _ name: String,
     _ body: @escaping @Sendable (borrowing RPCRequest, any RPCStreamWriter) throws(RPCStatus) -> any RPCStreamHandler

@@ -4,7 +4,7 @@ import Testing
 
 struct RPCRouterTests {
   private func method(_ name: String) -> RPCMethod {
-    RPCMethod(service: "test.v1.Test", name: name, handler: .unary { _, _ in })
+    RPCMethod(service: "test.v1.Test", name: name, handler: .unary { _, _ in nil })
   }
 
   private func find(_ name: [UInt8], in router: RPCRouter) -> String? {
@@ -25,7 +25,7 @@ struct RPCRouterTests {
 
   @Test func twoMethodsOfOneNameAreABug() async {
     await #expect(processExitsWith: .failure) {
-      let handler = RPCMethod.Handler.unary { _, _ in }
+      let handler = RPCMethod.Handler.unary { _, _ in nil }
       _ = RPCRouter([
         RPCMethod(service: "a", name: "Get", handler: handler), RPCMethod(service: "b", name: "Get", handler: handler),
       ])

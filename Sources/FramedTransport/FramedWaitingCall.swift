@@ -1,0 +1,103 @@
+internal import Core
+internal import RPC
+
+/// A unary call that waits for something: its request, kept, and who is asked again. Loop thread only.
+final class FramedWaitingCall: RPCStreamHandler {
+  typealias Handler = @Sendable (borrowing RPCRequest, inout RPCReply) throws(RPCStatus) -> RPCWait?
+
+  private let message: [UInt8]
+  private let metadata: RPCMetadata
+  private let deadline: MonotonicTime?
+  private let worker: any RPCWorker
+  private let stream: FramedStream
+  private let handle: Handler
+  private var waiting: (any RPCTimer)?
+  private var limit: (any RPCTimer)?
+
+  init(_ request: borrowing RPCRequest, _ stream: FramedStream, _ handle: @escaping Handler) {
+    message = Array(request.message)
+    metadata = request.metadata
+    deadline = request.deadline
+    worker = request.worker
+    self.stream = stream
+    self.handle = handle
+  }
+
+  /// Asks again when it may help; ends the call when the wait has lasted long enough.
+  func wait(_ wait: RPCWait) {
+    if limit == nil {
+      limit = worker.schedule(afterSeconds: wait.deadline.seconds(since: .now)) { [weak self] in
+        self?.expire(wait.expired)
+      }
+    }
+    waiting = wait.begin { [weak self] in self?.ask() }
+  }
+
+  func writable() {}
+
+  func cancelled() {
+    stop()
+  }
+
+  private func ask() {
+    waiting = nil
+    var reply = RPCReply()
+    do throws(RPCStatus) {
+      if let again = try answer(&reply) {
+        wait(again)
+      } else {
+        stop()
+        stream.finish(with: reply)
+      }
+    } catch {
+      stop()
+      stream.finish(error, reply.metadata)
+    }
+  }
+
+  private func answer(_ reply: inout RPCReply) throws(RPCStatus) -> RPCWait? {
+    try message.withLentBytes { bytes throws(RPCStatus) in
+      try handle(RPCRequest(message: bytes, metadata: metadata, deadline: deadline, worker: worker), &reply)
+    }
+  }
+
+  private func expire(_ status: RPCStatus) {
+    limit = nil
+    // What it waited for may have come with nobody to tell: the last word is the handler's.
+    var reply = RPCReply()
+    do throws(RPCStatus) {
+      if try answer(&reply) == nil {
+        stop()
+        return stream.finish(with: reply)
+      }
+      stop()
+      stream.finish(status, reply.metadata)
+    } catch {
+      stop()
+      stream.finish(error, reply.metadata)
+    }
+  }
+
+  private func stop() {
+    waiting?.cancel()
+    limit?.cancel()
+    waiting = nil
+    limit = nil
+  }
+}
+
+extension [UInt8] {
+  /// `withUnsafeBytes` with a typed throw.
+  fileprivate func withLentBytes<Result, Failure: Error>(
+    _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    let outcome: Swift.Result<Result, Failure> = withUnsafeBytes { bytes in
+      do throws(Failure) {
+        return .success(try body(bytes))
+      } catch {
+        return .failure(error)
+      }
+    }
+    return try outcome.get()
+  }
+}

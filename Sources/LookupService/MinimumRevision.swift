@@ -1,0 +1,46 @@
+internal import ChangeStreamCache
+internal import Core
+internal import ProtobufMessages
+internal import RPC
+
+/// A revision further ahead of this machine's clock than this is no revision of the database.
+private let maximumClockSkewSeconds: Int64 = 60
+
+extension LookupService {
+  /// Whether the answer is as new as the caller asks for: nil if it is, else what to wait for. Never an older one.
+  ///
+  /// `view` was taken before the answer was looked up. `reached` is the revision that the key itself has reached, where
+  /// the answer hangs on one key only: a key's own change is applied before it is known that nothing else shares its
+  /// cluster time.
+  func waitIfNeeded(
+    _ options: LookupOptions, _ view: CacheView, reached: Revision?, _ state: WorkerState, _ reply: inout RPCReply
+  ) throws(RPCStatus) -> RPCWait? {
+    let wanted = options.minimumRevision
+    guard wanted > .none else { return nil }
+    if !options.epoch.isEmpty, !state.epoch(epoch).utf8.elementsEqual(options.epoch) {
+      addPosition(view, state, &reply)
+      throw RPCStatus(
+        .failedPrecondition, "options.epoch: min_revision is of another database; look up without it, and start anew")
+    }
+    if view.observed >= wanted { return nil }
+    if let reached, reached >= wanted { return nil }
+    if wanted.isInTheFuture {
+      addPosition(view, state, &reply)
+      throw RPCStatus(.failedPrecondition, "options.min_revision: \(wanted) lies in the future")
+    }
+    addPosition(view, state, &reply)
+    let (lane, entity) = (state.lane, view.entity)
+    return RPCWait(
+      deadline: .now.advanced(bySeconds: self.options.maximumRevisionWaitSeconds),
+      expired: RPCStatus(
+        .unavailable, "options.min_revision: this server has not observed \(wanted) yet; try again, or another server"),
+      begin: { ready in lane.wait(for: wanted, of: entity, ready) })
+  }
+}
+
+extension Revision {
+  /// Whether this is no revision that the database can have given.
+  var isInTheFuture: Bool {
+    Int64(seconds) > WallTime.now.milliseconds / 1000 + maximumClockSkewSeconds
+  }
+}

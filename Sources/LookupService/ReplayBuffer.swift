@@ -1,0 +1,46 @@
+internal import Core
+
+/// The last notices of a cache, for watches that start at a revision in the past.
+///
+/// From ``floor`` on it holds every change: replaying from there is exact, from earlier it is not.
+struct ReplayBuffer: Sendable {
+  private let limit: Int
+  private var notices: [Notice] = []
+  private var first = 0
+  /// A watch may start at this revision or later; nil while nothing is known.
+  private(set) var floor: Revision?
+  /// Of the last notice, or of the moment when history began.
+  private(set) var lastSequence: UInt64 = 0
+
+  init(limit: Int) {
+    self.limit = limit
+  }
+
+  /// From here on every change after `revision` will be appended; what was before is not whole, and is forgotten.
+  mutating func begin(after revision: Revision) {
+    notices = []
+    first = 0
+    floor = Revision(revision.rawValue + 1)
+  }
+
+  /// Appends in the order of the cache, and forgets what passes the limit.
+  mutating func append(_ new: [Notice]) {
+    notices += new
+    lastSequence = new.last?.sequence ?? lastSequence
+    while notices.count - first > limit {
+      // Others of the same revision may be kept, but no longer all of them.
+      floor = max(floor ?? .none, Revision(notices[first].revision.rawValue + 1))
+      first += 1
+    }
+    if first > limit {
+      notices.removeFirst(first)
+      first = 0
+    }
+  }
+
+  /// What changed at `revision` or after it; nil where that is not known exactly.
+  func since(_ revision: Revision) -> [Notice]? {
+    guard let floor, revision >= floor else { return nil }
+    return notices[first...].filter { $0.revision >= revision }
+  }
+}

@@ -1,0 +1,209 @@
+internal import CLibevent
+internal import Core
+internal import Glibc
+internal import RPC
+
+/// The small HTTP server beside the service, for probes, scrapers and operators.
+///
+/// libevent's evhttp on a loop of its own, so that neither it nor the lookups can hold up the other.
+///
+/// Started when made. To be stopped by its owner.
+public final class OperationsHTTP: @unchecked Sendable, LoopResident {
+  // Safe to share: what is marked "loop thread" is touched by the thread of `loop` alone, the rest never changes.
+
+  /// Where it listens, with the port that was taken.
+  public let address: SocketAddress
+  private let loop: EventLoop
+  private let routes: [String: OperationsRoute]
+  private let limits: OperationsLimits
+  private let descriptor: Int32
+  private var server: OpaquePointer?  // loop thread; owns listener, descriptor and connections
+  private var listener: OpaquePointer?  // loop thread
+  private var peers: OperationsPeers  // loop thread
+  private var look: (any RPCTimer)?  // loop thread
+
+  /// Binds, listens and answers from then on; `routes` are by path.
+  public init(
+    _ name: HostAndPort, routes: [String: OperationsRoute], limits: OperationsLimits = OperationsLimits()
+  ) throws(NetworkError) {
+    let descriptor = try listeningSocket(name)
+    do throws(NetworkError) {
+      guard let address = SocketAddress.local(of: descriptor) else {
+        throw NetworkError(.system, "\"\(name)\": \(systemMessage(errno))")
+      }
+      self.address = address
+      loop = try EventLoop(index: 0, threadName: "http")
+    } catch {
+      close(descriptor)
+      throw error
+    }
+    self.descriptor = descriptor
+    self.routes = routes
+    self.limits = limits
+    peers = OperationsPeers(idleSeconds: limits.idleSeconds)
+    let outcome = Locked<Bool?>(nil)
+    loop.execute {
+      let isStarted = self.start()
+      outcome.withLock { $0 = isStarted }
+      outcome.signal()
+    }
+    guard outcome.wait(until: .now.advanced(bySeconds: 3600), { $0 }) == true else {
+      loop.stop()
+      throw NetworkError(.system, "\"\(name)\": no memory for an HTTP server")
+    }
+  }
+
+  /// Closes the port and every connection, and waits for the thread to end. From another thread; once.
+  public func stop() {
+    loop.stop()
+  }
+
+  // MARK: Start and stop, loop thread
+
+  private func start() -> Bool {
+    blockBrokenPipeSignal()
+    guard let server = evhttp_new(loop.base) else {
+      close(descriptor)
+      return false
+    }
+    guard let socket = evhttp_accept_socket_with_handle(server, descriptor),
+      let listener = evhttp_bound_socket_get_listener(socket)
+    else {
+      evhttp_free(server)
+      close(descriptor)
+      return false
+    }
+    self.server = server
+    self.listener = listener
+    loop.add(self)
+    evhttp_set_max_headers_size(server, limits.headerBytes)
+    evhttp_set_max_body_size(server, limits.bodyBytes)
+    evhttp_set_default_content_type(server, "text/html; charset=utf-8")
+    // Reads the rest of a body that is too long: else the reset would overtake the reply that says so.
+    evhttp_set_flags(server, EVHTTP_SERVER_LINGERING_CLOSE)
+    evhttp_set_allowed_methods(server, everyMethod)
+    // Unretained: the server is freed in `loopStops`, and the loop holds `self` until then.
+    let pointer = Unmanaged.passUnretained(self).toOpaque()
+    evhttp_set_gencb(server, requestArrived, pointer)
+    evhttp_set_bevcb(server, connectionArrived, pointer)
+    evconnlistener_set_error_cb(listener, acceptFailed)
+    lookLater()
+    return true
+  }
+
+  func loopStops() {
+    guard let server else { return }
+    look?.cancel()
+    look = nil
+    listener = nil
+    self.server = nil
+    evhttp_free(server)
+    loop.remove(self)
+  }
+
+  // MARK: Connections, loop thread
+
+  /// One more is about to be taken: at the limit the next ones wait in the kernel.
+  fileprivate func accepted() {
+    let sockets = OperationsPeers.sockets(of: loop.base, except: descriptor)
+    if sockets.count + 1 >= limits.connections { evconnlistener_disable(listener) }
+  }
+
+  private func lookLater() {
+    look = loop.schedule(afterSeconds: limits.lookSeconds) { [weak self] in self?.lookAtPeers() }
+  }
+
+  private func lookAtPeers() {
+    let count = peers.closeIdle(OperationsPeers.sockets(of: loop.base, except: descriptor), now: .now)
+    // Nothing happens if it is enabled.
+    if count < limits.connections { evconnlistener_enable(listener) }
+    lookLater()
+  }
+
+  // MARK: Requests, loop thread
+
+  fileprivate func answer(_ request: OpaquePointer) {
+    if let connection = evhttp_request_get_connection(request),
+      let stream = evhttp_connection_get_bufferevent(connection)
+    {
+      peers.heardFrom(bufferevent_getfd(stream), now: .now)
+    }
+    let uri = evhttp_request_get_evhttp_uri(request)
+    let path = text(uri.flatMap { evhttp_uri_get_path($0) }) ?? "/"
+    let method = evhttp_request_get_command(request)
+    guard let route = routes[path] else {
+      return send(OperationsReply(status: 404, contentType: plainText, body: "no such path\n"), to: request)
+    }
+    switch (route.method, method) {
+    case (.get, EVHTTP_REQ_GET), (.get, EVHTTP_REQ_HEAD), (.post, EVHTTP_REQ_POST): break
+    default:
+      addHeader("Allow", route.allowed, to: request)
+      let body = "this path takes \(route.allowed)\n"
+      return send(OperationsReply(status: 405, contentType: plainText, body: body), to: request)
+    }
+    let query = text(uri.flatMap { evhttp_uri_get_query($0) })
+    send(route.answer(OperationsRequest(query: query, body: body(of: request))), to: request)
+  }
+
+  private func body(of request: OpaquePointer) -> [UInt8] {
+    guard let buffer = evhttp_request_get_input_buffer(request) else { return [] }
+    return Array(unsafeUninitializedCapacity: evbuffer_get_length(buffer)) { bytes, count in
+      count = max(0, Int(evbuffer_remove(buffer, bytes.baseAddress, bytes.count)))
+    }
+  }
+
+  private func send(_ reply: OperationsReply, to request: OpaquePointer) {
+    addHeader("Content-Type", reply.contentType, to: request)
+    addHeader("Content-Length", "\(reply.body.utf8.count)", to: request)
+    addHeader("Cache-Control", "no-store", to: request)
+    let isHead = evhttp_request_get_command(request) == EVHTTP_REQ_HEAD
+    let buffer = isHead ? nil : evbuffer_new()
+    defer { if let buffer { evbuffer_free(buffer) } }
+    var body = reply.body
+    if let buffer { _ = body.withUTF8 { evbuffer_add(buffer, $0.baseAddress, $0.count) } }
+    evhttp_send_reply(request, Int32(reply.status), nil, buffer)
+  }
+
+  private func addHeader(_ name: String, _ value: String, to request: OpaquePointer) {
+    evhttp_add_header(evhttp_request_get_output_headers(request), name, value)
+  }
+}
+
+private let plainText = "text/plain; charset=utf-8"
+
+/// All that evhttp knows, so that it is we who say 405; those it does not know get 501.
+private let everyMethod: UInt16 = [
+  EVHTTP_REQ_GET, EVHTTP_REQ_POST, EVHTTP_REQ_HEAD, EVHTTP_REQ_PUT, EVHTTP_REQ_DELETE, EVHTTP_REQ_OPTIONS,
+  EVHTTP_REQ_TRACE, EVHTTP_REQ_CONNECT, EVHTTP_REQ_PATCH,
+].reduce(0) { $0 | UInt16(truncatingIfNeeded: $1.rawValue) }
+
+/// libevent writes without MSG_NOSIGNAL: on this thread, a peer that is gone shall be an error and not a signal.
+private func blockBrokenPipeSignal() {
+  var set = sigset_t()
+  sigemptyset(&set)
+  sigaddset(&set, SIGPIPE)
+  pthread_sigmask(SIG_BLOCK, &set, nil)
+}
+
+private func text(_ characters: UnsafePointer<CChar>?) -> String? {
+  characters.map { String(cString: $0) }
+}
+
+private func requestArrived(_ request: OpaquePointer?, _ argument: UnsafeMutableRawPointer?) {
+  guard let request, let argument else { return }
+  Unmanaged<OperationsHTTP>.fromOpaque(argument).takeUnretainedValue().answer(request)
+}
+
+/// Asked for the stream of a new connection; nil has evhttp make it.
+private func connectionArrived(_: OpaquePointer?, _ argument: UnsafeMutableRawPointer?) -> OpaquePointer? {
+  guard let argument else { return nil }
+  Unmanaged<OperationsHTTP>.fromOpaque(argument).takeUnretainedValue().accepted()
+  return nil
+}
+
+/// No descriptors or no memory: asking again at once would be a spin. The next look at the peers enables it again. The
+/// argument is evhttp's own.
+private func acceptFailed(_ listener: OpaquePointer?, _: UnsafeMutableRawPointer?) {
+  guard let listener else { return }
+  evconnlistener_disable(listener)
+}

@@ -1,0 +1,63 @@
+internal import ChangeStreamCache
+internal import Core
+internal import Network
+
+/// How the caches are doing at one moment, as HTTP tells it.
+struct HealthReport: Sendable {
+  /// By name, in the order in which they are shown.
+  let caches: [(name: String, health: CacheHealth)]
+  let isDraining: Bool
+  /// Contents that nothing has confirmed for longer are not served; nil: they are.
+  let maximumStalenessSeconds: Double?
+
+  /// `/health/ready`: whether calls should come here; if not, why.
+  var ready: OperationsReply {
+    var reasons = isDraining ? ["{\"reason\":\"draining\"}"] : []
+    for (name, health) in caches {
+      guard let reason = reasonAgainst(health) else { continue }
+      reasons.append(
+        "{\"cache\":\(quoted(name)),\"reason\":\(quoted(reason)),\"source_error\":\(text(health.sourceError))}")
+    }
+    if reasons.isEmpty { return .json("{\"status\":\"ready\"}") }
+    return .json("{\"status\":\"not_ready\",\"reasons\":[\(reasons.joined(separator: ","))]}", status: 503)
+  }
+
+  /// `/health/cache`: an object per cache. Always 200: what it means is for the reader to say.
+  var detail: OperationsReply {
+    .json("{" + caches.map { "\(quoted($0.name)):\(object($0.health))" }.joined(separator: ",") + "}")
+  }
+
+  /// The same rules as those by which calls are answered.
+  private func reasonAgainst(_ health: CacheHealth) -> String? {
+    guard health.isLoaded, let age = health.ageSeconds else { return "not_loaded" }
+    if let limit = maximumStalenessSeconds, age > limit { return "stale" }
+    return nil
+  }
+
+  private func object(_ health: CacheHealth) -> String {
+    let rejected = health.rejected.map {
+      "{\"item_id\":\(quoted($0.itemID)),\"field\":\(quoted($0.field)),\"problem\":\(quoted($0.problem))}"
+    }
+    let fields: KeyValuePairs<String, String> = [
+      "cache_size": "\(health.size)",
+      "cache_age_seconds": health.ageSeconds.map { "\($0)" } ?? "null",
+      "change_stream_active": "\(health.isStreamActive)",
+      "cache_valid": "\(health.isValid)",
+      "loaded_at": text(health.loadedAt?.iso8601),
+      // A string, as 64 bits are in proto3's JSON: most readers' numbers end at 2^53.
+      "observed_revision": quoted("\(health.observedRevision)"),
+      "last_change_at": text(health.lastChangeAt?.iso8601),
+      "reconnects": "\(health.reconnects)",
+      "resyncs": "\(health.resyncs)",
+      "drift": "\(health.drift)",
+      "rejected": "[\(rejected.joined(separator: ","))]",
+      "rejected_count": "\(health.rejectedCount)",
+      "source_error": text(health.sourceError),
+    ]
+    return "{" + fields.map { "\(quoted($0.key)):\($0.value)" }.joined(separator: ",") + "}"
+  }
+
+  private func text(_ value: String?) -> String {
+    value.map(quoted) ?? "null"
+  }
+}

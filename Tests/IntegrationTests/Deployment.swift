@@ -1,0 +1,151 @@
+internal import BSON
+internal import Core
+internal import Foundation
+internal import MongoSource
+internal import Network
+internal import Server
+internal import TestSupport
+internal import Testing
+
+/// The database that most tests share: each has collections of its own in it.
+enum SharedDatabase {
+  private static let started = Result<TestDatabase, any Error> {
+    let database = try TestDatabase()
+    atexit { SharedDatabase.close() }
+    return database
+  }
+  /// Ends of tests that are under way: a server takes most of a second to end, and the next test need not wait for it.
+  private static let ends = Locked<[Handed<Background>]>([])
+
+  static func get() throws -> TestDatabase { try started.get() }
+
+  /// Ends a test's servers and deletes its collections, beside the tests that follow.
+  static func end(_ deployment: Deployment) {
+    let handed = Handed(deployment)
+    let end = Handed(Background("end of a test") { try handed.take().close() })
+    ends.withLock { $0.append(end) }
+  }
+
+  private static func close() {
+    for end in ends.withLock({ $0 }) { try? end.take().finish() }
+    if case .success(let database) = started { database.close() }
+  }
+}
+
+/// One test's collections in a database, and the servers that it runs over them.
+final class Deployment {
+  let database: TestDatabase
+  /// Of the database that holds the three collections; the servers call themselves so, too.
+  let name: String
+  let pool: MongoClientPool
+  let agents: MongoWriter
+  let prompts: MongoWriter
+  let sources: MongoWriter
+  private var servers: [RunningServer] = []
+
+  init(_ database: TestDatabase) throws {
+    self.database = database
+    name = "t" + UUID().uuidString.lowercased().filter { $0 != "-" }.prefix(12)
+    pool = try MongoClientPool(uri: database.uri + "?appname=test-writer&serverSelectionTryOnce=false")
+    let (pool, name) = (pool, name)
+    func writer(_ collection: String) throws -> MongoWriter {
+      MongoWriter(pool: pool, namespace: try #require(MongoNamespace("\(name).\(collection)")))
+    }
+    agents = try writer("agents")
+    prompts = try writer("prompts")
+    sources = try writer("sources")
+  }
+
+  /// With a name by which a failpoint finds the servers' connections.
+  var uri: String { database.uri + "?appname=\(name)&serverSelectionTimeoutMS=2000" }
+
+  func configuration() -> ServerConfiguration {
+    var configuration = ServerConfiguration()
+    configuration.mongoDBURI = uri
+    configuration.listen = HostAndPort(host: "127.0.0.1", port: 0)
+    configuration.httpListen = HostAndPort(host: "127.0.0.1", port: 0)
+    configuration.agentConfigs = "\(name).agents"
+    configuration.prompts = "\(name).prompts"
+    configuration.sourceConfigs = "\(name).sources"
+    configuration.threads = 2
+    return configuration
+  }
+
+  /// The same as arguments of the executable.
+  var arguments: [String] {
+    [
+      "--mongodb-uri", uri, "--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--agent-configs",
+      "\(name).agents", "--prompts", "\(name).prompts", "--source-configs", "\(name).sources",
+    ]
+  }
+
+  /// Starts a server over the collections and waits until it is warm.
+  func server(waits: Bool = true, _ configure: (inout ServerConfiguration) -> Void = { _ in }) throws -> RunningServer {
+    var configuration = configuration()
+    configure(&configuration)
+    let server = try RunningServer(configuration)
+    servers.append(server)
+    if waits { try poll("the server is warm") { server.server.isWarm } }
+    return server
+  }
+
+  /// Runs a command on the administrative database.
+  @discardableResult
+  func command(_ json: String) throws -> BSONDocument {
+    try pool.command(BSONDocument(json: json), database: "admin")
+  }
+
+  /// `getMore` of this test's servers fails with `code`, until ``stopFailing()``.
+  func failGetMore(code: Int) throws {
+    try command(
+      """
+      {"configureFailPoint": "failCommand", "mode": "alwaysOn",
+       "data": {"failCommands": ["getMore"], "errorCode": \(code), "appName": "\(name)"}}
+      """)
+  }
+
+  func stopFailing() throws {
+    try command(#"{"configureFailPoint": "failCommand", "mode": "off"}"#)
+  }
+
+  /// Ends the servers, then deletes the collections.
+  func close() {
+    for server in servers { server.stop() }
+    servers = []
+    if database.pid != nil {
+      _ = try? pool.command(BSONDocument(json: #"{"dropDatabase": 1}"#), database: name)
+    }
+  }
+}
+
+/// A server in this process, and what it logs.
+final class RunningServer {
+  let server: ConfigLookupServer
+  let log: CapturedLog
+  private var isStopped = false
+
+  init(_ configuration: ServerConfiguration) throws {
+    log = CapturedLog()
+    server = try ConfigLookupServer(configuration, logger: log.logger)
+  }
+
+  var address: HostAndPort { server.address }
+
+  func client() throws -> TestClient { try TestClient(address) }
+
+  func stop() {
+    guard !isStopped else { return }
+    isStopped = true
+    server.stop()
+  }
+}
+
+/// Collections of a test's own, and no trace of them afterwards: in the shared database, or in one of the test's.
+func withDeployment(_ database: TestDatabase? = nil, _ body: (Deployment) throws -> Void) throws {
+  let deployment = try Deployment(try database ?? SharedDatabase.get())
+  defer { if database == nil { SharedDatabase.end(deployment) } else { deployment.close() } }
+  try body(deployment)
+}
+
+/// Far enough that only a failure reaches it.
+func soon(_ seconds: Double = 20) -> MonotonicTime { .now.advanced(bySeconds: seconds) }

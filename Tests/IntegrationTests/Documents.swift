@@ -1,0 +1,66 @@
+internal import BSON
+internal import Core
+
+/// Small documents that keep every rule, as JSON. `extra` is more JSON, with a comma in front.
+enum Documents {
+  private static let metadata =
+    #""metadata": {"author": "t", "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-02T00:00:00Z"}"#
+
+  static func agent(
+    _ agentID: String, version: String = "1.0.0", status: String = "active", type: String = "explorer",
+    description: String = "an agent", id: String? = nil, extra: String = ""
+  ) throws -> BSONDocument {
+    try BSONDocument(
+      json: """
+        {"_id": \(quoted(id ?? "\(agentID):\(version)")), "id": \(quoted("\(agentID):\(version)")),
+         "agent_id": \(quoted(agentID)), "version": \(quoted(version)), "type": \(quoted(type)),
+         "status": \(quoted(status)), "description": \(quoted(description)),
+         "input": {"event": "in", "schema": {}}, "output": {"event": "out", "schema": {}},
+         "llm": {"model": "m"}, "error_handling": {}, "rag": {}, "extraction_schema": {}, \(metadata)\(extra)}
+        """)
+  }
+
+  static func prompt(
+    _ agentID: String, promptID: String? = nil, version: String = "1.0.0", status: String = "active",
+    template: String = "t", id: String? = nil, extra: String = ""
+  ) throws -> BSONDocument {
+    let promptID = promptID ?? "\(agentID)-prompt"
+    return try BSONDocument(
+      json: """
+        {"_id": \(quoted(id ?? "\(promptID):\(version)")), "id": \(quoted("\(promptID):\(version)")),
+         "prompt_id": \(quoted(promptID)), "agent_id": \(quoted(agentID)), "version": \(quoted(version)),
+         "status": \(quoted(status)), "content": {"system_prompt": "s", "template": \(quoted(template))},
+         \(metadata)\(extra)}
+        """)
+  }
+
+  static func source(
+    _ sourceID: String, mode: String = "blob_trigger", container: String? = nil, agent: String? = nil,
+    pattern: String? = nil, fields: [String] = [], enabled: Bool = true, description: String = "a source"
+  ) throws -> BSONDocument {
+    var ingestion = "\"mode\": \(quoted(mode))"
+    if let container { ingestion += ", \"landing_container\": \(quoted(container))" }
+    if let pattern {
+      let list = fields.map(quoted).joined(separator: ", ")
+      ingestion += ", \"path_pattern\": {\"pattern\": \(quoted(pattern)), \"extract_fields\": [\(list)]}"
+    }
+    let agentField = agent.map { "\"ai_agent_id\": \(quoted($0)), " } ?? ""
+    return try BSONDocument(
+      json: """
+        {"_id": \(quoted(sourceID)), "source_id": \(quoted(sourceID)), "display_name": "n",
+         "description": \(quoted(description)), "enabled": \(enabled), "ingestion": {\(ingestion)},
+         "transformation": {\(agentField)"extract_fields": [], "link_field": "l"},
+         "storage": {"raw_container": "r", "index_collection": "i"}}
+        """)
+  }
+
+  /// `{"_id": id}`
+  static func selector(_ id: String) throws -> BSONDocument {
+    try BSONDocument(json: "{\"_id\": \(quoted(id))}")
+  }
+
+  /// `{"$set": {field: value}}`
+  static func set(_ field: String, _ value: String) throws -> BSONDocument {
+    try BSONDocument(json: "{\"$set\": {\(quoted(field)): \(quoted(value))}}")
+  }
+}

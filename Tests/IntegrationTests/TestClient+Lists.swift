@@ -1,0 +1,152 @@
+internal import CConfigLookupProto
+internal import FramedTransport
+internal import ProtobufMessages
+internal import RPC
+
+/// A page of a list.
+struct ListReply {
+  var status = RPCStatus.ok
+  var keys: [String] = []
+  /// Each row as text.
+  var rows: [String] = []
+  var nextToken = ""
+  var total = 0
+  var epoch = ""
+}
+
+/// How one cache is doing.
+struct CacheStatusReply {
+  var size: UInt64 = 0
+  var isStreamActive = false
+  var isValid = false
+  /// In milliseconds since 1970.
+  var loadedAt: Int64 = 0
+  var lastChangeAt: Int64 = 0
+  var observedRevision: UInt64 = 0
+  var reconnects: UInt64 = 0
+  var resyncs: UInt64 = 0
+  var drift: UInt64 = 0
+  var rejected: [(itemID: String, field: String, problem: String)] = []
+  var rejectedCount: UInt64 = 0
+}
+
+struct StatusReply {
+  var agents = CacheStatusReply()
+  var prompts = CacheStatusReply()
+  var sources = CacheStatusReply()
+  var epoch = ""
+}
+
+extension TestClient {
+  func listAgents(_ size: Int32 = 0, token: String = "", type: String = "") throws -> ListReply {
+    var list = ListReply()
+    let request = arena.make(configlookup__v1__list_agent_configs_request__init) {
+      $0.page_size = size
+      $0.page_token = arena.bytes(token)
+      $0.type = arena.bytes(type)
+    }
+    let reply = try call("ListAgentConfigs", request, configlookup__v1__list_agent_configs_response__unpack) { page in
+      for index in 0..<page.pointee.n_summaries {
+        guard let row = page.pointee.summaries[index] else { continue }
+        list.keys.append(row.pointee.agent_id.repairedText)
+        list.rows.append(MessagePrinter().json(UnsafePointer(row)))
+      }
+      list.nextToken = page.pointee.next_page_token.repairedText
+      list.total = Int(page.pointee.total_count)
+      list.epoch = page.pointee.metadata?.pointee.epoch.repairedText ?? ""
+    }
+    list.status = reply.status
+    return list
+  }
+
+  func listPrompts(_ size: Int32 = 0, token: String = "") throws -> ListReply {
+    var list = ListReply()
+    let request = arena.make(configlookup__v1__list_prompts_request__init) {
+      $0.page_size = size
+      $0.page_token = arena.bytes(token)
+    }
+    let reply = try call("ListPrompts", request, configlookup__v1__list_prompts_response__unpack) { page in
+      for index in 0..<page.pointee.n_summaries {
+        guard let row = page.pointee.summaries[index] else { continue }
+        list.keys.append(row.pointee.agent_id.repairedText)
+        list.rows.append(MessagePrinter().json(UnsafePointer(row)))
+      }
+      list.nextToken = page.pointee.next_page_token.repairedText
+      list.total = Int(page.pointee.total_count)
+      list.epoch = page.pointee.metadata?.pointee.epoch.repairedText ?? ""
+    }
+    list.status = reply.status
+    return list
+  }
+
+  func listSources(_ size: Int32 = 0, token: String = "", mode: String = "") throws -> ListReply {
+    var list = ListReply()
+    let request = arena.make(configlookup__v1__list_source_configs_request__init) {
+      $0.page_size = size
+      $0.page_token = arena.bytes(token)
+      $0.ingestion_mode = arena.bytes(mode)
+    }
+    let reply = try call("ListSourceConfigs", request, configlookup__v1__list_source_configs_response__unpack) { page in
+      for index in 0..<page.pointee.n_summaries {
+        guard let row = page.pointee.summaries[index] else { continue }
+        list.keys.append(row.pointee.source_id.repairedText)
+        list.rows.append(MessagePrinter().json(UnsafePointer(row)))
+      }
+      list.nextToken = page.pointee.next_page_token.repairedText
+      list.total = Int(page.pointee.total_count)
+      list.epoch = page.pointee.metadata?.pointee.epoch.repairedText ?? ""
+    }
+    list.status = reply.status
+    return list
+  }
+
+  func status() throws -> StatusReply {
+    var result = StatusReply()
+    let request = arena.make(configlookup__v1__get_cache_status_request__init) { _ in }
+    let reply = try call("GetCacheStatus", request, configlookup__v1__get_cache_status_response__unpack) { message in
+      result.agents = read(message.pointee.agent_config)
+      result.prompts = read(message.pointee.prompt)
+      result.sources = read(message.pointee.source_config)
+      result.epoch = message.pointee.epoch.repairedText
+    }
+    guard reply.status.code == .ok else { throw reply.status }
+    return result
+  }
+
+  /// Asks for a reload of one entity (1 to 3) or of all (0); gives the entities that reload.
+  func invalidate(_ entity: UInt32 = 0) throws -> (status: RPCStatus, entities: [UInt32]) {
+    var entities: [UInt32] = []
+    let request = arena.make(configlookup__v1__invalidate_cache_request__init) {
+      $0.entity = Configlookup__V1__Entity(rawValue: entity)
+    }
+    let reply = try call("InvalidateCache", request, configlookup__v1__invalidate_cache_response__unpack) { message in
+      for index in 0..<message.pointee.n_entities { entities.append(message.pointee.entities[index].rawValue) }
+    }
+    return (reply.status, entities)
+  }
+
+  private func read(_ pointer: UnsafeMutablePointer<Configlookup__V1__CacheStatus>?) -> CacheStatusReply {
+    guard let status = pointer?.pointee else { return CacheStatusReply() }
+    var result = CacheStatusReply()
+    result.size = status.cache_size
+    result.isStreamActive = status.change_stream_active != 0
+    result.isValid = status.cache_valid != 0
+    result.loadedAt = milliseconds(status.loaded_at)
+    result.lastChangeAt = milliseconds(status.last_change_at)
+    result.observedRevision = status.observed_revision
+    result.reconnects = status.reconnects
+    result.resyncs = status.resyncs
+    result.drift = status.drift
+    result.rejectedCount = status.rejected_count
+    for index in 0..<status.n_rejected {
+      guard let item = status.rejected[index]?.pointee else { continue }
+      result.rejected.append((item.item_id.repairedText, item.field.repairedText, item.problem.repairedText))
+    }
+    return result
+  }
+}
+
+func milliseconds(_ pointer: UnsafeMutablePointer<Google__Protobuf__Timestamp>?) -> Int64 {
+  guard let time = pointer?.pointee else { return 0 }
+  return time.seconds * 1000 + Int64(time.nanos) / 1_000_000
+}

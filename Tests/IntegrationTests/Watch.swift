@@ -1,0 +1,147 @@
+internal import CConfigLookupProto
+internal import Core
+internal import FramedTransport
+internal import Network
+internal import ProtobufMessages
+internal import RPC
+internal import TestSupport
+
+/// An open `WatchInvalidations` on a connection of its own.
+final class Watch {
+  struct Request {
+    /// 1 agent config, 2 prompt, 3 source config.
+    var entities: [UInt32] = []
+    var keys: [String] = []
+    var prefixes: [String] = []
+    var startRevision: UInt64 = 0
+    var sendsInitialState = false
+    var includesValues = false
+    /// Long: a test that wants PROGRESS asks for it.
+    var progressMilliseconds: UInt32 = 60_000
+  }
+
+  let framed: FramedClient
+  private let call: UInt32
+  private let arena = ProtobufArena()
+
+  init(_ address: HostAndPort, _ request: Request = Request()) throws {
+    framed = try FramedClient(address)
+    call = try framed.openCall("WatchInvalidations", request.encoded(arena))
+  }
+
+  /// Opens a watch and takes its first notice, which must be a PROGRESS: what is written after this is announced.
+  static func open(_ server: RunningServer, _ request: Request = Request()) throws -> Watch {
+    let watch = try Watch(server.address, request)
+    let first = try watch.next()
+    guard first.kind == .progress else { throw TestFailure("the first notice is \(first)") }
+    return watch
+  }
+
+  /// The next notice. Throws when there is none in time or the stream ends.
+  func next(timeoutSeconds: Double = 20) throws -> WatchNotice {
+    let reply = try framed.nextReply(call, deadline: soon(timeoutSeconds))
+    guard reply.more else { throw reply.status }
+    return try reply.payload.withUnsafeBytes {
+      try arena.withUnpacked($0, by: configlookup__v1__invalidation_notice__unpack, limit: .max) {
+        WatchNotice($0.pointee)
+      }
+    }
+  }
+
+  /// The next notice that is no PROGRESS.
+  func nextChange(timeoutSeconds: Double = 20) throws -> WatchNotice {
+    while true {
+      let notice = try next(timeoutSeconds: timeoutSeconds)
+      if notice.kind != .progress { return notice }
+    }
+  }
+
+  /// The next notices that are no PROGRESS.
+  func nextChanges(_ count: Int) throws -> [WatchNotice] {
+    try (0..<count).map { _ in try nextChange() }
+  }
+
+  /// All changes up to that of `key`, without it.
+  func changes(before key: String) throws -> [WatchNotice] {
+    var changes: [WatchNotice] = []
+    while true {
+      let notice = try nextChange()
+      if notice.key == key { return changes }
+      changes.append(notice)
+    }
+  }
+
+  /// How the stream ends; what still comes before that is given, too.
+  func end() throws -> (notices: [WatchNotice], status: RPCStatus) {
+    var notices: [WatchNotice] = []
+    while true {
+      do {
+        notices.append(try next())
+      } catch let status as RPCStatus {
+        return (notices, status)
+      }
+    }
+  }
+}
+
+extension Watch.Request {
+  func encoded(_ arena: ProtobufArena) -> [UInt8] {
+    let request = arena.make(configlookup__v1__watch_invalidations_request__init) { request in
+      request.n_entities = entities.count
+      request.entities = arena.values(entities.map(Configlookup__V1__Entity.init(rawValue:)))
+      request.n_keys = keys.count
+      request.keys = arena.texts(keys)
+      request.n_key_prefixes = prefixes.count
+      request.key_prefixes = arena.texts(prefixes)
+      request.start_revision = startRevision
+      request.send_initial_state = sendsInitialState ? 1 : 0
+      request.include_values = includesValues ? 1 : 0
+      request.progress_interval_ms = progressMilliseconds
+    }
+    return ProtobufArena.pack(UnsafePointer(request))
+  }
+}
+
+/// An `InvalidationNotice`.
+struct WatchNotice: Equatable {
+  enum Kind: UInt32 {
+    case unspecified, upsert, delete, resync, progress
+  }
+
+  var kind: Kind
+  var entity: UInt32
+  var key: String
+  var cacheKey: String
+  var revision: UInt64
+  var itemID: String
+  var epoch: String
+  var reason: String
+  var committedAt: Int64
+  var etag: String
+  var previousETag: String
+  /// The value's changing field (see ``LookupReply/content``), where it came.
+  var content: String?
+
+  init(_ message: Configlookup__V1__InvalidationNotice) {
+    kind = Kind(rawValue: message.kind.rawValue) ?? .unspecified
+    entity = message.entity.rawValue
+    key = message.key.repairedText
+    cacheKey = message.cache_key.repairedText
+    revision = message.revision
+    itemID = message.item_id.repairedText
+    epoch = message.epoch.repairedText
+    reason = message.reason.repairedText
+    committedAt = milliseconds(message.committed_at)
+    etag = message.etag.repairedText
+    previousETag = message.previous_etag.repairedText
+    switch message.value_case {
+    case CONFIGLOOKUP__V1__INVALIDATION_NOTICE__VALUE_AGENT_CONFIG:
+      content = message.agent_config?.pointee.description.repairedText
+    case CONFIGLOOKUP__V1__INVALIDATION_NOTICE__VALUE_PROMPT:
+      content = message.prompt?.pointee.content?.pointee.template_.repairedText
+    case CONFIGLOOKUP__V1__INVALIDATION_NOTICE__VALUE_SOURCE_CONFIG:
+      content = message.source_config?.pointee.description.repairedText
+    default: content = nil
+    }
+  }
+}

@@ -1,0 +1,210 @@
+internal import BSON
+internal import Core
+internal import FramedTransport
+internal import MongoSource
+internal import RPC
+internal import TestSupport
+internal import Testing
+
+/// What a watch as a whole promises.
+@Suite struct WatchTests {
+  @Test func beginsWithProgress() throws {
+    try withDeployment { test in
+      try test.agents.insert(Documents.agent("a"))
+      let server = try test.server()
+      let client = try server.client()
+      let watch = try Watch(server.address)
+      let first = try watch.next()
+      #expect(first.kind == .progress)
+      let reply = try client.agent("a")
+      #expect(first.revision > 0 && first.revision <= reply.observedRevision)
+      #expect(first.epoch == reply.epoch)
+      #expect(first.key.isEmpty && first.reason.isEmpty)
+    }
+  }
+
+  @Test func filtersByEntityKeyAndPrefix() throws {
+    try withDeployment { test in
+      let server = try test.server()
+      let prompts = try Watch.open(server, .init(entities: [2]))
+      let key = try Watch.open(server, .init(keys: ["b", "fence"]))
+      let prefix = try Watch.open(server, .init(prefixes: ["ab", "fence"]))
+      let both = try Watch.open(server, .init(entities: [1], keys: ["b", "fence"], prefixes: ["abc"]))
+      for name in ["a", "ab", "abc", "b", "bc"] {
+        try test.agents.insert(Documents.agent(name))
+        try test.prompts.insert(Documents.prompt(name))
+      }
+      // The collections have a stream each: a notice of one says nothing about the other.
+      func names(_ watch: Watch, fences: Int) throws -> Set<String> {
+        var seen: Set<String> = []
+        var left = fences
+        while left > 0 {
+          let notice = try watch.nextChange()
+          if notice.key == "fence" { left -= 1 } else { seen.insert(notice.cacheKey) }
+        }
+        return seen
+      }
+      try test.agents.insert(Documents.agent("fence"))
+      try test.prompts.insert(Documents.prompt("fence"))
+      #expect(
+        try names(prompts, fences: 1) == ["prompt:a", "prompt:ab", "prompt:abc", "prompt:b", "prompt:bc"])
+      #expect(try names(key, fences: 2) == ["agent_config:b", "prompt:b"])
+      #expect(
+        try names(prefix, fences: 2) == ["agent_config:ab", "agent_config:abc", "prompt:ab", "prompt:abc"])
+      #expect(try names(both, fences: 1) == ["agent_config:abc", "agent_config:b"])
+    }
+  }
+
+  @Test(arguments: [false, true]) func initialState(withValues: Bool) throws {
+    try withDeployment { test in
+      try test.agents.insert(Documents.agent("a", description: "of a"))
+      try test.agents.insert(Documents.agent("draft", status: "draft"))
+      try test.prompts.insert(Documents.prompt("a", template: "of prompt"))
+      try test.prompts.insert(Documents.prompt("a", version: "2.0.0", status: "staged", template: "of staged"))
+      try test.sources.insert(Documents.source("s", container: "c", agent: "a", description: "of s"))
+      let server = try test.server()
+      let client = try server.client()
+      let watch = try Watch.open(server, .init(sendsInitialState: true, includesValues: withValues))
+      var state: [String: WatchNotice] = [:]
+      var last = try watch.next()
+      while last.kind != .progress {
+        #expect(last.kind == .upsert && last.reason == "initial_state")
+        #expect(state.updateValue(last, forKey: last.cacheKey) == nil)
+        last = try watch.next()
+      }
+      #expect(last.revision > 0)
+      #expect(Set(state.keys) == ["agent_config:a", "prompt:a", "prompt:a:staged", "source_config:s"])
+      #expect(state["agent_config:a"]?.etag == (try client.agent("a").etag))
+      #expect(state["prompt:a:staged"]?.revision == (try client.prompt(.agentID("a"), .staged).revision))
+      #expect(state["agent_config:a"]?.content == (withValues ? "of a" : nil))
+      #expect(state["prompt:a:staged"]?.content == (withValues ? "of staged" : nil))
+      #expect(state["source_config:s"]?.content == (withValues ? "of s" : nil))
+      try test.agents.insert(Documents.agent("later"))
+      #expect(try watch.nextChange().key == "later")
+
+      let filtered = try Watch.open(server, .init(entities: [1], prefixes: ["lat"], sendsInitialState: true))
+      #expect(try filtered.next().key == "later")
+      #expect(try filtered.next().kind == .progress)
+    }
+  }
+
+  @Test func progressComesOnTheInterval() throws {
+    try withDeployment { test in
+      let server = try test.server()
+      let watch = try Watch.open(server, .init(progressMilliseconds: 50))
+      var last: UInt64 = 0
+      var moved = false
+      for _ in 0..<20 {
+        let notice = try watch.next()
+        #expect(notice.kind == .progress && notice.reason.isEmpty)
+        #expect(notice.revision >= last, "never back")
+        if last > 0, notice.revision > last { moved = true }
+        last = notice.revision
+      }
+      #expect(moved, "on a quiet collection, too")
+      let tooOften = try Watch(server.address, .init(progressMilliseconds: 1))
+      let refused = #expect(throws: RPCStatus.self) { try tooOften.next() }
+      #expect(refused?.code == .invalidArgument)
+      #expect(refused?.message.contains("progress_interval_ms") == true)
+    }
+  }
+
+  @Test func progressNeverRunsAheadOfNotices() throws {
+    try withDeployment { test in
+      let server = try test.server()
+      let watch = try Watch.open(server, .init(progressMilliseconds: 10))
+      let (agents, count) = (test.agents, 150)
+      let writer = Background("writer") {
+        for number in 0..<count { try agents.insert(Documents.agent("k\(number)")) }
+      }
+      var progress: UInt64 = 0
+      var seen = 0
+      while seen < count {
+        let notice = try watch.next()
+        if notice.kind == .progress {
+          progress = notice.revision
+        } else {
+          #expect(notice.revision > progress, "a PROGRESS had said that all up to there was sent")
+          seen += 1
+        }
+      }
+      try writer.finish()
+    }
+  }
+
+  @Test func twoServersAnnounceAlike() throws {
+    try withDeployment { test in
+      let servers = [try test.server(), try test.server()]
+      let watches = try servers.map { try Watch.open($0, .init(includesValues: true)) }
+      func same(_ change: () throws -> Void) throws {
+        try change()
+        let notices = try watches.map { try $0.nextChange() }
+        #expect(notices[0] == notices[1])
+      }
+      try same { try test.agents.insert(Documents.agent("a")) }
+      try same { try test.agents.update(Documents.selector("a:1.0.0"), Documents.set("description", "x")) }
+      try same {
+        try test.prompts.insert(
+          Documents.prompt("a", status: "staged", extra: #", "ab_test": {"enabled": true, "traffic_percentage": 5}"#))
+      }
+      try same { try test.sources.insert(Documents.source("s", pattern: "{b}/{a}", fields: ["a", "b"])) }
+      try same { try test.agents.delete(Documents.selector("a:1.0.0")) }
+      let late = try test.server()
+      let epochs = try (servers + [late]).map { try $0.client().source(.sourceID("s")) }
+      #expect(Set(epochs.map(\.epoch)).count == 1)
+      #expect(Set(epochs.map(\.etag)).count == 1)
+    }
+  }
+
+  /// Notice after the fact: while documents change fast, a lookup made when a notice arrives, on another connection, never
+  /// answers what was before it.
+  @Test func aLookupAfterANoticeAnswersIt() throws {
+    try withDeployment { test in
+      let server = try test.server()
+      let address = server.address
+      let seen = Locked(0)
+      let watchers = try (0..<3).map { number in
+        let handed = Handed(try Watch.open(server))
+        return Background("watcher \(number)") {
+          let (watch, client) = (try handed.take(), try TestClient(address))
+          while true {
+            let notice = try watch.nextChange()
+            if notice.key == "fence" { return }
+            let reply = try client.agent(notice.key)
+            seen.withLock { $0 += 1 }
+            guard reply.isAsNew(as: notice) else {
+              throw TestFailure("\(notice), but then \(reply.status) \(reply.revision) \(reply.etag)")
+            }
+          }
+        }
+      }
+      for number in 0..<300 {
+        let key = "k\(number % 7)"
+        if number % 11 == 10 {
+          try test.agents.delete(Documents.selector("\(key):1.0.0"))
+        } else {
+          try test.agents.replace(
+            Documents.selector("\(key):1.0.0"), with: Documents.agent(key, description: "\(number)"))
+        }
+      }
+      try test.agents.insert(Documents.agent("fence"))
+      for watcher in watchers { try watcher.finish() }
+      #expect(seen.withLock { $0 } > 300, "each watcher saw many of the 300 changes")
+    }
+  }
+}
+
+extension LookupReply {
+  /// Whether a lookup made after a notice gives what it announced, or what came later.
+  fileprivate func isAsNew(as notice: WatchNotice) -> Bool {
+    switch (notice.kind, code) {
+    case (.upsert, .ok): revision > notice.revision || (revision == notice.revision && etag == notice.etag)
+    // The key has gone since: the cache must have come further than the notice.
+    case (.upsert, .notFound):
+      (replyMetadata["configlookup-observed-revision"].flatMap(UInt64.init) ?? 0) >= notice.revision
+    case (.delete, .notFound): true
+    case (.delete, .ok): revision > notice.revision
+    default: false
+    }
+  }
+}
