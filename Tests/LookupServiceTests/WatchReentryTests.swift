@@ -67,7 +67,13 @@ struct WatchReentryTests {
       let writer = TestStreamWriter()
       writer.room = 1
       let session = try harness.watch(WireMessage().with(6, 1), writer)
-      writer.onSend = { _ in session.writable() }
+      var depth = 0
+      writer.onSend = { _ in
+        depth += 1
+        #expect(depth == 1, "sends within a send: as deep as the backlog is long")
+        session.writable()
+        depth -= 1
+      }
       try changeAll(harness, "one")
       writer.room = .max
       session.writable()

@@ -117,6 +117,20 @@ struct WatchTests {
     }
   }
 
+  /// A change that has been applied and waits to be handed over is in the initial state: it is not told again.
+  @Test func whatTheInitialStateHoldsIsNotToldAgain() throws {
+    try run { harness throws in
+      try harness[.agentConfig].put(agent("a", description: "new"))
+      try harness.apply()
+      let writer = TestStreamWriter()
+      let session = try harness.watch(watchRequest(entities: [1], initialState: true), writer)
+      try harness.settle()
+      #expect(
+        writer.shorts == ["progress", "upsert agent_config:a", "upsert agent_config:b", "progress initial_state"])
+      session.cancelled()
+    }
+  }
+
   @Test func filters() throws {
     func shorts(_ request: WireMessage) throws -> [String] {
       var shorts: [String] = []
