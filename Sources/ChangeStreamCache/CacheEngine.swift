@@ -198,6 +198,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
       isRejectedListCurrent = true
     }
     health.isStreamActive = isStreamOpen && isContinuous
+    health.size = reader.count
     return health
   }
 

@@ -24,7 +24,8 @@ final class CacheSupervisor<Model: CachedModel>: Sendable {
   private let engine: Locked<CacheEngine<Model>>
   private let control = Locked(Control())
   private let publishedHealth = Locked(CacheHealth())
-  private let lastComplaint = Locked<(text: String, time: MonotonicTime)?>(nil)
+  /// By event: what was said last, and when.
+  private let complaints = Locked<[String: (text: String, time: MonotonicTime)]>([:])
 
   init(
     source: any DocumentSource, reader: CacheReader, options: ChangeStreamCache<Model>.Options, clock: any Clock,
@@ -66,7 +67,6 @@ final class CacheSupervisor<Model: CachedModel>: Sendable {
 
   var health: CacheHealth {
     var health = publishedHealth.withLock { $0 }
-    health.size = reader.count
     health.isLoaded = reader.isLoaded
     health.isValid = reader.isValid
     health.ageSeconds = reader.isLoaded ? Double(reader.ageMilliseconds) / 1000 : nil
@@ -231,7 +231,12 @@ final class CacheSupervisor<Model: CachedModel>: Sendable {
   }
 
   private func logRecovery() {
-    guard lastComplaint.withLock({ $0.take() }) != nil else { return }
+    let wasGone = complaints.withLock { complaints in
+      let events = ["stream_lost", "stream_not_opened"]
+      defer { for event in events { complaints[event] = nil } }
+      return events.contains { complaints[$0] != nil }
+    }
+    guard wasGone else { return }
     logger.info("source_back", "the source answers again", ["cache": .string(Model.entity)])
   }
 
@@ -239,9 +244,9 @@ final class CacheSupervisor<Model: CachedModel>: Sendable {
     guard !control.withLock({ $0.isStopping }) else { return }
     // A database that stays away is one event: the same complaint is worth a line a minute, not one a try.
     let now = MonotonicTime.now
-    let isNews = lastComplaint.withLock { last in
-      if let last, last.text == error.message, now.seconds(since: last.time) < 60 { return false }
-      last = (error.message, now)
+    let isNews = complaints.withLock { complaints in
+      if let last = complaints[event], last.text == error.message, now.seconds(since: last.time) < 60 { return false }
+      complaints[event] = (error.message, now)
       return true
     }
     guard isNews else { return }

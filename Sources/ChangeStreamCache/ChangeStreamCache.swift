@@ -28,11 +28,10 @@ public final class ChangeStreamCache<Model: CachedModel>: Sendable {
   public let reader: CacheReader
   private let supervisor: CacheSupervisor<Model>
 
-  /// `onInvalidation` takes the notices of one change, in order, after lookups answer what they announce. It is called
-  /// on the cache's threads, while the next change waits: it must be quick, and must not call
-  /// back. So must `onObserved`,
-  /// which is called when the observed revision has moved on, and `onHistoryStart`, which says that every change after a
-  /// revision will be announced, and that before it some may have gone unseen.
+  /// `onInvalidation` takes the notices of one change, in order, after lookups answer what they announce.
+  /// `onObserved` is told that the observed revision has moved on. `onHistoryStart` is told a revision: every change
+  /// after it will be announced, and of those before it some may have gone unseen. All three are called on the cache's
+  /// threads, while the next change waits: they must be quick, and must not call back.
   public init(
     source: any DocumentSource, options: Options = Options(), clock: any Clock = SystemClock(),
     logger: Logger = .silent, onInvalidation: @escaping @Sendable ([Invalidation]) -> Void = { _ in },

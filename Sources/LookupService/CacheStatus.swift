@@ -6,7 +6,7 @@ internal import RPC
 
 extension LookupService {
   /// How each cache is doing. Answers before the caches are warm, too: that is when people ask.
-  func getCacheStatus(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) -> RPCWait? {
+  func getCacheStatus(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) {
     let state = state(request)
     _ = try unpack(request, state, configlookup__v1__get_cache_status_request__unpack)
     for entity in ServedEntity.allCases {
@@ -14,11 +14,10 @@ extension LookupService {
       ProtobufWriter.message(UInt32(entity.rawValue + 1), to: &reply.head) { writeHealth(health, to: &$0) }
     }
     if isWarm { ProtobufWriter.string(4, state.epoch(epoch), to: &reply.head) }
-    return nil
   }
 
   /// Asks caches to read their collections again now.
-  func invalidateCache(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) -> RPCWait? {
+  func invalidateCache(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) {
     let state = state(request)
     let message = try unpack(request, state, configlookup__v1__invalidate_cache_request__unpack).pointee
     var entities = ServedEntity.allCases
@@ -32,7 +31,6 @@ extension LookupService {
       for entity in entities { ProtobufWriter.varint(entity.wireValue, to: &out) }
     }
     for entity in entities { caches[entity.rawValue].reload() }
-    return nil
   }
 }
 

@@ -27,7 +27,7 @@ public final class InvalidationHub: Sendable {
     let text = epoch.current
     guard !invalidations.isEmpty else { return }
     let notices = invalidations.map { Notice($0, entity, epoch: text) }
-    // First the buffer, then the lanes: a watch that has replayed the buffer leaves out what it finds in its lane again.
+    // First the buffer, then the lanes: a watch that has replayed the buffer leaves out what its lane brings again.
     buffers[entity.rawValue].withLock { $0.append(notices) }
     for lane in lanes { lane.post(notices) }
   }

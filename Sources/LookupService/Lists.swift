@@ -10,9 +10,9 @@ private let maximumPageSize = 100
 
 /// The lists: pages of summaries, in order of key.
 extension LookupService {
-  func listAgentConfigs(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) -> RPCWait? {
-    let state = state(request)
-    let view = try admit(.agentConfig, state, &reply)
+  func listAgentConfigs(
+    _ view: CacheView, _ state: WorkerState, _ request: borrowing RPCRequest, _ reply: inout RPCReply
+  ) throws(RPCStatus) -> RPCWait? {
     let message = try unpack(request, state, configlookup__v1__list_agent_configs_request__unpack).pointee
     let type = try choice(message.type, "type", AgentConfig.AgentType.allCases.map(\.rawValue))
     let page = try page(.agentConfig, list: type, size: message.page_size, token: message.page_token)
@@ -33,9 +33,9 @@ extension LookupService {
     }
   }
 
-  func listPrompts(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) -> RPCWait? {
-    let state = state(request)
-    let view = try admit(.prompt, state, &reply)
+  func listPrompts(
+    _ view: CacheView, _ state: WorkerState, _ request: borrowing RPCRequest, _ reply: inout RPCReply
+  ) throws(RPCStatus) -> RPCWait? {
     let message = try unpack(request, state, configlookup__v1__list_prompts_request__unpack).pointee
     let page = try page(.prompt, list: "", size: message.page_size, token: message.page_token)
     let reader = caches[ServedEntity.prompt.rawValue].reader
@@ -61,9 +61,9 @@ extension LookupService {
     }
   }
 
-  func listSourceConfigs(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) -> RPCWait? {
-    let state = state(request)
-    let view = try admit(.sourceConfig, state, &reply)
+  func listSourceConfigs(
+    _ view: CacheView, _ state: WorkerState, _ request: borrowing RPCRequest, _ reply: inout RPCReply
+  ) throws(RPCStatus) -> RPCWait? {
     let message = try unpack(request, state, configlookup__v1__list_source_configs_request__unpack).pointee
     let mode = try choice(message.ingestion_mode, "ingestion_mode", SourceConfig.Mode.allCases.map(\.rawValue))
     let page = try page(.sourceConfig, list: mode, size: message.page_size, token: message.page_token)

@@ -4,8 +4,6 @@ internal import Core
 internal import ProtobufMessages
 internal import RPC
 
-private let epochKey = "configlookup-epoch"
-
 /// What a lookup's options ask for.
 struct LookupOptions {
   var ifNoneMatch = UnsafeRawBufferPointer(start: nil, count: 0)
@@ -38,61 +36,35 @@ struct CacheView {
 }
 
 extension LookupService {
-  /// Lets a call through once every cache has been loaded.
-  ///
-  /// The view is to be taken before anything is looked up. Whatever the call answers, an error too, says as of when.
-  func admit(_ entity: ServedEntity, _ state: WorkerState, _ reply: inout RPCReply) throws(RPCStatus) -> CacheView {
-    guard isWarm else {
-      throw RPCStatus(.unavailable, "the server is not warm yet: \(namesOfCold) still loading; try again")
-    }
-    let view = CacheView(entity, caches[entity.rawValue].reader)
-    if let limit = options.maximumStalenessSeconds, Double(view.ageMilliseconds) > limit * 1000 {
-      addPosition(view, state, &reply)
-      throw RPCStatus(
-        .unavailable,
-        "the contents were last confirmed \(view.ageMilliseconds) ms ago, longer than the server allows")
-    }
-    return view
+  /// Throws until every cache has been loaded.
+  func requireWarm() throws(RPCStatus) {
+    guard !isWarm else { return }
+    let cold = caches.filter { !$0.reader.isLoaded }.map(\.reader.entity).joined(separator: ", ")
+    throw RPCStatus(.unavailable, "the server is not warm yet: \(cold) still loading; try again")
   }
 
-  private var namesOfCold: String {
-    caches.filter { !$0.reader.isLoaded }.map(\.reader.entity).joined(separator: ", ")
+  /// Throws if the contents are older than the server may serve.
+  func requireFresh(_ view: CacheView) throws(RPCStatus) {
+    guard let limit = options.maximumStalenessSeconds, Double(view.ageMilliseconds) > limit * 1000 else { return }
+    throw RPCStatus(
+      .unavailable, "the contents were last confirmed \(view.ageMilliseconds) ms ago, longer than the server allows")
+  }
+
+  /// Throws if the contents are older than the caller takes.
+  func requireFresh(_ view: CacheView, _ options: LookupOptions) throws(RPCStatus) {
+    let limit = options.maximumStalenessMilliseconds
+    guard limit > 0, view.ageMilliseconds > limit else { return }
+    throw RPCStatus(
+      .unavailable,
+      "options.max_staleness_ms: the contents were last confirmed \(view.ageMilliseconds) ms ago, "
+        + "not within \(limit) ms"
+    )
   }
 
   /// The position that a reply with an error carries as metadata.
   func addPosition(_ view: CacheView, _ state: WorkerState, _ reply: inout RPCReply) {
-    addPosition(view.observed, state, &reply)
-  }
-
-  /// The same for an error that no view was needed for: a request that is wrong whatever the contents are.
-  func addMissingPosition(_ entities: [ServedEntity], _ state: WorkerState, _ reply: inout RPCReply) {
-    guard isWarm, reply.metadata[epochKey] == nil else { return }
-    addPosition(state.lane.observedRevision(of: entities), state, &reply)
-  }
-
-  private func addPosition(_ observed: Revision, _ state: WorkerState, _ reply: inout RPCReply) {
-    reply.metadata.append("configlookup-observed-revision", "\(observed)")
-    reply.metadata.append(epochKey, state.epoch(epoch))
-  }
-
-  /// Throws if the caller does not take contents as old as these.
-  func checkStaleness(
-    _ options: LookupOptions, _ view: CacheView, _ state: WorkerState, _ reply: inout RPCReply
-  ) throws(RPCStatus) {
-    guard options.maximumStalenessMilliseconds > 0, view.ageMilliseconds > options.maximumStalenessMilliseconds else {
-      return
-    }
-    addPosition(view, state, &reply)
-    throw RPCStatus(
-      .unavailable,
-      "options.max_staleness_ms: the contents were last confirmed \(view.ageMilliseconds) ms ago, not within "
-        + "\(options.maximumStalenessMilliseconds) ms")
-  }
-
-  /// NOT_FOUND, as of when.
-  func notFound(_ what: String, _ view: CacheView, _ state: WorkerState, _ reply: inout RPCReply) -> RPCStatus {
-    addPosition(view, state, &reply)
-    return RPCStatus(.notFound, what)
+    reply.metadata.append("configlookup-observed-revision", "\(view.observed)")
+    reply.metadata.append("configlookup-epoch", state.epoch(epoch))
   }
 
   /// Fills the reply of a lookup: `metadata` is field 2, the value field 1 and last, shared with every other reply.

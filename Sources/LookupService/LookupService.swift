@@ -55,42 +55,30 @@ public final class LookupService: Sendable {
   /// The methods, for a router.
   public var methods: [RPCMethod] {
     [
-      unary("GetAgentConfig", .agentConfig) { service, request, reply throws(RPCStatus) in
-        try service.getAgentConfig(request, &reply)
-      },
-      unary("GetPrompt", .prompt) { service, request, reply throws(RPCStatus) in try service.getPrompt(request, &reply)
-      },
-      unary("GetSourceConfig", .sourceConfig) { service, request, reply throws(RPCStatus) in
-        try service.getSourceConfig(request, &reply)
-      },
-      unary("ResolveBlob", .sourceConfig) { service, request, reply throws(RPCStatus) in
-        try service.resolveBlob(request, &reply)
-      },
-      unary("ListAgentConfigs", .agentConfig) { service, request, reply throws(RPCStatus) in
-        try service.listAgentConfigs(request, &reply)
-      },
-      unary("ListPrompts", .prompt) { service, request, reply throws(RPCStatus) in
-        try service.listPrompts(request, &reply)
-      },
-      unary("ListSourceConfigs", .sourceConfig) { service, request, reply throws(RPCStatus) in
-        try service.listSourceConfigs(request, &reply)
-      },
-      unary("GetCacheStatus") { service, request, reply throws(RPCStatus) in
-        try service.getCacheStatus(request, &reply)
-      },
+      lookup("GetAgentConfig", .agentConfig, LookupService.getAgentConfig),
+      lookup("GetPrompt", .prompt, LookupService.getPrompt),
+      lookup("GetSourceConfig", .sourceConfig, LookupService.getSourceConfig),
+      lookup("ResolveBlob", .sourceConfig, LookupService.resolveBlob),
+      lookup("ListAgentConfigs", .agentConfig, LookupService.listAgentConfigs),
+      lookup("ListPrompts", .prompt, LookupService.listPrompts),
+      lookup("ListSourceConfigs", .sourceConfig, LookupService.listSourceConfigs),
+      RPCMethod(
+        service: Self.serviceName, name: "GetCacheStatus",
+        handler: .unary { request, reply throws(RPCStatus) in
+          try self.getCacheStatus(request, &reply)
+          return nil
+        }),
       RPCMethod(
         service: Self.serviceName, name: "WatchInvalidations",
         handler: .serverStreaming { request, writer, reply throws(RPCStatus) in
-          do throws(RPCStatus) {
-            return try self.watchInvalidations(request, writer, &reply)
-          } catch {
-            self.addMissingPosition(ServedEntity.allCases, self.state(request), &reply)
-            throw error
-          }
+          try self.watchInvalidations(request, writer, &reply)
         }),
-      unary("InvalidateCache", service: Self.adminServiceName) { service, request, reply throws(RPCStatus) in
-        try service.invalidateCache(request, &reply)
-      },
+      RPCMethod(
+        service: Self.adminServiceName, name: "InvalidateCache",
+        handler: .unary { request, reply throws(RPCStatus) in
+          try self.invalidateCache(request, &reply)
+          return nil
+        }),
     ]
   }
 
@@ -104,18 +92,28 @@ public final class LookupService: Sendable {
     states[request.worker.index]
   }
 
-  /// A method about `entity`: an error, too, says as of when.
-  private func unary(
-    _ name: String, _ entity: ServedEntity? = nil, service: String = LookupService.serviceName,
-    _ handler: @escaping @Sendable (LookupService, borrowing RPCRequest, inout RPCReply) throws(RPCStatus) -> RPCWait?
-  ) -> RPCMethod {
-    RPCMethod(
-      service: service, name: name,
+  private typealias Lookup =
+    @Sendable (LookupService) ->
+    @Sendable (
+      CacheView, WorkerState, borrowing RPCRequest, inout RPCReply
+    ) throws(RPCStatus) -> RPCWait?
+
+  /// A method that looks into one cache. Whatever it answers, an error too, says as of when: as of before it looked.
+  private func lookup(_ name: String, _ entity: ServedEntity, _ body: @escaping Lookup) -> RPCMethod {
+    let answer = body(self)
+    return RPCMethod(
+      service: Self.serviceName, name: name,
       handler: .unary { request, reply throws(RPCStatus) in
+        try self.requireWarm()
+        let view = CacheView(entity, self.caches[entity.rawValue].reader)
+        let state = self.state(request)
         do throws(RPCStatus) {
-          return try handler(self, request, &reply)
+          try self.requireFresh(view)
+          guard let wait = try answer(view, state, request, &reply) else { return nil }
+          self.addPosition(view, state, &reply)
+          return wait
         } catch {
-          if let entity { self.addMissingPosition([entity], self.state(request), &reply) }
+          self.addPosition(view, state, &reply)
           throw error
         }
       })

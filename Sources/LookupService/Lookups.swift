@@ -6,25 +6,25 @@ internal import RPC
 
 /// The lookups of one value.
 extension LookupService {
-  func getAgentConfig(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) -> RPCWait? {
-    let state = state(request)
-    let view = try admit(.agentConfig, state, &reply)
+  func getAgentConfig(
+    _ view: CacheView, _ state: WorkerState, _ request: borrowing RPCRequest, _ reply: inout RPCReply
+  ) throws(RPCStatus) -> RPCWait? {
     let message = try unpack(request, state, configlookup__v1__get_agent_config_request__unpack).pointee
     let options = LookupOptions(message.options)
     let key = try checkedKey(message.agent_id, "agent_id")
-    try checkStaleness(options, view, state, &reply)
+    try requireFresh(view, options)
     let answer = caches[ServedEntity.agentConfig.rawValue].reader.answer(space: AgentConfig.Space.agentID, key: key)
-    if let wait = try waitIfNeeded(options, view, reached: answer?.revision, state, &reply) { return wait }
+    if let wait = try waitIfNeeded(options, view, reached: answer?.revision, state) { return wait }
     guard let answer else {
-      throw notFound("no active agent config for agent_id \(shown(key))", view, state, &reply)
+      throw RPCStatus(.notFound, "no active agent config for agent_id \(shown(key))")
     }
     fill(&reply, answer, options, view, state)
     return nil
   }
 
-  func getPrompt(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) -> RPCWait? {
-    let state = state(request)
-    let view = try admit(.prompt, state, &reply)
+  func getPrompt(
+    _ view: CacheView, _ state: WorkerState, _ request: borrowing RPCRequest, _ reply: inout RPCReply
+  ) throws(RPCStatus) -> RPCWait? {
     let message = try unpack(request, state, configlookup__v1__get_prompt_request__unpack).pointee
     let options = LookupOptions(message.options)
     let key: UnsafeRawBufferPointer
@@ -43,7 +43,7 @@ extension LookupService {
       throw RPCStatus(.invalidArgument, "selector: give agent_id or prompt_id")
     }
     let reader = caches[ServedEntity.prompt.rawValue].reader
-    try checkStaleness(options, view, state, &reply)
+    try requireFresh(view, options)
 
     var answer: Answer?
     var testID: String?
@@ -71,9 +71,9 @@ extension LookupService {
     }
     let isTest = message.variant == CONFIGLOOKUP__V1__PROMPT_VARIANT__PROMPT_VARIANT_AB_TEST
     let reached = isTest ? nil : answer?.revision
-    if let wait = try waitIfNeeded(options, view, reached: reached, state, &reply) { return wait }
+    if let wait = try waitIfNeeded(options, view, reached: reached, state) { return wait }
     guard let answer else {
-      throw notFound("no \(isStaged ? "staged" : "active") prompt for \(field) \(shown(key))", view, state, &reply)
+      throw RPCStatus(.notFound, "no \(isStaged ? "staged" : "active") prompt for \(field) \(shown(key))")
     }
     let variant =
       isStaged
@@ -85,9 +85,9 @@ extension LookupService {
     return nil
   }
 
-  func getSourceConfig(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) -> RPCWait? {
-    let state = state(request)
-    let view = try admit(.sourceConfig, state, &reply)
+  func getSourceConfig(
+    _ view: CacheView, _ state: WorkerState, _ request: borrowing RPCRequest, _ reply: inout RPCReply
+  ) throws(RPCStatus) -> RPCWait? {
     let message = try unpack(request, state, configlookup__v1__get_source_config_request__unpack).pointee
     let options = LookupOptions(message.options)
     let key: UnsafeRawBufferPointer
@@ -105,27 +105,27 @@ extension LookupService {
     default:
       throw RPCStatus(.invalidArgument, "selector: give source_id, container or ai_agent_id")
     }
-    try checkStaleness(options, view, state, &reply)
+    try requireFresh(view, options)
     let matches = sources(space, key)
     let reached = space == SourceConfig.Space.sourceID ? matches.first?.revision : nil
-    if let wait = try waitIfNeeded(options, view, reached: reached, state, &reply) { return wait }
+    if let wait = try waitIfNeeded(options, view, reached: reached, state) { return wait }
     guard let first = matches.first else {
-      throw notFound("no enabled source config for \(field) \(shown(key))", view, state, &reply)
+      throw RPCStatus(.notFound, "no enabled source config for \(field) \(shown(key))")
     }
     for other in matches.dropFirst() { ProtobufWriter.bytes(3, other.key.bytes, to: &reply.head) }
     fill(&reply, first, options, view, state)
     return nil
   }
 
-  func resolveBlob(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) -> RPCWait? {
-    let state = state(request)
-    let view = try admit(.sourceConfig, state, &reply)
+  func resolveBlob(
+    _ view: CacheView, _ state: WorkerState, _ request: borrowing RPCRequest, _ reply: inout RPCReply
+  ) throws(RPCStatus) -> RPCWait? {
     let message = try unpack(request, state, configlookup__v1__resolve_blob_request__unpack).pointee
     let options = LookupOptions(message.options)
     let container = try checkedKey(message.container, "container")
     let path = try checkedKey(message.path, "path", limit: maximumPathBytes)
-    try checkStaleness(options, view, state, &reply)
-    if let wait = try waitIfNeeded(options, view, reached: nil, state, &reply) { return wait }
+    try requireFresh(view, options)
+    if let wait = try waitIfNeeded(options, view, reached: nil, state) { return wait }
 
     // In order of source_id: among equals the first one stays.
     var best: (answer: Answer, kept: SourceConfig.Kept)?
@@ -137,8 +137,7 @@ extension LookupService {
       best = (answer, kept)
     }
     guard let best else {
-      throw notFound(
-        "no enabled source config for a blob \(shown(path)) in container \(shown(container))", view, state, &reply)
+      throw RPCStatus(.notFound, "no enabled source config for a blob \(shown(path)) in container \(shown(container))")
     }
     for pair in best.kept.fields(of: path) {
       ProtobufWriter.message(3, to: &reply.head) { out in

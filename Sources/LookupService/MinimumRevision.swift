@@ -13,22 +13,19 @@ extension LookupService {
   /// the answer hangs on one key only: a key's own change is applied before it is known that nothing else shares its
   /// cluster time.
   func waitIfNeeded(
-    _ options: LookupOptions, _ view: CacheView, reached: Revision?, _ state: WorkerState, _ reply: inout RPCReply
+    _ options: LookupOptions, _ view: CacheView, reached: Revision?, _ state: WorkerState
   ) throws(RPCStatus) -> RPCWait? {
     let wanted = options.minimumRevision
     guard wanted > .none else { return nil }
     if !options.epoch.isEmpty, !state.epoch(epoch).utf8.elementsEqual(options.epoch) {
-      addPosition(view, state, &reply)
       throw RPCStatus(
         .failedPrecondition, "options.epoch: min_revision is of another database; look up without it, and start anew")
     }
     if view.observed >= wanted { return nil }
     if let reached, reached >= wanted { return nil }
     if wanted.isInTheFuture {
-      addPosition(view, state, &reply)
       throw RPCStatus(.failedPrecondition, "options.min_revision: \(wanted) lies in the future")
     }
-    addPosition(view, state, &reply)
     let (lane, entity) = (state.lane, view.entity)
     return RPCWait(
       deadline: .now.advanced(bySeconds: self.options.maximumRevisionWaitSeconds),

@@ -12,7 +12,21 @@ extension LookupService {
     _ request: borrowing RPCRequest, _ writer: any RPCStreamWriter, _ reply: inout RPCReply
   ) throws(RPCStatus) -> any RPCStreamHandler {
     let state = state(request)
-    _ = try admit(.agentConfig, state, &reply)
+    try requireWarm()
+    // Of the caches, the one that is behind: a watch is about all of them.
+    let views = ServedEntity.allCases.map { CacheView($0, caches[$0.rawValue].reader) }
+    do throws(RPCStatus) {
+      for view in views { try requireFresh(view) }
+      return try startWatch(request, writer, state)
+    } catch {
+      if let view = views.min(by: { $0.observed < $1.observed }) { addPosition(view, state, &reply) }
+      throw error
+    }
+  }
+
+  private func startWatch(
+    _ request: borrowing RPCRequest, _ writer: any RPCStreamWriter, _ state: WorkerState
+  ) throws(RPCStatus) -> WatchSession {
     let message = try unpack(request, state, configlookup__v1__watch_invalidations_request__unpack).pointee
     let session = WatchSession(
       try wishes(message, state), lane: state.lane, hub: hub, epoch: epoch, writer: writer,

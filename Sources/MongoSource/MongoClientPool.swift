@@ -11,7 +11,7 @@ public final class MongoClientPool: @unchecked Sendable {
   /// The hosts, for messages: without user and password.
   public let place: String
 
-  /// What the connections are for. libmongoc before 1.27 has one socket timeout a pool, and the two want different ones.
+  /// What the connections are for. libmongoc before 1.27 has one socket timeout a pool; the two want different ones.
   public enum Purpose: Sendable {
     /// Streams and commands: an answer is due within a second, so a silence of 10 s is a dead link. (libmongoc's own 5
     /// minutes would make it look like a quiet collection.)

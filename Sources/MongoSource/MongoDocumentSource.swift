@@ -13,7 +13,9 @@ public final class MongoDocumentSource: DocumentSource {
   private let namespace: MongoNamespace
   private let awaitMilliseconds: Int
 
-  /// `pool` and `readPool` are of one deployment, the second for ``MongoClientPool/Purpose/reads``. `awaitMilliseconds` is how long the server waits for a change before it answers that there is none: not how late a
+  /// `pool` and `readPool` are of one deployment, the second for ``MongoClientPool/Purpose/reads``.
+  ///
+  /// `awaitMilliseconds` is how long the server waits for a change before it answers that there is none: not how late a
   /// change comes, but how soon a quiet collection is confirmed.
   public init(
     pool: MongoClientPool, readPool: MongoClientPool, namespace: MongoNamespace, awaitMilliseconds: Int = 250

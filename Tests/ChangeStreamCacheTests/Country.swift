@@ -31,6 +31,6 @@ func country(
   _ id: String, _ code: String, _ name: String, rank: Int = 0, active: Bool = true, continent: String? = nil
 ) -> String {
   let extra = continent.map { ", \"continent\": \"\($0)\"" } ?? ""
-  return
-    "{\"_id\": \"\(id)\", \"code\": \"\(code)\", \"name\": \"\(name)\", \"rank\": \(rank), \"active\": \(active)\(extra)}"
+  return "{\"_id\": \"\(id)\", \"code\": \"\(code)\", \"name\": \"\(name)\", "
+    + "\"rank\": \(rank), \"active\": \(active)\(extra)}"
 }

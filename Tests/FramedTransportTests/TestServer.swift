@@ -16,10 +16,21 @@ final class StreamLog: Sendable {
     /// Times a stream was told to go on.
     var resumed = 0
     var payloadBytes = 0
+    /// Times the method `Wait` was asked, and waits that it began.
+    var asks = 0
+    var waits = 0
   }
   private let entries = Locked(Entries())
 
   var now: Entries { entries.withLock { $0 } }
+
+  /// Counts a question to the method `Wait`.
+  func waitAsked() -> Int {
+    entries.withLock { entries in
+      entries.asks += 1
+      return entries.asks
+    }
+  }
 
   func note(_ change: (inout Entries) -> Void) {
     entries.withLock { change(&$0) }
@@ -124,6 +135,26 @@ func testRouter(_ log: StreamLog) -> RPCRouter {
     unary("Deadline") { request, reply in
       reply.body = Array("\(request.deadline.map { Int($0.seconds(since: .now).rounded()) } ?? -1)".utf8)
     },
+    // Asks again so many times as the request says; 255: waits for what never comes.
+    RPCMethod(
+      service: "test", name: "Wait",
+      handler: .unary { (request, reply) throws(RPCStatus) in
+        let message = Array(request.message)
+        let asks = log.waitAsked()
+        reply.metadata.append("asks", "\(asks)")
+        if message[0] != 255, asks > Int(message[0]) {
+          reply.body = message
+          return nil
+        }
+        if message.count > 1, asks > Int(message[1]) { throw RPCStatus(.aborted, "enough") }
+        let worker = request.worker
+        return RPCWait(
+          deadline: .now.advanced(bySeconds: message[0] == 255 ? 0.05 : 60), expired: RPCStatus(.unavailable, "in vain")
+        ) { ready in
+          log.note { $0.waits += 1 }
+          return worker.schedule(afterSeconds: message[0] == 255 ? 3600 : 0.001, ready)
+        }
+      }),
     stream("Count") { request, writer in
       ReplyStream(writer, log, count: Int(request.message[0]), size: Int(request.message[1]))
     },

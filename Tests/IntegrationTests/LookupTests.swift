@@ -183,13 +183,10 @@ internal import Testing
       #expect(tooOld?.status.message.contains("max_staleness_ms") == true)
       #expect(tooOld?.replyMetadata["configlookup-epoch"] == found.epoch)
 
-      let waiting = try client.agent("a", .init(minRevision: 1))
-      #expect(waiting.code == .unimplemented)
-      #expect(waiting.status.message.contains("min_revision"))
-      let replay = try Watch(server.address, .init(startRevision: 1))
-      let refused = #expect(throws: RPCStatus.self) { try replay.next() }
-      #expect(refused?.code == .unimplemented)
-      #expect(refused?.message.contains("start_revision") == true)
+      #expect(try client.agent("a", .init(minRevision: found.revision)).code == .ok)
+      let future = try client.agent("a", .init(minRevision: .max))
+      #expect(future.code == .failedPrecondition)
+      #expect(future.status.message.contains("min_revision"))
     }
   }
 

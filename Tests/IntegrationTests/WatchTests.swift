@@ -156,7 +156,8 @@ internal import Testing
     }
   }
 
-  /// Notice after the fact: while documents change fast, a lookup made when a notice arrives, on another connection, never
+  /// Notice after the fact: while documents change fast, a lookup made when a notice arrives, on another connection,
+  /// never
   /// answers what was before it.
   @Test func aLookupAfterANoticeAnswersIt() throws {
     try withDeployment { test in

@@ -1,0 +1,66 @@
+import Core
+import FramedTransport
+import RPC
+import TestSupport
+import Testing
+
+extension SocketTests {
+  /// Unary calls that wait, as a client sees them.
+  struct WaitingCallTests {
+    @Test(arguments: [1, 2, 5]) func isAskedAgainUntilItAnswers(asks: UInt8) throws {
+      try withServer { test throws in
+        let client = try test.client()
+        let id = try client.openCall("Wait", [asks])
+        // Others are answered meanwhile.
+        #expect(try client.call("Echo", [1]).payload == [1])
+        let reply = try client.nextReply(id, deadline: soon())
+        #expect(reply.status == .ok && !reply.more && reply.payload == [asks])
+        #expect(reply.metadata["asks"] == "\(Int(asks) + 1)")
+        #expect(test.log.now.waits == Int(asks))
+        #expect(test.server.endpoint.counter(.streamsEnded) == 1)
+      }
+    }
+
+    @Test func mayFailWhenItIsAskedAgain() throws {
+      try withServer { test throws in
+        #expect(try test.client().call("Wait", [9, 1]).status == RPCStatus(.aborted, "enough"))
+      }
+    }
+
+    @Test func waitsNoLongerThanItSays() throws {
+      try withServer { test throws in
+        let reply = try test.client().call("Wait", [255])
+        #expect(reply.status == RPCStatus(.unavailable, "in vain"))
+        // Asked once more at the end, and what that says comes along.
+        #expect(reply.metadata["asks"] == "2")
+      }
+    }
+
+    @Test func theCallersDeadlineComesFirst() throws {
+      try withServer { test throws in
+        #expect(try test.client().call("Wait", [255], timeoutMilliseconds: 5).status.code == .deadlineExceeded)
+      }
+    }
+
+    @Test func aCancelledCallIsNotAskedAgain() throws {
+      try withServer { test throws in
+        let client = try test.client()
+        let id = try client.openCall("Wait", [255])
+        try client.cancel(id)
+        try client.ping(1, deadline: soon())
+        #expect(test.server.endpoint.counter(.streamsEnded) == 1)
+        #expect(test.log.now.asks == 1)
+      }
+    }
+
+    @Test func aClientThatVanishesLeavesNothing() throws {
+      try withServer { test throws in
+        let client = try test.client()
+        _ = try client.openCall("Wait", [255])
+        try poll("the call waits") { test.log.now.waits == 1 }
+        client.close()
+        try poll("the call has ended") { test.server.endpoint.counter(.streamsEnded) == 1 }
+      }
+    }
+  }
+}
