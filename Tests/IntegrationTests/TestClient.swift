@@ -21,6 +21,7 @@ final class TestClient {
   struct Options {
     var ifNoneMatch = ""
     var minRevision: UInt64 = 0
+    var epoch = ""
     var maxStalenessMilliseconds: UInt32 = 0
   }
 
@@ -155,6 +156,7 @@ final class TestClient {
     arena.make(configlookup__v1__lookup_options__init) {
       $0.if_none_match = arena.bytes(options.ifNoneMatch)
       $0.min_revision = options.minRevision
+      $0.epoch = arena.bytes(options.epoch)
       $0.max_staleness_ms = options.maxStalenessMilliseconds
     }
   }

@@ -14,6 +14,7 @@ final class Watch {
     var keys: [String] = []
     var prefixes: [String] = []
     var startRevision: UInt64 = 0
+    var epoch = ""
     var sendsInitialState = false
     var includesValues = false
     /// Long: a test that wants PROGRESS asks for it.
@@ -94,6 +95,7 @@ extension Watch.Request {
       request.n_key_prefixes = prefixes.count
       request.key_prefixes = arena.texts(prefixes)
       request.start_revision = startRevision
+      request.epoch = arena.bytes(epoch)
       request.send_initial_state = sendsInitialState ? 1 : 0
       request.include_values = includesValues ? 1 : 0
       request.progress_interval_ms = progressMilliseconds
