@@ -143,11 +143,12 @@ final class FramedConnection: ConnectionProtocol {
     guard state == .open else { return }
     state = .draining
     goAway("draining")
-    for callID in Array(streams.keys) { streams[callID]?.draining() }
+    // First the grace, then the streams: one that ends itself at once must not end the connection with it.
     drainTimer = worker.schedule(afterSeconds: Limits.drainGraceSeconds) { [weak self] in
       self?.drainTimer = nil
       self?.finishIfDrained()
     }
+    for callID in Array(streams.keys) { streams[callID]?.draining() }
   }
 
   private func finishIfDrained() {

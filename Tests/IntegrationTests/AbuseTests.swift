@@ -102,8 +102,8 @@ internal import Testing
     }
   }
 
-  /// A subscriber that never reads while documents change costs the server little, and gets the latest state when it reads
-  /// at last.
+  /// A subscriber that never reads while documents change costs the server little, and gets the latest state when it
+  /// reads at last.
   @Test func aSubscriberThatNeverReads() throws {
     try withDeployment { test in
       let process = try ServerProcess(test.arguments)

@@ -35,6 +35,7 @@ enum SharedDatabase {
 /// One test's collections in a database, and the servers that it runs over them.
 final class Deployment {
   let database: TestDatabase
+  private let isShared: Bool
   /// Of the database that holds the three collections; the servers call themselves so, too.
   let name: String
   let pool: MongoClientPool
@@ -43,8 +44,10 @@ final class Deployment {
   let sources: MongoWriter
   private var servers: [RunningServer] = []
 
-  init(_ database: TestDatabase) throws {
-    self.database = database
+  /// In the shared database, or in one of the test's own.
+  init(_ own: TestDatabase?) throws {
+    database = try own ?? SharedDatabase.get()
+    isShared = own == nil
     name = "t" + UUID().uuidString.lowercased().filter { $0 != "-" }.prefix(12)
     pool = try MongoClientPool(uri: database.uri + "?appname=test-writer&serverSelectionTryOnce=false")
     let (pool, name) = (pool, name)
@@ -108,13 +111,12 @@ final class Deployment {
     try command(#"{"configureFailPoint": "failCommand", "mode": "off"}"#)
   }
 
-  /// Ends the servers, then deletes the collections.
+  /// Ends the servers, then deletes the collections; a database of the test's own goes as a whole.
   func close() {
     for server in servers { server.stop() }
     servers = []
-    if database.pid != nil {
-      _ = try? pool.command(BSONDocument(json: #"{"dropDatabase": 1}"#), database: name)
-    }
+    guard isShared else { return }
+    _ = try? pool.command(BSONDocument(json: #"{"dropDatabase": 1}"#), database: name)
   }
 }
 
@@ -142,7 +144,7 @@ final class RunningServer {
 
 /// Collections of a test's own, and no trace of them afterwards: in the shared database, or in one of the test's.
 func withDeployment(_ database: TestDatabase? = nil, _ body: (Deployment) throws -> Void) throws {
-  let deployment = try Deployment(try database ?? SharedDatabase.get())
+  let deployment = try Deployment(database)
   defer { if database == nil { SharedDatabase.end(deployment) } else { deployment.close() } }
   try body(deployment)
 }

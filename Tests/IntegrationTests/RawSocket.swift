@@ -31,7 +31,7 @@ final class RawSocket {
     return count >= 0 ? count : errno == EAGAIN || errno == EINTR ? 0 : nil
   }
 
-  /// Sends until the peer takes no more: until no byte has left for `seconds`, or `limit` bytes have. Gives their number.
+  /// Sends until the peer takes no more: until no byte has left for `seconds`, or `limit` have. Gives the number.
   func sendUntilStuck(_ block: [UInt8], limit: Int, seconds: Double = 0.5) throws -> Int {
     var total = 0
     var offset = 0

@@ -1,0 +1,233 @@
+internal import BSON
+internal import Foundation
+internal import Glibc
+internal import MongoSource
+internal import TestSupport
+internal import Testing
+
+/// The command line's executable, against a server over the documents of deploy/seed.
+@Suite struct CommandLineTests {
+  private static let seed = packageRoot.appendingPathComponent("deploy/seed").path
+
+  @Test func lookupsAsTextAndJSON() throws {
+    try withSeededServer { tool in
+      let text = try tool("get", "agent", "disease-diagnosis")
+      #expect(text.status == .exited(0))
+      #expect(text.output.first?.hasPrefix("# revision ") == true)
+      #expect(text.output.contains("agent_id: disease-diagnosis"))
+      let agent = try one(tool("get", "agent", "disease-diagnosis", "--json"))
+      let config = try #require(agent["config"] as? [String: Any])
+      #expect(config["agent_id"] as? String == "disease-diagnosis")
+      let metadata = try #require(agent["metadata"] as? [String: Any])
+      let etag = try #require(metadata["etag"] as? String)
+      let same = try one(tool("get", "agent", "disease-diagnosis", "--json", "--if-none-match", etag))
+      #expect(same["config"] == nil)
+      #expect((same["metadata"] as? [String: Any])?["not_modified"] as? Bool == true)
+
+      let staged = try one(tool("get", "prompt", "disease-diagnosis", "--variant", "staged", "--json"))
+      #expect((staged["prompt"] as? [String: Any])?["version"] as? String == "1.1.0")
+      let tested = try one(tool("get", "prompt", "disease-diagnosis", "--subject", "farmer-1", "--json"))
+      #expect(tested["test_id"] as? String == "diagnosis-two-causes")
+      let byPromptID = try tool("get", "prompt", "disease-diagnosis", "--by-prompt-id")
+      #expect(byPromptID.status == .exited(0) && byPromptID.output.first?.contains("variant active") == true)
+
+      let source = try one(tool("get", "source", "--container", "quality-events", "--json"))
+      #expect((source["config"] as? [String: Any])?["source_id"] as? String == "qc-field-events")
+      #expect(source["other_source_ids"] as? [String] == ["qc-machine-results"])
+      let byAgent = try tool("get", "source", "--ai-agent", "leaf-photo-triage")
+      #expect(byAgent.output.contains("source_id: leaf-photo-archives"))
+      let blob = ["resolve", "quality-events", "results/F1/WM-4521/batch-001.json"]
+      #expect(
+        try tool(blob).output.sorted() == [
+          "batch_id: batch-001", "factory_id: F1", "farmer_id: WM-4521", "source: qc-machine-results",
+        ])
+      let fields = try one(tool(blob + ["--json"]))["fields"] as? [String: String]
+      #expect(fields == ["batch_id": "batch-001", "factory_id": "F1", "farmer_id": "WM-4521"])
+    }
+  }
+
+  @Test func listsAndStatus() throws {
+    try withSeededServer { tool in
+      let agents = try tool("list", "agents")
+      #expect(agents.status == .exited(0) && agents.output.count == 5)
+      #expect(agents.output.first?.hasPrefix("disease-diagnosis ") == true)
+      #expect(try tool("list", "agents", "--type", "explorer").output.count == 1)
+      #expect(try tool("list", "prompts").output.contains { $0.contains("staged 1.1.0") })
+      #expect(try tool("list", "sources", "--mode", "scheduled_pull").output.count == 1)
+      let page = try one(tool("list", "agents", "--page-size", "2", "--json"))
+      #expect((page["summaries"] as? [Any])?.count == 2)
+      #expect(page["total_count"] as? Int == 5)
+      let token = try #require(page["next_page_token"] as? String)
+      let second = try tool("list", "agents", "--page-size", "2", "--page-token", token)
+      #expect(second.output.count == 3 && second.output.last?.hasPrefix("# more: --page-token ") == true)
+      for kind in ["agents", "prompts", "sources"] {
+        for line in try tool("list", kind, "--json").output { _ = try jsonObject(line) }
+      }
+
+      let status = try tool("status")
+      #expect(status.status == .exited(0))
+      #expect(status.output.contains { $0.contains("cache_valid: true") })
+      let json = try one(tool("status", "--json"))
+      #expect((json["agent_config"] as? [String: Any])?["cache_size"] as? String == "5")
+      let reload = try tool("invalidate", "prompt")
+      #expect(reload.status == .exited(0) && reload.output == ["asked 1 cache to reload"])
+    }
+  }
+
+  @Test(arguments: [false, true]) func watches(asJSON: Bool) throws {
+    try withDeployment { test in
+      let server = try test.server()
+      let json = asJSON ? ["--json"] : []
+      let child = try ChildProcess(
+        builtExecutable("config-lookup"), ["watch", "--count", "2", "--values", "--server", "\(server.address)"] + json)
+      try child.waitForLine("it has begun") { $0.contains("PROGRESS") }
+      try test.agents.insert(Documents.agent("a", description: "seen"))
+      try child.waitForLine("the first change") { $0.contains("agent_config:a") }
+      try test.prompts.insert(Documents.prompt("p"))
+      #expect(try child.waitForExit() == .exited(0))
+      let lines = child.outputLines
+      if asJSON {
+        let notices = try lines.map(jsonObject)
+        #expect(notices.map { $0["kind"] as? String }.suffix(2) == ["NOTICE_KIND_UPSERT", "NOTICE_KIND_UPSERT"])
+        #expect(notices.last?["cache_key"] as? String == "prompt:p")
+        #expect(notices.last?["reason"] as? String == "change_stream:insert")
+        let agent = notices.first { $0["key"] as? String == "a" }?["agent_config"] as? [String: Any]
+        #expect(agent?["description"] as? String == "seen")
+      } else {
+        #expect(lines.contains { $0.contains(" UPSERT agent_config:a revision ") && $0.hasSuffix("a:1.0.0") })
+        #expect(lines.contains("description: seen"))
+      }
+    }
+  }
+
+  @Test func exitStatuses() throws {
+    let nobody = "127.0.0.1:\(try freePort())"
+    try withSeededServer { tool in
+      let missing = try tool("get", "agent", "nobody")
+      #expect(missing.status == .exited(1))
+      #expect(missing.errors.contains("\"nobody\"") && missing.output.isEmpty)
+      #expect(try tool("get", "prompt", "weekly-advice", "--variant", "staged").status == .exited(1))
+      #expect(try tool("resolve", "quality-events", "a/b/c/d").status == .exited(1))
+      for (words, named) in [
+        (["get"], "missing"), (["get", "weather", "x"], "get weather"), (["get", "agent"], "AGENT_ID"),
+        (["fetch"], "fetch"), (["get", "agent", "x", "--colour"], "--colour"), (["get", "agent", ""], "agent_id"),
+        (["list", "agents", "--page-token", "x"], "page_token"),
+        (["list", "agents", "--page-size", "0"], "--page-size"),
+        (["watch", "--count", "none"], "--count"), (["get", "agent", "a", "b"], "b"),
+      ] {
+        let end = try tool(words)
+        #expect(end.status == .exited(EX_USAGE), "\(words)")
+        #expect(end.errors.contains(named), "\(words): \(end.errors)")
+      }
+      for words in [["get", "agent", "a"], ["status"], ["watch"], ["list", "agents"]] {
+        let end = try tool(words + ["--server", nobody])
+        #expect(end.status == .exited(EX_UNAVAILABLE), "\(words)")
+        #expect(end.errors.contains(nobody))
+      }
+      #expect(try tool("--help").status == .exited(0))
+      #expect(try tool("--version").output.first?.hasPrefix("config-lookup ") == true)
+    }
+  }
+
+  @Test func seedIsAllOrNothing() throws {
+    try withDeployment { test in
+      try temporaryFolder { folder in
+        let good = try #require(try Documents.agent("good").json)
+        let bad = try #require(try Documents.agent("bad", extra: #", "mcp_sources": [{"server": 7}]"#).json)
+        try "[\(good), \(bad)]".write(
+          to: folder.appendingPathComponent("agent_configs.json"), atomically: true, encoding: .utf8)
+        let prompt = try #require(try Documents.prompt("p").json)
+        try "[\(prompt)]".write(to: folder.appendingPathComponent("prompts.json"), atomically: true, encoding: .utf8)
+        let end = try ProcessEnd("config-lookup", ["seed", folder.path] + test.seedArguments)
+        #expect(end.status == .exited(EX_DATAERR))
+        for part in ["agent_configs.json", "document 1", "mcp_sources.0.server", "nothing was loaded"] {
+          #expect(end.errors.contains(part), "\(end.errors)")
+        }
+        #expect(!end.errors.contains("document 0"))
+        let client = try test.server().client()
+        #expect(try client.listAgents().total == 0)
+        #expect(try client.listPrompts().total == 0)
+
+        try "[\(good)]".write(
+          to: folder.appendingPathComponent("agent_configs.json"), atomically: true, encoding: .utf8)
+        #expect(try ProcessEnd("config-lookup", ["seed", folder.path] + test.seedArguments).status == .exited(0))
+        try poll("both are served") { try client.listAgents().total == 1 && client.listPrompts().total == 1 }
+
+        try "[{]".write(to: folder.appendingPathComponent("prompts.json"), atomically: true, encoding: .utf8)
+        let broken = try ProcessEnd("config-lookup", ["seed", folder.path] + test.seedArguments)
+        #expect(broken.status == .exited(EX_DATAERR) && broken.errors.contains("prompts.json"))
+      }
+      try temporaryFolder { folder in
+        let empty = try ProcessEnd("config-lookup", ["seed", folder.path] + test.seedArguments)
+        #expect(empty.status == .exited(EX_NOINPUT))
+      }
+      let nobody = "mongodb://user:s3cret@127.0.0.1:\(try freePort())/?serverSelectionTimeoutMS=200"
+      let gone = try ProcessEnd("config-lookup", ["seed", Self.seed, "--mongodb-uri", nobody])
+      #expect(gone.status == .exited(EX_UNAVAILABLE))
+      #expect(gone.errors.contains("--mongodb-uri") && !gone.errors.contains("s3cret"))
+    }
+  }
+
+  /// The documents of a real deployment, where they are beside the package.
+  @Test func theElevenDocumentsAreServed() throws {
+    let folder = packageRoot.deletingLastPathComponent().appendingPathComponent("shared/data")
+    guard FileManager.default.fileExists(atPath: folder.path) else {
+      print("skipped: there is no ../shared/data beside the package")
+      return
+    }
+    try withDeployment { test in
+      let end = try ProcessEnd("config-lookup", ["seed", folder.path] + test.seedArguments)
+      #expect(end.status == .exited(0), "\(end.errors)")
+      let server = try test.server()
+      let client = try server.client()
+      var served = 0
+      for key in try client.listAgents(100).keys where try client.agent(key).hasValue { served += 1 }
+      for key in try client.listPrompts(100).keys where try client.prompt(.agentID(key)).hasValue { served += 1 }
+      for key in try client.listSources(100).keys where try client.source(.sourceID(key)).hasValue { served += 1 }
+      #expect(served == 11)
+      let status = try client.status()
+      for cache in [status.agents, status.prompts, status.sources] { #expect(cache.rejectedCount == 0) }
+      #expect(server.log.lines(event: "document_rejected").isEmpty)
+    }
+  }
+}
+
+/// Runs `config-lookup` with words, against a server that is given.
+private struct Tool {
+  let server: String
+
+  func callAsFunction(_ words: String...) throws -> ProcessEnd { try self(words) }
+
+  func callAsFunction(_ words: [String]) throws -> ProcessEnd {
+    try ProcessEnd("config-lookup", words, environment: ["CONFIG_LOOKUP_SERVER": server])
+  }
+}
+
+private func withSeededServer(_ body: (Tool) throws -> Void) throws {
+  try withDeployment { test in
+    let folder = packageRoot.appendingPathComponent("deploy/seed").path
+    for _ in 0..<2 {
+      let end = try ProcessEnd("config-lookup", ["seed", folder] + test.seedArguments)
+      #expect(end.status == .exited(0), "\(end.errors)")
+      #expect(end.output.count == 3)
+    }
+    try body(Tool(server: "\(try test.server().address)"))
+  }
+}
+
+/// The one line of a command's output, as JSON.
+private func one(_ end: ProcessEnd) throws -> [String: Any] {
+  try #require(end.status == .exited(0), "\(end.errors)")
+  try #require(end.output.count == 1)
+  return try jsonObject(end.output[0])
+}
+
+extension Deployment {
+  /// For `config-lookup seed`.
+  fileprivate var seedArguments: [String] {
+    [
+      "--mongodb-uri", uri, "--agent-configs", "\(name).agents", "--prompts", "\(name).prompts", "--source-configs",
+      "\(name).sources",
+    ]
+  }
+}
