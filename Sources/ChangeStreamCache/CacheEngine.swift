@@ -213,6 +213,8 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     for held in horizon.advance(to: revision) {
       if isContinuous, let id = held.change.id { applyToLive(held.change, id, held.reading) }
     }
+    // What waits has not been applied: nothing from there on is observed.
+    let revision = horizon.lowestHeld.map { min(revision, Revision($0.rawValue - 1)) } ?? revision
     guard revision > observed else { return }
     observed = revision
     if isContinuous { reader.publishObserved(observed) }

@@ -13,6 +13,8 @@ struct LookupHorizon: Sendable {
   struct Held: Sendable {
     let change: DocumentChange
     let reading: Reading?
+    /// Of this change and of those that it has taken the place of.
+    fileprivate let lowest: Revision
   }
 
   private struct Horizon: Sendable {
@@ -28,6 +30,11 @@ struct LookupHorizon: Sendable {
   /// Whether a change waits.
   private(set) var heldCount = 0
 
+  /// The lowest revision of a change that waits.
+  var lowestHeld: Revision? {
+    heldCount == 0 ? nil : horizons.values.compactMap { $0.held?.lowest }.min()
+  }
+
   /// A document as of some moment up to `revision` is about to be served. Whatever was held of it is older.
   mutating func lookedUp(_ id: DocumentID, until revision: Revision) {
     if horizons[id]?.held != nil { heldCount -= 1 }
@@ -39,7 +46,8 @@ struct LookupHorizon: Sendable {
   mutating func holds(_ change: DocumentChange, _ id: DocumentID, _ reading: Reading?) -> Bool {
     guard let horizon = horizons[id], change.revision <= horizon.until else { return false }
     if horizon.held == nil { heldCount += 1 }
-    horizons[id]?.held = Held(change: change, reading: reading)
+    let lowest = min(horizon.held?.lowest ?? change.revision, change.revision)
+    horizons[id]?.held = Held(change: change, reading: reading, lowest: lowest)
     return true
   }
 

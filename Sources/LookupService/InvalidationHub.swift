@@ -39,8 +39,10 @@ public final class InvalidationHub: Sendable {
 
   /// What changed at `revision` or after it, nil where that is not known exactly; and the sequence number of the last
   /// notice in the buffer.
-  func replay(_ entity: ServedEntity, since revision: Revision) -> (notices: [Notice]?, sequence: UInt64) {
-    buffers[entity.rawValue].withLock { ($0.since(revision), $0.lastSequence) }
+  func replay(
+    _ entity: ServedEntity, since revision: Revision, isNewcomer: Bool
+  ) -> (notices: [Notice]?, sequence: UInt64) {
+    buffers[entity.rawValue].withLock { ($0.since(revision, isNewcomer: isNewcomer), $0.lastSequence) }
   }
 
   /// An observed revision has moved on: whoever waits for it looks again. On a cache's thread.

@@ -7,10 +7,14 @@ struct ReplayBuffer: Sendable {
   private let limit: Int
   private var notices: [Notice] = []
   private var first = 0
+  /// Whether nothing has been forgotten since history began.
+  private var hasAll = true
   /// A watch may start at this revision or later; nil while nothing is known.
   private(set) var floor: Revision?
-  /// Of the last notice, or of the moment when history began.
+  /// Of the last notice.
   private(set) var lastSequence: UInt64 = 0
+  /// Whether history has begun once only: with the load, before which nobody was told anything here.
+  private(set) var isUnbroken = false
 
   init(limit: Int) {
     self.limit = limit
@@ -20,6 +24,8 @@ struct ReplayBuffer: Sendable {
   mutating func begin(after revision: Revision) {
     notices = []
     first = 0
+    hasAll = true
+    isUnbroken = floor == nil
     floor = Revision(revision.rawValue + 1)
   }
 
@@ -31,6 +37,7 @@ struct ReplayBuffer: Sendable {
       // Others of the same revision may be kept, but no longer all of them.
       floor = max(floor ?? .none, Revision(notices[first].revision.rawValue + 1))
       first += 1
+      hasAll = false
     }
     if first > limit {
       notices.removeFirst(first)
@@ -39,8 +46,10 @@ struct ReplayBuffer: Sendable {
   }
 
   /// What changed at `revision` or after it; nil where that is not known exactly.
-  func since(_ revision: Revision) -> [Notice]? {
-    guard let floor, revision >= floor else { return nil }
+  ///
+  /// Who comes from nowhere (`isNewcomer`) holds nothing from before the load, and need not be told of it.
+  func since(_ revision: Revision, isNewcomer: Bool) -> [Notice]? {
+    guard let floor, revision >= floor || (isNewcomer && isUnbroken && hasAll) else { return nil }
     return notices[first...].filter { $0.revision >= revision }
   }
 }

@@ -65,10 +65,11 @@ final class WatchSession: RPCStreamHandler {
     // which may call back.
     lane.add(self)
     let revision = lane.observedRevision(of: wishes.filter.entities)
+    // Taken first and sent last, without what the replay says: so the replay is never older than the initial state.
+    let initial = initialState()
+    // From the revision that the first PROGRESS gives on nothing may be missed, and some of it was handed out before.
+    var parts = replay(from: wishes.start ?? Revision(revision.rawValue + 1))
     if wishes.start != nil || wishes.sendsInitialState {
-      // Taken first and sent last, without what the replay says: so the replay is never older than the initial state.
-      let initial = initialState()
-      var parts = replay()
       let replayed = keys(of: parts)
       for (entity, answers) in initial {
         let rest =
@@ -76,8 +77,8 @@ final class WatchSession: RPCStreamHandler {
         parts.append(.answers(entity, rest[...]))
       }
       parts.append(.progress(revision))
-      backlog = parts.reversed()
     }
+    backlog = parts.reversed()
     scheduleProgress()
     isSending = true
     sendMark(.progress, nil, revision, reason: "")
@@ -86,11 +87,10 @@ final class WatchSession: RPCStreamHandler {
   }
 
   /// What changed since the start, or a RESYNC for what cannot be replayed exactly.
-  private func replay() -> [Backlog] {
-    guard let start = wishes.start else { return [] }
+  private func replay(from start: Revision) -> [Backlog] {
     if wishes.isStartForeign { return [.resync(nil)] }
     return wishes.filter.entities.map { entity in
-      let (notices, sequence) = hub.replay(entity, since: start)
+      let (notices, sequence) = hub.replay(entity, since: start, isNewcomer: wishes.start == nil)
       guard let notices else { return .resync(entity) }
       covered[entity] = sequence
       return .notices(notices.filter { wishes.filter.includes(entity, $0.key) }[...])
@@ -127,8 +127,12 @@ final class WatchSession: RPCStreamHandler {
       isSending = false
       if !queue.isEmpty { pump() }
     } else if queue.append(notice) {
-      // The RESYNC says all that the backlog would.
+      // The RESYNC says all that the backlog would, but for the mark at its end.
+      let isInitial = wishes.sendsInitialState && !backlog.isEmpty
       backlog = []
+      if isInitial {
+        queue.append(progress: lane.observedRevision(of: wishes.filter.entities), reason: "initial_state")
+      }
     }
   }
 
