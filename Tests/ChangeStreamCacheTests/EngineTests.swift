@@ -1,0 +1,104 @@
+internal import BSON
+internal import Core
+internal import TestSupport
+internal import Testing
+
+@testable internal import ChangeStreamCache
+
+/// The engine by itself, step by step: orders of events that a source seldom gives.
+struct EngineTests {
+  private final class Steps {
+    let reader = CacheReader(entity: "country", ttlSeconds: 300, clock: SystemClock(), onObserved: {})
+    let announced = Locked<[Invalidation]>([])
+    var engine: CacheEngine<Country>
+    private let now = MonotonicTime.now
+
+    init() {
+      let announced = announced
+      engine = CacheEngine(
+        reader: reader, reloadSeconds: 300, logger: .silent, sink: { new in announced.withLock { $0 += new } },
+        onHistoryStart: { _ in })
+      engine.streamOpened(resumed: false, identity: "test")
+    }
+
+    /// Loads an empty collection, as of revision 5.
+    func load() throws {
+      let begun = engine.beginReload(operationTime: Revision(5), now: now)
+      let reload = try #require(begun)
+      engine.readEnded(reload.number, at: Revision(5), now: now, wallNow: .now)
+      #expect(!reader.isLoaded)
+      engine.receivedNothing(floor: Revision(5), now: now, wallNow: .now)
+      #expect(reader.isLoaded)
+    }
+
+    func receive(_ operation: DocumentChange.Operation, _ id: String, _ revision: UInt64, at time: UInt64) {
+      var reading: Reading?
+      switch operation {
+      case .insert(let document), .replace(let document), .update(lookedUp: let document?):
+        reading = Reading(document, id: DocumentID(id), as: Country.self)
+      default: break
+      }
+      let change = DocumentChange(operation, id: DocumentID(id), revision: Revision(revision))
+      _ = engine.received(change, reading, operationTime: Revision(time), now: now, wallNow: .now)
+    }
+
+    func idle(_ floor: UInt64) { engine.receivedNothing(floor: Revision(floor), now: now, wallNow: .now) }
+
+    func name(_ code: String) -> String? {
+      (reader.answer(LookupKey(code))?.entry as? ModelEntry<Country>)?.kept.name
+    }
+  }
+
+  @Test func aChangeIsObservedWhenSomethingLaterHasCome() throws {
+    let steps = Steps()
+    try steps.load()
+    #expect(steps.reader.observedRevision == Revision(5))
+    try steps.receive(.insert(BSONDocument(json: country("1", "KE", "Kenya"))), "1", 8, at: 8)
+    // Others may share its cluster time.
+    #expect(steps.name("KE") == "Kenya")
+    #expect(steps.reader.observedRevision == Revision(7))
+    try steps.receive(.insert(BSONDocument(json: country("2", "UG", "Uganda"))), "2", 8, at: 8)
+    #expect(steps.reader.observedRevision == Revision(7))
+    steps.idle(8)
+    #expect(steps.reader.observedRevision == Revision(8))
+  }
+
+  @Test func aChangeThatWaitsHoldsTheObservedRevisionBack() throws {
+    let steps = Steps()
+    try steps.load()
+    // Looked up at some moment up to 10; the delete at 8 may be newer or older than that.
+    try steps.receive(.update(lookedUp: BSONDocument(json: country("1", "KE", "Kenya"))), "1", 6, at: 10)
+    steps.receive(.delete, "1", 8, at: 10)
+    try steps.receive(.insert(BSONDocument(json: country("2", "UG", "Uganda"))), "2", 10, at: 10)
+    #expect(steps.name("KE") == "Kenya")
+    #expect(steps.reader.observedRevision == Revision(7))
+    // Past the lookup: the delete was the newer one.
+    try steps.receive(.insert(BSONDocument(json: country("3", "TZ", "Tanzania"))), "3", 11, at: 12)
+    #expect(steps.name("KE") == nil)
+    #expect(steps.reader.observedRevision == Revision(10))
+    #expect(steps.announced.withLock { $0.map(\.key.text) } == ["KE", "UG", "KE", "TZ"])
+  }
+
+  @Test func aDocumentThatWasLookedUpDoesNotGoBack() throws {
+    let steps = Steps()
+    try steps.load()
+    try steps.receive(.update(lookedUp: BSONDocument(json: country("1", "KE", "third"))), "1", 6, at: 10)
+    try steps.receive(.replace(BSONDocument(json: country("1", "KE", "second"))), "1", 8, at: 10)
+    #expect(steps.name("KE") == "third")
+    try steps.receive(.replace(BSONDocument(json: country("1", "KE", "third"))), "1", 9, at: 10)
+    steps.idle(10)
+    #expect(steps.name("KE") == "third")
+    // One notice: what was looked up is what it came to.
+    #expect(steps.announced.withLock { $0.count } == 1)
+    #expect(steps.reader.observedRevision == Revision(10))
+  }
+
+  @Test func aChangeOutOfOrderIsLeftOutAndReadAnew() throws {
+    let steps = Steps()
+    try steps.load()
+    try steps.receive(.insert(BSONDocument(json: country("1", "KE", "new"))), "1", 9, at: 9)
+    try steps.receive(.replace(BSONDocument(json: country("1", "KE", "old"))), "1", 7, at: 9)
+    #expect(steps.name("KE") == "new")
+    #expect(steps.engine.beginReload(operationTime: Revision(9), now: .now) != nil)
+  }
+}

@@ -1,0 +1,86 @@
+internal import ChangeStreamCache
+internal import Core
+internal import TestSupport
+internal import Testing
+
+@testable internal import LookupService
+
+/// What can be replayed, and what cannot: exact at the floor, at one below and at one above.
+struct ReplayBufferTests {
+  private func revisions(_ buffer: ReplayBuffer, since revision: UInt64, isNewcomer: Bool = false) -> [UInt64]? {
+    buffer.since(Revision(revision), isNewcomer: isNewcomer)?.map(\.revision.rawValue)
+  }
+
+  @Test func knowsNothingBeforeHistoryBegins() {
+    let buffer = ReplayBuffer(limit: 10)
+    #expect(revisions(buffer, since: 1) == nil)
+    #expect(revisions(buffer, since: 1, isNewcomer: true) == nil)
+  }
+
+  @Test func replaysFromTheFloorOn() {
+    var buffer = ReplayBuffer(limit: 10)
+    buffer.begin(after: Revision(100))
+    for revision: UInt64 in [101, 103, 103, 107] { buffer.append([bareNotice("k", revision, sequence: revision)]) }
+    #expect(revisions(buffer, since: 100) == nil)
+    #expect(revisions(buffer, since: 101) == [101, 103, 103, 107])
+    #expect(revisions(buffer, since: 102) == [103, 103, 107])
+    #expect(revisions(buffer, since: 103) == [103, 103, 107])
+    #expect(revisions(buffer, since: 108) == [])
+    #expect(buffer.lastSequence == 107)
+    // Who holds nothing needs nothing from before the load.
+    #expect(revisions(buffer, since: 50, isNewcomer: true) == [101, 103, 103, 107])
+  }
+
+  @Test func whatIsForgottenMovesTheFloor() {
+    var buffer = ReplayBuffer(limit: 3)
+    buffer.begin(after: Revision(10))
+    buffer.append((11...14).map { bareNotice("k", $0, sequence: $0) })
+    #expect(revisions(buffer, since: 11) == nil)
+    #expect(revisions(buffer, since: 12) == [12, 13, 14])
+    // Two of one revision, the first forgotten: that revision cannot be replayed whole.
+    buffer.append([bareNotice("a", 14), bareNotice("b", 15), bareNotice("c", 16)])
+    #expect(revisions(buffer, since: 14) == nil)
+    #expect(revisions(buffer, since: 15) == [15, 16])
+    #expect(revisions(buffer, since: 12, isNewcomer: true) == nil)
+  }
+
+  @Test func aGapBeginsHistoryAnew() {
+    var buffer = ReplayBuffer(limit: 10)
+    buffer.begin(after: Revision(10))
+    buffer.append([bareNotice("k", 11, sequence: 1)])
+    buffer.begin(after: Revision(20))
+    #expect(revisions(buffer, since: 11) == nil)
+    #expect(revisions(buffer, since: 21) == [])
+    // Not even for who comes from nowhere: a lookup from before the gap may be what it holds.
+    #expect(revisions(buffer, since: 15, isNewcomer: true) == nil)
+    #expect(buffer.lastSequence == 1)
+  }
+
+  /// Against a list that forgets nothing, with a seed.
+  @Test func isExactOrSaysNo() {
+    var random = SeededRandom.fresh("isExactOrSaysNo")
+    var buffer = ReplayBuffer(limit: 20)
+    var all: [UInt64] = []
+    var begun: UInt64 = 0
+    var revision: UInt64 = 1
+    buffer.begin(after: Revision(0))
+    for _ in 0..<2000 {
+      if random.once(in: 100) {
+        revision += 1
+        begun = revision
+        buffer.begin(after: Revision(revision))
+        revision += 1
+      } else {
+        let count = 1 + random.below(4)
+        buffer.append((0..<count).map { _ in bareNotice("k\(random.below(9))", revision) })
+        all += Array(repeating: revision, count: count)
+        revision += UInt64(random.below(3))
+      }
+      let start = revision - min(revision, UInt64(random.below(40)))
+      if let replayed = revisions(buffer, since: start) {
+        #expect(start > begun)
+        #expect(replayed == all.filter { $0 >= start })
+      }
+    }
+  }
+}
