@@ -287,13 +287,16 @@ struct CacheEngine<Model: CachedModel>: Sendable {
   @discardableResult
   private mutating func publish(_ keys: [LookupKey], _ cause: Cause) -> Int {
     sequence += 1
-    var listed: [Listings.Change] = []
-    var invalidations: [Invalidation] = []
+    var changes: [(key: LookupKey, old: Answer?, new: Answer?)] = []
     for key in keys {
       let old = reader.table.answer(key)
       let new = answer(key, old, cause)
-      if old === new { continue }
-      reader.table.set(key, new)
+      if old !== new { changes.append((key, old, new)) }
+    }
+    store(changes)
+    var listed: [Listings.Change] = []
+    var invalidations: [Invalidation] = []
+    for (key, old, new) in changes {
       // Aliases are looked up, not listed and not announced.
       guard (new ?? old)?.entry.key == key else { continue }
       listed.append(Listings.Change(old: old, new: new))
@@ -307,6 +310,14 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     if !listed.isEmpty { reader.listings.apply(listed, sequence: sequence) }
     if !invalidations.isEmpty, reader.isLoaded { sink(invalidations) }
     return invalidations.count
+  }
+
+  /// Cache keys first, then aliases, and last what is gone: whoever finds a document by an alias, and then looks at its
+  /// key, finds it however the two looks fall.
+  private func store(_ changes: [(key: LookupKey, old: Answer?, new: Answer?)]) {
+    for (key, _, new) in changes where new?.entry.key == key { reader.table.set(key, new) }
+    for (key, _, new) in changes where new != nil && new?.entry.key != key { reader.table.set(key, new) }
+    for (key, _, new) in changes where new == nil { reader.table.set(key, nil) }
   }
 
   /// What the key answers now: the old answer where nothing about it has changed.

@@ -152,10 +152,28 @@ extension LookupService {
   /// The sources under a key, in order of source_id. A document that loses its own source_id to another does not count.
   private func sources(_ space: UInt8, _ key: UnsafeRawBufferPointer) -> [Answer] {
     let reader = caches[ServedEntity.sourceConfig.rawValue].reader
-    guard let answer = reader.answer(space: space, key: key) else { return [] }
-    if space == SourceConfig.Space.sourceID { return [answer] }
-    return ([answer.entry] + answer.others)
-      .compactMap { entry in reader.answer(entry.key).flatMap { $0.entry === entry ? $0 : nil } }
+    var answer = reader.answer(space: space, key: key)
+    if space == SourceConfig.Space.sourceID { return answer.map { [$0] } ?? [] }
+    // Two looks, at the alias and at the source_id: if a change came in between, they are taken again. Changes without
+    // end would be no reason to look without end.
+    for _ in 0..<100 {
+      guard let before = answer else { return [] }
+      let matches = sources(under: before, reader)
+      answer = reader.answer(space: space, key: key)
+      if answer === before { return matches }
+    }
+    return answer.map { sources(under: $0, reader) } ?? []
+  }
+
+  private func sources(under alias: Answer, _ reader: CacheReader) -> [Answer] {
+    // By `_id`: the source_id may answer a newer version of the document already.
+    ([alias.entry] + alias.others)
+      .compactMap { entry in
+        guard let answer = reader.answer(entry.key), answer.entry.id == entry.id,
+          answer.entry.keys.contains(alias.key)
+        else { return nil }
+        return answer
+      }
       .sorted { $0.key.bytes.lexicographicallyPrecedes($1.key.bytes) }
   }
 }

@@ -5,12 +5,16 @@ internal import Synchronization
 
 /// The watches of one worker, and the inbox through which notices reach them.
 final class WatchLane: @unchecked Sendable {
-  // Safe to share: `inbox` is locked and `worker`, `readers` are constant; `sessions` is touched on the worker's thread
-  // only.
+  // Safe to share: `inbox` and the count are locked, `hasWaiters` is atomic, `worker` and `readers` are constant; the
+  // rest is touched on the worker's thread only.
   private let worker: any RPCWorker
   let readers: [CacheReader]
   private let inbox = Locked<[[Notice]]>([])
   private var sessions: [ObjectIdentifier: WatchSession] = [:]
+  /// What is being handed over, and the number of its first notice, counted from the first notice ever.
+  private var handedOver: [Notice] = []
+  private var firstNumber = 0
+  private var depth = 0
   private let sessionCount = Locked(0)
   /// Whether a call waits for a revision. Set before the waiter looks at what is observed, and read after that has
   /// moved on: so one of the two sees the other.
@@ -34,24 +38,42 @@ final class WatchLane: @unchecked Sendable {
     if isFirst { worker.execute { self.drainInbox() } }
   }
 
-  /// Hands what is in the inbox to every watch. On the worker's thread.
+  /// Hands what is in the inbox to every watch, in order. On the worker's thread.
+  ///
+  /// A watch that is written to may end, or drain and so come here again: each watch keeps its own place, so that every
+  /// one of them gets all notices in order whoever hands them over.
   func drainInbox() {
     let batches = inbox.withLock { inbox in
       defer { inbox.removeAll(keepingCapacity: true) }
       return inbox
     }
-    for batch in batches {
-      for session in sessions.values {
-        for notice in batch { session.offer(notice) }
-      }
-    }
+    for batch in batches { handedOver += batch }
+    handOver()
     // A key's own change answers who waits for it, before all of its cluster time is observed.
     let changed = Set(batches.joined().map(\.entity))
     for waiter in Array(waiters.values) where changed.contains(waiter.entity) { waiter.fire() }
   }
 
-  /// Every notice that is handed over after this reaches the watch. On the worker's thread.
+  private func handOver() {
+    guard !handedOver.isEmpty else { return }
+    depth += 1
+    for session in sessions.values {
+      while session.nextNotice < firstNumber + handedOver.count {
+        let notice = handedOver[session.nextNotice - firstNumber]
+        session.nextNotice += 1
+        session.offer(notice)
+      }
+    }
+    depth -= 1
+    if depth == 0 {
+      firstNumber += handedOver.count
+      handedOver = []
+    }
+  }
+
+  /// Every notice that comes out of the inbox after this reaches the watch. On the worker's thread.
   func add(_ session: WatchSession) {
+    session.nextNotice = firstNumber + handedOver.count
     sessions[ObjectIdentifier(session)] = session
     sessionCount.withLock { $0 = sessions.count }
   }

@@ -36,6 +36,9 @@ struct WatchQueue {
   /// How many keys wait.
   var keyCount: Int { places.count }
 
+  /// How many items are held, those that have been taken and not yet let go of among them.
+  var storedCount: Int { items.count }
+
   /// Returns whether the queue overflowed into a RESYNC.
   mutating func append(_ notice: Notice) -> Bool {
     let key = WatchKey(entity: notice.entity, key: notice.key)
@@ -44,8 +47,15 @@ struct WatchQueue {
       return false
     }
     if places.count >= limit {
+      let latest = items[first...].reduce(notice.revision) { latest, item in
+        switch item {
+        case .notice(let notice): max(latest, notice.revision)
+        case .resync(let revision): max(latest, revision)
+        case .progress: latest
+        }
+      }
       removeAll()
-      items = [.resync(notice.revision)]
+      items = [.resync(latest)]
       return true
     }
     // A RESYNC that waits says all there is to say.

@@ -40,6 +40,12 @@ final class WatchSession: RPCStreamHandler {
   private var covered: [ServedEntity: UInt64] = [:]
   private var timer: (any RPCTimer)?
   private var isDraining = false
+  /// The last PROGRESS has been said, or waits for its turn: nothing may follow it.
+  private var isEnding = false
+  /// The writer is being written to. It may call back from within: what that brings waits until the write is done.
+  private var isSending = false
+  /// The lane's: the number of the first notice that this watch has not been given.
+  var nextNotice = 0
   private var scratch = RPCReply()
 
   init(
@@ -55,10 +61,10 @@ final class WatchSession: RPCStreamHandler {
   }
 
   func start() {
-    // First in the lane, then the revision: what is newer than it reaches the watch.
+    // First in the lane, then the revision: what is newer than it reaches the watch. All of it before the first write,
+    // which may call back.
     lane.add(self)
     let revision = lane.observedRevision(of: wishes.filter.entities)
-    sendMark(.progress, nil, revision, reason: "")
     if wishes.start != nil || wishes.sendsInitialState {
       // Taken first and sent last, without what the replay says: so the replay is never older than the initial state.
       let initial = initialState()
@@ -73,6 +79,9 @@ final class WatchSession: RPCStreamHandler {
       backlog = parts.reversed()
     }
     scheduleProgress()
+    isSending = true
+    sendMark(.progress, nil, revision, reason: "")
+    isSending = false
     pump()
   }
 
@@ -108,12 +117,15 @@ final class WatchSession: RPCStreamHandler {
   // MARK: From the lane
 
   func offer(_ notice: Notice) {
-    guard writer != nil, wishes.filter.includes(notice.entity, notice.key) else { return }
+    guard let writer, !isEnding, wishes.filter.includes(notice.entity, notice.key) else { return }
     if let covered = covered[notice.entity], notice.sequence <= covered { return }
     // Who comes from a server that is ahead has seen what is older than where it starts.
     if let start = wishes.start, !wishes.isStartForeign, notice.revision < start { return }
-    if queue.isEmpty, backlog.isEmpty, writer?.isWritable == true {
+    if !isSending, queue.isEmpty, backlog.isEmpty, writer.isWritable {
+      isSending = true
       send(notice)
+      isSending = false
+      if !queue.isEmpty { pump() }
     } else if queue.append(notice) {
       // The RESYNC says all that the backlog would.
       backlog = []
@@ -133,9 +145,11 @@ final class WatchSession: RPCStreamHandler {
   /// Says what is left, a last PROGRESS, and ends with OK.
   func draining() {
     guard writer != nil, !isDraining else { return }
+    isDraining = true
     let revision = lane.observedRevision(of: wishes.filter.entities)
     lane.drainInbox()
-    isDraining = true
+    guard writer != nil else { return }
+    isEnding = true
     queue.append(progress: revision, reason: "draining")
     pump()
   }
@@ -143,6 +157,9 @@ final class WatchSession: RPCStreamHandler {
   // MARK: Beneath
 
   private func pump() {
+    guard !isSending else { return }
+    isSending = true
+    defer { isSending = false }
     while let writer, writer.isWritable {
       if sendBacklog() { continue }
       switch queue.popFirst() {
@@ -153,9 +170,9 @@ final class WatchSession: RPCStreamHandler {
       case .resync(let revision):
         sendMark(.resync, nil, revision, reason: "resync")
       case nil:
-        if isDraining {
-          writer.finish(.ok, RPCMetadata())
+        if isEnding {
           end()
+          writer.finish(.ok, RPCMetadata())
         }
         return
       }
@@ -220,9 +237,10 @@ final class WatchSession: RPCStreamHandler {
       // First the revision, then the inbox: every notice up to the revision goes out before it.
       let revision = self.lane.observedRevision(of: self.wishes.filter.entities)
       self.lane.drainInbox()
+      guard self.writer != nil, !self.isDraining else { return }
       self.queue.append(progress: revision, reason: "")
-      self.pump()
       self.scheduleProgress()
+      self.pump()
     }
   }
 

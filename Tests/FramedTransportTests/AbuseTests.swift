@@ -183,6 +183,16 @@ extension SocketTests {
       }
     }
 
+    /// The connection goes while the service is still taking the call: it has to hear of it, or it keeps the stream.
+    @Test func aStreamThatLosesItsConnectionAsItBeginsIsCancelled() throws {
+      try withServer({ $0.limits.unsentBytesLimit = 1024 * 1024 }) { test throws in
+        let socket = try test.raw()
+        socket.sendAll(FramedClient.encodeCall(id: 1, "CarelessHold"))
+        eventually("closed") { test.server.connectionCount == 0 }
+        eventually("cancelled") { test.log.now.cancelled == 1 }
+      }
+    }
+
     @Test func tooManyConnectionsAreClosedAtOnceAndCounted() throws {
       try withServer({ $0.maximumConnections = 2 }) { test throws in
         let first = try test.client()

@@ -46,11 +46,13 @@ private final class ReplyStream: RPCStreamHandler {
   private var sent = 0
   private let endsWhenDrained: Bool
   private let isCareless: Bool
+  private let endsItself: Bool
 
   init(
     _ writer: any RPCStreamWriter, _ log: StreamLog, count: Int, size: Int, endsWhenDrained: Bool = false,
-    isCareless: Bool = false
+    isCareless: Bool = false, endsItself: Bool = true
   ) {
+    self.endsItself = endsItself
     self.isCareless = isCareless
     self.writer = writer
     self.log = log
@@ -71,7 +73,7 @@ private final class ReplyStream: RPCStreamHandler {
       sent += 1
       log.note { $0.payloadBytes += size + 1 }
       writer.send(reply)
-      if remaining == 0 { writer.finish(.ok, RPCMetadata()) }
+      if remaining == 0, endsItself { writer.finish(.ok, RPCMetadata()) }
     }
   }
 
@@ -95,8 +97,7 @@ private final class ReplyStream: RPCStreamHandler {
 }
 
 /// `Echo`, `Fail`, `Metadata`, `Deadline`; and the streams `Count` (request: number, size), `Hold`,
-/// `HoldUntilDrained`, `Flood`,
-/// `Refuse`, `Careless`, `FinishThenThrow`.
+/// `HoldUntilDrained`, `Flood`, `Refuse`, `Careless`, `CarelessHold`, `FinishThenThrow`.
 func testRouter(_ log: StreamLog) -> RPCRouter {
   func unary(
     _ name: String, _ body: @escaping @Sendable (borrowing RPCRequest, inout RPCReply) throws(RPCStatus) -> Void
@@ -161,6 +162,9 @@ func testRouter(_ log: StreamLog) -> RPCRouter {
     stream("HoldUntilDrained") { _, writer in ReplyStream(writer, log, count: 0, size: 0, endsWhenDrained: true) },
     stream("Flood") { _, writer in ReplyStream(writer, log, count: .max, size: 16 * 1024) },
     stream("Careless") { _, writer in ReplyStream(writer, log, count: 100, size: 64 * 1024, isCareless: true) },
+    stream("CarelessHold") { _, writer in
+      ReplyStream(writer, log, count: 100, size: 64 * 1024, isCareless: true, endsItself: false)
+    },
     stream("FinishThenThrow") { (_, writer) throws(RPCStatus) in
       writer.finish(RPCStatus(.aborted, "first"), RPCMetadata())
       throw RPCStatus(.internalError, "second")

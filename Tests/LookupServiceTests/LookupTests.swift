@@ -1,4 +1,5 @@
 internal import ChangeStreamCache
+internal import Core
 internal import RPC
 internal import TestSupport
 internal import Testing
@@ -206,12 +207,27 @@ struct LookupTests {
     }
   }
 
-  @Test func whatIsNotThereYetSaysSo() throws {
+  // MARK: No older than
+
+  @Test func aRevisionThatIsNotObservedYetIsWaitedFor() throws {
     try Self.run { harness throws in
-      let reply = try harness.call(
-        "GetAgentConfig", getAgentConfig("k").with(2, lookupOptions(minimumRevision: 1)))
-      #expect(reply.code == .unimplemented)
-      #expect(reply.status.message.contains("options.min_revision"))
+      let next = harness[.agentConfig].now.rawValue + 1
+      let request = getAgentConfig("k").with(2, lookupOptions(minimumRevision: next))
+      let wait = try #require(try harness.call("GetAgentConfig", request).wait)
+      #expect(wait.expired.code == .unavailable)
+      let isReady = Locked(false)
+      let timer = wait.begin { isReady.withLock { $0 = true } }
+      try harness.settle()
+      #expect(!isReady.withLock { $0 })
+      try harness[.agentConfig].put(agent("k", description: "new"))
+      try harness.settle()
+      #expect(isReady.withLock { $0 })
+      timer.cancel()
+      let reply = try harness.call("GetAgentConfig", request)
+      #expect(reply.wait == nil)
+      #expect(reply.lookup.number(1) == next)
+      let foreign = getAgentConfig("k").with(2, lookupOptions(minimumRevision: next).with(3, "another"))
+      #expect(try harness.call("GetAgentConfig", foreign).code == .failedPrecondition)
     }
   }
 }

@@ -13,6 +13,8 @@ final class ServiceHarness {
     let status: RPCStatus
     let message: WireMessage
     let metadata: RPCMetadata
+    /// What the call waits for, instead of a reply.
+    let wait: RPCWait?
 
     var code: RPCStatus.Code { status.code }
     /// `LookupMetadata` of a lookup.
@@ -37,9 +39,9 @@ final class ServiceHarness {
       options.ttlSeconds = ttlSeconds
       options.firstRetrySeconds = 0.001
       options.retryLimitSeconds = 0.01
-      return ChangeStreamCache(source: sources[entity.rawValue], options: options, clock: clock) {
-        hub.publish(entity, $0)
-      }
+      return ChangeStreamCache(
+        source: sources[entity.rawValue], options: options, clock: clock, onInvalidation: { hub.publish(entity, $0) },
+        onObserved: { hub.observed() }, onHistoryStart: { hub.beginHistory(entity, after: $0) })
     }
     agentConfigs = cache(.agentConfig, as: AgentConfig.self)
     prompts = cache(.prompt, as: Prompt.self)
@@ -114,17 +116,19 @@ final class ServiceHarness {
   func call(_ name: String, bytes: [UInt8]) throws -> Reply {
     guard case .unary(let handler) = try method(name).handler else { throw TestFailure("\(name) is a stream") }
     var reply = RPCReply()
+    var wait: RPCWait?
     let status = bytes.withUnsafeBytes { buffer in
       let request = RPCRequest(message: buffer, metadata: RPCMetadata(), deadline: nil, worker: worker)
       do throws(RPCStatus) {
         // Nobody waits here: a call that would is answered as one that has waited in vain.
-        return try handler(request, &reply).map(\.expired) ?? .ok
+        wait = try handler(request, &reply)
+        return wait?.expired ?? .ok
       } catch {
         return error
       }
     }
     let message = status.code == .ok ? try WireMessage(reply.head + reply.body) : WireMessage()
-    return Reply(status: status, message: message, metadata: reply.metadata)
+    return Reply(status: status, message: message, metadata: reply.metadata, wait: wait)
   }
 
   /// Starts a watch; a status that it is refused with is thrown.

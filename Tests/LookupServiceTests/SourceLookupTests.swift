@@ -1,0 +1,116 @@
+internal import ChangeStreamCache
+internal import Core
+internal import LookupService
+internal import RPC
+internal import TestSupport
+internal import Testing
+
+/// Several sources under one key, and which of them a blob belongs to.
+struct SourceLookupTests {
+  private func ids(_ reply: ServiceHarness.Reply) throws -> [String] {
+    reply.code == .ok ? [try reply.message.message(1).text(1)] + reply.message.texts(3) : []
+  }
+
+  @Test func allSourcesOfAContainerInOrder() throws {
+    try ServiceHarness.run(sources: [
+      source("b", id: "1", container: "c", agent: "x"), source("a", id: "2", container: "c"),
+      source("B", id: "9", container: "c"), source("aa", id: "3", container: "c", agent: "x"),
+      source("pulled", container: "c", mode: "scheduled_pull"), source("off", container: "c", enabled: false),
+      source("elsewhere", container: "d"),
+    ]) { harness throws in
+      #expect(try ids(harness.call("GetSourceConfig", getSourceConfig(container: "c"))) == ["B", "a", "aa", "b"])
+      #expect(try ids(harness.call("GetSourceConfig", getSourceConfig(agentID: "x"))) == ["aa", "b"])
+      #expect(try ids(harness.call("GetSourceConfig", getSourceConfig(sourceID: "a"))) == ["a"])
+      harness[.sourceConfig].delete("9")
+      try harness.settle()
+      #expect(try ids(harness.call("GetSourceConfig", getSourceConfig(container: "c"))) == ["a", "aa", "b"])
+    }
+  }
+
+  @Test func aDocumentThatLosesItsSourceIDDoesNotCount() throws {
+    // Of two documents of one source_id, the greater `_id` wins.
+    try ServiceHarness.run(sources: [
+      source("s", id: "1", container: "old", agent: "x"), source("s", id: "2", container: "new"),
+      source("t", id: "3", container: "old"),
+    ]) { harness throws in
+      #expect(try ids(harness.call("GetSourceConfig", getSourceConfig(container: "old"))) == ["t"])
+      #expect(try ids(harness.call("GetSourceConfig", getSourceConfig(container: "new"))) == ["s"])
+      #expect(try harness.call("GetSourceConfig", getSourceConfig(agentID: "x")).code == .notFound)
+      #expect(try ids(harness.call("ResolveBlob", resolveBlob("old", "f"))) == ["t"])
+      harness[.sourceConfig].delete("2")
+      try harness.settle()
+      #expect(try ids(harness.call("GetSourceConfig", getSourceConfig(container: "old"))) == ["s", "t"])
+      #expect(try ids(harness.call("GetSourceConfig", getSourceConfig(agentID: "x"))) == ["s"])
+      #expect(try harness.call("GetSourceConfig", getSourceConfig(container: "new")).code == .notFound)
+    }
+  }
+
+  @Test func aBlobIsOfThePatternWithMostLiterals() throws {
+    try ServiceHarness.run(sources: [
+      source("any", container: "c"),
+      source("wide", container: "c", pattern: "{x}/{y}.json", fields: "[\"x\", \"y\"]"),
+      source("narrow", container: "c", pattern: "results/{y}.json", fields: "[\"y\"]"),
+      source("zip", container: "c", pattern: "results/{y}", filePattern: "*.zip"),
+    ]) { harness throws in
+      func resolve(_ path: String) throws -> (String, [String]) {
+        let reply = try harness.call("ResolveBlob", resolveBlob("c", path))
+        let fields = try reply.message.messages(3).map { "\($0.text(1))=\($0.text(2))" }
+        return (try reply.message.message(1).text(1), fields)
+      }
+      #expect(try resolve("results/7.json") == ("narrow", ["y=7"]))
+      #expect(try resolve("other/7.json") == ("wide", ["x=other", "y=7"]))
+      #expect(try resolve("results/7.zip") == ("zip", []))
+      #expect(try resolve("results/7.txt") == ("any", []))
+    }
+  }
+
+  @Test func amongEqualsTheLowerSourceIDWins() throws {
+    try ServiceHarness.run(sources: [
+      source("b", id: "1", container: "c", pattern: "r/{x}.json"),
+      source("a", id: "2", container: "c", pattern: "{y}/r.json"),
+      source("c", id: "3", container: "c", pattern: "r/{z}.json"),
+    ]) { harness throws in
+      let reply = try harness.call("ResolveBlob", resolveBlob("c", "r/r.json"))
+      #expect(try reply.message.message(1).text(1) == "a")
+      #expect(try harness.call("ResolveBlob", resolveBlob("c", "r/q.json")).message.message(1).text(1) == "b")
+    }
+  }
+
+  @Test func noMatchNamesTheBlob() throws {
+    try ServiceHarness.run(sources: [source("s", container: "c", pattern: "r/{x}.json", filePattern: "*.json")]) {
+      harness throws in
+      for path in ["other/1.json", "r/1.zip", "r/.json"] {
+        let reply = try harness.call("ResolveBlob", resolveBlob("c", path))
+        #expect(
+          reply.status
+            == RPCStatus(.notFound, "no enabled source config for a blob \"\(path)\" in container \"c\""))
+      }
+    }
+  }
+
+  /// A lookup by an alias takes two looks: a change in between must not make it find nothing.
+  @Test func aSourceThatChangesIsFoundByItsContainerAllTheWhile() throws {
+    try ServiceHarness.run(sources: [source("s0", id: "1", container: "c", agent: "x")]) { harness throws in
+      let misses = Locked(0)
+      let isOver = Locked(false)
+      let writes = OSThread(name: "writer") { [store = harness[.sourceConfig]] in
+        for number in 1...3000 {
+          // Content and source_id change, by turns.
+          let json = source(
+            "s\(number / 2 % 5)", id: "1", container: "c", agent: "x", description: "v\(number)")
+          _ = try? store.put(json)
+        }
+        isOver.withLock { $0 = true }
+      }
+      var looks = 0
+      while !isOver.withLock({ $0 }) || harness.reader(.sourceConfig).observedRevision < harness[.sourceConfig].now {
+        looks += 1
+        for request in [getSourceConfig(container: "c"), getSourceConfig(agentID: "x")] {
+          if try harness.call("GetSourceConfig", request).code != .ok { misses.withLock { $0 += 1 } }
+        }
+      }
+      writes.join()
+      #expect(misses.withLock { $0 } == 0, "of \(looks) looks")
+    }
+  }
+}
