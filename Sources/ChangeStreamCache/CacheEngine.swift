@@ -26,6 +26,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
   private var horizon = LookupHorizon()
   private var observed = Revision.none
   private var lastChange = Revision.none
+  private var hasWarnedOfLateChange = false
   private var sequence: UInt64 = 0
   /// When the collection is to be read again although all looks well.
   private var reloadDue: MonotonicTime?
@@ -98,6 +99,13 @@ struct CacheEngine<Model: CachedModel>: Sendable {
       return true
     }
     lastChange = change.revision
+    if change.revision <= observed, isContinuous, !hasWarnedOfLateChange {
+      // An empty reply said that there was nothing up to there: a position handed out since may have claimed too much.
+      hasWarnedOfLateChange = true
+      logger.warning(
+        "change_late", "a change came after the database had said that there was none up to it; said once",
+        ["cache": .string(Model.entity), "revision": .unsigned(change.revision.rawValue)])
+    }
     // Others may share this cluster time: only what lies before it is complete.
     if change.revision > .none { advance(to: Revision(change.revision.rawValue - 1)) }
     confirm(now)

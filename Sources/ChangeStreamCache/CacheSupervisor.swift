@@ -51,13 +51,17 @@ final class CacheSupervisor<Model: CachedModel>: Sendable {
     control.withLock { $0.threads = [stream, read] }
   }
 
+  func beginStop() {
+    control.withLock { $0.isStopping = true }
+    control.signal()
+  }
+
   func stop() {
+    beginStop()
     let threads = control.withLock { control in
-      control.isStopping = true
       defer { control.threads = [] }
       return control.threads
     }
-    control.signal()
     for thread in threads { thread.join() }
   }
 

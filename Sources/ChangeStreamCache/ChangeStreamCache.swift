@@ -48,6 +48,11 @@ public final class ChangeStreamCache<Model: CachedModel>: Sendable {
     supervisor.start()
   }
 
+  /// Tells both threads to end, without waiting: so that several caches end side by side.
+  public func beginStop() {
+    supervisor.beginStop()
+  }
+
   /// Ends both threads and waits for them: as long as the source's longest wait.
   public func stop() {
     supervisor.stop()

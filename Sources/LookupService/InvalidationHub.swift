@@ -50,6 +50,11 @@ public final class InvalidationHub: Sendable {
     for lane in state.withLock({ $0.lanes }) { lane.wakeWaiters() }
   }
 
+  /// Lets go of lanes and caches, which lead back here. Nothing is published after it.
+  func stop() {
+    state.withLock { $0 = State() }
+  }
+
   func start(epoch: EpochSource, lanes: [WatchLane]) {
     state.withLock { $0 = State(epoch: epoch, lanes: lanes) }
   }

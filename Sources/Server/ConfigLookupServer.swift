@@ -91,11 +91,15 @@ public final class ConfigLookupServer: Sendable {
   /// not answer.
   public func stop() {
     transport.stop()
+    agentConfigs.beginStop()
+    prompts.beginStop()
+    sourceConfigs.beginStop()
     agentConfigs.stop()
     prompts.stop()
     sourceConfigs.stop()
     group.stop()
     http.stop()
+    service.close()
   }
 }
 

@@ -83,6 +83,7 @@ final class ServiceHarness {
     if started.contains(.agentConfig) { agentConfigs.stop() }
     if started.contains(.prompt) { prompts.stop() }
     if started.contains(.sourceConfig) { sourceConfigs.stop() }
+    service.close()
   }
 
   subscript(entity: ServedEntity) -> InMemorySource { sources[entity.rawValue] }
