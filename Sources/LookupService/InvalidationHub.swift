@@ -50,8 +50,9 @@ public final class InvalidationHub: Sendable {
     for lane in state.withLock({ $0.lanes }) { lane.wakeWaiters() }
   }
 
-  /// Lets go of lanes and caches, which lead back here. Nothing is published after it.
-  func stop() {
+  /// Lets go of lanes and caches, which lead back here: to be called once caches and transport have ended. Nothing is
+  /// published after it.
+  public func stop() {
     state.withLock { $0 = State() }
   }
 

@@ -82,11 +82,6 @@ public final class LookupService: Sendable {
     ]
   }
 
-  /// Lets go of everything, once caches and transport have ended: hub, lanes and caches hold each other until then.
-  public func close() {
-    hub.stop()
-  }
-
   /// How many watches are open.
   public var subscriberCount: Int {
     states.reduce(0) { $0 + $1.lane.count }

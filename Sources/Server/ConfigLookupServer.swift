@@ -12,6 +12,7 @@ public final class ConfigLookupServer: Sendable {
   private let agentConfigs: ChangeStreamCache<AgentConfig>
   private let prompts: ChangeStreamCache<Prompt>
   private let sourceConfigs: ChangeStreamCache<SourceConfig>
+  private let hub: InvalidationHub
   private let group: EventLoopGroup
   private let service: LookupService
   private let transport: FramedServer
@@ -23,6 +24,7 @@ public final class ConfigLookupServer: Sendable {
     let pool = try MongoClientPool(uri: configuration.mongoDBURI)
     let readPool = try MongoClientPool(uri: configuration.mongoDBURI, for: .reads)
     let hub = InvalidationHub()
+    self.hub = hub
     func cache<Model: CachedModel>(_ entity: ServedEntity, _ namespace: String) throws -> ChangeStreamCache<Model> {
       guard let namespace = MongoNamespace(namespace) else { throw UsageError("\(namespace): not DATABASE.COLLECTION") }
       var options = ChangeStreamCache<Model>.Options()
@@ -63,6 +65,7 @@ public final class ConfigLookupServer: Sendable {
     } catch {
       group.stop()
       http.stop()
+      hub.stop()
       throw error
     }
     agentConfigs.start()
@@ -99,7 +102,7 @@ public final class ConfigLookupServer: Sendable {
     sourceConfigs.stop()
     group.stop()
     http.stop()
-    service.close()
+    hub.stop()
   }
 }
 

@@ -1,6 +1,7 @@
 internal import BSON
 internal import CConfigLookupProto
 internal import Core
+internal import Foundation
 internal import FramedTransport
 internal import MongoSource
 internal import Network
@@ -124,7 +125,10 @@ internal import Testing
         }
         try test.agents.insert(Documents.agent("fence"))
         #expect(try Set(quick.changes(before: "fence").map(\.key)).count == 5, "the other one sees all")
-        #expect(try process.residentMiB() - before < 100, "50 MB of changes are not held")
+        // AddressSanitizer keeps what is freed for a while: its memory says nothing.
+        if ProcessInfo.processInfo.environment["LSAN_OPTIONS"] == nil {
+          #expect(try process.residentMiB() - before < 100, "50 MB of changes are not held")
+        }
         var latest: [String: String] = [:]
         var count = 0
         while latest["fence"] == nil {

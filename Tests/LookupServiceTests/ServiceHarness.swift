@@ -31,6 +31,7 @@ final class ServiceHarness {
   let service: LookupService
   private let router: RPCRouter
   private var started: Set<ServedEntity> = []
+  private var watches: [(handler: any RPCStreamHandler, writer: TestStreamWriter)] = []
 
   init(ttlSeconds: Double = 300, salt: String = "", options: LookupService.Options = .init()) {
     let (sources, hub, clock) = (sources, hub, clock)
@@ -83,7 +84,15 @@ final class ServiceHarness {
     if started.contains(.agentConfig) { agentConfigs.stop() }
     if started.contains(.prompt) { prompts.stop() }
     if started.contains(.sourceConfig) { sourceConfigs.stop() }
-    service.close()
+    // What a transport does when its connections close.
+    for watch in watches {
+      watch.handler.cancelled()
+      (watch.writer.onSend, watch.writer.onFinish) = (nil, nil)
+    }
+    watches = []
+    hub.stop()
+    // A job that is left would hold on to its lane, and the lane to the worker.
+    worker.run()
   }
 
   subscript(entity: ServedEntity) -> InMemorySource { sources[entity.rawValue] }
@@ -140,7 +149,9 @@ final class ServiceHarness {
     var reply = RPCReply()
     return try request.encoded.withUnsafeBytes { buffer in
       let request = RPCRequest(message: buffer, metadata: RPCMetadata(), deadline: nil, worker: worker)
-      return try handler(request, writer, &reply)
+      let watch = try handler(request, writer, &reply)
+      watches.append((watch, writer))
+      return watch
     }
   }
 
