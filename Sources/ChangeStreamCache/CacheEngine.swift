@@ -19,6 +19,12 @@ struct CacheEngine<Model: CachedModel>: Sendable {
   /// Whether the open stream carries on from what is served, without a gap.
   private var isContinuous = false
   private var isStreamOpen = false
+  /// Of the database that the stream is of; what is served may still be of another.
+  private(set) var identity = ""
+  /// What is served is of another database than the stream: revisions of the two cannot be compared.
+  private var isOtherDatabase = false
+  /// The highest operation time of any stream of this database: what was looked up may be as new as that.
+  private var highestOperationTime = Revision.none
   private var reload: Reload?
   private var reloadNumber: UInt64 = 0
   /// A reload that was asked for and has not begun.
@@ -50,14 +56,17 @@ struct CacheEngine<Model: CachedModel>: Sendable {
 
   /// A stream is open: one that carries on from the one before, or a new one.
   mutating func streamOpened(resumed: Bool, identity: String) {
-    if !reader.identity.isEmpty, reader.identity != identity {
+    if !self.identity.isEmpty, self.identity != identity {
       logger.error(
         "database_changed", "this is another database than before: reading it anew", ["cache": .string(Model.entity)])
       lastChange = .none
       observed = .none
+      highestOperationTime = .none
       isContinuous = false
+      isOtherDatabase = true
+      horizon.removeAll()
     }
-    reader.publishIdentity(identity)
+    self.identity = identity
     isStreamOpen = true
     health.sourceError = nil
     if !resumed {
@@ -123,6 +132,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
       wanted = wanted ?? .resync
     case .update:
       guard let id = change.id else { return true }
+      highestOperationTime = max(highestOperationTime, operationTime)
       horizon.lookedUp(id, until: max(operationTime, change.revision))
       apply(change, id, reading)
     case .insert, .replace, .delete:
@@ -165,7 +175,8 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     }
     wanted = nil
     reloadNumber += 1
-    let start = max(operationTime, observed, lastChange)
+    highestOperationTime = max(highestOperationTime, operationTime)
+    let start = max(highestOperationTime, observed, lastChange)
     reload = Reload(number: reloadNumber, reason: reason, start: start)
     return (reloadNumber, start)
   }
@@ -191,9 +202,6 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     reload = nil
     health.sourceError = error.description
   }
-
-  /// The end of the read of the running reload: the stream has to come past it.
-  var readEnd: Revision? { reload?.end }
 
   /// A copy for those who ask how the cache is doing.
   mutating func currentHealth() -> CacheHealth {
@@ -251,10 +259,14 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     let before = live.claims
     live = finished.documents
     let keys = Set(before.keys).union(live.claims.keys)
-    let committedAt = WallTime(milliseconds: Int64(finished.start.seconds) * 1000)
+    // As of now, and not of the start: who watches from a revision in between must be told.
+    let revision = max(observed, lastChange, finished.start)
+    let committedAt = WallTime(milliseconds: Int64(revision.seconds) * 1000)
     let reason = finished.reason ?? .resync
     let differing = publish(
-      Array(keys), Cause(reason: reason, revision: finished.start, committedAt: committedAt))
+      Array(keys), Cause(reason: reason, revision: revision, committedAt: committedAt))
+    reader.publishIdentity(identity)
+    isOtherDatabase = false
 
     // What differs without a change of the stream means that changes went unseen, and nobody knows when they were.
     if !isContinuous || differing > 0 { onHistoryStart(observed) }
@@ -313,7 +325,8 @@ struct CacheEngine<Model: CachedModel>: Sendable {
       if let old, let new, old.entry.etag == new.entry.etag { continue }
       invalidations.append(
         Invalidation(
-          kind: new == nil ? .delete : .upsert, key: key, revision: max(cause.revision, old?.revision ?? .none),
+          kind: new == nil ? .delete : .upsert, key: key,
+          revision: new?.revision ?? max(cause.revision, isOtherDatabase ? .none : old?.revision ?? .none),
           committedAt: cause.committedAt, reason: cause.reason, itemID: (new ?? old)?.entry.id.text ?? "",
           answer: new, previousETag: old?.entry.etagText, sequence: sequence))
     }
@@ -334,7 +347,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
   private func answer(_ key: LookupKey, _ old: Answer?, _ cause: Cause) -> Answer? {
     guard let claims = live.claims[key] else { return nil }
     let (entry, others) = (claims.winner, claims.others)
-    if let old, old.entry === entry {
+    if let old, old.entry === entry, !isOtherDatabase {
       if old.others.elementsEqual(others, by: ===) { return old }
       return Answer(key: key, entry: entry, others: others, revision: old.revision, committedAt: old.committedAt)
     }
@@ -346,8 +359,9 @@ struct CacheEngine<Model: CachedModel>: Sendable {
           "loses": .string(others[0].id.text),
         ])
     }
+    let before = isOtherDatabase ? .none : old?.revision ?? .none
     return Answer(
-      key: key, entry: entry, others: others, revision: max(cause.revision, old?.revision ?? .none),
+      key: key, entry: entry, others: others, revision: max(cause.revision, before),
       committedAt: cause.committedAt)
   }
 

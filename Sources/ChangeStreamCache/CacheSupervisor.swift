@@ -16,6 +16,8 @@ final class CacheSupervisor<Model: CachedModel>: Sendable {
     var threads: [OSThread] = []
   }
 
+  private static var silenceSeconds: Double { 30 }
+
   private let source: any DocumentSource
   private let reader: CacheReader
   private let options: ChangeStreamCache<Model>.Options
@@ -75,6 +77,8 @@ final class CacheSupervisor<Model: CachedModel>: Sendable {
     health.isValid = reader.isValid
     health.ageSeconds = reader.isLoaded ? Double(reader.ageMilliseconds) / 1000 : nil
     health.observedRevision = reader.observedRevision
+    // An open stream that says nothing for so long, not even that there is nothing, is a dead link.
+    if Double(reader.ageMilliseconds) > Self.silenceSeconds * 1000 { health.isStreamActive = false }
     return health
   }
 
@@ -83,45 +87,61 @@ final class CacheSupervisor<Model: CachedModel>: Sendable {
   private func followStream() {
     var token: ResumeToken?
     var backoff = Backoff(firstSeconds: options.firstRetrySeconds, limitSeconds: options.retryLimitSeconds)
-    var refusals = 0
+    // Since when the source has refused the position, without one answer in between.
+    var refusedSince: MonotonicTime?
     while sleep(seconds: backoff.next()) {
       let stream: any DocumentStream
+      var isOpening = false
       do throws(SourceError) {
         let identity = try source.identity()
-        if !reader.identity.isEmpty, reader.identity != identity { token = nil }
+        let known = engine.withLock { $0.identity }
+        if !known.isEmpty, known != identity { token = nil }
+        isOpening = true
         stream = try source.openStream(resumingAfter: token)
         withEngine { $0.streamOpened(resumed: token != nil, identity: identity) }
       } catch {
-        if token != nil, error.isFromServer { refusals += 1 }
-        // A position that the server refuses again and again will not become good.
-        if error.kind == .historyLost || refusals >= 3 {
+        // Only the stream's own refusals say something of the position.
+        if isLost(error, isOpening ? token : nil, &refusedSince) {
           if token != nil { logger.warning("history_lost", error.description, ["cache": .string(Model.entity)]) }
           token = nil
-          refusals = 0
         } else {
           log(error, "stream_not_opened")
         }
         withEngine { $0.openFailed(error) }
         continue
       }
-      refusals = 0
-      let end = follow(stream, &token, &backoff)
+      let end = follow(stream, &token, &backoff, &refusedSince)
       stream.close()
       if let error = end { log(error, "stream_lost") }
-      let isLost = end == nil || end?.kind == .historyLost
-      if isLost { token = nil }
-      withEngine { $0.streamClosed(end, historyLost: isLost) }
+      let historyLost = end.map { isLost($0, token, &refusedSince) } ?? true
+      if historyLost { token = nil }
+      withEngine { $0.streamClosed(end, historyLost: historyLost) }
     }
   }
 
+  /// Whether the position is lost: the source says so, or has refused it, and nothing else, for so long that it will
+  /// not become good. Elections end sooner than that.
+  private func isLost(_ error: SourceError, _ token: ResumeToken?, _ refusedSince: inout MonotonicTime?) -> Bool {
+    if error.kind == .historyLost { return true }
+    guard token != nil, error.isFromServer else { return false }
+    let now = MonotonicTime.now
+    let since = refusedSince ?? now
+    refusedSince = since
+    guard now.seconds(since: since) >= options.positionPatienceSeconds else { return false }
+    refusedSince = nil
+    return true
+  }
+
   /// Applies changes until the stream ends (nil), fails, or the cache stops.
-  private func follow(_ stream: any DocumentStream, _ token: inout ResumeToken?, _ backoff: inout Backoff)
-    -> SourceError?
-  {
+  private func follow(
+    _ stream: any DocumentStream, _ token: inout ResumeToken?, _ backoff: inout Backoff,
+    _ refusedSince: inout MonotonicTime?
+  ) -> SourceError? {
     var answered = false
     while true {
       beginReloadIfDue(operationTime: stream.operationTime)
-      let floor = max(stream.operationTime, engine.withLock { $0.readEnd } ?? .none)
+      // Of this stream only: another connection's time may be another server's.
+      let floor = stream.operationTime
       do throws(SourceError) {
         let change = try stream.next()
         // A stopped cache keeps its position: the end of the loop is no end of the stream.
@@ -129,6 +149,7 @@ final class CacheSupervisor<Model: CachedModel>: Sendable {
         if !answered {
           answered = true
           backoff.reset()
+          refusedSince = nil
           logRecovery()
         }
         token = stream.resumeToken ?? token

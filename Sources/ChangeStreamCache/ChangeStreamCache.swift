@@ -20,6 +20,8 @@ public final class ChangeStreamCache<Model: CachedModel>: Sendable {
     /// The first and the longest wait between two tries to reach the source.
     public var firstRetrySeconds: Double = 0.1
     public var retryLimitSeconds: Double = 10
+    /// A position that the source refuses for so long, without one answer in between, is given up.
+    public var positionPatienceSeconds: Double = 30
 
     public init() {}
   }

@@ -92,7 +92,8 @@ final class WatchSession: RPCStreamHandler {
     return wishes.filter.entities.map { entity in
       let (notices, sequence) = hub.replay(entity, since: start, isNewcomer: wishes.start == nil)
       guard let notices else { return .resync(entity) }
-      covered[entity] = sequence
+      // What the replay leaves out by its revision may still be newer than the initial state.
+      covered[entity] = min(covered[entity] ?? sequence, sequence)
       return .notices(notices.filter { wishes.filter.includes(entity, $0.key) }[...])
     }
   }

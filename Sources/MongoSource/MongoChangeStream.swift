@@ -22,7 +22,7 @@ final class MongoChangeStream: DocumentStream {
     throws(SourceError)
   {
     self.pool = pool
-    let client = pool.pop()
+    let client = try pool.popForSource()
     var error = bson_error_t()
     // Not causally consistent: the session is here to read the operation time of each reply.
     let sessionOptions = mongoc_session_opts_new()
@@ -42,8 +42,19 @@ final class MongoChangeStream: DocumentStream {
     defer { bson_destroy(options) }
     bson_append_utf8(options, "fullDocument", -1, "updateLookup", -1)
     bson_append_int64(options, "maxAwaitTimeMS", -1, Int64(awaitMilliseconds))
-    token?.document.withBSONPointer { _ = bson_append_document(options, "resumeAfter", -1, $0) }
     _ = mongoc_client_session_append(session, options, &error)
+    if let token {
+      token.document.withBSONPointer { _ = bson_append_document(options, "resumeAfter", -1, $0) }
+    } else if let start = currentTime(client, session, &error) {
+      // By itself the server starts at the end of its oplog, but reports the time up to which a majority has it: a
+      // write between the two would be in neither stream nor snapshot. So the start is a time that was reported.
+      bson_append_timestamp(options, "startAtOperationTime", -1, start.seconds, start.increment)
+    } else {
+      mongoc_collection_destroy(collection)
+      mongoc_client_session_destroy(session)
+      pool.push(client)
+      throw SourceError(MongoError(error), at: pool.place)
+    }
 
     let stream = Self.pipeline.withBSONPointer { mongoc_collection_watch(collection, $0, options) }
     guard let stream else {
@@ -110,5 +121,31 @@ final class MongoChangeStream: DocumentStream {
     var increment: UInt32 = 0
     mongoc_client_session_get_operation_time(session, &seconds, &increment)
     operationTime = max(operationTime, Revision(seconds: seconds, increment: increment))
+  }
+}
+
+/// The operation time that the server reports to a command in the session; nil with the error if it does not answer.
+private func currentTime(_ client: OpaquePointer, _ session: OpaquePointer, _ error: inout bson_error_t) -> Revision? {
+  guard let ping = try? BSONDocument(json: #"{"ping": 1}"#), let options = bson_new() else { return nil }
+  defer { bson_destroy(options) }
+  guard mongoc_client_session_append(session, options, &error) else { return nil }
+  let hasAnswered = ping.withBSONPointer {
+    mongoc_client_command_with_opts(client, "admin", $0, nil, options, nil, &error)
+  }
+  guard hasAnswered else { return nil }
+  var seconds: UInt32 = 0
+  var increment: UInt32 = 0
+  mongoc_client_session_get_operation_time(session, &seconds, &increment)
+  return Revision(seconds: seconds, increment: increment)
+}
+
+extension MongoClientPool {
+  /// A client, or the error as the cache knows it.
+  func popForSource() throws(SourceError) -> OpaquePointer {
+    do throws(MongoError) {
+      return try pop()
+    } catch {
+      throw SourceError(error, at: place)
+    }
   }
 }

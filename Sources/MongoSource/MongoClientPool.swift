@@ -11,6 +11,9 @@ public final class MongoClientPool: @unchecked Sendable {
   /// The hosts, for messages: without user and password.
   public let place: String
 
+  /// Three streams, three reads, and commands beside them.
+  private static let leastClients: Int32 = 16
+
   /// What the connections are for. libmongoc before 1.27 has one socket timeout a pool; the two want different ones.
   public enum Purpose: Sendable {
     /// Streams and commands: an answer is due within a second, so a silence of 10 s is a dead link. (libmongoc's own 5
@@ -27,7 +30,12 @@ public final class MongoClientPool: @unchecked Sendable {
   public init(uri text: String, for purpose: Purpose = .streams) throws(MongoError) {
     _ = MongoLibrary.started
     var error = bson_error_t()
-    guard let uri = mongoc_uri_new_with_error(text, &error) else { throw MongoError(error) }
+    guard let uri = mongoc_uri_new_with_error(text, &error) else {
+      // libmongoc quotes a user or a password that it cannot read.
+      let problem = MongoError(error)
+      guard problem.message.hasPrefix("Password") || problem.message.hasPrefix("Username") else { throw problem }
+      throw MongoError(message: "user and password must be percent-encoded (a colon is %3A, an at sign %40)")
+    }
     defer { mongoc_uri_destroy(uri) }
     let socketTimeout = purpose == .streams ? 10_000 : 120_000
     for (option, milliseconds) in [
@@ -36,6 +44,14 @@ public final class MongoClientPool: @unchecked Sendable {
     where !mongoc_uri_has_option(uri, option) {
       mongoc_uri_set_option_as_int32(uri, option, Int32(milliseconds))
     }
+    // A stream holds a client for as long as it lives: with fewer, the last cache would wait for ever.
+    if mongoc_uri_get_option_as_int32(uri, "maxpoolsize", 100) < Self.leastClients {
+      mongoc_uri_set_option_as_int32(uri, "maxpoolsize", Self.leastClients)
+    }
+    // What is served must not be rolled back, nor lie behind the stream: streams and reads are the primary's.
+    guard let primary = mongoc_read_prefs_new(MONGOC_READ_PRIMARY) else { throw MongoError(message: "out of memory") }
+    defer { mongoc_read_prefs_destroy(primary) }
+    mongoc_uri_set_read_prefs_t(uri, primary)
     if mongoc_uri_get_appname(uri) == nil { mongoc_uri_set_appname(uri, "config-lookup") }
 
     var hosts: [String] = []
@@ -57,8 +73,13 @@ public final class MongoClientPool: @unchecked Sendable {
   }
 
   /// Takes a client out of the pool: for one thread, to be given back by ``push(_:)``.
-  func pop() -> OpaquePointer {
-    mongoc_client_pool_pop(pool)
+  ///
+  /// Throws where the URI's `waitQueueTimeoutMS` passes first.
+  func pop() throws(MongoError) -> OpaquePointer {
+    guard let client = mongoc_client_pool_pop(pool) else {
+      throw MongoError(message: "\(place): no connection became free in time; raise maxPoolSize or waitQueueTimeoutMS")
+    }
+    return client
   }
 
   func push(_ client: OpaquePointer) {
@@ -67,7 +88,7 @@ public final class MongoClientPool: @unchecked Sendable {
 
   /// Runs a command and gives its reply.
   public func command(_ command: BSONDocument, database: String) throws(MongoError) -> BSONDocument {
-    let client = pop()
+    let client = try pop()
     defer { push(client) }
     // libmongoc makes the reply in memory that we give, of an alignment that Swift cannot give a local variable.
     let outcome = withUnsafeTemporaryAllocation(

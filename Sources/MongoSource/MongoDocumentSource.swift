@@ -39,7 +39,7 @@ public final class MongoDocumentSource: DocumentSource {
         .misconfigured, "\(pool.place) is a standalone server", advice: SourceError.replicaSetAdvice, isFromServer: true
       )
     }
-    return "\(set ?? "sharded")/\(replicaSetID() ?? "")/\(namespace)"
+    return "\(set ?? "sharded")/\(try replicaSetID() ?? "")/\(namespace)"
   }
 
   public func openStream(resumingAfter token: ResumeToken?) throws(SourceError) -> any DocumentStream {
@@ -58,8 +58,16 @@ public final class MongoDocumentSource: DocumentSource {
   }
 
   /// The number that a replica set got when it was made. Asking for it may not be allowed: then its name has to do.
-  private func replicaSetID() -> String? {
-    guard let reply = try? command(#"{"replSetGetConfig": 1}"#) else { return nil }
+  /// Any other refusal is passed on: a failover must not look like another database.
+  private func replicaSetID() throws(SourceError) -> String? {
+    let reply: BSONDocument
+    do throws(SourceError) {
+      reply = try command(#"{"replSetGetConfig": 1}"#)
+    } catch {
+      // Unauthorized, CommandNotFound.
+      guard error.isFromServer, error.code == 13 || error.code == 59 else { throw error }
+      return nil
+    }
     return reply.withObject { reply in
       guard let config = reply.value("config").flatMap({ BSONObject(elementsOf: $0) }),
         let settings = config.value("settings").flatMap({ BSONObject(elementsOf: $0) })

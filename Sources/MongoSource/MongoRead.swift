@@ -18,7 +18,7 @@ final class MongoRead {
     throws(SourceError)
   {
     self.pool = pool
-    client = pool.pop()
+    client = try pool.popForSource()
     var error = bson_error_t()
     let sessionOptions = mongoc_session_opts_new()
     defer { mongoc_session_opts_destroy(sessionOptions) }

@@ -54,7 +54,7 @@ public final class MongoWriter: Sendable {
   }
 
   private func write(_ body: (OpaquePointer, inout bson_error_t) -> Bool) throws(MongoError) {
-    let client = pool.pop()
+    let client = try pool.pop()
     defer { pool.push(client) }
     guard let collection = mongoc_client_get_collection(client, namespace.database, namespace.collection) else {
       throw MongoError(message: "out of memory")

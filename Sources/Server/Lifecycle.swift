@@ -67,14 +67,16 @@ private func serve(_ configuration: ServerConfiguration) -> Int32 {
   let deadline = MonotonicTime.now.advanced(bySeconds: configuration.drainSeconds)
   let done = Locked(false)
   let drain = OSThread(name: "drain") {
-    if !server.drain(deadline: deadline) {
+    // What is left of the time is for the end itself.
+    let reserve = min(1, configuration.drainSeconds / 5)
+    if !server.drain(deadline: deadline.advanced(bySeconds: -reserve)) {
       logger.warning("drain_incomplete", "some calls were still open at the end of --drain-seconds")
     }
     server.stop()
     done.withLock { $0 = true }
   }
   // A second signal, or a database that does not let go of the caches' threads, ends it at once.
-  let end = deadline.advanced(bySeconds: 1)
+  let end = deadline
   while !done.withLock({ $0 }) {
     if signals.wait(seconds: 0.01) || MonotonicTime.now > end { _exit(0) }
   }

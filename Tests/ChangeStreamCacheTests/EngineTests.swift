@@ -101,4 +101,31 @@ struct EngineTests {
     #expect(steps.name("KE") == "new")
     #expect(steps.engine.beginReload(operationTime: Revision(9), now: .now) != nil)
   }
+
+  @Test func revisionsOfAnotherDatabaseAreNotCompared() throws {
+    let reader = CacheReader(entity: "country", ttlSeconds: 300, clock: SystemClock(), onObserved: {})
+    var engine = CacheEngine<Country>(
+      reader: reader, reloadSeconds: 300, logger: .silent, sink: { _ in }, onHistoryStart: { _ in })
+    let now = MonotonicTime.now
+    func reading(_ name: String) throws -> Reading {
+      Reading(try BSONDocument(json: country("1", "KE", name)), id: DocumentID("1"), as: Country.self)
+    }
+    engine.streamOpened(resumed: false, identity: "old")
+    let begun1 = engine.beginReload(operationTime: Revision(100), now: now)
+    let first = try #require(begun1)
+    _ = engine.rowsRead(first.number, [(DocumentID("1"), try reading("Kenya"))])
+    engine.readEnded(first.number, at: Revision(100), now: now, wallNow: .now)
+    engine.receivedNothing(floor: Revision(100), now: now, wallNow: .now)
+    engine.streamClosed(nil, historyLost: true)
+    engine.streamOpened(resumed: false, identity: "new")
+    // Until the new one is served, everything is said of the old one.
+    #expect(reader.identity == "old" && reader.observedRevision == Revision(100))
+    let begun2 = engine.beginReload(operationTime: Revision(7), now: now)
+    let second = try #require(begun2)
+    _ = engine.rowsRead(second.number, [(DocumentID("1"), try reading("Kenia"))])
+    engine.readEnded(second.number, at: Revision(7), now: now, wallNow: .now)
+    engine.receivedNothing(floor: Revision(7), now: now, wallNow: .now)
+    #expect(reader.identity == "new" && reader.observedRevision == Revision(7))
+    #expect(reader.answer(LookupKey("KE"))?.revision == Revision(7))
+  }
 }

@@ -165,7 +165,7 @@ struct ReloadTests {
 
   @Test func aPositionThatIsRefusedAgainAndAgainIsGivenUp() throws {
     try CacheHarness.run(seed: [country("1", "KE", "Kenya")]) { harness in
-      for _ in 0..<3 {
+      for _ in 0..<100 {
         harness.source.failNextOpen(SourceError(.transient, code: 999, "no", isFromServer: true))
       }
       harness.source.disconnect()

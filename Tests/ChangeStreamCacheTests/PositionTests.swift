@@ -1,0 +1,65 @@
+internal import BSON
+internal import ChangeStreamCache
+internal import Core
+internal import TestSupport
+internal import Testing
+
+/// A source whose resumed streams open and then fail at the first getMore with a server error, for ever.
+private final class PoisonSource: DocumentSource {
+  let inner = InMemorySource()
+  let poisoned = Locked(false)
+
+  func identity() throws(SourceError) -> String { try inner.identity() }
+
+  func openStream(resumingAfter token: ResumeToken?) throws(SourceError) -> any DocumentStream {
+    try PoisonStream(inner.openStream(resumingAfter: token), self, token != nil)
+  }
+
+  func readAll(
+    matching filter: BSONDocument, notBefore revision: Revision, _ body: (BSONDocument) -> Bool
+  ) throws(SourceError) -> Revision {
+    try inner.readAll(matching: filter, notBefore: revision, body)
+  }
+}
+
+private final class PoisonStream: DocumentStream {
+  let inner: any DocumentStream
+  let source: PoisonSource
+  let resumed: Bool
+  init(_ inner: any DocumentStream, _ source: PoisonSource, _ resumed: Bool) {
+    self.inner = inner
+    self.source = source
+    self.resumed = resumed
+  }
+  var operationTime: Revision { inner.operationTime }
+  var resumeToken: ResumeToken? { inner.resumeToken }
+  func next() throws(SourceError) -> DocumentChange? {
+    if resumed, source.poisoned.withLock({ $0 }) {
+      throw SourceError(.transient, code: 10334, "BSONObjectTooLarge", isFromServer: true)
+    }
+    return try inner.next()
+  }
+  func close() { inner.close() }
+}
+
+/// Positions that do not become good by trying again.
+struct PositionTests {
+  @Test func aPositionBehindWhichNothingCanBeReadIsGivenUp() throws {
+    let source = PoisonSource()
+    try source.inner.put(country("1", "KE", "Kenya"))
+    var options = ChangeStreamCache<Country>.Options()
+    options.firstRetrySeconds = 0.001
+    options.retryLimitSeconds = 0.01
+    options.positionPatienceSeconds = 0.05
+    let cache = ChangeStreamCache<Country>(source: source, options: options)
+    cache.start()
+    defer { cache.stop() }
+    try poll("the cache is warm") { cache.reader.isLoaded }
+    source.poisoned.withLock { $0 = true }
+    source.inner.setConnected(false)
+    try source.inner.put(country("1", "KE", "Kenia"))
+    source.inner.setConnected(true)
+    try poll("the cache has read the collection anew") { cache.value(for: LookupKey("KE"))?.name == "Kenia" }
+    #expect(cache.health.resyncs == 1)
+  }
+}

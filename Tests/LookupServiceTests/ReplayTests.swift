@@ -1,0 +1,34 @@
+internal import ChangeStreamCache
+internal import Core
+internal import RPC
+internal import TestSupport
+internal import Testing
+
+@testable internal import LookupService
+
+/// Watches that start in the past, at moments that are hard.
+struct ReplayTests {
+  @Test func aWatchThatStartsDuringAResyncLosesNothing() throws {
+    try ServiceHarness.run(agents: [agent("a"), agent("b")]) { harness in
+      let source = harness[.agentConfig]
+      let gate = Locked(false)
+      source.setOnRow { _ in _ = gate.wait(until: .now.advanced(bySeconds: 20)) { $0 ? true : nil } }
+      source.setConnected(false)
+      try source.put(agent("a", description: "missed"))
+      source.disconnect(forgettingHistory: true)
+      source.setConnected(true)
+      try poll("the read has begun") { source.reads == 2 }
+      // A client writes, and watches from its own write on.
+      let written = try source.put(agent("b", description: "new"))
+      let writer = TestStreamWriter()
+      let session = try harness.watch(
+        WireMessage().with(1, UInt64(1)).with(4, written.rawValue), writer)
+      gate.withLock { $0 = true }
+      gate.signal()
+      source.setOnRow(nil)
+      try harness.settle()
+      #expect(writer.shorts.contains("upsert agent_config:b") || writer.shorts.contains { $0.hasPrefix("resync") })
+      session.cancelled()
+    }
+  }
+}
