@@ -4,8 +4,8 @@ internal import CMongoC
 enum MongoLibrary {
   /// Touch it before the first call.
   static let started: Void = {
-    mongoc_init()
-    // Errors reach us as values; what the library prints besides could hold a URI.
+    // Errors reach us as values; what the library prints besides could hold a URI. Its start-up prints, too.
     mongoc_log_set_handler(nil, nil)
+    mongoc_init()
   }()
 }
