@@ -176,7 +176,7 @@ extension BSONObject {
       throw problem(name, "nests deeper than \(Self.maximumDepth)")
     }
     guard let text = jsonText(of: value.bytes, isArray: value.type == .array) else {
-      throw problem(name, "holds text that is not valid UTF-8")
+      throw problem(name, "is malformed, or holds text that is not valid UTF-8")
     }
     return text
   }

@@ -51,8 +51,35 @@ private func document(ofBytes text: [UInt8], nested: Bool = false) -> BSONDocume
     let read = { (o: BSONObject) throws(DocumentProblem) -> String in try o.json("a") }
     #expect(outcome(document(ofBytes: [0x78, 0, 0x79], nested: true), read) == "{ \"a\" : \"x\\u0000y\" }")
     for bad: [UInt8] in [[0xFF], [0xC3], [0xC3, 0x28], [0xED, 0xA0, 0x80], [0xF0, 0x9F, 0x98]] {
-      #expect(outcome(document(ofBytes: bad, nested: true), read) == "a: holds text that is not valid UTF-8")
+      #expect(
+        outcome(document(ofBytes: bad, nested: true), read) == "a: is malformed, or holds text that is not valid UTF-8")
     }
+  }
+
+  /// libbson's JSON had no value where an object inside lacked its last byte: `{ "b" : , "d" : 1 }` was served.
+  @Test func `free-form parts are read whole or not at all`() throws {
+    let read = { (o: BSONObject) throws(DocumentProblem) -> String in try o.json("a") }
+    let good = try BSONDocument(json: #"{"a": {"b": {"c": 1}, "d": {"$code": "x", "$scope": {"e": 2}}}}"#)
+    #expect(outcome(good, read).hasSuffix("}"))
+    #expect(good.json != nil)
+    // No zero byte at the end of an object, and of a scope; a name that is not UTF-8; a length too long, and one too
+    // short; a type that there is not; an end before the end; code longer than it is.
+    for (part, damage): ([UInt8], [UInt8]) in [
+      ([1, 0, 0, 0, 0], [1, 0, 0, 0, 1]), ([2, 0, 0, 0, 0], [2, 0, 0, 0, 1]),
+      ([0x63, 0, 1, 0, 0, 0], [0xFF, 0, 1, 0, 0, 0]), ([12, 0, 0, 0, 0x10], [13, 0, 0, 0, 0x10]),
+      ([12, 0, 0, 0, 0x10], [4, 0, 0, 0, 0x10]), ([0x10, 0x63, 0], [0x55, 0x63, 0]), ([0x10, 0x63, 0], [0, 0x63, 0]),
+      ([0x65, 0, 2, 0, 0, 0], [0xFF, 0, 2, 0, 0, 0]), ([2, 0, 0, 0, 0x78, 0], [3, 0, 0, 0, 0x78, 0]),
+    ] {
+      var bytes = good.bytes
+      let place = try #require(bytes.firstRange(of: part))
+      bytes.replaceSubrange(place, with: damage)
+      let bad = BSONDocument(uncheckedBytes: bytes)
+      #expect(outcome(bad, read) == "a: is malformed, or holds text that is not valid UTF-8", "\(damage)")
+      #expect(bad.json == nil, "\(damage)")
+    }
+    // An object of nothing but its length.
+    let short = [20, 0, 0, 0, 3, 0x61, 0] + [12, 0, 0, 0, 3, 0x62, 0] + [4, 0, 0, 0] + [0, 0] as [UInt8]
+    #expect(BSONDocument(uncheckedBytes: short).json == nil)
   }
 
   @Test(arguments: [
