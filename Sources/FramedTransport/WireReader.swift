@@ -1,4 +1,5 @@
-/// Walks over the fields of an encoded protobuf message. Accepts and refuses what protobuf-c does.
+/// Walks over the fields of an encoded protobuf message. Accepts and refuses what protobuf-c does, but for two things
+/// that only this refuses: a field number that there cannot be, and a bool of another wire type.
 ///
 /// Borrows its bytes: no part of it may outlive them.
 struct WireReader {

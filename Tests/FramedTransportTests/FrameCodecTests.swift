@@ -41,6 +41,13 @@ struct FrameCodecTests {
     }
   }
 
+  /// protobuf-c cuts a field number to 29 bits, and takes a bool of any wire type.
+  @Test(arguments: [[0x88, 0x80, 0x80, 0x80, 0x10, 1], [0x80, 0, 1], [0x1a, 5, 0x1d, 1, 0, 0, 0]] as [[UInt8]])
+  func whatProtobufDoesNotHaveIsRefused(bytes: [UInt8]) {
+    #expect(PlainFrame(unpacking: bytes) != nil)
+    #expect(decoded(bytes) == nil)
+  }
+
   private func metadata(_ pairs: [(String, String)]) -> RPCMetadata {
     var result = RPCMetadata()
     for (key, value) in pairs { result.append(key, value) }
