@@ -24,6 +24,8 @@ let package = Package(
     .library(name: "MongoSource", targets: ["MongoSource"]),
     .executable(name: "config-lookup-server", targets: ["config-lookup-server"]),
     .executable(name: "config-lookup", targets: ["config-lookup"]),
+    // For Tests/Fuzz only, which is a package of its own.
+    .library(name: "_Fuzzed", targets: ["LookupService", "FramedTransport"]),
   ],
   targets: [
     // C libraries of the distribution.

@@ -1,0 +1,50 @@
+internal import Glibc
+
+/// What is fuzzed, one at a time: `FUZZ_TARGET` names it, because the arguments are libFuzzer's.
+enum FuzzTarget: String, CaseIterable {
+  case frame, request, document, pagetoken, pattern
+
+  static let chosen: FuzzTarget = {
+    guard let name = getenv("FUZZ_TARGET"), let target = FuzzTarget(rawValue: String(cString: name)) else {
+      fatalError("FUZZ_TARGET is none of \(allCases.map(\.rawValue).joined(separator: ", "))")
+    }
+    return target
+  }()
+
+  func run(_ input: UnsafeRawBufferPointer) {
+    switch self {
+    case .frame: fuzzFrame(input)
+    case .request: fuzzRequest(input)
+    case .document: fuzzDocument(input)
+    case .pagetoken: fuzzPageToken(input)
+    case .pattern: fuzzPattern(input)
+    }
+  }
+}
+
+/// Reports a finding: libFuzzer keeps the input.
+func expect(_ holds: Bool, _ finding: @autoclosure () -> String) {
+  if !holds { fatalError(finding()) }
+}
+
+@c(LLVMFuzzerTestOneInput)
+public func testOneInput(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+  FuzzTarget.chosen.run(UnsafeRawBufferPointer(start: data, count: count))
+  return 0
+}
+
+@_silgen_name("LLVMFuzzerRunDriver")
+private func runDriver(
+  _ count: UnsafeMutablePointer<CInt>,
+  _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>>,
+  _ test: @convention(c) (UnsafePointer<UInt8>?, Int) -> CInt
+) -> CInt
+
+/// SwiftPM links an executable's own entry point, so libFuzzer's `main` has to be called by hand.
+@main enum Fuzz {
+  static func main() {
+    var count = CommandLine.argc
+    var arguments = CommandLine.unsafeArgv
+    exit(runDriver(&count, &arguments, testOneInput))
+  }
+}

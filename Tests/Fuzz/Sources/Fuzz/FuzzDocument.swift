@@ -1,0 +1,83 @@
+internal import BSON
+internal import CConfigLookupProto
+internal import ChangeStreamCache
+internal import ConfigModels
+internal import Foundation
+internal import ProtobufMessages
+
+/// The input as a document, and as the inside of one: its length and its end are seldom right otherwise.
+func fuzzDocument(_ input: UnsafeRawBufferPointer) {
+  if let document = BSONDocument(bytes: Array(input)) { check(document) }
+  guard input.count >= 4 else { return }
+  var bytes = Array(input) + [0]
+  withUnsafeBytes(of: UInt32(bytes.count).littleEndian) { bytes.replaceSubrange(0..<4, with: $0) }
+  guard let document = BSONDocument(bytes: bytes) else { fatalError("a document of the right length is refused") }
+  check(document)
+}
+
+private func check(_ document: BSONDocument) {
+  if let json = document.json { expect(isJSON(json), "the document is shown as \(json)") }
+  if let id = document.id {
+    _ = id.text
+    // What is malformed only fits where it came from.
+    expect(id.document.json == nil || id.document.id == id, "the _id is another in a document of its own")
+  }
+  document.withObject { object in
+    for filter in filters { _ = filter.matches(object) }
+    if let agent = model(AgentConfig.self, object, configlookup__v1__agent_config__unpack) {
+      var texts: [String?] = [agent.input.schemaJSON, agent.output.schemaJSON]
+      if case .extractor(let extractor) = agent.kind {
+        texts += [extractor.extractionSchemaJSON, extractor.normalizationRulesJSON]
+      }
+      for case let text? in texts { expect(isJSON(text), "not JSON: \(text)") }
+    }
+    if let source = model(SourceConfig.self, object, configlookup__v1__source_config__unpack) {
+      if let text = source.ingestion.iteration?.toolArgumentsJSON { expect(isJSON(text), "not JSON: \(text)") }
+      let path = source.ingestion.pathPattern?.pattern.text ?? "a/b.json"
+      Array(path.utf8).withUnsafeBytes { _ = (source.kept.matches(path: $0), source.kept.fields(of: $0)) }
+    }
+    if let prompt = model(Prompt.self, object, configlookup__v1__prompt__unpack) {
+      for case let text? in [prompt.content.outputSchemaJSON, prompt.content.fewShotExamplesJSON] {
+        expect(isJSON(text), "not JSON: \(text)")
+      }
+      _ = prompt.kept.abTest.servesStaged(to: "subject", promptID: prompt.id)
+    }
+  }
+}
+
+private let filters = [
+  AgentConfig.filter, Prompt.filter, SourceConfig.filter, .field("version", isOneOf: [.integer(1), .string("1.0.0")]),
+]
+
+/// Reads a model; what is accepted can be encoded, read by protobuf-c and shown.
+private func model<Model: CachedModel, Message>(
+  _ type: Model.Type, _ object: BSONObject,
+  _ unpack: (UnsafeMutablePointer<ProtobufCAllocator>?, Int, UnsafePointer<UInt8>?) -> UnsafeMutablePointer<Message>?
+) -> Model? {
+  let model: Model
+  do throws(DocumentProblem) {
+    model = try Model(reading: object)
+  } catch {
+    expect(!error.problem.isEmpty, "refused without a reason")
+    return nil
+  }
+  for key in [model.key] + model.aliases {
+    expect((1...256).contains(key.bytes.count) && !key.bytes.contains(0), "a key that no lookup can name: \(key)")
+  }
+  _ = (model.listings, model.precedence)
+  guard let bytes = model.encoded() else { fatalError("\(type) has no message") }
+  let arena = ProtobufArena()
+  bytes.withUnsafeBytes { buffer in
+    guard let message = try? arena.unpack(buffer, by: unpack, limit: .max) else {
+      fatalError("protobuf-c refuses the message of \(type)")
+    }
+    expect(ProtobufArena.pack(message) == bytes, "\(type): packed again, the message differs")
+    expect(isJSON(MessagePrinter().json(message)), "\(type) is not shown as JSON")
+    _ = MessagePrinter(includesDefaults: true).text(message)
+  }
+  return model
+}
+
+private func isJSON(_ text: String) -> Bool {
+  (try? JSONSerialization.jsonObject(with: Data(text.utf8))) != nil
+}

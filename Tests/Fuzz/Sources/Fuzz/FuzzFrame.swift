@@ -1,0 +1,153 @@
+internal import CConfigLookupProto
+internal import ProtobufMessages
+internal import RPC
+
+@testable internal import FramedTransport
+
+/// The input as one frame without its length, and as a stream of frames with theirs.
+func fuzzFrame(_ input: UnsafeRawBufferPointer) {
+  checkFrame(input)
+
+  let whole = Stream(of: [input])
+  for range in whole.frames { checkFrame(UnsafeRawBufferPointer(rebasing: input[range])) }
+  // Every cut of a short input; of a long one, one that the input chooses.
+  let count = input.count
+  let cuts = count <= 64 ? Array(0...count) : [count / 2, Int(input[0]) * 257 % count]
+  for cut in cuts {
+    let halves = Stream(of: [UnsafeRawBufferPointer(rebasing: input[..<cut]), .init(rebasing: input[cut...])])
+    expect(halves == whole, "cut at \(cut) of \(count): \(halves), not \(whole)")
+  }
+}
+
+/// Where the frames of a stream are, and why it ended.
+private struct Stream: Equatable {
+  var frames: [Range<Int>] = []
+  var error: String?
+
+  init(of pieces: [UnsafeRawBufferPointer]) {
+    var bytes: [UInt8] = []
+    var start = 0
+    for piece in pieces {
+      bytes.append(contentsOf: piece)
+      do throws(FrameError) {
+        while let range = try Self.nextFrame(bytes, start) {
+          frames.append(range)
+          start = range.upperBound
+        }
+      } catch {
+        self.error = error.description
+        return
+      }
+    }
+  }
+
+  /// The next frame that is there to its end, once it could be decoded.
+  private static func nextFrame(_ bytes: [UInt8], _ start: Int) throws(FrameError) -> Range<Int>? {
+    let body = start + Limits.prefixBytes
+    var outcome: Result<Range<Int>?, FrameError> = .success(nil)
+    bytes.withUnsafeBytes { buffer in
+      let rest = UnsafeRawBufferPointer(rebasing: buffer[start...])
+      do throws(FrameError) {
+        guard case .frame(let count) = try FrameDecoder.prefix(rest, limit: Limits.frameBytes) else { return }
+        expect((1...Limits.frameBytes).contains(count), "a frame of \(count) bytes")
+        guard count <= buffer.count - body else { return }
+        _ = try FrameDecoder.decode(UnsafeRawBufferPointer(rebasing: buffer[body..<(body + count)]))
+        outcome = .success(body..<(body + count))
+      } catch {
+        outcome = .failure(error)
+      }
+    }
+    return try outcome.get()
+  }
+}
+
+/// Ours accepts what protobuf-c accepts, and reads the same.
+private func checkFrame(_ bytes: UnsafeRawBufferPointer) {
+  let arena = ProtobufArena()
+  let theirs = try? arena.unpack(bytes, by: configlookup__frame__v1__frame__unpack, limit: .max)
+  do throws(FrameError) {
+    let ours = try FrameDecoder.decode(bytes)
+    guard let theirs else { fatalError("protobuf-c refuses the frame") }
+    expect(agree(ours, theirs.pointee), "protobuf-c reads another frame")
+    if case .call(let call) = ours.body { checkAgain(ours.callID, call) }
+    if case .reply(let reply) = ours.body { _ = try? reply.metadata.values() }
+  } catch {
+    // protobuf-c cuts a field number to 29 bits, and takes a bool of any wire type.
+    let isStricter = ["a field number is out of range", "more has wire type"].contains(
+      where: error.description.hasPrefix)
+    expect(theirs == nil || isStricter, "protobuf-c accepts the frame: \(error)")
+  }
+  withExtendedLifetime(arena) {}
+}
+
+/// A call that is written again says the same.
+private func checkAgain(_ id: UInt32, _ call: DecodedCall) {
+  let metadata: RPCMetadata
+  do throws(RPCStatus) {
+    metadata = try call.metadata.values()
+  } catch {
+    expect([.invalidArgument, .resourceExhausted].contains(error.code), "metadata: \(error)")
+    return
+  }
+  guard let method = String(validating: call.method, as: UTF8.self) else { return }
+  let bytes = FrameEncoder.call(
+    id: id, method: method, request: Array(call.request), timeoutMilliseconds: call.timeoutMilliseconds,
+    metadata: metadata)
+  bytes.withUnsafeBytes { bytes in
+    let frame = try? FrameDecoder.decode(UnsafeRawBufferPointer(rebasing: bytes[Limits.prefixBytes...]))
+    guard let frame, frame.callID == id, case .call(let again) = frame.body else { fatalError("no call any more") }
+    expect(
+      again.method.elementsEqual(call.method) && again.request.elementsEqual(call.request)
+        && again.timeoutMilliseconds == call.timeoutMilliseconds && (try? again.metadata.values()) == metadata,
+      "another call")
+  }
+}
+
+private func agree(_ ours: DecodedFrame, _ theirs: Configlookup__Frame__V1__Frame) -> Bool {
+  guard ours.callID == theirs.call_id else { return false }
+  switch ours.body {
+  case .none: return theirs.body_case == CONFIGLOOKUP__FRAME__V1__FRAME__BODY__NOT_SET
+  case .call(let call):
+    guard theirs.body_case == CONFIGLOOKUP__FRAME__V1__FRAME__BODY_CALL, let other = theirs.call?.pointee else {
+      return false
+    }
+    return call.method.elementsEqual(other.method.buffer) && call.request.elementsEqual(other.request.buffer)
+      && call.timeoutMilliseconds == other.timeout_ms && agree(call.metadata, other.n_metadata, other.metadata)
+  case .reply(let reply):
+    guard theirs.body_case == CONFIGLOOKUP__FRAME__V1__FRAME__BODY_REPLY, let other = theirs.reply?.pointee else {
+      return false
+    }
+    return reply.status == other.status && reply.message.elementsEqual(other.message.buffer)
+      && reply.more == (other.more != 0) && reply.payload.elementsEqual(other.payload.buffer)
+      && agree(reply.metadata, other.n_metadata, other.metadata)
+  case .cancel: return theirs.body_case == CONFIGLOOKUP__FRAME__V1__FRAME__BODY_CANCEL
+  case .ping(let nonce):
+    return theirs.body_case == CONFIGLOOKUP__FRAME__V1__FRAME__BODY_PING && theirs.ping?.pointee.nonce == nonce
+  case .pong(let nonce):
+    return theirs.body_case == CONFIGLOOKUP__FRAME__V1__FRAME__BODY_PONG && theirs.pong?.pointee.nonce == nonce
+  case .goAway(let reason):
+    return theirs.body_case == CONFIGLOOKUP__FRAME__V1__FRAME__BODY_GO_AWAY
+      && (theirs.go_away?.pointee.reason.buffer.elementsEqual(reason) ?? false)
+  }
+}
+
+private func agree(
+  _ ours: DecodedMetadata, _ count: Int,
+  _ theirs: UnsafeMutablePointer<UnsafeMutablePointer<Configlookup__Frame__V1__Metadata>?>?
+) -> Bool {
+  guard ours.count == count else { return false }
+  var index = 0
+  var reader = WireReader(ours.message)
+  while !reader.isAtEnd {
+    guard let (number, type) = try? reader.tag() else { return false }
+    guard number == ours.field else {
+      guard (try? reader.skip(type)) != nil else { return false }
+      continue
+    }
+    guard let (key, value) = try? FrameDecoder.pair(reader.lengthDelimited()), let other = theirs?[index]?.pointee,
+      key.elementsEqual(other.key.buffer), value.elementsEqual(other.value.buffer)
+    else { return false }
+    index += 1
+  }
+  return index == count
+}

@@ -1,0 +1,97 @@
+internal import BSON
+internal import ChangeStreamCache
+internal import ConfigModels
+internal import Core
+internal import Foundation
+internal import RPC
+
+@testable internal import LookupService
+
+/// The service over the documents of `deploy/seed`, which never change: what an input does depends on the input only.
+final class SeededService: Sendable {
+  static let shared = SeededService()
+
+  let worker = FuzzWorker()
+  let service: LookupService
+  let methods: [RPCMethod]
+
+  private init() {
+    let hub = InvalidationHub()
+    func cache<Model: CachedModel>(_ entity: ServedEntity, _ file: String, as _: Model.Type) -> ChangeStreamCache<Model>
+    {
+      ChangeStreamCache(
+        source: SeedSource(file), clock: StandingClock(), onInvalidation: { hub.publish(entity, $0) },
+        onObserved: { hub.observed() }, onHistoryStart: { hub.beginHistory(entity, after: $0) })
+    }
+    let agents = cache(.agentConfig, "agent_configs", as: AgentConfig.self)
+    let prompts = cache(.prompt, "prompts", as: Prompt.self)
+    let sources = cache(.sourceConfig, "source_configs", as: SourceConfig.self)
+    let served = [ServedCache(agents), ServedCache(prompts), ServedCache(sources)]
+    service = LookupService(
+      caches: served, hub: hub, epoch: EpochSource(readers: served.map(\.reader), salt: ""), workers: [worker])
+    methods = service.methods
+
+    agents.start()
+    prompts.start()
+    sources.start()
+    while !service.isWarm || served.contains(where: { $0.reader.observedRevision < SeedSource.now }) {
+      Thread.sleep(forTimeInterval: 0.001)
+    }
+    // Without their threads, which would be busy beside every input.
+    agents.stop()
+    prompts.stop()
+    sources.stop()
+    expect(served.allSatisfy { $0.reader.count > 0 }, "a seed file without a document that counts")
+  }
+}
+
+private struct StandingClock: Clock {
+  let now = MonotonicTime(nanoseconds: 1_000_000_000_000)
+  let wallNow = WallTime(milliseconds: 1_800_000_000_000)
+}
+
+/// A collection that is read from a file and never changes.
+private final class SeedSource: DocumentSource {
+  static let now = Revision(1_700_000_000 << 32)
+  private let name: String
+  private let documents: [BSONDocument]
+
+  init(_ name: String) {
+    self.name = name
+    let path = "deploy/seed/\(name).json"
+    guard let text = try? String(contentsOfFile: path, encoding: .utf8),
+      let list = try? BSONDocument(json: "{\"documents\": \(text)}")
+    else { fatalError("\(path): run from the root of the package") }
+    documents = list.withObject { object in
+      var documents: [BSONDocument] = []
+      object.value("documents").flatMap { BSONObject(elementsOf: $0) }?.forEach { _, value in
+        if let document = BSONDocument(bytes: Array(value.bytes)) { documents.append(document) }
+        return true
+      }
+      return documents
+    }
+  }
+
+  func identity() throws(SourceError) -> String { name }
+
+  func openStream(resumingAfter token: ResumeToken?) throws(SourceError) -> any DocumentStream { SeedStream() }
+
+  func readAll(
+    matching filter: BSONDocument, notBefore revision: Revision, _ body: (BSONDocument) -> Bool
+  ) throws(SourceError) -> Revision {
+    for document in documents where !body(document) { break }
+    return Self.now
+  }
+}
+
+private final class SeedStream: DocumentStream {
+  let operationTime = SeedSource.now
+  let resumeToken: ResumeToken? = nil
+
+  func next() throws(SourceError) -> DocumentChange? {
+    Thread.sleep(forTimeInterval: 0.001)
+    return nil
+  }
+
+  func close() {}
+}
