@@ -19,7 +19,10 @@ struct ReloadTests {
       _ = try? harness.source.put(country("05", "C05", "new"))
     }
     harness.cache.start()
-    defer { harness.cache.stop() }
+    defer {
+      harness.source.setOnRow(nil)
+      harness.cache.stop()
+    }
     try poll("the cache is warm") { harness.cache.reader.isLoaded }
     #expect(harness.name("C11") == "new")
     #expect(harness.name("C28") == "new")
