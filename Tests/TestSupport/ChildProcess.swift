@@ -49,7 +49,10 @@ public final class ChildProcess: Sendable {
     name = URL(fileURLWithPath: executable).lastPathComponent
     let folder = folder?.path ?? FileManager.default.currentDirectoryPath
     let command = ["/bin/sh", "-c", Self.launcher, "sh", folder, executable] + arguments
-    let all = ProcessInfo.processInfo.environment.merging(environment) { _, new in new }
+    var all = ProcessInfo.processInfo.environment.merging(environment) { _, new in new }
+    // libmongoc keeps counters in shared memory, which a killed process leaves behind; as it is loaded, before our code
+    // runs, it complains on standard error of what one with the same number has left.
+    all["MONGOC_DISABLE_SHM"] = "1"
     let started = try startOne.withLock { _ in
       try start(command, environment: all.map { "\($0)=\($1)" })
     }
