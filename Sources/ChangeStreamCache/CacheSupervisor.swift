@@ -194,7 +194,8 @@ final class CacheSupervisor<Model: CachedModel>: Sendable {
     var backoff = Backoff(firstSeconds: options.firstRetrySeconds, limitSeconds: options.retryLimitSeconds)
     while let request = nextRead() {
       do throws(SourceError) {
-        let end = try read(request)
+        // Given up halfway: what it has found is not the collection.
+        guard let end = try read(request) else { continue }
         let (now, wallNow) = (clock.now, clock.wallNow)
         withEngine { $0.readEnded(request.number, at: end, now: now, wallNow: wallNow) }
         backoff = Backoff(firstSeconds: options.firstRetrySeconds, limitSeconds: options.retryLimitSeconds)
@@ -220,7 +221,8 @@ final class CacheSupervisor<Model: CachedModel>: Sendable {
     }
   }
 
-  private func read(_ request: ReadRequest) throws(SourceError) -> Revision {
+  /// The revision at the end of the read; nil if nobody wants it any more.
+  private func read(_ request: ReadRequest) throws(SourceError) -> Revision? {
     var rows: [(id: DocumentID, reading: Reading)] = []
     var isWanted = true
     func hand() {
@@ -235,7 +237,7 @@ final class CacheSupervisor<Model: CachedModel>: Sendable {
       return isWanted
     }
     hand()
-    return end
+    return isWanted ? end : nil
   }
 
   // MARK: Beneath

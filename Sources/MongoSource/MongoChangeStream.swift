@@ -5,8 +5,8 @@ internal import Core
 
 /// An open change stream: owns libmongoc's pointer, the session it runs in and the client it holds.
 ///
-/// libmongoc resumes once by itself; every other error ends the stream, and the cache opens the next one. To be used
-/// and closed by one thread.
+/// libmongoc resumes by itself, for as long as the server lets it open the stream again; every other error ends the
+/// stream, and the cache opens the next one. To be used and closed by one thread.
 final class MongoChangeStream: DocumentStream {
   private enum State {
     /// All that the stream needs alive, in the order in which it is freed.
