@@ -4,6 +4,8 @@ internal import Core
 final class CacheState<Model: CachedModel>: Sendable {
   struct Control: Sendable {
     var isStopping = false
+    /// Somebody has asked for a reload.
+    var isReloadWanted = false
     var read: ReadRequest?
   }
 

@@ -69,7 +69,8 @@ final class CacheSupervisor<Model: CachedModel>: Sendable {
   func closeStream() { follower.close() }
 
   func requestReload() {
-    state.withEngine { $0.requestReload(.manual) }
+    // Not the engine's lock: whoever asks may be an event loop, and must not wait for a step of the cache.
+    state.control.withLock { $0.isReloadWanted = true }
   }
 
   var health: CacheHealth {

@@ -137,6 +137,11 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
 
   private func requestReadIfDue(operationTime: Revision) {
     let now = clock.now
+    let isReloadWanted = state.control.withLock { control in
+      defer { control.isReloadWanted = false }
+      return control.isReloadWanted
+    }
+    if isReloadWanted { state.withEngine { $0.requestReload(.manual) } }
     guard let request = state.withEngine({ $0.nextRead(operationTime: operationTime, now: now) }) else { return }
     state.control.withLock { $0.read = request }
     state.control.signal()
