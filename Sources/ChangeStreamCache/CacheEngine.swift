@@ -303,8 +303,10 @@ struct CacheEngine<Model: CachedModel>: Sendable {
   }
 
   private mutating func finishReload(_ now: MonotonicTime, _ wallNow: WallTime) {
-    guard let finished = reload, let end = finished.end, observed >= end, horizon.heldCount == 0 else { return }
+    guard var finished = reload, let end = finished.end, observed >= end else { return }
     reload = nil
+    // A change that waits may be older than what is served; the reload has taken it as it came.
+    for id in horizon.heldIDs { finished.documents.take(id, from: live) }
     for (id, problem) in finished.documents.problems { report(id, .bad(problem), before: live.problems[id]) }
     for (id, problem) in live.problems where finished.documents.problems[id] == nil { report(id, nil, before: problem) }
     let before = live.claims

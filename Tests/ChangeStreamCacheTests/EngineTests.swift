@@ -110,6 +110,29 @@ struct EngineTests {
     #expect(steps.reader.observedRevision == Revision(10))
   }
 
+  /// Updates and replaces without a pause would otherwise keep a reload from ever ending.
+  @Test func aReloadEndsWhileAChangeWaits() throws {
+    let steps = Steps()
+    try steps.load()
+    steps.engine.requestReload(.manual)
+    let begun = steps.engine.nextRead(operationTime: Revision(5), now: .now)
+    let reload = try #require(begun)
+    let row = try BSONDocument(json: country("2", "UG", "Uganda"))
+    _ = steps.engine.rowsRead(
+      reload.number, [(DocumentID("2"), Reading(row, id: DocumentID("2"), as: Country.self))])
+    steps.engine.readEnded(reload.number, at: Revision(7), now: .now, wallNow: .now)
+    try steps.receive(.update(lookedUp: BSONDocument(json: country("1", "KE", "third"))), "1", 6, at: 10)
+    try steps.receive(.replace(BSONDocument(json: country("1", "KE", "second"))), "1", 8, at: 10)
+    #expect(steps.name("UG") == "Uganda", "the reload is published")
+    #expect(steps.name("KE") == "third", "and nothing goes back")
+    #expect(steps.reader.observedRevision == Revision(7))
+    steps.receive(.delete, "1", 9, at: 10)
+    steps.idle(10)
+    #expect(steps.name("KE") == nil)
+    #expect(
+      steps.announced.withLock { $0.map { "\($0.kind) \($0.key.text)" } } == ["upsert KE", "upsert UG", "delete KE"])
+  }
+
   @Test func aChangeOutOfOrderIsLeftOutAndReadAnew() throws {
     let steps = Steps()
     try steps.load()
