@@ -64,6 +64,8 @@ public final class InvalidationHub: Sendable {
 final class Notice: Sendable {
   let entity: ServedEntity
   let key: LookupKey
+  /// Of entity and key: made once, for the queues of all slow subscribers.
+  let keyHash: Int
   let revision: Revision
   let sequence: UInt64
   /// The `InvalidationNotice`, without `epoch` and `value`.
@@ -74,6 +76,7 @@ final class Notice: Sendable {
   init(_ invalidation: Invalidation, _ entity: ServedEntity) {
     self.entity = entity
     key = invalidation.key
+    keyHash = WatchKey(entity: entity, key: key).hashValue
     revision = invalidation.revision
     sequence = invalidation.sequence
     answer = invalidation.answer
@@ -82,6 +85,10 @@ final class Notice: Sendable {
       revision: invalidation.revision, itemID: invalidation.itemID, reason: invalidation.reason.description,
       committedAt: invalidation.committedAt,
       etag: invalidation.answer?.entry.etagText ?? "", previousETag: invalidation.previousETag ?? "")
+  }
+
+  func isAboutSameKey(as other: Notice) -> Bool {
+    keyHash == other.keyHash && entity == other.entity && key == other.key
   }
 }
 
