@@ -70,6 +70,11 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["Core", "BSON", "ChangeStreamCache"], path: "Tests/TestSupport",
       swiftSettings: strict),
+    .target(
+      name: "ServiceTestSupport",
+      dependencies: [
+        "TestSupport", "FramedTransport", "Network", "RPC", "Core", "BSON", "ProtobufMessages", "CConfigLookupProto",
+      ], path: "Tests/ServiceTestSupport", swiftSettings: strict),
     tests("CoreTests", ["Core"]),
     tests("BSONTests", ["BSON", "Core"]),
     tests("ChangeStreamCacheTests", ["ChangeStreamCache", "BSON", "Core"]),
@@ -89,7 +94,7 @@ let package = Package(
       "IntegrationTests",
       [
         "Server", "CommandLineTool", "MongoSource", "FramedTransport", "Network", "RPC", "Core", "BSON",
-        "ChangeStreamCache", "ConfigModels", "ProtobufMessages", "CConfigLookupProto",
+        "ChangeStreamCache", "ConfigModels", "ProtobufMessages", "CConfigLookupProto", "ServiceTestSupport",
       ]),
     tests("TidyTests", []),
   ]
