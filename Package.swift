@@ -70,6 +70,8 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["Core", "BSON", "ChangeStreamCache"], path: "Tests/TestSupport",
       swiftSettings: strict),
+    .target(name: "Guarantees", dependencies: ["Core"], path: "Tests/Guarantees", swiftSettings: strict),
+    tests("GuaranteesTests", ["Guarantees", "Core"]),
     tests("CoreTests", ["Core"]),
     tests("BSONTests", ["BSON", "Core"]),
     tests("ChangeStreamCacheTests", ["ChangeStreamCache", "BSON", "Core"]),
