@@ -75,6 +75,8 @@ let package = Package(
       dependencies: [
         "TestSupport", "FramedTransport", "Network", "RPC", "Core", "BSON", "ProtobufMessages", "CConfigLookupProto",
       ], path: "Tests/ServiceTestSupport", swiftSettings: strict),
+    .target(name: "Guarantees", dependencies: ["Core"], path: "Tests/Guarantees", swiftSettings: strict),
+    tests("GuaranteesTests", ["Guarantees", "Core"]),
     tests("CoreTests", ["Core"]),
     tests("BSONTests", ["BSON", "Core"]),
     tests("ChangeStreamCacheTests", ["ChangeStreamCache", "BSON", "Core"]),

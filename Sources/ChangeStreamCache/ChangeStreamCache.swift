@@ -22,6 +22,10 @@ public final class ChangeStreamCache<Model: CachedModel>: Sendable {
     public var retryLimitSeconds: Double = 10
     /// A position that the source refuses for so long, without one answer in between, is given up.
     public var positionPatienceSeconds: Double = 30
+    /// Up to this part of the TTL earlier, by chance, the collection is read again.
+    package var reloadJitter: Double = 0.1
+    /// So many rows of a read are taken at once.
+    package var rowsPerHandover = 256
 
     public init() {}
   }
@@ -59,6 +63,18 @@ public final class ChangeStreamCache<Model: CachedModel>: Sendable {
   public func stop() {
     supervisor.stop()
   }
+
+  /// Does the next thing that the stream's thread would do, for a caller who rules the time and has not called
+  /// ``start()``: opens the stream, or waits for one change and applies it, or closes the stream after an error. Gives
+  /// the seconds that the thread would wait before the next step.
+  package func stepStream() -> Double { supervisor.stepStream() }
+
+  /// Does the read that was asked for, as the second thread would; nil: none was asked for. Gives the seconds that the
+  /// thread would wait before the next step. The source may call ``stepStream()`` between two rows.
+  package func stepRead() -> Double? { supervisor.stepRead() }
+
+  /// Lets go of the stream: ends what ``stepStream()`` began.
+  package func closeStream() { supervisor.closeStream() }
 
   /// Reads the collection again, soon; many who ask get one reload.
   public func reload() {

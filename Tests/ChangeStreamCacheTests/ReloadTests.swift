@@ -172,6 +172,9 @@ struct ReloadTests {
         harness.source.failNextOpen(SourceError(.transient, code: 999, "no", isFromServer: true))
       }
       harness.source.disconnect()
+      try poll("the position is refused") { harness.cache.health.sourceError == "no" }
+      #expect(harness.log.lines(event: "history_lost").isEmpty)
+      harness.clock.advance(seconds: 31)
       try poll("the cache has resynced") { harness.cache.health.resyncs == 1 }
       #expect(harness.notices.isEmpty)
     }

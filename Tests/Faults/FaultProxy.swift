@@ -91,25 +91,6 @@ final class FaultProxy: Sendable {
 
 /// The sockets of a proxy. Its thread only.
 private struct ProxyLinks {
-  /// One direction of a connection.
-  private struct Flow {
-    var from: Int32
-    var to: Int32
-    /// What has been read, and when it is due.
-    var pieces: [(bytes: [UInt8], due: MonotonicTime)] = []
-    var hasEnded = false
-
-    var size: Int { pieces.reduce(0) { $0 + $1.bytes.count } }
-  }
-
-  private struct Link {
-    var toDatabase: Flow
-    var toServer: Flow
-    /// So many bytes from the database until it is cut.
-    var bytesLeft: Int?
-    var isDone = false
-  }
-
   private let port: UInt16
   private let database: UInt16
   private let woken: Int32
@@ -118,9 +99,6 @@ private struct ProxyLinks {
   private var links: [Link] = []
   private(set) var linkCount = 0
   private(set) var resetCount = 0
-
-  /// What waits for a slow reader.
-  private static let flowBytesMax = 1 << 20
 
   init(port: UInt16, database: UInt16, woken: Int32, seed: UInt64) {
     self.port = port
@@ -137,107 +115,26 @@ private struct ProxyLinks {
     } else if listener < 0 {
       listener = listenAtLoopback(port)
     }
-    if resets || mode == .refuse { for index in links.indices { reset(&links[index]) } }
+    if resets || mode == .refuse { for index in links.indices { links[index].reset() } }
+    resetCount += links.count { $0.isDone }
     links.removeAll { $0.isDone }
 
     var polled = [
       pollfd(fd: woken, events: Int16(POLLIN), revents: 0), pollfd(fd: listener, events: Int16(POLLIN), revents: 0),
     ]
     let now = MonotonicTime.now
-    for link in links {
-      polled.append(interest(in: link.toDatabase, link.toServer, mode, now))
-      polled.append(interest(in: link.toServer, link.toDatabase, mode, now))
-    }
+    for link in links { polled += link.interests(mode, now) }
     // Data that is not due yet is looked at again in a moment.
-    poll(&polled, nfds_t(polled.count), links.contains { !$0.toServer.pieces.isEmpty } ? 2 : 50)
+    poll(&polled, nfds_t(polled.count), links.contains { $0.isWaiting } ? 2 : 50)
     var scratch = [UInt8](repeating: 0, count: 64)
     if polled[0].revents != 0 { while read(woken, &scratch, 64) > 0 {} }
-    for index in links.indices { serve(&links[index], polled[2 + 2 * index], polled[3 + 2 * index], mode) }
-    if polled[1].revents != 0 { accept(mode) }
-  }
-
-  /// What the socket that `own` reads from, and `other` writes to, is to be asked for.
-  private func interest(in own: Flow, _ other: Flow, _ mode: FaultProxy.Mode, _ now: MonotonicTime) -> pollfd {
-    var events: Int32 = 0
-    if !own.hasEnded, own.size < Self.flowBytesMax, !isStalled(own, mode) { events |= Int32(POLLIN) }
-    if let piece = other.pieces.first, piece.due <= now, !isStalled(other, mode) { events |= Int32(POLLOUT) }
-    return pollfd(fd: own.from, events: Int16(events), revents: 0)
-  }
-
-  private func isStalled(_ flow: Flow, _ mode: FaultProxy.Mode) -> Bool {
-    guard case .stall(let toDatabase, let toServer) = mode else { return false }
-    return links.contains { $0.toDatabase.from == flow.from } ? toDatabase : toServer
-  }
-
-  private mutating func serve(_ link: inout Link, _ server: pollfd, _ database: pollfd, _ mode: FaultProxy.Mode) {
-    let broken = Int16(POLLERR | POLLHUP | POLLNVAL)
-    let (toDatabase, toServer) = (isStalled(link.toDatabase, mode), isStalled(link.toServer, mode))
-    receive(&link.toDatabase, server, mode)
-    let before = link.toServer.size
-    receive(&link.toServer, database, mode)
-    if case .cut(let range) = mode, link.bytesLeft == nil { link.bytesLeft = .random(in: range, using: &random) }
-    if mode == .pass { link.bytesLeft = nil }
-    if let left = link.bytesLeft {
-      link.bytesLeft = left - (link.toServer.size - before)
-      if left <= link.toServer.size - before {
-        // Up to there it arrives.
-        let excess = link.toServer.size - before - left
-        if !link.toServer.pieces.isEmpty, excess > 0 {
-          link.toServer.pieces[link.toServer.pieces.count - 1].bytes.removeLast(excess)
-        }
-        send(&link.toServer)
-        reset(&link)
-        return
-      }
+    for index in links.indices {
+      links[index].serve(server: polled[2 + 2 * index], database: polled[3 + 2 * index], mode, &random)
     }
-    if !toDatabase { send(&link.toDatabase) }
-    if !toServer { send(&link.toServer) }
-    // A peer that is gone reads no more; what it said has been read above.
-    if server.revents & broken != 0 || database.revents & broken != 0 || link.toDatabase.isOver
-      || link.toServer.isOver
-    {
-      if link.toServer.pieces.isEmpty || server.revents & broken != 0 { reset(&link) }
-    }
+    if polled[1].revents != 0 { accept() }
   }
 
-  private mutating func receive(_ flow: inout Flow, _ polled: pollfd, _ mode: FaultProxy.Mode) {
-    guard polled.revents & Int16(POLLIN) != 0 else { return }
-    var bytes = [UInt8](repeating: 0, count: 65_536)
-    let count = recv(flow.from, &bytes, bytes.count, 0)
-    if count > 0 {
-      var due = MonotonicTime.now
-      if case .delay(let range) = mode {
-        due = due.advanced(bySeconds: Double(Int.random(in: range, using: &random)) / 1000)
-      }
-      // Never before what came earlier.
-      due = max(due, flow.pieces.last?.due ?? due)
-      flow.pieces.append((Array(bytes[..<count]), due))
-    } else if count == 0 || (errno != EAGAIN && errno != EINTR) {
-      flow.hasEnded = true
-    }
-  }
-
-  private func send(_ flow: inout Flow) {
-    let now = MonotonicTime.now
-    while let piece = flow.pieces.first, piece.due <= now {
-      let count = Glibc.send(flow.to, piece.bytes, piece.bytes.count, Int32(MSG_NOSIGNAL))
-      guard count > 0 else {
-        if count < 0, errno != EAGAIN, errno != EINTR {
-          flow.pieces = []
-          flow.hasEnded = true
-        }
-        return
-      }
-      if count == piece.bytes.count {
-        flow.pieces.removeFirst()
-      } else {
-        flow.pieces[0].bytes.removeFirst(count)
-        return
-      }
-    }
-  }
-
-  private mutating func accept(_ mode: FaultProxy.Mode) {
+  private mutating func accept() {
     while listener >= 0 {
       let server = Glibc.accept4(listener, nil, nil, Int32(SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue))
       guard server >= 0 else { return }
@@ -247,26 +144,153 @@ private struct ProxyLinks {
       }
       for socket in [server, upstream] { setNoDelay(socket) }
       linkCount += 1
-      links.append(Link(toDatabase: Flow(from: server, to: upstream), toServer: Flow(from: upstream, to: server)))
+      links.append(Link(server: server, database: upstream))
     }
-  }
-
-  private mutating func reset(_ link: inout Link) {
-    guard !link.isDone else { return }
-    link.isDone = true
-    resetCount += 1
-    resetSocket(link.toDatabase.from)
-    resetSocket(link.toServer.from)
   }
 
   mutating func close() {
     if listener >= 0 { Glibc.close(listener) }
-    for index in links.indices { reset(&links[index]) }
+    for index in links.indices { links[index].reset() }
   }
 }
 
-extension ProxyLinks.Flow {
-  fileprivate var isOver: Bool { hasEnded && pieces.isEmpty }
+/// A connection of the server, and ours to the database for it.
+private struct Link {
+  private var toDatabase: Flow
+  private var toServer: Flow
+  /// So many bytes from the database until it is cut.
+  private var bytesLeft: Int?
+  private(set) var isDone = false
+
+  init(server: Int32, database: Int32) {
+    toDatabase = Flow(from: server, to: database)
+    toServer = Flow(from: database, to: server)
+  }
+
+  /// Whether data waits for its time.
+  var isWaiting: Bool { !toDatabase.pieces.isEmpty || !toServer.pieces.isEmpty }
+
+  /// What to poll the server's socket for, and the database's.
+  func interests(_ mode: FaultProxy.Mode, _ now: MonotonicTime) -> [pollfd] {
+    let (up, down) = mode.stalls
+    return [
+      pollfd(fd: toDatabase.from, events: (up ? 0 : toDatabase.wantsInput) | (down ? 0 : toServer.output(now)), revents: 0),
+      pollfd(fd: toServer.from, events: (down ? 0 : toServer.wantsInput) | (up ? 0 : toDatabase.output(now)), revents: 0),
+    ]
+  }
+
+  mutating func serve(server: pollfd, database: pollfd, _ mode: FaultProxy.Mode, _ random: inout SeededRandom) {
+    let (up, down) = mode.stalls
+    if server.revents & Int16(POLLIN) != 0 { _ = toDatabase.receive(mode, &random) }
+    var received = 0
+    if database.revents & Int16(POLLIN) != 0 { received = toServer.receive(mode, &random) }
+    if case .cut(let range) = mode {
+      let left = (bytesLeft ?? .random(in: range, using: &random)) - received
+      bytesLeft = left
+      if left <= 0 {
+        // Up to there it arrives.
+        toServer.removeLast(-left)
+        toServer.send()
+        reset()
+        return
+      }
+    } else {
+      bytesLeft = nil
+    }
+    if !up { toDatabase.send() }
+    if !down { toServer.send() }
+    let broken = Int16(POLLERR | POLLHUP | POLLNVAL)
+    // A peer that is gone reads no more. What it said before that has been read above.
+    if server.revents & broken != 0 || toDatabase.isOver || toServer.isOver
+      || (database.revents & broken != 0 && toServer.pieces.isEmpty)
+    {
+      reset()
+    }
+  }
+
+  mutating func reset() {
+    guard !isDone else { return }
+    isDone = true
+    resetSocket(toDatabase.from)
+    resetSocket(toServer.from)
+  }
+}
+
+/// One direction of a connection.
+private struct Flow {
+  let from: Int32
+  let to: Int32
+  /// What has been read, and when it is due.
+  private(set) var pieces: [(bytes: [UInt8], due: MonotonicTime)] = []
+  private var hasEnded = false
+
+  /// What waits for a slow reader.
+  private static let bytesMax = 1 << 20
+
+  init(from: Int32, to: Int32) {
+    self.from = from
+    self.to = to
+  }
+
+  var isOver: Bool { hasEnded && pieces.isEmpty }
+
+  var wantsInput: Int16 {
+    !hasEnded && pieces.reduce(0) { $0 + $1.bytes.count } < Self.bytesMax ? Int16(POLLIN) : 0
+  }
+
+  func output(_ now: MonotonicTime) -> Int16 {
+    if let piece = pieces.first, piece.due <= now { Int16(POLLOUT) } else { 0 }
+  }
+
+  /// Gives how many bytes came.
+  mutating func receive(_ mode: FaultProxy.Mode, _ random: inout SeededRandom) -> Int {
+    var bytes = [UInt8](repeating: 0, count: 65_536)
+    let count = recv(from, &bytes, bytes.count, 0)
+    guard count > 0 else {
+      if count == 0 || (errno != EAGAIN && errno != EINTR) { hasEnded = true }
+      return 0
+    }
+    var due = MonotonicTime.now
+    if case .delay(let range) = mode {
+      due = due.advanced(bySeconds: Double(Int.random(in: range, using: &random)) / 1000)
+    }
+    // Never before what came earlier.
+    pieces.append((Array(bytes[..<count]), max(due, pieces.last?.due ?? due)))
+    return count
+  }
+
+  /// Of what came last.
+  mutating func removeLast(_ count: Int) {
+    guard let last = pieces.indices.last else { return }
+    pieces[last].bytes.removeLast(min(count, pieces[last].bytes.count))
+    if pieces[last].bytes.isEmpty { pieces.removeLast() }
+  }
+
+  /// Sends what is due, as much as the peer takes.
+  mutating func send() {
+    let now = MonotonicTime.now
+    while let piece = pieces.first, piece.due <= now {
+      let count = Glibc.send(to, piece.bytes, piece.bytes.count, Int32(MSG_NOSIGNAL))
+      if count == piece.bytes.count {
+        pieces.removeFirst()
+      } else if count > 0 {
+        pieces[0].bytes.removeFirst(count)
+        return
+      } else {
+        if errno != EAGAIN, errno != EINTR {
+          pieces = []
+          hasEnded = true
+        }
+        return
+      }
+    }
+  }
+}
+
+extension FaultProxy.Mode {
+  fileprivate var stalls: (toDatabase: Bool, toServer: Bool) {
+    if case .stall(let toDatabase, let toServer) = self { (toDatabase, toServer) } else { (false, false) }
+  }
 }
 
 // MARK: - Sockets

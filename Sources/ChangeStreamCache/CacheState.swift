@@ -1,0 +1,43 @@
+internal import Core
+
+/// What the threads of a cache share: the engine under its lock, a copy of its health, and what they tell each other.
+final class CacheState<Model: CachedModel>: Sendable {
+  struct ReadRequest: Sendable {
+    let number: UInt64
+    let notBefore: Revision
+  }
+
+  struct Control: Sendable {
+    var isStopping = false
+    var read: ReadRequest?
+  }
+
+  let control = Locked(Control())
+  private let engine: Locked<CacheEngine<Model>>
+  private let publishedHealth = Locked(CacheHealth())
+
+  init(_ engine: CacheEngine<Model>) {
+    self.engine = Locked(engine)
+  }
+
+  var isStopping: Bool { control.withLock { $0.isStopping } }
+
+  /// As of the last step.
+  var health: CacheHealth { publishedHealth.withLock { $0 } }
+
+  func withEngine<Result>(_ body: (inout CacheEngine<Model>) -> Result) -> Result {
+    let (result, health) = engine.withLock { engine in
+      let result = body(&engine)
+      return (result, engine.currentHealth())
+    }
+    publishedHealth.withLock { $0 = health }
+    return result
+  }
+
+  /// False: the cache is stopping.
+  func sleep(seconds: Double) -> Bool {
+    guard seconds > 0 else { return !isStopping }
+    let stop = control.wait(until: .now.advanced(bySeconds: seconds)) { $0.isStopping ? true : nil }
+    return stop == nil && !isStopping
+  }
+}

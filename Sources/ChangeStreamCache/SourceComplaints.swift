@@ -1,0 +1,50 @@
+internal import Core
+
+/// Says what is wrong with the source, and when it is well again; the same complaint is worth a line a minute, not one a
+/// try. Any thread.
+final class SourceComplaints: Sendable {
+  private static var repeatSeconds: Double { 60 }
+
+  private let entity: String
+  private let clock: any Clock
+  private let logger: Logger
+  /// By event: what was said last, and when.
+  private let said = Locked<[String: (text: String, time: MonotonicTime)]>([:])
+
+  init(entity: String, clock: any Clock, logger: Logger) {
+    self.entity = entity
+    self.clock = clock
+    self.logger = logger
+  }
+
+  func log(_ error: SourceError, _ event: String) {
+    let now = clock.now
+    let isNews = said.withLock { said in
+      if let last = said[event], last.text == error.message, now.seconds(since: last.time) < Self.repeatSeconds {
+        return false
+      }
+      said[event] = (error.message, now)
+      return true
+    }
+    guard isNews else { return }
+    let fields: KeyValuePairs<String, Logger.Field> = [
+      "cache": .string(entity), "code": .integer(Int64(error.code)), "advice": .string(error.advice),
+    ]
+    if error.kind == .misconfigured {
+      logger.error(event, error.message, fields)
+    } else {
+      logger.warning(event, error.message, fields)
+    }
+  }
+
+  /// The source has answered: whatever was said of these is over.
+  func end(_ events: [String]) {
+    let wasGone = said.withLock { said in
+      let wasGone = events.contains { said[$0] != nil }
+      for event in events { said[event] = nil }
+      return wasGone
+    }
+    guard wasGone else { return }
+    logger.info("source_back", "the source answers again", ["cache": .string(entity)])
+  }
+}

@@ -1,0 +1,146 @@
+internal import BSON
+internal import Core
+
+/// Follows the change stream, one step at a time: the work of the cache's first thread.
+// Safe to share: touched only by whoever makes the steps, one after the other.
+final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
+  private let source: any DocumentSource
+  private let state: CacheState<Model>
+  private let options: ChangeStreamCache<Model>.Options
+  private let clock: any Clock
+  private let logger: Logger
+  private let complaints: SourceComplaints
+
+  private var stream: (any DocumentStream)?
+  private var token: ResumeToken?
+  private var backoff: Backoff
+  /// Whether the open stream has answered.
+  private var hasAnswered = false
+  /// Since when the source has refused the position, without one answer in between.
+  private var refusedSince: MonotonicTime?
+
+  init(
+    source: any DocumentSource, state: CacheState<Model>, options: ChangeStreamCache<Model>.Options, clock: any Clock,
+    logger: Logger, complaints: SourceComplaints
+  ) {
+    self.source = source
+    self.state = state
+    self.options = options
+    self.clock = clock
+    self.logger = logger
+    self.complaints = complaints
+    backoff = Backoff(firstSeconds: options.firstRetrySeconds, limitSeconds: options.retryLimitSeconds)
+    // The first try is the first step itself.
+    _ = backoff.next()
+  }
+
+  /// Opens a stream; or waits for one change, and applies it or closes the stream. Gives the seconds to wait before the
+  /// next step.
+  func step() -> Double {
+    guard let stream else { return open() }
+    let end: SourceError?
+    do throws(SourceError) {
+      if try follow(stream) { return 0 }
+      end = nil
+    } catch {
+      end = error
+    }
+    // A stopped cache keeps its position: the end of the thread is no end of the stream.
+    if state.isStopping { return 0 }
+    close()
+    if let end { complaints.log(end, "stream_lost") }
+    let historyLost = end.map(isLost) ?? true
+    if historyLost { token = nil }
+    state.withEngine { $0.streamClosed(end, historyLost: historyLost) }
+    return backoff.next()
+  }
+
+  /// Lets go of the stream.
+  func close() {
+    stream?.close()
+    stream = nil
+  }
+
+  private func open() -> Double {
+    var isOpening = false
+    do throws(SourceError) {
+      let identity = try source.identity()
+      let known = state.withEngine { $0.identity }
+      if !known.isEmpty, known != identity { token = nil }
+      isOpening = true
+      stream = try source.openStream(resumingAfter: token)
+      hasAnswered = false
+      state.withEngine { $0.streamOpened(resumed: token != nil, identity: identity) }
+      return 0
+    } catch {
+      if state.isStopping { return 0 }
+      // Only the stream's own refusals say something of the position.
+      if isOpening, token != nil, isLost(error) {
+        logger.warning("history_lost", error.description, ["cache": .string(Model.entity)])
+        token = nil
+      } else {
+        complaints.log(error, "stream_not_opened")
+      }
+      state.withEngine { $0.openFailed(error) }
+      return backoff.next()
+    }
+  }
+
+  /// Whether the position is lost: the source says so, or has refused it, and nothing else, for so long that it will
+  /// not become good. Elections end sooner than that.
+  private func isLost(_ error: SourceError) -> Bool {
+    if error.kind == .historyLost { return true }
+    guard token != nil, error.isFromServer else { return false }
+    let now = clock.now
+    let since = refusedSince ?? now
+    refusedSince = since
+    guard now.seconds(since: since) >= options.positionPatienceSeconds else { return false }
+    refusedSince = nil
+    return true
+  }
+
+  /// Waits for a change and applies it. False: the stream has ended with it.
+  private func follow(_ stream: any DocumentStream) throws(SourceError) -> Bool {
+    beginReloadIfDue(operationTime: stream.operationTime)
+    // Of this stream only: another connection's time may be another server's.
+    let floor = stream.operationTime
+    let change = try stream.next()
+    if state.isStopping { return true }
+    if !hasAnswered {
+      hasAnswered = true
+      backoff.reset()
+      refusedSince = nil
+      complaints.end(["stream_lost", "stream_not_opened"])
+    }
+    token = stream.resumeToken ?? token
+    return apply(change, floor: floor, operationTime: stream.operationTime)
+  }
+
+  private func apply(_ change: DocumentChange?, floor: Revision, operationTime: Revision) -> Bool {
+    let (now, wallNow) = (clock.now, clock.wallNow)
+    guard let change else {
+      state.withEngine { $0.receivedNothing(floor: floor, now: now, wallNow: wallNow) }
+      return true
+    }
+    let reading = read(change)
+    return state.withEngine { $0.received(change, reading, operationTime: operationTime, now: now, wallNow: wallNow) }
+  }
+
+  /// Reads, checks and encodes the change's document, before any lock is taken.
+  private func read(_ change: DocumentChange) -> Reading? {
+    switch change.operation {
+    case .insert(let document), .replace(let document), .update(lookedUp: let document?):
+      change.id.map { Reading(document, id: $0, as: Model.self) }
+    case .update(lookedUp: nil), .delete, .invalidate, .unknown: nil
+    }
+  }
+
+  private func beginReloadIfDue(operationTime: Revision) {
+    let now = clock.now
+    guard let (number, notBefore) = state.withEngine({ $0.beginReload(operationTime: operationTime, now: now) }) else {
+      return
+    }
+    state.control.withLock { $0.read = .init(number: number, notBefore: notBefore) }
+    state.control.signal()
+  }
+}
