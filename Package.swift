@@ -67,6 +67,14 @@ let package = Package(
     .executableTarget(name: "config-lookup-server", dependencies: ["Server"], swiftSettings: strict),
     .executableTarget(name: "config-lookup", dependencies: ["CommandLineTool"], swiftSettings: strict),
 
+    // A program that is run by script/faults.
+    .executableTarget(
+      name: "faults",
+      dependencies: [
+        "ServiceTestSupport", "TestSupport", "Guarantees", "MongoSource", "FramedTransport", "Network", "RPC", "BSON",
+        "Core",
+      ], path: "Tests/Faults", swiftSettings: strict),
+
     .target(
       name: "TestSupport", dependencies: ["Core", "BSON", "ChangeStreamCache"], path: "Tests/TestSupport",
       swiftSettings: strict),

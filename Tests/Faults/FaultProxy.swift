@@ -37,7 +37,8 @@ final class FaultProxy: Sendable {
   init(to database: UInt16, seed: UInt64) throws {
     port = try freePort()
     var ends: [Int32] = [-1, -1]
-    guard pipe2(&ends, O_CLOEXEC | O_NONBLOCK) == 0 else { throw TestFailure("pipe: \(systemMessage())") }
+    guard pipe(&ends) == 0 else { throw TestFailure("pipe: \(String(cString: strerror(errno)))") }
+    for end in ends { makeOurs(end) }
     wakeUp = ends[1]
     let (port, orders, woken) = (port, orders, ends[0])
     let isListening = Locked(false)
@@ -136,8 +137,9 @@ private struct ProxyLinks {
 
   private mutating func accept() {
     while listener >= 0 {
-      let server = Glibc.accept4(listener, nil, nil, Int32(SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue))
+      let server = Glibc.accept(listener, nil, nil)
       guard server >= 0 else { return }
+      makeOurs(server)
       guard let upstream = connectToLoopback(database) else {
         resetSocket(server)
         continue
@@ -174,8 +176,10 @@ private struct Link {
   func interests(_ mode: FaultProxy.Mode, _ now: MonotonicTime) -> [pollfd] {
     let (up, down) = mode.stalls
     return [
-      pollfd(fd: toDatabase.from, events: (up ? 0 : toDatabase.wantsInput) | (down ? 0 : toServer.output(now)), revents: 0),
-      pollfd(fd: toServer.from, events: (down ? 0 : toServer.wantsInput) | (up ? 0 : toDatabase.output(now)), revents: 0),
+      pollfd(
+        fd: toDatabase.from, events: (up ? 0 : toDatabase.wantsInput) | (down ? 0 : toServer.output(now)), revents: 0),
+      pollfd(
+        fd: toServer.from, events: (down ? 0 : toServer.wantsInput) | (up ? 0 : toDatabase.output(now)), revents: 0),
     ]
   }
 
@@ -314,7 +318,7 @@ private func connectToLoopback(_ port: UInt16) -> Int32? {
     close(file)
     return nil
   }
-  _ = fcntl(file, F_SETFL, fcntl(file, F_GETFL) | O_NONBLOCK)
+  makeOurs(file)
   return file
 }
 
@@ -330,4 +334,8 @@ private func resetSocket(_ socket: Int32) {
   close(socket)
 }
 
-private func systemMessage() -> String { String(cString: strerror(errno)) }
+/// Never waits, and is no child's.
+private func makeOurs(_ file: Int32) {
+  _ = fcntl(file, F_SETFL, fcntl(file, F_GETFL) | O_NONBLOCK)
+  _ = fcntl(file, F_SETFD, FD_CLOEXEC)
+}

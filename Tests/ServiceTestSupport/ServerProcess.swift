@@ -4,7 +4,7 @@ package import Network
 package import TestSupport
 
 /// The server's executable, as a process.
-package final class ServerProcess {
+package final class ServerProcess: Sendable {
   package let child: ChildProcess
 
   package init(_ arguments: [String], environment: [String: String] = [:]) throws {

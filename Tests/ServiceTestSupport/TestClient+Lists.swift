@@ -31,6 +31,7 @@ package struct CacheStatusReply {
 }
 
 package struct StatusReply {
+  package var caches: [CacheStatusReply] { [agents, prompts, sources] }
   package var agents = CacheStatusReply()
   package var prompts = CacheStatusReply()
   package var sources = CacheStatusReply()

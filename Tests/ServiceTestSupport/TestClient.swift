@@ -12,6 +12,8 @@ package final class TestClient {
 
   package let framed: FramedClient
   package let arena = ProtobufArena()
+  /// Whether replies carry the whole value as text: it takes longer than the call.
+  package var printsValues = true
 
   package init(_ address: HostAndPort) throws {
     framed = try FramedClient(address)
@@ -154,7 +156,7 @@ package final class TestClient {
     _ method: String, _ request: UnsafeMutablePointer<Request>, _ unpack: Unpack<Response>,
     _ read: (UnsafePointer<Response>, inout LookupReply) -> Void
   ) throws -> LookupReply {
-    var result = LookupReply()
+    var result = LookupReply(printsValue: printsValues)
     let reply = try call(method, request, unpack) { read($0, &result) }
     result.status = reply.status
     result.replyMetadata = reply.metadata
@@ -173,6 +175,7 @@ package final class TestClient {
 
 /// What a lookup answered.
 package struct LookupReply {
+  fileprivate let printsValue: Bool
   package var status = RPCStatus.ok
   /// Beside the reply, in its frame.
   package var replyMetadata = RPCMetadata()
@@ -199,6 +202,10 @@ package struct LookupReply {
 
   package var code: RPCStatus.Code { status.code }
 
+  fileprivate init(printsValue: Bool) {
+    self.printsValue = printsValue
+  }
+
   mutating func setMetadata(_ pointer: UnsafeMutablePointer<Configlookup__V1__LookupMetadata>?) {
     guard let metadata = pointer?.pointee else { return }
     revision = metadata.revision
@@ -213,7 +220,7 @@ package struct LookupReply {
 
   mutating func setValue<Value>(_ pointer: UnsafeMutablePointer<Value>?) {
     hasValue = pointer != nil
-    text = pointer.map { MessagePrinter().text(UnsafePointer($0)) } ?? ""
+    if printsValue { text = pointer.map { MessagePrinter().text(UnsafePointer($0)) } ?? "" }
   }
 
   mutating func setSource(_ pointer: UnsafeMutablePointer<Configlookup__V1__SourceConfig>?) {
