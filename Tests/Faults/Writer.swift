@@ -11,7 +11,7 @@ internal import TestSupport
 final class Writer: Sendable {
   struct Pace: Sendable {
     /// Between two writes, on average.
-    var milliseconds = 25
+    var milliseconds = 12
     /// Bytes in a document beside its label.
     var padding = 0
   }
