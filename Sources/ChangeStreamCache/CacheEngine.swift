@@ -1,17 +1,12 @@
 internal import BSON
 internal import Core
 
-/// What a cache knows and how a change changes it: no thread, no I/O, no clock. The supervisor tells it what happened.
-///
-/// One function applies a change of an answer: ``publish(_:_:)`` stores first and hands on afterwards, so a notice
-/// never runs ahead of what a lookup answers.
+/// What a cache knows and how a change changes it: no thread, no I/O, no clock. The supervisor tells it what happened;
+/// what it makes of that goes through the ``AnswerPublisher``.
 struct CacheEngine<Model: CachedModel>: Sendable {
-  /// Takes the notices of one step, in order. Called while the engine works: must be quick, must not call back.
-  typealias Sink = @Sendable ([Invalidation]) -> Void
-
   private let reader: CacheReader
-  private let sink: Sink
-  private let onHistoryStart: @Sendable (Revision) -> Void
+  private let outlet: InvalidationOutlet
+  private var publisher: AnswerPublisher
   private let logger: Logger
 
   /// What is served.
@@ -21,8 +16,6 @@ struct CacheEngine<Model: CachedModel>: Sendable {
   private var isStreamOpen = false
   /// Of the database that the stream is of; what is served may still be of another.
   private(set) var identity = ""
-  /// What is served is of another database than the stream: revisions of the two cannot be compared.
-  private var isOtherDatabase = false
   /// The highest operation time of any stream of this database: what was looked up may be as new as that.
   private var highestOperationTime = Revision.none
   private var reload: Reload?
@@ -33,23 +26,37 @@ struct CacheEngine<Model: CachedModel>: Sendable {
   private var observed = Revision.none
   private var lastChange = Revision.none
   private var hasWarnedOfLateChange = false
-  private var sequence: UInt64 = 0
   /// When the collection is to be read again although all looks well.
   private var reloadDue: MonotonicTime?
   private let reloadSeconds: Double
+  /// Whether the collection has been read once.
+  private var hasServed = false
+  /// The past that is to be read before the first load is published.
+  private var pastWanted: PastWanted?
+  private let historyPatienceSeconds: Double
   private var health = CacheHealth()
   private var isRejectedListCurrent = true
 
-  /// The collection is read again every `reloadSeconds`.
+  private struct PastWanted: Sendable {
+    let number: UInt64
+    let through: Revision
+    let sequence: UInt64
+    let deadline: MonotonicTime
+    var isUnderWay = false
+  }
+
+  /// The collection is read again every `reloadSeconds`. The past is waited for for `historyPatienceSeconds`.
   init(
-    reader: CacheReader, reloadSeconds: Double, logger: Logger, sink: @escaping Sink,
-    onHistoryStart: @escaping @Sendable (Revision) -> Void
+    reader: CacheReader, reloadSeconds: Double, historyPatienceSeconds: Double = 0, logger: Logger,
+    outlet: InvalidationOutlet
   ) {
     self.reader = reader
     self.reloadSeconds = reloadSeconds
     self.logger = logger
-    self.sink = sink
-    self.onHistoryStart = onHistoryStart
+    self.historyPatienceSeconds = historyPatienceSeconds
+    self.outlet = outlet
+    publisher = AnswerPublisher(
+      entity: Model.entity, reader: reader, onInvalidation: outlet.onInvalidation, logger: logger)
   }
 
   // MARK: The stream
@@ -63,7 +70,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
       observed = .none
       highestOperationTime = .none
       isContinuous = false
-      isOtherDatabase = true
+      publisher.isOtherDatabase = true
       horizon.removeAll()
     }
     self.identity = identity
@@ -158,14 +165,21 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     wanted = reason
   }
 
-  /// Begins a reload if one is due: its number, and the revision that its read must not be older than.
+  /// What is to be read now, if anything: the collection where a reload is due, or the past after the first load.
   ///
   /// `operationTime` is the open stream's: every change after it will come.
-  mutating func beginReload(operationTime: Revision, now: MonotonicTime) -> (number: UInt64, notBefore: Revision)? {
+  mutating func nextRead(operationTime: Revision, now: MonotonicTime) -> ReadRequest? {
     guard isStreamOpen, reload == nil else { return nil }
+    if let wanted = pastWanted, isContinuous {
+      if now >= wanted.deadline { pastRead(wanted.number, nil) }
+      guard !wanted.isUnderWay else { return nil }
+      pastWanted?.isUnderWay = true
+      return ReadRequest(number: wanted.number, subject: .past(through: wanted.through))
+    }
     let reason: Invalidation.Reason?
     if !isContinuous {
-      reason = reader.isLoaded ? .resync : nil
+      pastWanted = nil
+      reason = hasServed ? .resync : nil
     } else if let wanted {
       reason = wanted
     } else if let reloadDue, now >= reloadDue {
@@ -178,10 +192,46 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     highestOperationTime = max(highestOperationTime, operationTime)
     let start = max(highestOperationTime, observed, lastChange)
     reload = Reload(number: reloadNumber, reason: reason, start: start)
-    return (reloadNumber, start)
+    return ReadRequest(number: reloadNumber, subject: .collection(notBefore: start))
   }
 
-  /// Takes rows of the read. False: the reload is off, read no further.
+  /// What the past has told, nil where it could not be read: the cache is ready either way.
+  mutating func pastRead(_ number: UInt64, _ past: PastChanges?) {
+    guard let wanted = pastWanted, wanted.number == number else { return }
+    pastWanted = nil
+    if var past, let onEarlierHistory = outlet.onEarlierHistory {
+      let invalidations = past.marks(in: live).compactMap { key, mark -> Invalidation? in
+        let answer = reader.table.answer(key)
+        // What has changed since was announced by itself.
+        if let answer, answer.revision > wanted.through { return nil }
+        return Invalidation(
+          kind: answer == nil ? .delete : .upsert, key: key, revision: mark.revision, committedAt: mark.committedAt,
+          reason: .changeStream(mark.operation), itemID: answer?.entry.id.text ?? mark.itemID, answer: answer,
+          previousETag: nil, sequence: wanted.sequence)
+      }
+      onEarlierHistory(past.floor, invalidations)
+      logger.info(
+        "history_read", "watches can start before this server did",
+        [
+          "cache": .string(Model.entity), "notices": .integer(Int64(invalidations.count)),
+          "from_revision": .unsigned(past.floor.rawValue),
+        ])
+    }
+    publishLoaded()
+  }
+
+  private func publishLoaded() {
+    guard !reader.isLoaded else { return }
+    reader.publishLoaded()
+    logger.info(
+      "cache_loaded", "the cache is warm",
+      [
+        "cache": .string(Model.entity), "keys": .integer(Int64(reader.count)),
+        "rejected": .integer(Int64(live.problems.count)), "revision": .unsigned(observed.rawValue),
+      ])
+  }
+
+  /// Takes rows of the collection. False: the reload is off, read no further.
   mutating func rowsRead(_ number: UInt64, _ rows: [(id: DocumentID, reading: Reading)]) -> Bool {
     guard reload?.number == number else { return false }
     for row in rows { reload?.row(row.id, row.reading, known: live.documents[row.id]) }
@@ -248,12 +298,15 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     health.lastChangeAt = committedAt
     var operation = change.operation.name
     if case .update(nil) = change.operation { operation = "delete" }
-    publish(keys, Cause(reason: .changeStream(operation), revision: change.revision, committedAt: committedAt))
+    publisher.publish(
+      keys, live.claims, .init(reason: .changeStream(operation), revision: change.revision, committedAt: committedAt))
   }
 
   private mutating func finishReload(_ now: MonotonicTime, _ wallNow: WallTime) {
-    guard let finished = reload, let end = finished.end, observed >= end, horizon.heldCount == 0 else { return }
+    guard var finished = reload, let end = finished.end, observed >= end else { return }
     reload = nil
+    // A change that waits may be older than what is served; the reload has taken it as it came.
+    for id in horizon.heldIDs { finished.documents.take(id, from: live) }
     for (id, problem) in finished.documents.problems { report(id, .bad(problem), before: live.problems[id]) }
     for (id, problem) in live.problems where finished.documents.problems[id] == nil { report(id, nil, before: problem) }
     let before = live.claims
@@ -263,106 +316,42 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     let revision = max(observed, lastChange, finished.start)
     let committedAt = WallTime(milliseconds: Int64(revision.seconds) * 1000)
     let reason = finished.reason ?? .resync
-    let differing = publish(
-      Array(keys), Cause(reason: reason, revision: revision, committedAt: committedAt))
+    let differing = publisher.publish(
+      Array(keys), live.claims, .init(reason: reason, revision: revision, committedAt: committedAt))
     reader.publishIdentity(identity)
-    isOtherDatabase = false
+    publisher.isOtherDatabase = false
 
     // What differs without a change of the stream means that changes went unseen, and nobody knows when they were.
-    if !isContinuous || differing > 0 { onHistoryStart(observed) }
+    // The last change may be newer than what is observed; it went into the reload, and nobody was told.
+    if !isContinuous || differing > 0 { outlet.onHistoryStart(revision) }
     isContinuous = true
     reloadDue = now.advanced(bySeconds: reloadSeconds)
     health.reloads += 1
     health.loadedAt = wallNow
     reader.publishConfirmed(now)
     reader.publishObserved(observed)
-    if reason == .resync, reader.isLoaded { health.resyncs += 1 }
+    if reason == .resync, hasServed { health.resyncs += 1 }
     if reason == .ttlReload, differing > 0 {
       health.drift += UInt64(differing)
       logger.error(
         "drift", "the reload found changes that the change stream did not bring; they are applied now",
         ["cache": .string(Model.entity), "keys": .integer(Int64(differing))])
     }
-    if !reader.isLoaded {
-      reader.publishLoaded()
-      logger.info(
-        "cache_loaded", "the cache is warm",
-        [
-          "cache": .string(Model.entity), "keys": .integer(Int64(reader.count)),
-          "rejected": .integer(Int64(live.problems.count)), "revision": .unsigned(observed.rawValue),
-        ])
+    if !hasServed || !reader.isLoaded {
+      hasServed = true
+      publisher.isAnnouncing = true
+      if outlet.onEarlierHistory == nil {
+        publishLoaded()
+      } else {
+        pastWanted = PastWanted(
+          number: finished.number, through: revision, sequence: publisher.sequence,
+          deadline: now.advanced(bySeconds: historyPatienceSeconds))
+      }
     } else if reason == .resync {
       logger.info(
         "cache_resynced", "the cache follows the collection again",
         ["cache": .string(Model.entity), "changed_keys": .integer(Int64(differing))])
     }
-  }
-
-  private struct Cause {
-    let reason: Invalidation.Reason
-    let revision: Revision
-    let committedAt: WallTime
-  }
-
-  /// The one place where answers change: stores, then hands on the notices. Gives the number of cache keys whose answer
-  /// changed.
-  @discardableResult
-  private mutating func publish(_ keys: [LookupKey], _ cause: Cause) -> Int {
-    sequence += 1
-    var changes: [(key: LookupKey, old: Answer?, new: Answer?)] = []
-    for key in keys {
-      let old = reader.table.answer(key)
-      let new = answer(key, old, cause)
-      if old !== new { changes.append((key, old, new)) }
-    }
-    store(changes)
-    var listed: [Listings.Change] = []
-    var invalidations: [Invalidation] = []
-    for (key, old, new) in changes {
-      // Aliases are looked up, not listed and not announced.
-      guard (new ?? old)?.entry.key == key else { continue }
-      listed.append(Listings.Change(old: old, new: new))
-      if let old, let new, old.entry.etag == new.entry.etag { continue }
-      invalidations.append(
-        Invalidation(
-          kind: new == nil ? .delete : .upsert, key: key,
-          revision: new?.revision ?? max(cause.revision, isOtherDatabase ? .none : old?.revision ?? .none),
-          committedAt: cause.committedAt, reason: cause.reason, itemID: (new ?? old)?.entry.id.text ?? "",
-          answer: new, previousETag: old?.entry.etagText, sequence: sequence))
-    }
-    if !listed.isEmpty { reader.listings.apply(listed, sequence: sequence) }
-    if !invalidations.isEmpty, reader.isLoaded { sink(invalidations) }
-    return invalidations.count
-  }
-
-  /// Cache keys first, then aliases, and last what is gone: whoever finds a document by an alias, and then looks at its
-  /// key, finds it however the two looks fall.
-  private func store(_ changes: [(key: LookupKey, old: Answer?, new: Answer?)]) {
-    for (key, _, new) in changes where new?.entry.key == key { reader.table.set(key, new) }
-    for (key, _, new) in changes where new != nil && new?.entry.key != key { reader.table.set(key, new) }
-    for (key, _, new) in changes where new == nil { reader.table.set(key, nil) }
-  }
-
-  /// What the key answers now: the old answer where nothing about it has changed.
-  private func answer(_ key: LookupKey, _ old: Answer?, _ cause: Cause) -> Answer? {
-    guard let claims = live.claims[key] else { return nil }
-    let (entry, others) = (claims.winner, claims.others)
-    if let old, old.entry === entry, !isOtherDatabase {
-      if old.others.elementsEqual(others, by: ===) { return old }
-      return Answer(key: key, entry: entry, others: others, revision: old.revision, committedAt: old.committedAt)
-    }
-    if !others.isEmpty, key == entry.key, old?.others.count != others.count {
-      logger.warning(
-        "key_claimed_twice", "several documents claim one key; the first wins",
-        [
-          "cache": .string(Model.entity), "key": .string(key.text), "wins": .string(entry.id.text),
-          "loses": .string(others[0].id.text),
-        ])
-    }
-    let before = isOtherDatabase ? .none : old?.revision ?? .none
-    return Answer(
-      key: key, entry: entry, others: others, revision: max(cause.revision, before),
-      committedAt: cause.committedAt)
   }
 
   private mutating func report(_ id: DocumentID, _ reading: Reading?, before: DocumentProblem?) {

@@ -2,13 +2,10 @@ internal import Core
 
 /// What the threads of a cache share: the engine under its lock, a copy of its health, and what they tell each other.
 final class CacheState<Model: CachedModel>: Sendable {
-  struct ReadRequest: Sendable {
-    let number: UInt64
-    let notBefore: Revision
-  }
-
   struct Control: Sendable {
     var isStopping = false
+    /// Somebody has asked for a reload.
+    var isReloadWanted = false
     var read: ReadRequest?
   }
 

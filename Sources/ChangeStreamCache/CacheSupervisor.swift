@@ -2,7 +2,7 @@ internal import Core
 
 /// Owns the engine and drives it: the stream on one thread, reads of the whole collection on another.
 ///
-/// Lock order: none. No function holds two locks, but for the sink, which the engine calls under the engine's lock.
+/// Lock order: none. No function holds two locks, but for the outlet, which the engine calls under the engine's lock.
 final class CacheSupervisor<Model: CachedModel>: Sendable {
   private static var silenceSeconds: Double { 30 }
 
@@ -14,15 +14,15 @@ final class CacheSupervisor<Model: CachedModel>: Sendable {
 
   init(
     source: any DocumentSource, reader: CacheReader, options: ChangeStreamCache<Model>.Options, clock: any Clock,
-    logger: Logger, sink: @escaping @Sendable ([Invalidation]) -> Void,
-    onHistoryStart: @escaping @Sendable (Revision) -> Void
+    logger: Logger, outlet: InvalidationOutlet
   ) {
     self.reader = reader
     // A little early, by chance: servers that started together shall not read together for ever.
     let reloadSeconds = options.ttlSeconds * (1 - .random(in: 0...1) * options.reloadJitter)
     state = CacheState(
       CacheEngine(
-        reader: reader, reloadSeconds: reloadSeconds, logger: logger, sink: sink, onHistoryStart: onHistoryStart))
+        reader: reader, reloadSeconds: reloadSeconds, historyPatienceSeconds: options.historyPatienceSeconds,
+        logger: logger, outlet: outlet))
     let complaints = SourceComplaints(entity: Model.entity, clock: clock, logger: logger)
     follower = StreamFollower(
       source: source, state: state, options: options, clock: clock, logger: logger, complaints: complaints)
@@ -69,7 +69,8 @@ final class CacheSupervisor<Model: CachedModel>: Sendable {
   func closeStream() { follower.close() }
 
   func requestReload() {
-    state.withEngine { $0.requestReload(.manual) }
+    // Not the engine's lock: whoever asks may be an event loop, and must not wait for a step of the cache.
+    state.control.withLock { $0.isReloadWanted = true }
   }
 
   var health: CacheHealth {

@@ -25,6 +25,10 @@ public protocol CachedModel: Sendable {
   /// Which documents of the collection have an answer.
   static var filter: DocumentFilter { get }
 
+  /// The top-level fields that ``key`` is made of: an update that touches none of them, and none of the filter's,
+  /// leaves a document under its key. Nil: not known.
+  static var keyFields: Set<String>? { get }
+
   /// The name of a space of keys as the last part of a cache key, e.g. `staged`; nil for a space without one.
   static func variant(ofSpace space: UInt8) -> String?
 
@@ -52,6 +56,7 @@ public protocol CachedModel: Sendable {
 }
 
 extension CachedModel {
+  public static var keyFields: Set<String>? { nil }
   public static func variant(ofSpace space: UInt8) -> String? { nil }
   public var aliases: [LookupKey] { [] }
   public var precedence: Precedence { Precedence() }

@@ -22,6 +22,10 @@ public final class ChangeStreamCache<Model: CachedModel>: Sendable {
     public var retryLimitSeconds: Double = 10
     /// A position that the source refuses for so long, without one answer in between, is given up.
     public var positionPatienceSeconds: Double = 30
+    /// So far back changes are read before the cache is warm, for a cache that is made with an `onEarlierHistory`.
+    public var historySeconds: Double = 600
+    /// So long the cache waits for that before it is warm without.
+    public var historyPatienceSeconds: Double = 5
     /// Up to this part of the TTL earlier, by chance, the collection is read again.
     package var reloadJitter: Double = 0.1
     /// So many rows of a read are taken at once.
@@ -36,17 +40,21 @@ public final class ChangeStreamCache<Model: CachedModel>: Sendable {
 
   /// `onInvalidation` takes the notices of one change, in order, after lookups answer what they announce.
   /// `onObserved` is told that the observed revision has moved on. `onHistoryStart` is told a revision: every change
-  /// after it will be announced, and of those before it some may have gone unseen. All three are called on the cache's
-  /// threads, while the next change waits: they must be quick, and must not call back.
+  /// after it will be announced, and of those before it some may have gone unseen. `onEarlierHistory` is told once,
+  /// before the cache is warm, what changed before that, from its revision on: the last change of each key, and perhaps
+  /// of some whose answer did not change. All are called on the cache's threads, while the next change waits: they must
+  /// be quick, and must not call back.
   public init(
     source: any DocumentSource, options: Options = Options(), clock: any Clock = SystemClock(),
     logger: Logger = .silent, onInvalidation: @escaping @Sendable ([Invalidation]) -> Void = { _ in },
-    onObserved: @escaping @Sendable () -> Void = {}, onHistoryStart: @escaping @Sendable (Revision) -> Void = { _ in }
+    onObserved: @escaping @Sendable () -> Void = {}, onHistoryStart: @escaping @Sendable (Revision) -> Void = { _ in },
+    onEarlierHistory: (@Sendable (Revision, [Invalidation]) -> Void)? = nil
   ) {
     reader = CacheReader(entity: Model.entity, ttlSeconds: options.ttlSeconds, clock: clock, onObserved: onObserved)
     supervisor = CacheSupervisor(
       source: source, reader: reader, options: options, clock: clock, logger: logger,
-      sink: onInvalidation, onHistoryStart: onHistoryStart)
+      outlet: InvalidationOutlet(
+        onInvalidation: onInvalidation, onHistoryStart: onHistoryStart, onEarlierHistory: onEarlierHistory))
   }
 
   /// Starts the cache's two threads: one follows the stream, one reads snapshots.

@@ -1,7 +1,8 @@
 internal import BSON
 internal import Core
 
-/// Reads the whole collection when that was asked for, one step at a time: the work of the cache's second thread.
+/// Reads the whole collection, or its past, when that was asked for: the work of the cache's second thread, one step at
+/// a time.
 // Safe to share: touched only by whoever makes the steps, one after the other.
 final class CollectionReads<Model: CachedModel>: @unchecked Sendable {
   private let source: any DocumentSource
@@ -38,30 +39,42 @@ final class CollectionReads<Model: CachedModel>: @unchecked Sendable {
       return control.read
     }
     guard let request else { return nil }
+    switch request.subject {
+    case .collection(let revision): return readCollection(request.number, notBefore: revision)
+    case .past(let revision):
+      let past = readPast(through: revision)
+      state.withEngine { $0.pastRead(request.number, past) }
+      return 0
+    }
+  }
+
+  // MARK: The collection
+
+  private func readCollection(_ number: UInt64, notBefore revision: Revision) -> Double {
     do throws(SourceError) {
       // Given up halfway: what it has found is not the collection.
-      guard let end = try read(request) else { return 0 }
+      guard let end = try readRows(number, notBefore: revision) else { return 0 }
       let (now, wallNow) = (clock.now, clock.wallNow)
-      state.withEngine { $0.readEnded(request.number, at: end, now: now, wallNow: wallNow) }
+      state.withEngine { $0.readEnded(number, at: end, now: now, wallNow: wallNow) }
       backoff.reset()
       return 0
     } catch {
       if !state.isStopping { complaints.log(error, "read_failed") }
-      failed = (request.number, error)
+      failed = (number, error)
       return max(options.firstRetrySeconds, backoff.next())
     }
   }
 
   /// The revision at the end of the read; nil if nobody wants it any more.
-  private func read(_ request: CacheState<Model>.ReadRequest) throws(SourceError) -> Revision? {
+  private func readRows(_ number: UInt64, notBefore revision: Revision) throws(SourceError) -> Revision? {
     var rows: [(id: DocumentID, reading: Reading)] = []
     var isWanted = true
     func hand() {
       let chunk = rows
-      isWanted = state.withEngine { $0.rowsRead(request.number, chunk) } && !state.isStopping
+      isWanted = state.withEngine { $0.rowsRead(number, chunk) } && !state.isStopping
       rows.removeAll(keepingCapacity: true)
     }
-    let end = try source.readAll(matching: Model.filter.query, notBefore: request.notBefore) { document in
+    let end = try source.readAll(matching: Model.filter.query, notBefore: revision) { document in
       guard let id = document.id else { return true }
       rows.append((id, Reading(document, id: id, as: Model.self)))
       if rows.count == options.rowsPerHandover { hand() }
@@ -69,5 +82,43 @@ final class CollectionReads<Model: CachedModel>: @unchecked Sendable {
     }
     hand()
     return isWanted ? end : nil
+  }
+
+  // MARK: The past
+
+  /// What changed up to `end`, as far back as is wanted and as the source remembers; nil where it cannot be read in
+  /// time.
+  private func readPast(through end: Revision) -> PastChanges? {
+    let deadline = clock.now.advanced(bySeconds: options.historyPatienceSeconds)
+    var seconds = options.historySeconds
+    while seconds >= 1, clock.now < deadline, !state.isStopping {
+      let from = Revision(seconds: end.seconds - min(end.seconds, UInt32(seconds)), increment: 1)
+      var past = PastChanges(from: from, keyFields: Model.keyFields?.union(Model.filter.fields))
+      var isWhole = true
+      do throws(SourceError) {
+        try source.readHistory(from: from, through: end) { change in
+          past.take(change, read(change))
+          isWhole = clock.now < deadline && !state.isStopping
+          return isWhole
+        }
+        return isWhole ? past : nil
+      } catch {
+        guard error.kind == .historyLost else {
+          if !state.isStopping { complaints.log(error, "history_not_read") }
+          return nil
+        }
+        // It does not remember so much: then half of it.
+        seconds /= 2
+      }
+    }
+    return nil
+  }
+
+  private func read(_ change: PastChange) -> Reading? {
+    switch change.operation {
+    case .insert(let document), .replace(let document):
+      change.id.map { Reading(document, id: $0, as: Model.self) }
+    case .update, .delete, .other: nil
+    }
   }
 }

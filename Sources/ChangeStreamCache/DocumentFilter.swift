@@ -36,6 +36,9 @@ public struct DocumentFilter: Sendable {
     DocumentFilter(conditions: conditions + other.conditions)
   }
 
+  /// The top-level fields that decide.
+  public var fields: Set<String> { Set(conditions.map(\.field)) }
+
   /// Whether MongoDB would find the document by ``query``.
   public func matches(_ document: BSONObject) -> Bool {
     conditions.allSatisfy { condition in

@@ -69,6 +69,17 @@ struct DocumentSet: Sendable {
     return changed
   }
 
+  /// Puts the document as another set has it in the place of what is known of it here.
+  mutating func take(_ id: DocumentID, from other: DocumentSet) {
+    _ = set(id, nil)
+    guard let stored = other.documents[id] else { return }
+    if let problem = stored.problem {
+      _ = set(id, .bad(problem), lastGood: stored.entry)
+    } else if let entry = stored.entry {
+      _ = set(id, .good(entry))
+    }
+  }
+
   private mutating func claim(_ key: LookupKey, by entry: Entry) {
     switch claims[key] {
     case nil: claims[key] = .one(entry)

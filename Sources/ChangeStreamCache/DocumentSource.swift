@@ -18,6 +18,21 @@ public protocol DocumentSource: Sendable {
   func readAll(
     matching filter: BSONDocument, notBefore revision: Revision, _ body: (BSONDocument) -> Bool
   ) throws(SourceError) -> Revision
+
+  /// Reads what changed from `revision` on, in order, until every change up to `end` has been given to `body`, which
+  /// answers false to stop early. Throws ``SourceError/Kind/historyLost`` where the source does not reach back so far.
+  func readHistory(
+    from revision: Revision, through end: Revision, _ body: (PastChange) -> Bool
+  ) throws(SourceError)
+}
+
+extension DocumentSource {
+  /// A source that keeps no history.
+  public func readHistory(
+    from revision: Revision, through end: Revision, _ body: (PastChange) -> Bool
+  ) throws(SourceError) {
+    throw SourceError(.historyLost, "this source keeps no history")
+  }
 }
 
 /// A position in a stream of changes, opaque to everyone but its source.

@@ -30,6 +30,11 @@ struct LookupHorizon: Sendable {
   /// Whether a change waits.
   private(set) var heldCount = 0
 
+  /// The documents of which a change waits.
+  var heldIDs: [DocumentID] {
+    heldCount == 0 ? [] : horizons.compactMap { $0.value.held == nil ? nil : $0.key }
+  }
+
   /// The lowest revision of a change that waits.
   var lowestHeld: Revision? {
     heldCount == 0 ? nil : horizons.values.compactMap { $0.held?.lowest }.min()

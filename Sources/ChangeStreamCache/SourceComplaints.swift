@@ -1,7 +1,7 @@
 internal import Core
 
-/// Says what is wrong with the source, and when it is well again; the same complaint is worth a line a minute, not one a
-/// try. Any thread.
+/// Says what is wrong with the source, and when it is well again: the same complaint is worth a line a minute, not one
+/// a try. Any thread.
 final class SourceComplaints: Sendable {
   private static var repeatSeconds: Double { 60 }
 

@@ -101,7 +101,7 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
 
   /// Waits for a change and applies it. False: the stream has ended with it.
   private func follow(_ stream: any DocumentStream) throws(SourceError) -> Bool {
-    beginReloadIfDue(operationTime: stream.operationTime)
+    requestReadIfDue(operationTime: stream.operationTime)
     // Of this stream only: another connection's time may be another server's.
     let floor = stream.operationTime
     let change = try stream.next()
@@ -135,12 +135,15 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
     }
   }
 
-  private func beginReloadIfDue(operationTime: Revision) {
+  private func requestReadIfDue(operationTime: Revision) {
     let now = clock.now
-    guard let (number, notBefore) = state.withEngine({ $0.beginReload(operationTime: operationTime, now: now) }) else {
-      return
+    let isReloadWanted = state.control.withLock { control in
+      defer { control.isReloadWanted = false }
+      return control.isReloadWanted
     }
-    state.control.withLock { $0.read = .init(number: number, notBefore: notBefore) }
+    if isReloadWanted { state.withEngine { $0.requestReload(.manual) } }
+    guard let request = state.withEngine({ $0.nextRead(operationTime: operationTime, now: now) }) else { return }
+    state.control.withLock { $0.read = request }
     state.control.signal()
   }
 }

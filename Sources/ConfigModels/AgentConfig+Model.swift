@@ -12,6 +12,8 @@ extension AgentConfig: CachedModel {
   public static let entity = "agent_config"
   public static let filter = DocumentFilter.field("status", isOneOf: [.string("active")])
 
+  public static let keyFields: Set<String>? = ["agent_id"]
+
   public var key: LookupKey { LookupKey(agentID, space: Space.agentID) }
 
   public var precedence: Precedence {

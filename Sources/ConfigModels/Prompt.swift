@@ -49,6 +49,8 @@ extension Prompt: CachedModel {
   public static let entity = "prompt"
   public static let filter = DocumentFilter.field("status", isOneOf: [.string("active"), .string("staged")])
 
+  public static let keyFields: Set<String>? = ["agent_id", "status"]
+
   public static func variant(ofSpace space: UInt8) -> String? {
     space == Space.stagedAgentID || space == Space.stagedPromptID ? "staged" : nil
   }

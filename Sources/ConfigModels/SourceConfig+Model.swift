@@ -37,6 +37,8 @@ extension SourceConfig: CachedModel {
   public static let entity = "source_config"
   public static let filter = DocumentFilter.field("enabled", isOneOf: [.bool(true)])
 
+  public static let keyFields: Set<String>? = ["source_id"]
+
   public var key: LookupKey { LookupKey(sourceID, space: Space.sourceID) }
 
   public var aliases: [LookupKey] {

@@ -6,12 +6,7 @@ internal import ProtobufMessages
 ///
 /// Made before caches and service, because both need it. Any thread.
 public final class InvalidationHub: Sendable {
-  private struct State: Sendable {
-    var epoch: EpochSource?
-    var lanes: [WatchLane] = []
-  }
-
-  private let state = Locked(State())
+  private let lanes = Locked<[WatchLane]>([])
   /// By ``ServedEntity``.
   private let buffers: [Locked<ReplayBuffer>]
 
@@ -22,19 +17,22 @@ public final class InvalidationHub: Sendable {
 
   /// Takes a cache's invalidations, on the cache's thread, in order.
   public func publish(_ entity: ServedEntity, _ invalidations: [Invalidation]) {
-    let (epoch, lanes) = state.withLock { ($0.epoch, $0.lanes) }
-    guard let epoch else { return }
-    let text = epoch.current
     guard !invalidations.isEmpty else { return }
-    let notices = invalidations.map { Notice($0, entity, epoch: text) }
+    let notices = invalidations.map { Notice($0, entity) }
     // First the buffer, then the lanes: a watch that has replayed the buffer leaves out what its lane brings again.
     buffers[entity.rawValue].withLock { $0.append(notices) }
-    for lane in lanes { lane.post(notices) }
+    for lane in lanes.withLock({ $0 }) { lane.post(notices) }
   }
 
   /// Every change of the cache after `revision` will be published; before it some may have gone unseen.
   public func beginHistory(_ entity: ServedEntity, after revision: Revision) {
     buffers[entity.rawValue].withLock { $0.begin(after: revision) }
+  }
+
+  /// What changed before history began, from `revision` on.
+  public func extendHistory(_ entity: ServedEntity, from revision: Revision, _ invalidations: [Invalidation]) {
+    let notices = invalidations.map { Notice($0, entity) }
+    buffers[entity.rawValue].withLock { $0.prepend(notices, from: revision) }
   }
 
   /// What changed at `revision` or after it, nil where that is not known exactly; and the sequence number of the last
@@ -47,32 +45,33 @@ public final class InvalidationHub: Sendable {
 
   /// An observed revision has moved on: whoever waits for it looks again. On a cache's thread.
   public func observed() {
-    for lane in state.withLock({ $0.lanes }) { lane.wakeWaiters() }
+    for lane in lanes.withLock({ $0 }) { lane.wakeWaiters() }
   }
 
   /// Lets go of lanes and caches, which lead back here: to be called once caches and transport have ended. Nothing is
   /// published after it.
   public func stop() {
-    state.withLock { $0 = State() }
+    lanes.withLock { $0 = [] }
   }
 
-  func start(epoch: EpochSource, lanes: [WatchLane]) {
-    state.withLock { $0 = State(epoch: epoch, lanes: lanes) }
+  func start(lanes new: [WatchLane]) {
+    lanes.withLock { $0 = new }
   }
 }
 
-/// A notice of one change of an answer, encoded but for the value, which few ask for. Immutable: any thread.
+/// A notice of one change of an answer, encoded but for the value, which few ask for, and the epoch, which is known for
+/// certain only when it is sent. Immutable: any thread.
 final class Notice: Sendable {
   let entity: ServedEntity
   let key: LookupKey
   let revision: Revision
   let sequence: UInt64
-  /// The `InvalidationNotice`, without `value`.
+  /// The `InvalidationNotice`, without `epoch` and `value`.
   let encoded: [UInt8]
   /// What the key answers now.
   let answer: Answer?
 
-  init(_ invalidation: Invalidation, _ entity: ServedEntity, epoch: String) {
+  init(_ invalidation: Invalidation, _ entity: ServedEntity) {
     self.entity = entity
     key = invalidation.key
     revision = invalidation.revision
@@ -80,8 +79,8 @@ final class Notice: Sendable {
     answer = invalidation.answer
     encoded = encodeNotice(
       kind: invalidation.kind == .upsert ? .upsert : .delete, entity, key: key,
-      revision: invalidation.revision, itemID: invalidation.itemID, epoch: epoch,
-      reason: invalidation.reason.description, committedAt: invalidation.committedAt,
+      revision: invalidation.revision, itemID: invalidation.itemID, reason: invalidation.reason.description,
+      committedAt: invalidation.committedAt,
       etag: invalidation.answer?.entry.etagText ?? "", previousETag: invalidation.previousETag ?? "")
   }
 }
@@ -92,10 +91,10 @@ enum NoticeKind: UInt64 {
   case delete, resync, progress
 }
 
-/// An `InvalidationNotice` about a key, without its value.
+/// An `InvalidationNotice` about a key, without epoch and value.
 func encodeNotice(
   kind: NoticeKind, _ entity: ServedEntity, key: LookupKey, revision: Revision, itemID: String,
-  epoch: String, reason: String, committedAt: WallTime, etag: String, previousETag: String
+  reason: String, committedAt: WallTime, etag: String, previousETag: String
 ) -> [UInt8] {
   let identifier = key.text
   let cacheKey = cacheKey(entity: entity.name, identifier: identifier, variant: entity.variant(ofSpace: key.space))
@@ -106,7 +105,6 @@ func encodeNotice(
   ProtobufWriter.string(4, cacheKey, to: &out)
   ProtobufWriter.unsigned(5, revision.rawValue, to: &out)
   ProtobufWriter.string(6, itemID, to: &out)
-  ProtobufWriter.string(7, epoch, to: &out)
   ProtobufWriter.string(8, reason, to: &out)
   writeTimestamp(9, committedAt, to: &out)
   ProtobufWriter.string(10, etag, to: &out)
@@ -114,17 +112,16 @@ func encodeNotice(
   return out
 }
 
-/// An `InvalidationNotice` about no key: PROGRESS or RESYNC.
+/// An `InvalidationNotice` about no key, without epoch: PROGRESS or RESYNC.
 ///
 /// A RESYNC names the entity that it is about; without one it is about all.
 func encodeNotice(
-  kind: NoticeKind, _ entity: ServedEntity?, revision: Revision, epoch: String, reason: String
+  kind: NoticeKind, _ entity: ServedEntity?, revision: Revision, reason: String
 ) -> [UInt8] {
   var out: [UInt8] = []
   ProtobufWriter.unsigned(1, kind.rawValue, to: &out)
   ProtobufWriter.unsigned(2, entity?.wireValue ?? 0, to: &out)
   ProtobufWriter.unsigned(5, revision.rawValue, to: &out)
-  ProtobufWriter.string(7, epoch, to: &out)
   ProtobufWriter.string(8, reason, to: &out)
   return out
 }

@@ -40,8 +40,8 @@ public final class LookupService: Sendable {
     self.hub = hub
     self.epoch = epoch
     self.options = options
-    states = workers.map { WorkerState(lane: WatchLane(worker: $0, readers: caches.map(\.reader))) }
-    hub.start(epoch: epoch, lanes: states.map(\.lane))
+    states = workers.map { WorkerState(lane: WatchLane(worker: $0, readers: caches.map(\.reader), epoch: epoch)) }
+    hub.start(lanes: states.map(\.lane))
   }
 
   /// Whether every cache has been loaded. Once true it stays true, so the answer is kept: every call asks.

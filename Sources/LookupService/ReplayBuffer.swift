@@ -29,6 +29,21 @@ struct ReplayBuffer: Sendable {
     floor = Revision(revision.rawValue + 1)
   }
 
+  /// Puts what is older before what there is, as far as the limit allows; `floor` is where that begins.
+  mutating func prepend(_ older: [Notice], from floor: Revision) {
+    // Where something has been forgotten already, there is no room for what is older still.
+    guard let begin = self.floor, hasAll, floor < begin else { return }
+    let kept = older.suffix(limit - min(limit, notices.count - first))
+    notices = Array(kept) + notices[first...]
+    first = 0
+    self.floor = floor
+    if kept.count < older.count {
+      hasAll = false
+      let forgotten = older[older.count - kept.count - 1].revision
+      self.floor = min(begin, Revision(forgotten.rawValue + 1))
+    }
+  }
+
   /// Appends in the order of the cache, and forgets what passes the limit.
   mutating func append(_ new: [Notice]) {
     notices += new

@@ -29,7 +29,7 @@ extension LookupService {
   ) throws(RPCStatus) -> WatchSession {
     let message = try unpack(request, state, configlookup__v1__watch_invalidations_request__unpack).pointee
     let session = WatchSession(
-      try wishes(message, state), lane: state.lane, hub: hub, epoch: epoch, writer: writer,
+      try wishes(message, state), lane: state.lane, hub: hub, writer: writer,
       maximumQueuedKeys: options.maximumQueuedKeys)
     session.start()
     return session

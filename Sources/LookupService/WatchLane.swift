@@ -1,5 +1,6 @@
 internal import ChangeStreamCache
 internal import Core
+internal import ProtobufMessages
 internal import RPC
 internal import Synchronization
 
@@ -9,6 +10,10 @@ final class WatchLane: @unchecked Sendable {
   // rest is touched on the worker's thread only.
   private let worker: any RPCWorker
   let readers: [CacheReader]
+  private let epoch: EpochSource
+  private(set) var epochGeneration = -1
+  /// The field `epoch` of an `InvalidationNotice`.
+  private(set) var epochField: [UInt8] = []
   private let inbox = Locked<[[Notice]]>([])
   private var sessions: [ObjectIdentifier: WatchSession] = [:]
   /// What is being handed over, and the number of its first notice, counted from the first notice ever.
@@ -21,9 +26,10 @@ final class WatchLane: @unchecked Sendable {
   private let hasWaiters = Atomic<Bool>(false)
   private var waiters: [ObjectIdentifier: RevisionWaiter] = [:]
 
-  init(worker: any RPCWorker, readers: [CacheReader]) {
+  init(worker: any RPCWorker, readers: [CacheReader], epoch: EpochSource) {
     self.worker = worker
     self.readers = readers
+    self.epoch = epoch
   }
 
   /// How many watches are open. Any thread.
@@ -43,6 +49,7 @@ final class WatchLane: @unchecked Sendable {
   /// A watch that is written to may end, or drain and so come here again: each watch keeps its own place, so that every
   /// one of them gets all notices in order whoever hands them over.
   func drainInbox() {
+    refreshEpoch()
     let batches = inbox.withLock { inbox in
       defer { inbox.removeAll(keepingCapacity: true) }
       return inbox
@@ -71,8 +78,19 @@ final class WatchLane: @unchecked Sendable {
     }
   }
 
+  /// On the worker's thread.
+  func refreshEpoch() {
+    let generation = epoch.generation
+    guard generation != epochGeneration else { return }
+    epochGeneration = generation
+    epochField = []
+    ProtobufWriter.string(7, epoch.current, to: &epochField)
+  }
+
   /// Every notice that comes out of the inbox after this reaches the watch. On the worker's thread.
   func add(_ session: WatchSession) {
+    refreshEpoch()
+    session.epochGeneration = epochGeneration
     session.nextNotice = firstNumber + handedOver.count
     sessions[ObjectIdentifier(session)] = session
     sessionCount.withLock { $0 = sessions.count }

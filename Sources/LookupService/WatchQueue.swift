@@ -54,8 +54,7 @@ struct WatchQueue {
         case .progress: latest
         }
       }
-      removeAll()
-      items = [.resync(latest)]
+      resync(latest)
       return true
     }
     // A RESYNC that waits says all there is to say.
@@ -66,6 +65,12 @@ struct WatchQueue {
     places[key] = gone + items.count
     items.append(.notice(notice))
     return false
+  }
+
+  /// Drops everything for a RESYNC.
+  mutating func resync(_ revision: Revision) {
+    removeAll()
+    items = [.resync(revision)]
   }
 
   mutating func append(progress revision: Revision, reason: String) {

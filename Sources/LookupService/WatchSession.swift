@@ -30,7 +30,6 @@ final class WatchSession: RPCStreamHandler {
   private let wishes: Wishes
   private let lane: WatchLane
   private let hub: InvalidationHub
-  private let epoch: EpochSource
   /// Nil once the watch is over.
   private var writer: (any RPCStreamWriter)?
   private var queue: WatchQueue
@@ -44,19 +43,22 @@ final class WatchSession: RPCStreamHandler {
   private var isEnding = false
   /// The writer is being written to. It may call back from within: what that brings waits until the write is done.
   private var isSending = false
-  /// The lane's: the number of the first notice that this watch has not been given.
+  /// Nothing older is wanted.
+  private var startRevision: Revision?
+  /// The lane's: the number of the first notice that this watch has not been given, and the epoch that it knows.
   var nextNotice = 0
+  var epochGeneration = 0
   private var scratch = RPCReply()
 
   init(
-    _ wishes: Wishes, lane: WatchLane, hub: InvalidationHub, epoch: EpochSource, writer: any RPCStreamWriter,
+    _ wishes: Wishes, lane: WatchLane, hub: InvalidationHub, writer: any RPCStreamWriter,
     maximumQueuedKeys: Int
   ) {
     self.wishes = wishes
     self.lane = lane
     self.hub = hub
-    self.epoch = epoch
     self.writer = writer
+    startRevision = wishes.isStartForeign ? nil : wishes.start
     queue = WatchQueue(limit: maximumQueuedKeys)
   }
 
@@ -119,21 +121,26 @@ final class WatchSession: RPCStreamHandler {
 
   func offer(_ notice: Notice) {
     guard let writer, !isEnding, wishes.filter.includes(notice.entity, notice.key) else { return }
+    resyncInNewEpoch()
     if let covered = covered[notice.entity], notice.sequence <= covered { return }
     // Who comes from a server that is ahead has seen what is older than where it starts.
-    if let start = wishes.start, !wishes.isStartForeign, notice.revision < start { return }
+    if let startRevision, notice.revision < startRevision { return }
     if !isSending, queue.isEmpty, backlog.isEmpty, writer.isWritable {
       isSending = true
       send(notice)
       isSending = false
       if !queue.isEmpty { pump() }
     } else if queue.append(notice) {
-      // The RESYNC says all that the backlog would, but for the mark at its end.
-      let isInitial = wishes.sendsInitialState && !backlog.isEmpty
-      backlog = []
-      if isInitial {
-        queue.append(progress: lane.observedRevision(of: wishes.filter.entities), reason: "initial_state")
-      }
+      dropBacklog()
+    }
+  }
+
+  /// The RESYNC that waits says all that the backlog would, but for the mark at its end.
+  private func dropBacklog() {
+    let isInitial = wishes.sendsInitialState && !backlog.isEmpty
+    backlog = []
+    if isInitial {
+      queue.append(progress: lane.observedRevision(of: wishes.filter.entities), reason: "initial_state")
     }
   }
 
@@ -208,14 +215,14 @@ final class WatchSession: RPCStreamHandler {
   private func sendInitial(_ entity: ServedEntity, _ answer: Answer) {
     let encoded = encodeNotice(
       kind: .upsert, entity, key: answer.key, revision: answer.revision, itemID: answer.entry.itemID,
-      epoch: epoch.current, reason: "initial_state", committedAt: answer.committedAt, etag: answer.entry.etagText,
+      reason: "initial_state", committedAt: answer.committedAt, etag: answer.entry.etagText,
       previousETag: "")
     send(encoded, value: answer, entity)
   }
 
   /// PROGRESS or RESYNC.
   private func sendMark(_ kind: NoticeKind, _ entity: ServedEntity?, _ revision: Revision, reason: String) {
-    let encoded = encodeNotice(kind: kind, entity, revision: revision, epoch: epoch.current, reason: reason)
+    let encoded = encodeNotice(kind: kind, entity, revision: revision, reason: reason)
     send(encoded, value: nil, nil)
   }
 
@@ -225,6 +232,7 @@ final class WatchSession: RPCStreamHandler {
 
   private func send(_ encoded: [UInt8], value: Answer?, _ entity: ServedEntity?) {
     scratch.reset()
+    scratch.head.append(contentsOf: lane.epochField)
     if wishes.includesValues, let value, let entity {
       scratch.head.append(contentsOf: encoded)
       ProtobufWriter.lengthPrefix(entity.noticeValueField, value.entry.bytes.count, to: &scratch.head)
@@ -243,10 +251,21 @@ final class WatchSession: RPCStreamHandler {
       let revision = self.lane.observedRevision(of: self.wishes.filter.entities)
       self.lane.drainInbox()
       guard self.writer != nil, !self.isDraining else { return }
+      self.resyncInNewEpoch()
       self.queue.append(progress: revision, reason: "")
       self.scheduleProgress()
       self.pump()
     }
+  }
+
+  /// Another database than before: what the watch has said of the one says nothing of the other.
+  private func resyncInNewEpoch() {
+    guard epochGeneration != lane.epochGeneration else { return }
+    epochGeneration = lane.epochGeneration
+    startRevision = nil
+    queue.resync(lane.observedRevision(of: wishes.filter.entities))
+    dropBacklog()
+    pump()
   }
 
   private func end() {

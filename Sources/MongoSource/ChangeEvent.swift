@@ -8,15 +8,10 @@ extension DocumentChange {
   /// https://www.mongodb.com/docs/manual/reference/change-events/
   init(event: BSONDocument) {
     self = event.withObject { event in
-      let name = event.value("operationType")?.stringBytes.map { String(decoding: $0, as: UTF8.self) } ?? "missing"
-      let time = event.value("clusterTime")?.timestamp
-      let revision = time.map { Revision(seconds: $0.seconds, increment: $0.increment) } ?? .none
-      let wallTime = event.value("wallTime")?.int64.map(WallTime.init(milliseconds:))
-      let id = event.value("documentKey").flatMap { BSONObject(elementsOf: $0) }?.value("_id").map(
-        DocumentID.init(value:))
+      let common = CommonFields(event)
       return DocumentChange(
-        Self.operation(name, document(event.value("fullDocument")), hasID: id != nil), id: id, revision: revision,
-        committedAt: wallTime)
+        Self.operation(common.name, document(event.value("fullDocument")), hasID: common.id != nil), id: common.id,
+        revision: common.revision, committedAt: common.committedAt)
     }
   }
 
@@ -29,6 +24,61 @@ extension DocumentChange {
     case ("drop", _, _), ("rename", _, _), ("dropDatabase", _, _), ("invalidate", _, _): .invalidate(name)
     default: .unknown(name)
     }
+  }
+}
+
+extension PastChange {
+  /// The same of an event of the past, whose document was not looked up.
+  init(event: BSONObject) {
+    let common = CommonFields(event)
+    let operation: Operation =
+      switch (common.name, document(event.value("fullDocument")), common.id) {
+      case ("insert", let document?, .some): .insert(document)
+      case ("replace", let document?, .some): .replace(document)
+      case ("update", _, .some):
+        Self.updatedFields(event).map { .update(fields: $0) } ?? .other(common.name)
+      case ("delete", _, .some): .delete
+      default: .other(common.name)
+      }
+    self.init(operation, id: common.id, revision: common.revision, committedAt: common.committedAt)
+  }
+
+  /// The top-level fields of every path in `updateDescription`; nil where it cannot be understood.
+  private static func updatedFields(_ event: BSONObject) -> Set<String>? {
+    guard let description = event.value("updateDescription").flatMap({ BSONObject(elementsOf: $0) }) else { return nil }
+    var fields: Set<String> = []
+    func add(_ path: some Sequence<UInt8>) {
+      fields.insert(String(decoding: path.prefix { $0 != UInt8(ascii: ".") }, as: UTF8.self))
+    }
+    description.value("updatedFields").flatMap { BSONObject(elementsOf: $0) }?.forEach { path, _ in
+      add(path)
+      return true
+    }
+    description.value("removedFields").flatMap { BSONObject(elementsOf: $0) }?.forEach { _, path in
+      if let path = path.stringBytes { add(path) }
+      return true
+    }
+    description.value("truncatedArrays").flatMap { BSONObject(elementsOf: $0) }?.forEach { _, array in
+      if let path = BSONObject(elementsOf: array)?.value("field")?.stringBytes { add(path) }
+      return true
+    }
+    return fields
+  }
+}
+
+/// What every event has.
+private struct CommonFields {
+  let name: String
+  let id: DocumentID?
+  let revision: Revision
+  let committedAt: WallTime?
+
+  init(_ event: BSONObject) {
+    name = event.value("operationType")?.stringBytes.map { String(decoding: $0, as: UTF8.self) } ?? "missing"
+    let time = event.value("clusterTime")?.timestamp
+    revision = time.map { Revision(seconds: $0.seconds, increment: $0.increment) } ?? .none
+    committedAt = event.value("wallTime")?.int64.map(WallTime.init(milliseconds:))
+    id = event.value("documentKey").flatMap { BSONObject(elementsOf: $0) }?.value("_id").map(DocumentID.init(value:))
   }
 }
 

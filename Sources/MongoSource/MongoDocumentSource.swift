@@ -57,6 +57,12 @@ public final class MongoDocumentSource: DocumentSource {
     return read.operationTime
   }
 
+  public func readHistory(
+    from revision: Revision, through end: Revision, _ body: (PastChange) -> Bool
+  ) throws(SourceError) {
+    try MongoHistory(pool: pool, namespace: namespace).read(from: revision, through: end, body)
+  }
+
   /// The number that a replica set got when it was made. Asking for it may not be allowed: then its name has to do.
   /// Any other refusal is passed on: a failover must not look like another database.
   private func replicaSetID() throws(SourceError) -> String? {

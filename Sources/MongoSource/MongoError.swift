@@ -40,6 +40,17 @@ public struct MongoError: Error, Sendable, CustomStringConvertible {
   public var description: String { code == 0 ? message : "\(message) (code \(code))" }
 }
 
+extension MongoClientPool {
+  /// A client, or the error as the cache knows it.
+  func popForSource() throws(SourceError) -> OpaquePointer {
+    do throws(MongoError) {
+      return try pop()
+    } catch {
+      throw SourceError(error, at: place)
+    }
+  }
+}
+
 extension SourceError {
   /// Sorts an error of MongoDB into what the cache can do about it. `place` is what to call the database in messages.
   ///

@@ -32,7 +32,8 @@ public final class ConfigLookupServer: Sendable {
       return ChangeStreamCache(
         source: MongoDocumentSource(pool: pool, readPool: readPool, namespace: namespace), options: options,
         logger: logger, onInvalidation: { hub.publish(entity, $0) }, onObserved: { hub.observed() },
-        onHistoryStart: { hub.beginHistory(entity, after: $0) })
+        onHistoryStart: { hub.beginHistory(entity, after: $0) },
+        onEarlierHistory: { hub.extendHistory(entity, from: $0, $1) })
     }
     agentConfigs = try cache(.agentConfig, configuration.agentConfigs)
     prompts = try cache(.prompt, configuration.prompts)

@@ -10,20 +10,23 @@ struct EngineTests {
   private final class Steps {
     let reader = CacheReader(entity: "country", ttlSeconds: 300, clock: SystemClock(), onObserved: {})
     let announced = Locked<[Invalidation]>([])
+    let historyStart = Locked(Revision.none)
     var engine: CacheEngine<Country>
     private let now = MonotonicTime.now
 
     init() {
       let announced = announced
       engine = CacheEngine(
-        reader: reader, reloadSeconds: 300, logger: .silent, sink: { new in announced.withLock { $0 += new } },
-        onHistoryStart: { _ in })
+        reader: reader, reloadSeconds: 300, logger: .silent,
+        outlet: InvalidationOutlet(
+          onInvalidation: { new in announced.withLock { $0 += new } },
+          onHistoryStart: { [historyStart] revision in historyStart.withLock { $0 = revision } }))
       engine.streamOpened(resumed: false, identity: "test")
     }
 
     /// Loads an empty collection, as of revision 5.
     func load() throws {
-      let begun = engine.beginReload(operationTime: Revision(5), now: now)
+      let begun = engine.nextRead(operationTime: Revision(5), now: now)
       let reload = try #require(begun)
       engine.readEnded(reload.number, at: Revision(5), now: now, wallNow: .now)
       #expect(!reader.isLoaded)
@@ -63,6 +66,20 @@ struct EngineTests {
     #expect(steps.reader.observedRevision == Revision(8))
   }
 
+  /// Found by a watch that came from a server where this change was the first one not told.
+  @Test func historyBeginsAfterTheLastChangeThatWentIntoTheLoad() throws {
+    let steps = Steps()
+    let begun = steps.engine.nextRead(operationTime: Revision(5), now: .now)
+    let reload = try #require(begun)
+    steps.engine.readEnded(reload.number, at: Revision(7), now: .now, wallNow: .now)
+    // It proves everything before itself, and so ends the reload that it is part of.
+    try steps.receive(.insert(BSONDocument(json: country("1", "KE", "Kenya"))), "1", 8, at: 8)
+    #expect(steps.name("KE") == "Kenya" && steps.reader.isLoaded)
+    #expect(steps.reader.observedRevision == Revision(7))
+    #expect(steps.announced.withLock { $0.isEmpty })
+    #expect(steps.historyStart.withLock { $0 } == Revision(8))
+  }
+
   @Test func aChangeThatWaitsHoldsTheObservedRevisionBack() throws {
     let steps = Steps()
     try steps.load()
@@ -93,25 +110,48 @@ struct EngineTests {
     #expect(steps.reader.observedRevision == Revision(10))
   }
 
+  /// Updates and replaces without a pause would otherwise keep a reload from ever ending.
+  @Test func aReloadEndsWhileAChangeWaits() throws {
+    let steps = Steps()
+    try steps.load()
+    steps.engine.requestReload(.manual)
+    let begun = steps.engine.nextRead(operationTime: Revision(5), now: .now)
+    let reload = try #require(begun)
+    let row = try BSONDocument(json: country("2", "UG", "Uganda"))
+    _ = steps.engine.rowsRead(
+      reload.number, [(DocumentID("2"), Reading(row, id: DocumentID("2"), as: Country.self))])
+    steps.engine.readEnded(reload.number, at: Revision(7), now: .now, wallNow: .now)
+    try steps.receive(.update(lookedUp: BSONDocument(json: country("1", "KE", "third"))), "1", 6, at: 10)
+    try steps.receive(.replace(BSONDocument(json: country("1", "KE", "second"))), "1", 8, at: 10)
+    #expect(steps.name("UG") == "Uganda", "the reload is published")
+    #expect(steps.name("KE") == "third", "and nothing goes back")
+    #expect(steps.reader.observedRevision == Revision(7))
+    steps.receive(.delete, "1", 9, at: 10)
+    steps.idle(10)
+    #expect(steps.name("KE") == nil)
+    #expect(
+      steps.announced.withLock { $0.map { "\($0.kind) \($0.key.text)" } } == ["upsert KE", "upsert UG", "delete KE"])
+  }
+
   @Test func aChangeOutOfOrderIsLeftOutAndReadAnew() throws {
     let steps = Steps()
     try steps.load()
     try steps.receive(.insert(BSONDocument(json: country("1", "KE", "new"))), "1", 9, at: 9)
     try steps.receive(.replace(BSONDocument(json: country("1", "KE", "old"))), "1", 7, at: 9)
     #expect(steps.name("KE") == "new")
-    #expect(steps.engine.beginReload(operationTime: Revision(9), now: .now) != nil)
+    #expect(steps.engine.nextRead(operationTime: Revision(9), now: .now) != nil)
   }
 
   @Test func revisionsOfAnotherDatabaseAreNotCompared() throws {
     let reader = CacheReader(entity: "country", ttlSeconds: 300, clock: SystemClock(), onObserved: {})
     var engine = CacheEngine<Country>(
-      reader: reader, reloadSeconds: 300, logger: .silent, sink: { _ in }, onHistoryStart: { _ in })
+      reader: reader, reloadSeconds: 300, logger: .silent, outlet: InvalidationOutlet(onInvalidation: { _ in }))
     let now = MonotonicTime.now
     func reading(_ name: String) throws -> Reading {
       Reading(try BSONDocument(json: country("1", "KE", name)), id: DocumentID("1"), as: Country.self)
     }
     engine.streamOpened(resumed: false, identity: "old")
-    let begun1 = engine.beginReload(operationTime: Revision(100), now: now)
+    let begun1 = engine.nextRead(operationTime: Revision(100), now: now)
     let first = try #require(begun1)
     _ = engine.rowsRead(first.number, [(DocumentID("1"), try reading("Kenya"))])
     engine.readEnded(first.number, at: Revision(100), now: now, wallNow: .now)
@@ -120,7 +160,7 @@ struct EngineTests {
     engine.streamOpened(resumed: false, identity: "new")
     // Until the new one is served, everything is said of the old one.
     #expect(reader.identity == "old" && reader.observedRevision == Revision(100))
-    let begun2 = engine.beginReload(operationTime: Revision(7), now: now)
+    let begun2 = engine.nextRead(operationTime: Revision(7), now: now)
     let second = try #require(begun2)
     _ = engine.rowsRead(second.number, [(DocumentID("1"), try reading("Kenia"))])
     engine.readEnded(second.number, at: Revision(7), now: now, wallNow: .now)

@@ -124,6 +124,40 @@ struct RevisionTests {
     }
   }
 
+  /// A server that was started after the changes replays them from the database's own log.
+  @Test func aServerThatStartsLaterReplaysWhatChangedBefore() throws {
+    try withDeployment { test in
+      for key in ["a", "b", "c"] { try test.agents.insert(Documents.agent(key)) }
+      let first = try test.server()
+      let client = try first.client()
+      let ready = try describe(test, "a", "ready")
+      let position = try client.agent("a", .init(minRevision: ready)).observedRevision
+      let epoch = try client.agent("a").epoch
+      _ = try describe(test, "b", "changed")
+      try test.agents.delete(Documents.selector("c:1.0.0"))
+      try test.agents.insert(Documents.agent("d"))
+      let last = try describe(test, "a", "changed")
+
+      let second = try test.server()
+      let there = try second.client()
+      #expect(try there.agent("a", .init(minRevision: last)).content == "changed")
+      let watch = try Watch(second.address, .init(entities: [1], startRevision: position + 1, epoch: epoch))
+      #expect(try watch.next().kind == .progress)
+      var told: [String] = []
+      var notice = try watch.next()
+      while notice.kind != .progress {
+        told.append("\(notice.kind) \(notice.key) \(notice.reason)")
+        if notice.kind == .upsert { #expect(try there.agent(notice.key).etag == notice.etag) }
+        notice = try watch.next()
+      }
+      #expect(
+        told == [
+          "upsert b change_stream:update", "delete c change_stream:delete", "upsert d change_stream:insert",
+          "upsert a change_stream:update",
+        ])
+    }
+  }
+
   @Test func whatCannotBeReplayedExactlyIsAResync() throws {
     try withDeployment { test in
       try test.agents.insert(Documents.agent("a"))

@@ -44,6 +44,36 @@ struct ReplayBufferTests {
     #expect(revisions(buffer, since: 12, isNewcomer: true) == nil)
   }
 
+  @Test func whatIsOlderGoesBefore() {
+    var buffer = ReplayBuffer(limit: 4)
+    buffer.begin(after: Revision(10))
+    buffer.append([bareNotice("k", 11, sequence: 7)])
+    buffer.prepend([bareNotice("a", 6), bareNotice("b", 8)], from: Revision(5))
+    #expect(revisions(buffer, since: 4) == nil)
+    #expect(revisions(buffer, since: 5) == [6, 8, 11])
+    #expect(revisions(buffer, since: 7) == [8, 11])
+    #expect(buffer.lastSequence == 7)
+    // The limit counts both.
+    buffer.append([bareNotice("k", 12), bareNotice("k", 13)])
+    #expect(revisions(buffer, since: 6) == nil)
+    #expect(revisions(buffer, since: 7) == [8, 11, 12, 13])
+  }
+
+  @Test func onlyTheLatestOfWhatIsOlderIsKept() {
+    var buffer = ReplayBuffer(limit: 3)
+    buffer.begin(after: Revision(10))
+    buffer.append([bareNotice("k", 11)])
+    buffer.prepend([4, 6, 6, 8].map { bareNotice("k", $0) }, from: Revision(2))
+    #expect(revisions(buffer, since: 6) == nil, "one of the two at 6 is forgotten")
+    #expect(revisions(buffer, since: 7) == [8, 11])
+    var full = ReplayBuffer(limit: 1)
+    full.begin(after: Revision(10))
+    full.append([bareNotice("k", 11), bareNotice("k", 12)])
+    full.prepend([bareNotice("k", 8)], from: Revision(2))
+    #expect(revisions(full, since: 8) == nil)
+    #expect(revisions(full, since: 12) == [12])
+  }
+
   @Test func aGapBeginsHistoryAnew() {
     var buffer = ReplayBuffer(limit: 10)
     buffer.begin(after: Revision(10))

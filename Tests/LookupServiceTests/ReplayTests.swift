@@ -8,6 +8,22 @@ internal import Testing
 
 /// Watches that start in the past, at moments that are hard.
 struct ReplayTests {
+  @Test func aWatchOfADatabaseThatIsAnotherNowIsToldToResync() throws {
+    try ServiceHarness.run(agents: [agent("a")]) { harness in
+      let writer = TestStreamWriter()
+      _ = try harness.watch(WireMessage().with(1, UInt64(1)), writer)
+      let before = try #require(writer.notices.first?.epoch)
+      harness[.agentConfig].setIdentity("another")
+      try harness[.agentConfig].putSilently(agent("a", description: "another"))
+      harness[.agentConfig].disconnect(forgettingHistory: true)
+      try poll("the epoch changes") { harness.service.epoch.current != before }
+      try harness[.agentConfig].put(agent("b"))
+      try harness.settle()
+      #expect(writer.shorts == ["progress", "resync resync", "upsert agent_config:a", "upsert agent_config:b"])
+      #expect(writer.notices.dropFirst().allSatisfy { $0.epoch == harness.service.epoch.current })
+    }
+  }
+
   @Test func aWatchThatStartsDuringAResyncLosesNothing() throws {
     try ServiceHarness.run(agents: [agent("a"), agent("b")]) { harness in
       let source = harness[.agentConfig]

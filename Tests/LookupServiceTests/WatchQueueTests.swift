@@ -11,7 +11,7 @@ func bareNotice(_ key: String, _ revision: UInt64, _ entity: ServedEntity = .pro
   Notice(
     Invalidation(
       kind: .delete, key: LookupKey(key), revision: Revision(revision), committedAt: WallTime(milliseconds: 0),
-      reason: .manual, itemID: "", answer: nil, previousETag: nil, sequence: sequence), entity, epoch: "e")
+      reason: .manual, itemID: "", answer: nil, previousETag: nil, sequence: sequence), entity)
 }
 
 extension WatchQueue.Item {

@@ -12,6 +12,8 @@ public final class InMemorySource: DocumentSource {
     var log: [DocumentChange] = []
     /// The changes before this place in the log are gone.
     var floor = 0
+    /// What an update touched.
+    var updatedFields: [Revision: Set<String>] = [:]
     var time: UInt64 = 1 << 32
     var identity = "memory"
     var openErrors: [SourceError] = []
@@ -48,13 +50,15 @@ public final class InMemorySource: DocumentSource {
     }
   }
 
-  /// Updates a document: the stream looks it up when it delivers the change.
+  /// Updates a document: the stream looks it up when it delivers the change. `fields` are the top-level ones that the
+  /// update is said to touch.
   @discardableResult
-  public func update(_ json: String) throws -> Revision {
+  public func update(_ json: String, fields: Set<String> = []) throws -> Revision {
     let document = try BSONDocument(json: json)
     guard let id = document.id else { throw BSONError(message: "no _id") }
     return change { state in
       state.documents[id] = document
+      state.updatedFields[Revision(state.time)] = fields
       return (.update(lookedUp: nil), id)
     }
   }
@@ -167,6 +171,28 @@ public final class InMemorySource: DocumentSource {
       onRow.withLock { $0 }?(id)
     }
     return state.withLock { Revision($0.time) }
+  }
+
+  public func readHistory(
+    from revision: Revision, through end: Revision, _ body: (PastChange) -> Bool
+  ) throws(SourceError) {
+    let log = try state.withLock { state throws(SourceError) in
+      guard state.isConnected else { throw SourceError(.transient, "not connected") }
+      let oldest = state.floor < state.log.count ? state.log[state.floor].revision : Revision(state.time + 1)
+      guard state.floor == 0 || revision >= oldest else { throw SourceError(.historyLost, "history lost") }
+      return state.log[state.floor...].filter { $0.revision >= revision && $0.revision <= end }
+    }
+    for change in log {
+      let operation: PastChange.Operation =
+        switch change.operation {
+        case .insert(let document): .insert(document)
+        case .replace(let document): .replace(document)
+        case .update: .update(fields: state.withLock { $0.updatedFields[change.revision] } ?? [])
+        case .delete: .delete
+        case .invalidate(let name), .unknown(let name): .other(name)
+        }
+      guard body(PastChange(operation, id: change.id, revision: change.revision)) else { return }
+    }
   }
 
   private func change(_ body: (inout State) -> (DocumentChange.Operation, DocumentID?)) -> Revision {

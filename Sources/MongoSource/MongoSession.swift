@@ -1,0 +1,96 @@
+internal import BSON
+internal import CMongoC
+internal import ChangeStreamCache
+internal import Core
+
+/// A client of the pool in a session on one server: for commands that belong together, as those of a cursor do, which
+/// the server refuses in another session. Never sends anything twice. To be used and closed by one thread.
+///
+/// https://github.com/mongodb/specifications/blob/master/source/sessions/driver-sessions.md
+final class MongoSession {
+  private enum State {
+    case open(session: OpaquePointer, client: OpaquePointer)
+    case closed
+  }
+
+  private let pool: MongoClientPool
+  private let serverID: UInt32
+  private var state: State
+  /// The highest that the server has reported: the moment of its last reply.
+  private(set) var operationTime = Revision.none
+
+  /// On the primary.
+  init(pool: MongoClientPool) throws(SourceError) {
+    self.pool = pool
+    let client = try pool.popForSource()
+    var error = bson_error_t()
+    guard let server = mongoc_client_select_server(client, true, nil, &error) else {
+      pool.push(client)
+      throw SourceError(MongoError(error), at: pool.place)
+    }
+    serverID = mongoc_server_description_id(server)
+    mongoc_server_description_destroy(server)
+    let options = mongoc_session_opts_new()
+    defer { mongoc_session_opts_destroy(options) }
+    // The session is here for the cursor. Nothing in it has to wait for what came before.
+    mongoc_session_opts_set_causal_consistency(options, false)
+    guard let session = mongoc_client_start_session(client, options, &error) else {
+      pool.push(client)
+      throw SourceError(MongoError(error), at: pool.place)
+    }
+    state = .open(session: session, client: client)
+  }
+
+  deinit {
+    guard case .closed = state else { preconditionFailure("a session must be closed by its thread") }
+  }
+
+  /// Runs a command and gives its reply.
+  func command(_ command: BSONDocument, database: String) throws(SourceError) -> BSONDocument {
+    guard case .open(let session, let client) = state, let options = bson_new() else {
+      throw SourceError(.transient, "closed")
+    }
+    defer { bson_destroy(options) }
+    var error = bson_error_t()
+    guard mongoc_client_session_append(session, options, &error) else {
+      throw SourceError(MongoError(error), at: pool.place)
+    }
+    bson_append_int32(options, "serverId", -1, Int32(bitPattern: serverID))
+    // libmongoc makes the reply in memory that we give, of an alignment that Swift cannot give a local variable.
+    let outcome = withUnsafeTemporaryAllocation(
+      byteCount: Int(cmongoc_bson_size), alignment: Int(cmongoc_bson_alignment)
+    ) { memory -> Result<BSONDocument, MongoError> in
+      guard let base = memory.baseAddress else { return .failure(MongoError(message: "out of memory")) }
+      let reply = OpaquePointer(base)
+      var error = bson_error_t()
+      let succeeded = command.withBSONPointer {
+        mongoc_client_command_with_opts(client, database, $0, nil, options, reply, &error)
+      }
+      defer { bson_destroy(reply) }
+      return succeeded
+        ? .success(BSONDocument(uncheckedBytes: BSONDocument.copyBytes(of: reply)))
+        : .failure(MongoError(error, reply: reply))
+    }
+    do throws(MongoError) {
+      let reply = try outcome.get()
+      readOperationTime(session)
+      return reply
+    } catch {
+      throw SourceError(error, at: pool.place)
+    }
+  }
+
+  func close() {
+    guard case .open(let session, let client) = state else { return }
+    state = .closed
+    mongoc_client_session_destroy(session)
+    pool.push(client)
+  }
+
+  private func readOperationTime(_ session: OpaquePointer) {
+    var seconds: UInt32 = 0
+    var increment: UInt32 = 0
+    mongoc_client_session_get_operation_time(session, &seconds, &increment)
+    operationTime = max(operationTime, Revision(seconds: seconds, increment: increment))
+  }
+}

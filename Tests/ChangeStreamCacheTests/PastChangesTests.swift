@@ -1,0 +1,159 @@
+internal import BSON
+internal import Core
+internal import TestSupport
+internal import Testing
+
+@testable internal import ChangeStreamCache
+
+/// What the changes before the load tell of keys, and what they do not.
+struct PastChangesTests {
+  private func marks(_ changes: [(UInt64, String, PastChange.Operation)], served: [String] = []) throws -> (
+    floor: UInt64, keys: [String]
+  ) {
+    var past = PastChanges(from: Revision(10), keyFields: ["code", "active"])
+    for (revision, id, operation) in changes {
+      var reading: Reading?
+      switch operation {
+      case .insert(let document), .replace(let document):
+        reading = Reading(document, id: DocumentID(id), as: Country.self)
+      default: break
+      }
+      past.take(PastChange(operation, id: DocumentID(id), revision: Revision(revision)), reading)
+    }
+    var set = DocumentSet()
+    for json in served {
+      let document = try BSONDocument(json: json)
+      let id = try #require(document.id)
+      _ = set.set(id, Reading(document, id: id, as: Country.self))
+    }
+    let marks = past.marks(in: set)
+    return (past.floor.rawValue, marks.map { "\($0.key.text)@\($0.mark.revision.rawValue)" })
+  }
+
+  private func document(_ json: String) throws -> BSONDocument { try BSONDocument(json: json) }
+
+  @Test func insertedReplacedAndDeletedWithinThePast() throws {
+    let found = try marks([
+      (11, "1", .insert(document(country("1", "KE", "Kenya")))),
+      (12, "2", .insert(document(country("2", "UG", "Uganda")))),
+      (13, "1", .replace(document(country("1", "TZ", "Tanzania")))),
+      (14, "2", .delete),
+    ])
+    #expect(found.floor == 10)
+    #expect(found.keys == ["KE@13", "TZ@13", "UG@14"])
+  }
+
+  @Test func aDeleteOfAnUnknownDocumentRaisesTheFloor() throws {
+    let found = try marks([
+      (11, "1", .insert(document(country("1", "KE", "Kenya")))), (12, "9", .delete),
+      (13, "2", .insert(document(country("2", "UG", "Uganda")))), (14, "9", .delete),
+    ])
+    #expect(found.floor == 13)
+    #expect(found.keys == ["UG@13"])
+  }
+
+  @Test func aReplaceOfAnUnknownDocumentRaisesTheFloor() throws {
+    let found = try marks([
+      (11, "1", .replace(document(country("1", "KE", "Kenya")))),
+      (12, "1", .replace(document(country("1", "UG", "Uganda")))),
+    ])
+    #expect(found.floor == 12)
+    #expect(found.keys == ["KE@12", "UG@12"])
+  }
+
+  @Test func anUpdateOfOtherFieldsLeavesADocumentUnderItsKey() throws {
+    let found = try marks(
+      [(11, "1", .update(fields: ["name"])), (12, "2", .update(fields: ["rank"]))],
+      served: [country("1", "KE", "Kenya"), country("2", "UG", "Uganda", active: false)])
+    #expect(found.floor == 10)
+    #expect(found.keys == ["KE@11"])
+  }
+
+  @Test func anUpdateOfTheKeyIsExactOnlyForAKnownDocument() throws {
+    let unknown = try marks([(11, "1", .update(fields: ["code"]))], served: [country("1", "KE", "Kenya")])
+    #expect(unknown.floor == 12 && unknown.keys == [])
+    let known = try marks(
+      [(11, "1", .insert(document(country("1", "UG", "Uganda")))), (12, "1", .update(fields: ["code", "name"]))],
+      served: [country("1", "KE", "Kenya")])
+    #expect(known.floor == 10 && known.keys == ["KE@12", "UG@12"])
+    // What the document was between the two is not known.
+    let twice = try marks(
+      [
+        (11, "1", .insert(document(country("1", "UG", "Uganda")))), (12, "1", .update(fields: ["code"])),
+        (13, "1", .update(fields: ["code"])),
+      ], served: [country("1", "KE", "Kenya")])
+    #expect(twice.floor == 14)
+  }
+
+  @Test func aBadDocumentWithoutAGoodOneRaisesTheFloor() throws {
+    let bad = #"{"_id": "1", "code": "KE", "active": true}"#
+    #expect(try marks([(11, "1", .update(fields: ["name"]))], served: [bad]).floor == 12)
+    #expect(try marks([(11, "1", .replace(document(bad)))]).floor == 12)
+    // Its last good version goes on being served, under its own key.
+    let known = try marks([
+      (11, "1", .insert(document(country("1", "KE", "Kenya")))), (12, "1", .replace(document(bad))),
+      (13, "1", .replace(document(country("1", "UG", "Uganda")))),
+    ])
+    #expect(known.floor == 10 && known.keys == ["KE@13", "UG@13"])
+  }
+
+  @Test func whatIsNotUnderstoodRaisesTheFloor() throws {
+    let found = try marks([
+      (11, "1", .insert(document(country("1", "KE", "Kenya")))), (12, "1", .other("frobnicate")), (13, "1", .delete),
+    ])
+    #expect(found.floor == 14 && found.keys == [])
+  }
+}
+
+/// A cache that is asked for what changed before it was made.
+struct EarlierHistoryTests {
+  private struct Told: Sendable {
+    var floor = Revision.none
+    var invalidations: [Invalidation] = []
+    var wasLoaded = false
+  }
+
+  private func told(_ source: InMemorySource, seconds: Double = 600) throws -> Told {
+    let told = Locked<Told?>(nil)
+    let cacheBox = Locked<ChangeStreamCache<Country>?>(nil)
+    var options = ChangeStreamCache<Country>.Options()
+    options.historySeconds = seconds
+    let cache = ChangeStreamCache<Country>(
+      source: source, options: options,
+      onEarlierHistory: { floor, invalidations in
+        let isLoaded = cacheBox.withLock { $0 }?.reader.isLoaded ?? false
+        told.withLock { $0 = Told(floor: floor, invalidations: invalidations, wasLoaded: isLoaded) }
+      })
+    cacheBox.withLock { $0 = cache }
+    cache.start()
+    defer {
+      cache.stop()
+      cacheBox.withLock { $0 = nil }
+    }
+    try poll("the cache is warm") { cache.reader.isLoaded }
+    return told.withLock { $0 } ?? Told()
+  }
+
+  @Test func isToldBeforeTheCacheIsWarm() throws {
+    let source = InMemorySource()
+    try source.put(country("1", "KE", "Kenya"))
+    try source.put(country("2", "UG", "Uganda"))
+    try source.update(country("1", "KE", "Kenia"), fields: ["name"])
+    let last = source.delete("2")
+    let told = try told(source)
+    #expect(!told.wasLoaded)
+    #expect(told.floor < Revision(last.rawValue - 3))
+    #expect(
+      told.invalidations.map { "\($0.kind) \($0.key.text) \($0.reason)" } == [
+        "upsert KE change_stream:update", "delete UG change_stream:delete",
+      ])
+    #expect(told.invalidations.last?.revision == last)
+  }
+
+  @Test func aSourceThatHasForgottenIsAskedForLess() throws {
+    let source = InMemorySource()
+    try source.put(country("1", "KE", "Kenya"))
+    source.disconnect(forgettingHistory: true)
+    #expect(try told(source).floor == .none, "warm all the same")
+  }
+}
