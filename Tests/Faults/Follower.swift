@@ -34,6 +34,8 @@ final class Follower: Sendable {
   }
 
   private struct State: Sendable {
+    /// What it was told, and by whom: to see afterwards how something was lost.
+    var trail: [String] = []
     var seen = Seen()
     var progress = Revision.none
     var epoch = ""
@@ -57,6 +59,7 @@ final class Follower: Sendable {
   var seen: Seen { state.withLock { $0.seen } }
   /// Of the last PROGRESS of the watch that is open; not of the first, which comes before what is replayed.
   var progress: Revision { state.withLock { $0.progress } }
+  var trail: [String] { state.withLock { $0.trail } }
   func urge(_ isUrged: Bool) { state.withLock { $0.isUrged = isUrged } }
 
   func run(seed: UInt64, until stop: StopSwitch) {
@@ -92,6 +95,7 @@ final class Follower: Sendable {
     request.start = start
     request.sendsInitialState = start == nil
     judge.with { $0.validator.opened(name, request) }
+    note("opens a watch of \(client.life), \(start.map { "start \($0.short)" } ?? "with the initial state")")
     defer { judge.with { $0.validator.closed(name) } }
     let leaving = MonotonicTime.now.advanced(bySeconds: Double(random.below(600) + 100) / 1000)
     var isDraining = false
@@ -116,6 +120,7 @@ final class Follower: Sendable {
 
   private func take(_ notice: WatchNotice, _ client: JudgedClient, _ random: inout SeededRandom) throws {
     judge.with { $0.validator.noticed(name, seen(notice)) }
+    note("\(client.life): \(seen(notice))")
     switch notice.kind {
     case .progress:
       state.withLock { $0.epoch = notice.epoch }
@@ -140,6 +145,11 @@ final class Follower: Sendable {
       }
     case .unspecified: throw TestFailure("a notice of no kind: \(notice)")
     }
+  }
+
+  private func note(_ text: String) {
+    let line = "\(WallTime.now.iso8601) \(text)"
+    state.withLock { $0.trail.append(line) }
   }
 
   private func count(_ notice: WatchNotice, _ key: CacheKey) {

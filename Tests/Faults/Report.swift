@@ -82,7 +82,7 @@ struct Report {
     var lines = violations.prefix(20).map { "  violation of \($0)" }
     if violations.count > 20 { lines.append("  and \(violations.count - 20) more") }
     lines += troubles.map { "  not as it should be: \($0)" }
-    if let logs { lines.append("  logs of both servers and the database: \(logs.path)") }
+    if let logs { lines.append("  logs of servers, database and subscribers: \(logs.path)") }
     return lines
   }
 
@@ -110,6 +110,11 @@ struct Report {
     for server in bench.servers {
       let text = server.log.joined(separator: "\n") + "\n"
       try? text.write(to: folder.appendingPathComponent("server-\(server.name).log"), atomically: true, encoding: .utf8)
+    }
+    for follower in bench.followers {
+      let text = follower.trail.joined(separator: "\n") + "\n"
+      let file = folder.appendingPathComponent("subscriber \(follower.name).log")
+      try? text.write(to: file, atomically: true, encoding: .utf8)
     }
     try? bench.database.lastLines.write(
       to: folder.appendingPathComponent("database.log"), atomically: true, encoding: .utf8)
