@@ -73,9 +73,24 @@ let package = Package(
     .executableTarget(name: "config-lookup-server", dependencies: ["Server"], swiftSettings: strict),
     .executableTarget(name: "config-lookup", dependencies: ["CommandLineTool"], swiftSettings: strict),
 
+    // A program that is run by script/faults.
+    .executableTarget(
+      name: "faults",
+      dependencies: [
+        "ServiceTestSupport", "TestSupport", "Guarantees", "MongoSource", "FramedTransport", "Network", "RPC", "BSON",
+        "Core",
+      ], path: "Tests/Faults", swiftSettings: strict),
+
     .target(
       name: "TestSupport", dependencies: ["Core", "BSON", "ChangeStreamCache"], path: "Tests/TestSupport",
       swiftSettings: strict),
+    .target(
+      name: "ServiceTestSupport",
+      dependencies: [
+        "TestSupport", "FramedTransport", "Network", "RPC", "Core", "BSON", "ProtobufMessages", "CConfigLookupProto",
+      ], path: "Tests/ServiceTestSupport", swiftSettings: strict),
+    .target(name: "Guarantees", dependencies: ["Core"], path: "Tests/Guarantees", swiftSettings: strict),
+    tests("GuaranteesTests", ["Guarantees", "Core"]),
     tests("CoreTests", ["Core"]),
     tests("BSONTests", ["BSON", "Core"]),
     tests("ChangeStreamCacheTests", ["ChangeStreamCache", "BSON", "Core"]),
@@ -95,7 +110,7 @@ let package = Package(
       "IntegrationTests",
       [
         "Server", "CommandLineTool", "MongoSource", "FramedTransport", "Network", "RPC", "Core", "BSON",
-        "ChangeStreamCache", "ConfigModels", "ProtobufMessages", "CConfigLookupProto",
+        "ChangeStreamCache", "ConfigModels", "ProtobufMessages", "CConfigLookupProto", "ServiceTestSupport",
       ]),
     tests("TidyTests", []),
     testTool(

@@ -19,4 +19,9 @@ public final class Answer: Sendable {
     self.revision = revision
     self.committedAt = committedAt
   }
+  /// The same answer, as of a later change that left it as it was.
+  func restated(at revision: Revision, _ committedAt: WallTime) -> Answer {
+    guard revision > self.revision else { return self }
+    return Answer(key: key, entry: entry, others: others, revision: revision, committedAt: committedAt)
+  }
 }

@@ -34,28 +34,40 @@ struct AnswerPublisher: Sendable {
 
   /// Makes each key answer what its claims say now: stores, then hands on the notices. Gives the number of cache keys
   /// whose answer changed.
+  ///
+  /// `repeating` are cache keys that are announced in any case, for the sake of the document `id`.
   @discardableResult
-  mutating func publish(_ keys: [LookupKey], _ claims: [LookupKey: DocumentSet.Claims], _ cause: Cause) -> Int {
+  mutating func publish(
+    _ keys: [LookupKey], _ claims: [LookupKey: DocumentSet.Claims], _ cause: Cause,
+    repeating: Set<LookupKey> = [], of id: DocumentID? = nil
+  ) -> Int {
     sequence += 1
     var changes: [(key: LookupKey, old: Answer?, new: Answer?)] = []
-    for key in keys {
+    for key in repeating.isEmpty ? keys : Array(repeating.union(keys)) {
       let old = reader.table.answer(key)
-      let new = claims[key].map { answer(key, old, $0, cause) }
-      if old !== new { changes.append((key, old, new)) }
+      var new = claims[key].map { answer(key, old, $0, cause) }
+      if repeating.contains(key) {
+        if let same = new, same === old { new = same.restated(at: cause.revision, cause.committedAt) }
+        changes.append((key, old, new))
+      } else if old !== new {
+        changes.append((key, old, new))
+      }
     }
     store(changes)
     var listed: [Listings.Change] = []
     var invalidations: [Invalidation] = []
     for (key, old, new) in changes {
       // Aliases are looked up, not listed and not announced.
-      guard (new ?? old)?.entry.key == key else { continue }
-      listed.append(Listings.Change(old: old, new: new))
-      if let old, let new, old.entry.etag == new.entry.etag { continue }
+      if let entry = (new ?? old)?.entry {
+        guard entry.key == key else { continue }
+        listed.append(Listings.Change(old: old, new: new))
+      }
+      if let old, let new, old.entry.etag == new.entry.etag, !repeating.contains(key) { continue }
       invalidations.append(
         Invalidation(
           kind: new == nil ? .delete : .upsert, key: key,
           revision: new?.revision ?? max(cause.revision, isOtherDatabase ? .none : old?.revision ?? .none),
-          committedAt: cause.committedAt, reason: cause.reason, itemID: (new ?? old)?.entry.id.text ?? "",
+          committedAt: cause.committedAt, reason: cause.reason, itemID: (new ?? old)?.entry.id.text ?? id?.text ?? "",
           answer: new, previousETag: old?.entry.etagText, sequence: sequence))
     }
     if !listed.isEmpty { reader.listings.apply(listed, sequence: sequence) }

@@ -25,6 +25,8 @@ struct CacheEngine<Model: CachedModel>: Sendable {
   private var horizon = LookupHorizon()
   private var observed = Revision.none
   private var lastChange = Revision.none
+  /// Of the changes that have been published. Behind ``lastChange`` while that one is being taken in.
+  private var lastPublished = Revision.none
   private var hasWarnedOfLateChange = false
   /// When the collection is to be read again although all looks well.
   private var reloadDue: MonotonicTime?
@@ -67,6 +69,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
       logger.error(
         "database_changed", "this is another database than before: reading it anew", ["cache": .string(Model.entity)])
       lastChange = .none
+      lastPublished = .none
       observed = .none
       highestOperationTime = .none
       isContinuous = false
@@ -140,8 +143,13 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     case .update:
       guard let id = change.id else { return true }
       highestOperationTime = max(highestOperationTime, operationTime)
-      horizon.lookedUp(id, until: max(operationTime, change.revision))
-      apply(change, id, reading)
+      let keys = horizon.lookedUp(id, until: max(operationTime, change.revision))
+      reload?.change(id, reading, known: live.documents[id])
+      if isContinuous {
+        let before = live.documents[id]?.entry?.key
+        applyToLive(change, id, reading, repeating: keys)
+        horizon.moved(id, [before, live.documents[id]?.entry?.key].compactMap { $0 })
+      }
     case .insert, .replace, .delete:
       guard let id = change.id else { return true }
       reload?.change(id, reading, known: live.documents[id])
@@ -277,7 +285,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
 
   private mutating func advance(to revision: Revision) {
     for held in horizon.advance(to: revision) {
-      if isContinuous, let id = held.change.id { applyToLive(held.change, id, held.reading) }
+      if isContinuous, let id = held.change.id { applyToLive(held.change, id, held.reading, repeating: held.keys) }
     }
     // What waits has not been applied: nothing from there on is observed.
     let revision = horizon.lowestHeld.map { min(revision, Revision($0.rawValue - 1)) } ?? revision
@@ -286,20 +294,21 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     if isContinuous { reader.publishObserved(observed) }
   }
 
-  private mutating func apply(_ change: DocumentChange, _ id: DocumentID, _ reading: Reading?) {
-    reload?.change(id, reading, known: live.documents[id])
-    if isContinuous { applyToLive(change, id, reading) }
-  }
-
-  private mutating func applyToLive(_ change: DocumentChange, _ id: DocumentID, _ reading: Reading?) {
+  /// `repeating` are announced in any case.
+  private mutating func applyToLive(
+    _ change: DocumentChange, _ id: DocumentID, _ reading: Reading?, repeating: Set<LookupKey> = []
+  ) {
     report(id, reading, before: live.problems[id])
     let keys = live.set(id, reading)
     let committedAt = change.committedAt ?? WallTime(milliseconds: Int64(change.revision.seconds) * 1000)
     health.lastChangeAt = committedAt
     var operation = change.operation.name
     if case .update(nil) = change.operation { operation = "delete" }
+    // What has waited is published after what is newer: the revisions of a key never go down.
+    lastPublished = max(lastPublished, change.revision)
     publisher.publish(
-      keys, live.claims, .init(reason: .changeStream(operation), revision: change.revision, committedAt: committedAt))
+      keys, live.claims, .init(reason: .changeStream(operation), revision: lastPublished, committedAt: committedAt),
+      repeating: repeating, of: id)
   }
 
   private mutating func finishReload(_ now: MonotonicTime, _ wallNow: WallTime) {
@@ -323,7 +332,8 @@ struct CacheEngine<Model: CachedModel>: Sendable {
 
     // What differs without a change of the stream means that changes went unseen, and nobody knows when they were.
     // The last change may be newer than what is observed; it went into the reload, and nobody was told.
-    if !isContinuous || differing > 0 { outlet.onHistoryStart(revision) }
+    // So may be what was looked up meanwhile: its keys from before are not known.
+    if !isContinuous || differing > 0 { outlet.onHistoryStart(max(revision, hasServed ? horizon.latest : .none)) }
     isContinuous = true
     reloadDue = now.advanced(bySeconds: reloadSeconds)
     health.reloads += 1

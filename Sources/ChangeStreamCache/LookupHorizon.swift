@@ -9,10 +9,17 @@ internal import Core
 /// lookup has come: then the last of them is the document's state at that moment or later.
 ///
 /// The moment of a lookup is no later than the operation time of the reply that brought it.
+///
+/// What was looked up is announced with the revision of the change that brought it, and so with too low a one: a server
+/// that looked the document up at another moment shows it otherwise at that revision. So every change of the document up
+/// to the moment of the lookup is announced again, for the keys that the document had, although nothing differs here:
+/// who comes from another server, and starts in between, is told.
 struct LookupHorizon: Sendable {
   struct Held: Sendable {
     let change: DocumentChange
     let reading: Reading?
+    /// The cache keys to announce although nothing differs.
+    fileprivate(set) var keys: Set<LookupKey> = []
     /// Of this change and of those that it has taken the place of.
     fileprivate let lowest: Revision
   }
@@ -20,6 +27,8 @@ struct LookupHorizon: Sendable {
   private struct Horizon: Sendable {
     var until: Revision
     var held: Held?
+    /// The cache keys that the document had since it was first looked up, and had then.
+    var keys: Set<LookupKey> = []
   }
 
   private var horizons: [DocumentID: Horizon] = [:]
@@ -41,11 +50,23 @@ struct LookupHorizon: Sendable {
   }
 
   /// A document as of some moment up to `revision` is about to be served. Whatever was held of it is older.
-  mutating func lookedUp(_ id: DocumentID, until revision: Revision) {
+  ///
+  /// - Returns: the cache keys to announce although nothing differs.
+  mutating func lookedUp(_ id: DocumentID, until revision: Revision) -> Set<LookupKey> {
     if horizons[id]?.held != nil { heldCount -= 1 }
-    horizons[id] = Horizon(until: revision, held: nil)
+    let keys = horizons[id]?.keys ?? []
+    horizons[id] = Horizon(until: revision, held: nil, keys: keys)
     order.append((revision, id))
+    return keys
   }
+
+  /// What was looked up has taken the document from one cache key to another, or to the same.
+  mutating func moved(_ id: DocumentID, _ keys: [LookupKey]) {
+    horizons[id]?.keys.formUnion(keys)
+  }
+
+  /// Nothing that was looked up is newer than this.
+  var latest: Revision { order.last?.until ?? .none }
 
   /// Whether a change that carries the document as of itself must wait; if so, it is held.
   mutating func holds(_ change: DocumentChange, _ id: DocumentID, _ reading: Reading?) -> Bool {
@@ -64,7 +85,8 @@ struct LookupHorizon: Sendable {
       passed += 1
       guard let horizon = horizons[id], horizon.until == until else { continue }
       horizons[id] = nil
-      if let held = horizon.held {
+      if var held = horizon.held {
+        held.keys = horizon.keys
         released.append(held)
         heldCount -= 1
       }

@@ -21,12 +21,14 @@ public final class InvalidationHub: Sendable {
     let notices = invalidations.map { Notice($0, entity) }
     // First the buffer, then the lanes: a watch that has replayed the buffer leaves out what its lane brings again.
     buffers[entity.rawValue].withLock { $0.append(notices) }
-    for lane in lanes.withLock({ $0 }) { lane.post(notices) }
+    let news = notices.map { WatchLane.News.notice($0) }
+    for lane in lanes.withLock({ $0 }) { lane.post(news) }
   }
 
   /// Every change of the cache after `revision` will be published; before it some may have gone unseen.
   public func beginHistory(_ entity: ServedEntity, after revision: Revision) {
     buffers[entity.rawValue].withLock { $0.begin(after: revision) }
+    for lane in lanes.withLock({ $0 }) { lane.post([.gap(entity)]) }
   }
 
   /// What changed before history began, from `revision` on.

@@ -14,10 +14,10 @@ final class WatchLane: @unchecked Sendable {
   private(set) var epochGeneration = -1
   /// The field `epoch` of an `InvalidationNotice`.
   private(set) var epochField: [UInt8] = []
-  private let inbox = Locked<[[Notice]]>([])
+  private let inbox = Locked<[[News]]>([])
   private var sessions: [ObjectIdentifier: WatchSession] = [:]
   /// What is being handed over, and the number of its first notice, counted from the first notice ever.
-  private var handedOver: [Notice] = []
+  private var handedOver: [News] = []
   private var firstNumber = 0
   private var depth = 0
   private let sessionCount = Locked(0)
@@ -35,10 +35,17 @@ final class WatchLane: @unchecked Sendable {
   /// How many watches are open. Any thread.
   var count: Int { sessionCount.withLock { $0 } }
 
-  /// Takes notices, from any thread; the first one since the inbox was empty wakes the worker.
-  func post(_ notices: [Notice]) {
+  /// What a cache has to say to its watches.
+  enum News: Sendable {
+    case notice(Notice)
+    /// Changes may have gone unseen; what differed was announced before this.
+    case gap(ServedEntity)
+  }
+
+  /// Takes news, from any thread; the first since the inbox was empty wakes the worker.
+  func post(_ news: [News]) {
     let isFirst = inbox.withLock { inbox in
-      inbox.append(notices)
+      inbox.append(news)
       return inbox.count == 1
     }
     if isFirst { worker.execute { self.drainInbox() } }
@@ -57,7 +64,8 @@ final class WatchLane: @unchecked Sendable {
     for batch in batches { handedOver += batch }
     handOver()
     // A key's own change answers who waits for it, before all of its cluster time is observed.
-    let changed = Set(batches.joined().map(\.entity))
+    var changed: Set<ServedEntity> = []
+    for case .notice(let notice) in batches.joined() { changed.insert(notice.entity) }
     for waiter in Array(waiters.values) where changed.contains(waiter.entity) { waiter.fire() }
   }
 
@@ -66,9 +74,12 @@ final class WatchLane: @unchecked Sendable {
     depth += 1
     for session in sessions.values {
       while session.nextNotice < firstNumber + handedOver.count {
-        let notice = handedOver[session.nextNotice - firstNumber]
+        let news = handedOver[session.nextNotice - firstNumber]
         session.nextNotice += 1
-        session.offer(notice)
+        switch news {
+        case .notice(let notice): session.offer(notice)
+        case .gap(let entity): session.missed(entity)
+        }
       }
     }
     depth -= 1

@@ -136,6 +136,15 @@ final class WatchSession: RPCStreamHandler {
     }
   }
 
+  /// Changes of the entity may have gone unseen. The cache has announced what differs from what it served; but who came
+  /// from another server may hold what was never served here.
+  func missed(_ entity: ServedEntity) {
+    guard writer != nil, !isEnding, wishes.start != nil, wishes.filter.entities.contains(entity) else { return }
+    queue.resync(lane.observedRevision(of: wishes.filter.entities))
+    dropBacklog()
+    pump()
+  }
+
   /// The RESYNC that waits says all that the backlog would, but for the mark at its end.
   private func dropBacklog() {
     let isInitial = wishes.sendsInitialState && !backlog.isEmpty

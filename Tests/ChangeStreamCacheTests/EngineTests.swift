@@ -47,6 +47,14 @@ struct EngineTests {
 
     func idle(_ floor: UInt64) { engine.receivedNothing(floor: Revision(floor), now: now, wallNow: .now) }
 
+    /// What has been announced since it was last asked, in order of key.
+    var news: [String] {
+      announced.withLock { announced in
+        defer { announced = [] }
+        return announced.map { "\($0.kind) \($0.key.text) \($0.revision)" }.sorted()
+      }
+    }
+
     func name(_ code: String) -> String? {
       (reader.answer(LookupKey(code))?.entry as? ModelEntry<Country>)?.kept.name
     }
@@ -105,8 +113,8 @@ struct EngineTests {
     try steps.receive(.replace(BSONDocument(json: country("1", "KE", "third"))), "1", 9, at: 10)
     steps.idle(10)
     #expect(steps.name("KE") == "third")
-    // One notice: what was looked up is what it came to.
-    #expect(steps.announced.withLock { $0.count } == 1)
+    // The notice of the lookup, and once more with the revision at which it came to that.
+    #expect(steps.news == ["upsert KE 6", "upsert KE 9"])
     #expect(steps.reader.observedRevision == Revision(10))
   }
 
@@ -167,5 +175,28 @@ struct EngineTests {
     engine.receivedNothing(floor: Revision(7), now: now, wallNow: .now)
     #expect(reader.identity == "new" && reader.observedRevision == Revision(7))
     #expect(reader.answer(LookupKey("KE"))?.revision == Revision(7))
+  }
+
+  /// A document is looked up late: it has moved on twice already. A server that is ahead has announced each of the
+  /// three as of itself; who comes from there, and starts in between, would not be told otherwise.
+  @Test func whoComesFromAnotherServerIsToldOfWhatWasLookedUpEarly() throws {
+    let steps = Steps()
+    try steps.load()
+    try steps.receive(.insert(BSONDocument(json: country("1", "KE", "Kenya"))), "1", 6, at: 9)
+    let late = country("1", "UG", "Uganda")
+    try steps.receive(.update(lookedUp: BSONDocument(json: late)), "1", 7, at: 9)
+    #expect(steps.news == ["delete KE 7", "upsert KE 6", "upsert UG 7"])
+    // Nothing differs here any more; but both keys are announced, as of the change that it took.
+    try steps.receive(.update(lookedUp: BSONDocument(json: late)), "1", 8, at: 9)
+    #expect(steps.news == ["delete KE 8", "upsert UG 8"])
+    #expect(steps.reader.answer(LookupKey("UG"))?.revision == Revision(8))
+    // One that carries the document as of itself waits for the moment of the lookup.
+    try steps.receive(.replace(BSONDocument(json: late)), "1", 9, at: 9)
+    #expect(steps.news == [])
+    steps.idle(9)
+    #expect(steps.news == ["delete KE 9", "upsert UG 9"])
+    // After that moment, what changes nothing is no news.
+    try steps.receive(.update(lookedUp: BSONDocument(json: late)), "1", 12, at: 12)
+    #expect(steps.news == [])
   }
 }

@@ -7,6 +7,7 @@ internal import MongoSource
 internal import Network
 internal import ProtobufMessages
 internal import RPC
+internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
 

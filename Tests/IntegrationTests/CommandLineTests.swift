@@ -2,6 +2,7 @@ internal import BSON
 internal import Foundation
 internal import Glibc
 internal import MongoSource
+internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
 

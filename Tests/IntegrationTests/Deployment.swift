@@ -4,6 +4,7 @@ internal import Foundation
 internal import MongoSource
 internal import Network
 internal import Server
+internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
 
@@ -142,12 +143,16 @@ final class RunningServer {
   }
 }
 
+extension Watch {
+  /// Opens a watch and takes its first notice, which must be a PROGRESS: what is written after this is announced.
+  static func open(_ server: RunningServer, _ request: Request = Request()) throws -> Watch {
+    try open(server.address, request)
+  }
+}
+
 /// Collections of a test's own, and no trace of them afterwards: in the shared database, or in one of the test's.
 func withDeployment(_ database: TestDatabase? = nil, _ body: (Deployment) throws -> Void) throws {
   let deployment = try Deployment(database)
   defer { if database == nil { SharedDatabase.end(deployment) } else { deployment.close() } }
   try body(deployment)
 }
-
-/// Far enough that only a failure reaches it.
-func soon(_ seconds: Double = 20) -> MonotonicTime { .now.advanced(bySeconds: seconds) }

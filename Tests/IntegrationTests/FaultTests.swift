@@ -3,6 +3,7 @@ internal import Core
 internal import MongoSource
 internal import RPC
 internal import Server
+internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
 

@@ -2,6 +2,7 @@ internal import Core
 internal import Foundation
 internal import Glibc
 internal import Network
+internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
 

@@ -1,5 +1,6 @@
 internal import MongoSource
 internal import RPC
+internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
 

@@ -2,6 +2,7 @@ internal import BSON
 internal import MongoSource
 internal import RPC
 internal import Server
+internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
 

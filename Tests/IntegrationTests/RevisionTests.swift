@@ -2,6 +2,7 @@ internal import BSON
 internal import Core
 internal import MongoSource
 internal import RPC
+internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
 

@@ -6,6 +6,7 @@ internal import MongoSource
 internal import Network
 internal import RPC
 internal import Server
+internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
 

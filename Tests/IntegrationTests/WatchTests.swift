@@ -3,6 +3,7 @@ internal import Core
 internal import FramedTransport
 internal import MongoSource
 internal import RPC
+internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
 

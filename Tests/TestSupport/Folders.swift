@@ -4,14 +4,16 @@ public import Foundation
 public let packageRoot = URL(fileURLWithPath: #filePath)
   .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
-/// An executable of this package, as built beside the tests that run.
+/// An executable of this package, as built beside the tests, or the program, that run.
 public func builtExecutable(_ name: String) throws -> String {
   let bundle = CommandLine.arguments.last { $0.hasSuffix(".xctest") }
-  let folder =
-    bundle.map { URL(fileURLWithPath: $0).deletingLastPathComponent() }
-    ?? packageRoot.appendingPathComponent(".build/debug")
-  let path = folder.appendingPathComponent(name).path
-  guard FileManager.default.isExecutableFile(atPath: path) else { throw TestFailure("\(path) has not been built") }
+  let besides =
+    bundle.map(URL.init(fileURLWithPath:)) ?? URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+  let folders = [besides.deletingLastPathComponent(), packageRoot.appendingPathComponent(".build/debug")]
+  let paths = folders.map { $0.appendingPathComponent(name).path }
+  guard let path = paths.first(where: FileManager.default.isExecutableFile(atPath:)) else {
+    throw TestFailure("\(paths[0]) has not been built")
+  }
   return path
 }
 

@@ -1,4 +1,4 @@
-internal import Glibc
+public import Glibc
 
 /// A port of 127.0.0.1 that nobody has, below those the system hands out by itself: it stays free over a restart.
 public func freePort() throws -> UInt16 {
@@ -50,7 +50,7 @@ private func withSocket(_ body: (Int32) -> Bool) -> Bool {
 }
 
 /// Calls `bind` or `connect` with 127.0.0.1 and a port.
-private func atLoopback(
+public func atLoopback(
   _ port: UInt16, _ socket: Int32, _ call: (Int32, UnsafePointer<sockaddr>, socklen_t) -> Int32
 ) -> Bool {
   var address = sockaddr_in()

@@ -1,4 +1,4 @@
-internal import Core
+public import Core
 internal import Foundation
 
 /// Waits until a condition holds: the one place where a test waits. `what` names it when it does not.
@@ -9,3 +9,6 @@ public func poll(_ what: String, timeoutSeconds: Double = 20, until holds: () th
     Thread.sleep(forTimeInterval: 0.01)
   }
 }
+
+/// Far enough that only a failure reaches it.
+public func soon(_ seconds: Double = 20) -> MonotonicTime { .now.advanced(bySeconds: seconds) }

@@ -90,7 +90,10 @@ enum Architecture {
       #"(?:library\(\s*"|\.(?:target|executableTarget)\(\s*name:\s*")([\w-]+)",\s*(?:dependencies:\s*)?\[([^\]]*)\]"#,
       as: (Substring, Substring, Substring).self)
     var targets: [String: Set<String>] = [:]
-    for match in manifest.matches(of: declaration) where match.1 != "TestSupport" {
+    for match in manifest.matches(of: declaration) {
+      // What is only for tests lies under Tests.
+      let folder = packageRoot.appendingPathComponent("Sources/\(match.1)")
+      guard FileManager.default.fileExists(atPath: folder.path) else { continue }
       let parts = match.2.split(separator: "\"", omittingEmptySubsequences: false)
       targets[String(match.1)] = Set(stride(from: 1, to: parts.count, by: 2).map { String(parts[$0]) })
     }

@@ -2,12 +2,12 @@ internal import Core
 internal import TestSupport
 
 /// A thread that a test runs beside itself. What it throws, ``finish()`` throws.
-final class Background {
+package final class Background {
   private let thread: OSThread
   private let failure: Locked<String?>
   private var isJoined = false
 
-  init(_ name: String, _ body: @escaping @Sendable () throws -> Void) {
+  package init(_ name: String, _ body: @escaping @Sendable () throws -> Void) {
     let failure = Locked<String?>(nil)
     self.failure = failure
     thread = OSThread(name: name) {
@@ -20,7 +20,7 @@ final class Background {
   }
 
   /// Waits for its end.
-  func finish() throws {
+  package func finish() throws {
     guard !isJoined else { return }
     thread.join()
     isJoined = true
@@ -29,13 +29,13 @@ final class Background {
 }
 
 /// Hands a value that is no `Sendable` to another thread, once.
-final class Handed<Value>: @unchecked Sendable {
+package final class Handed<Value>: @unchecked Sendable {
   // Safe to share: only the one thread that takes the value has it.
   private var value: Value?
 
-  init(_ value: Value) { self.value = value }
+  package init(_ value: Value) { self.value = value }
 
-  func take() throws -> Value {
+  package func take() throws -> Value {
     guard let taken = value else { throw TestFailure("taken twice") }
     value = nil
     return taken
@@ -43,9 +43,11 @@ final class Handed<Value>: @unchecked Sendable {
 }
 
 /// A switch that is turned once, from any thread.
-final class Switch: Sendable {
+package final class Switch: Sendable {
   private let state = Locked(false)
 
-  var isOn: Bool { state.withLock { $0 } }
-  func turnOn() { state.withLock { $0 = true } }
+  package init() {}
+
+  package var isOn: Bool { state.withLock { $0 } }
+  package func turnOn() { state.withLock { $0 = true } }
 }

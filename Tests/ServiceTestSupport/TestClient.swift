@@ -1,47 +1,58 @@
-internal import CConfigLookupProto
+package import CConfigLookupProto
 internal import Core
-internal import FramedTransport
-internal import Network
-internal import ProtobufMessages
-internal import RPC
+package import FramedTransport
+package import Network
+package import ProtobufMessages
+package import RPC
 
 /// Makes every call of the service over one connection, and gives replies as values.
-final class TestClient {
-  typealias Unpack<Message> = (UnsafeMutablePointer<ProtobufCAllocator>?, Int, UnsafePointer<UInt8>?) ->
+package final class TestClient {
+  package typealias Unpack<Message> = (UnsafeMutablePointer<ProtobufCAllocator>?, Int, UnsafePointer<UInt8>?) ->
     UnsafeMutablePointer<Message>?
 
-  let framed: FramedClient
-  let arena = ProtobufArena()
+  package let framed: FramedClient
+  package let arena = ProtobufArena()
+  /// Whether replies carry the whole value as text: it takes longer than the call.
+  package var printsValues = true
 
-  init(_ address: HostAndPort) throws {
+  package init(_ address: HostAndPort) throws {
     framed = try FramedClient(address)
   }
 
   /// What a caller can ask of every lookup.
-  struct Options {
-    var ifNoneMatch = ""
-    var minRevision: UInt64 = 0
-    var epoch = ""
-    var maxStalenessMilliseconds: UInt32 = 0
+  package struct Options {
+    package var ifNoneMatch = ""
+    package var minRevision: UInt64 = 0
+    package var epoch = ""
+    package var maxStalenessMilliseconds: UInt32 = 0
+
+    package init(
+      ifNoneMatch: String = "", minRevision: UInt64 = 0, epoch: String = "", maxStalenessMilliseconds: UInt32 = 0
+    ) {
+      self.ifNoneMatch = ifNoneMatch
+      self.minRevision = minRevision
+      self.epoch = epoch
+      self.maxStalenessMilliseconds = maxStalenessMilliseconds
+    }
   }
 
-  enum PromptKey {
+  package enum PromptKey {
     case agentID(String), promptID(String), none
   }
 
-  enum SourceKey {
+  package enum SourceKey {
     case sourceID(String), container(String), aiAgentID(String), none
   }
 
-  enum Variant: UInt32 {
+  package enum Variant: UInt32 {
     case unspecified, active, staged, abTest
   }
 
-  func agent(_ agentID: String, _ options: Options = Options()) throws -> LookupReply {
+  package func agent(_ agentID: String, _ options: Options = Options()) throws -> LookupReply {
     try agent(bytes: Array(agentID.utf8), options)
   }
 
-  func agent(bytes: [UInt8], _ options: Options = Options()) throws -> LookupReply {
+  package func agent(bytes: [UInt8], _ options: Options = Options()) throws -> LookupReply {
     let request = arena.make(configlookup__v1__get_agent_config_request__init) {
       $0.agent_id = arena.bytes(bytes)
       $0.options = self.options(options)
@@ -56,7 +67,7 @@ final class TestClient {
     }
   }
 
-  func prompt(
+  package func prompt(
     _ key: PromptKey, _ variant: Variant = .active, subject: String = "", _ options: Options = Options()
   ) throws -> LookupReply {
     let request = arena.make(configlookup__v1__get_prompt_request__init) { request in
@@ -84,7 +95,7 @@ final class TestClient {
     }
   }
 
-  func source(_ key: SourceKey, _ options: Options = Options()) throws -> LookupReply {
+  package func source(_ key: SourceKey, _ options: Options = Options()) throws -> LookupReply {
     let request = arena.make(configlookup__v1__get_source_config_request__init) { request in
       switch key {
       case .sourceID(let text):
@@ -110,7 +121,7 @@ final class TestClient {
     }
   }
 
-  func resolve(_ container: String, _ path: String, _ options: Options = Options()) throws -> LookupReply {
+  package func resolve(_ container: String, _ path: String, _ options: Options = Options()) throws -> LookupReply {
     let request = arena.make(configlookup__v1__resolve_blob_request__init) {
       $0.container = arena.bytes(container)
       $0.path = arena.bytes(path)
@@ -129,7 +140,7 @@ final class TestClient {
   // MARK: Beneath
 
   /// Makes a call; `read` is given the response where the status is OK.
-  func call<Request, Response>(
+  package func call<Request, Response>(
     _ method: String, _ request: UnsafeMutablePointer<Request>, _ unpack: Unpack<Response>,
     _ read: (UnsafePointer<Response>) -> Void
   ) throws -> FramedReply {
@@ -145,7 +156,7 @@ final class TestClient {
     _ method: String, _ request: UnsafeMutablePointer<Request>, _ unpack: Unpack<Response>,
     _ read: (UnsafePointer<Response>, inout LookupReply) -> Void
   ) throws -> LookupReply {
-    var result = LookupReply()
+    var result = LookupReply(printsValue: printsValues)
     let reply = try call(method, request, unpack) { read($0, &result) }
     result.status = reply.status
     result.replyMetadata = reply.metadata
@@ -163,32 +174,37 @@ final class TestClient {
 }
 
 /// What a lookup answered.
-struct LookupReply {
-  var status = RPCStatus.ok
+package struct LookupReply {
+  fileprivate let printsValue: Bool
+  package var status = RPCStatus.ok
   /// Beside the reply, in its frame.
-  var replyMetadata = RPCMetadata()
-  var hasValue = false
-  var key = ""
-  var id = ""
+  package var replyMetadata = RPCMetadata()
+  package var hasValue = false
+  package var key = ""
+  package var id = ""
   /// The field that tests change: an agent's description, a prompt's template, a source's description.
-  var content = ""
+  package var content = ""
   /// The whole value.
-  var text = ""
-  var variant: TestClient.Variant?
-  var testID = ""
-  var others: [String] = []
-  var fields: [String: String] = [:]
+  package var text = ""
+  package var variant: TestClient.Variant?
+  package var testID = ""
+  package var others: [String] = []
+  package var fields: [String: String] = [:]
 
-  var revision: UInt64 = 0
-  var etag = ""
-  var isNotModified = false
-  var isStale = false
-  var ageMilliseconds: UInt64 = 0
-  var maxAgeSeconds: UInt32 = 0
-  var observedRevision: UInt64 = 0
-  var epoch = ""
+  package var revision: UInt64 = 0
+  package var etag = ""
+  package var isNotModified = false
+  package var isStale = false
+  package var ageMilliseconds: UInt64 = 0
+  package var maxAgeSeconds: UInt32 = 0
+  package var observedRevision: UInt64 = 0
+  package var epoch = ""
 
-  var code: RPCStatus.Code { status.code }
+  package var code: RPCStatus.Code { status.code }
+
+  fileprivate init(printsValue: Bool) {
+    self.printsValue = printsValue
+  }
 
   mutating func setMetadata(_ pointer: UnsafeMutablePointer<Configlookup__V1__LookupMetadata>?) {
     guard let metadata = pointer?.pointee else { return }
@@ -204,7 +220,7 @@ struct LookupReply {
 
   mutating func setValue<Value>(_ pointer: UnsafeMutablePointer<Value>?) {
     hasValue = pointer != nil
-    text = pointer.map { MessagePrinter().text(UnsafePointer($0)) } ?? ""
+    if printsValue { text = pointer.map { MessagePrinter().text(UnsafePointer($0)) } ?? "" }
   }
 
   mutating func setSource(_ pointer: UnsafeMutablePointer<Configlookup__V1__SourceConfig>?) {

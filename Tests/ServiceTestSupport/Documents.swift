@@ -1,12 +1,12 @@
-internal import BSON
+package import BSON
 internal import Core
 
 /// Small documents that keep every rule, as JSON. `extra` is more JSON, with a comma in front.
-enum Documents {
+package enum Documents {
   private static let metadata =
     #""metadata": {"author": "t", "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-02T00:00:00Z"}"#
 
-  static func agent(
+  package static func agent(
     _ agentID: String, version: String = "1.0.0", status: String = "active", type: String = "explorer",
     description: String = "an agent", id: String? = nil, extra: String = ""
   ) throws -> BSONDocument {
@@ -20,7 +20,7 @@ enum Documents {
         """)
   }
 
-  static func prompt(
+  package static func prompt(
     _ agentID: String, promptID: String? = nil, version: String = "1.0.0", status: String = "active",
     template: String = "t", id: String? = nil, extra: String = ""
   ) throws -> BSONDocument {
@@ -34,7 +34,7 @@ enum Documents {
         """)
   }
 
-  static func source(
+  package static func source(
     _ sourceID: String, mode: String = "blob_trigger", container: String? = nil, agent: String? = nil,
     pattern: String? = nil, fields: [String] = [], enabled: Bool = true, description: String = "a source"
   ) throws -> BSONDocument {
@@ -55,12 +55,12 @@ enum Documents {
   }
 
   /// `{"_id": id}`
-  static func selector(_ id: String) throws -> BSONDocument {
+  package static func selector(_ id: String) throws -> BSONDocument {
     try BSONDocument(json: "{\"_id\": \(quoted(id))}")
   }
 
   /// `{"$set": {field: value}}`
-  static func set(_ field: String, _ value: String) throws -> BSONDocument {
+  package static func set(_ field: String, _ value: String) throws -> BSONDocument {
     try BSONDocument(json: "{\"$set\": {\(quoted(field)): \(quoted(value))}}")
   }
 }

@@ -1,45 +1,60 @@
 internal import CConfigLookupProto
 internal import Core
-internal import FramedTransport
-internal import Network
-internal import ProtobufMessages
-internal import RPC
+package import FramedTransport
+package import Network
+package import ProtobufMessages
+package import RPC
 internal import TestSupport
 
 /// An open `WatchInvalidations` on a connection of its own.
-final class Watch {
-  struct Request {
+package final class Watch {
+  package struct Request {
     /// 1 agent config, 2 prompt, 3 source config.
-    var entities: [UInt32] = []
-    var keys: [String] = []
-    var prefixes: [String] = []
-    var startRevision: UInt64 = 0
-    var epoch = ""
-    var sendsInitialState = false
-    var includesValues = false
+    package var entities: [UInt32] = []
+    package var keys: [String] = []
+    package var prefixes: [String] = []
+    package var startRevision: UInt64 = 0
+    package var epoch = ""
+    package var sendsInitialState = false
+    package var includesValues = false
     /// Long: a test that wants PROGRESS asks for it.
-    var progressMilliseconds: UInt32 = 60_000
+    package var progressMilliseconds: UInt32
+
+    package init(
+      entities: [UInt32] = [], keys: [String] = [], prefixes: [String] = [], startRevision: UInt64 = 0,
+      epoch: String = "", sendsInitialState: Bool = false, includesValues: Bool = false,
+      progressMilliseconds: UInt32 = 60_000
+    ) {
+      self.entities = entities
+      self.keys = keys
+      self.prefixes = prefixes
+      self.startRevision = startRevision
+      self.epoch = epoch
+      self.sendsInitialState = sendsInitialState
+      self.includesValues = includesValues
+      self.progressMilliseconds = progressMilliseconds
+    }
   }
 
-  let framed: FramedClient
+  package let framed: FramedClient
   private let call: UInt32
   private let arena = ProtobufArena()
 
-  init(_ address: HostAndPort, _ request: Request = Request()) throws {
+  package init(_ address: HostAndPort, _ request: Request = Request()) throws {
     framed = try FramedClient(address)
     call = try framed.openCall("WatchInvalidations", request.encoded(arena))
   }
 
   /// Opens a watch and takes its first notice, which must be a PROGRESS: what is written after this is announced.
-  static func open(_ server: RunningServer, _ request: Request = Request()) throws -> Watch {
-    let watch = try Watch(server.address, request)
+  package static func open(_ address: HostAndPort, _ request: Request = Request()) throws -> Watch {
+    let watch = try Watch(address, request)
     let first = try watch.next()
     guard first.kind == .progress else { throw TestFailure("the first notice is \(first)") }
     return watch
   }
 
   /// The next notice. Throws when there is none in time or the stream ends.
-  func next(timeoutSeconds: Double = 20) throws -> WatchNotice {
+  package func next(timeoutSeconds: Double = 20) throws -> WatchNotice {
     let reply = try framed.nextReply(call, deadline: soon(timeoutSeconds))
     guard reply.more else { throw reply.status }
     return try reply.payload.withUnsafeBytes {
@@ -50,7 +65,7 @@ final class Watch {
   }
 
   /// The next notice that is no PROGRESS.
-  func nextChange(timeoutSeconds: Double = 20) throws -> WatchNotice {
+  package func nextChange(timeoutSeconds: Double = 20) throws -> WatchNotice {
     while true {
       let notice = try next(timeoutSeconds: timeoutSeconds)
       if notice.kind != .progress { return notice }
@@ -58,12 +73,12 @@ final class Watch {
   }
 
   /// The next notices that are no PROGRESS.
-  func nextChanges(_ count: Int) throws -> [WatchNotice] {
+  package func nextChanges(_ count: Int) throws -> [WatchNotice] {
     try (0..<count).map { _ in try nextChange() }
   }
 
   /// All changes up to that of `key`, without it.
-  func changes(before key: String) throws -> [WatchNotice] {
+  package func changes(before key: String) throws -> [WatchNotice] {
     var changes: [WatchNotice] = []
     while true {
       let notice = try nextChange()
@@ -73,7 +88,7 @@ final class Watch {
   }
 
   /// How the stream ends; what still comes before that is given, too.
-  func end() throws -> (notices: [WatchNotice], status: RPCStatus) {
+  package func end() throws -> (notices: [WatchNotice], status: RPCStatus) {
     var notices: [WatchNotice] = []
     while true {
       do {
@@ -86,7 +101,7 @@ final class Watch {
 }
 
 extension Watch.Request {
-  func encoded(_ arena: ProtobufArena) -> [UInt8] {
+  package func encoded(_ arena: ProtobufArena) -> [UInt8] {
     let request = arena.make(configlookup__v1__watch_invalidations_request__init) { request in
       request.n_entities = entities.count
       request.entities = arena.values(entities.map(Configlookup__V1__Entity.init(rawValue:)))
@@ -105,24 +120,24 @@ extension Watch.Request {
 }
 
 /// An `InvalidationNotice`.
-struct WatchNotice: Equatable {
-  enum Kind: UInt32 {
+package struct WatchNotice: Equatable {
+  package enum Kind: UInt32 {
     case unspecified, upsert, delete, resync, progress
   }
 
-  var kind: Kind
-  var entity: UInt32
-  var key: String
-  var cacheKey: String
-  var revision: UInt64
-  var itemID: String
-  var epoch: String
-  var reason: String
-  var committedAt: Int64
-  var etag: String
-  var previousETag: String
+  package var kind: Kind
+  package var entity: UInt32
+  package var key: String
+  package var cacheKey: String
+  package var revision: UInt64
+  package var itemID: String
+  package var epoch: String
+  package var reason: String
+  package var committedAt: Int64
+  package var etag: String
+  package var previousETag: String
   /// The value's changing field (see ``LookupReply/content``), where it came.
-  var content: String?
+  package var content: String?
 
   init(_ message: Configlookup__V1__InvalidationNotice) {
     kind = Kind(rawValue: message.kind.rawValue) ?? .unspecified

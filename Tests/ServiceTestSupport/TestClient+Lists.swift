@@ -1,44 +1,45 @@
-internal import CConfigLookupProto
+package import CConfigLookupProto
 internal import FramedTransport
 internal import ProtobufMessages
-internal import RPC
+package import RPC
 
 /// A page of a list.
-struct ListReply {
-  var status = RPCStatus.ok
-  var keys: [String] = []
+package struct ListReply {
+  package var status = RPCStatus.ok
+  package var keys: [String] = []
   /// Each row as text.
-  var rows: [String] = []
-  var nextToken = ""
-  var total = 0
-  var epoch = ""
+  package var rows: [String] = []
+  package var nextToken = ""
+  package var total = 0
+  package var epoch = ""
 }
 
 /// How one cache is doing.
-struct CacheStatusReply {
-  var size: UInt64 = 0
-  var isStreamActive = false
-  var isValid = false
+package struct CacheStatusReply {
+  package var size: UInt64 = 0
+  package var isStreamActive = false
+  package var isValid = false
   /// In milliseconds since 1970.
-  var loadedAt: Int64 = 0
-  var lastChangeAt: Int64 = 0
-  var observedRevision: UInt64 = 0
-  var reconnects: UInt64 = 0
-  var resyncs: UInt64 = 0
-  var drift: UInt64 = 0
-  var rejected: [(itemID: String, field: String, problem: String)] = []
-  var rejectedCount: UInt64 = 0
+  package var loadedAt: Int64 = 0
+  package var lastChangeAt: Int64 = 0
+  package var observedRevision: UInt64 = 0
+  package var reconnects: UInt64 = 0
+  package var resyncs: UInt64 = 0
+  package var drift: UInt64 = 0
+  package var rejected: [(itemID: String, field: String, problem: String)] = []
+  package var rejectedCount: UInt64 = 0
 }
 
-struct StatusReply {
-  var agents = CacheStatusReply()
-  var prompts = CacheStatusReply()
-  var sources = CacheStatusReply()
-  var epoch = ""
+package struct StatusReply {
+  package var caches: [CacheStatusReply] { [agents, prompts, sources] }
+  package var agents = CacheStatusReply()
+  package var prompts = CacheStatusReply()
+  package var sources = CacheStatusReply()
+  package var epoch = ""
 }
 
 extension TestClient {
-  func listAgents(_ size: Int32 = 0, token: String = "", type: String = "") throws -> ListReply {
+  package func listAgents(_ size: Int32 = 0, token: String = "", type: String = "") throws -> ListReply {
     var list = ListReply()
     let request = arena.make(configlookup__v1__list_agent_configs_request__init) {
       $0.page_size = size
@@ -59,7 +60,7 @@ extension TestClient {
     return list
   }
 
-  func listPrompts(_ size: Int32 = 0, token: String = "") throws -> ListReply {
+  package func listPrompts(_ size: Int32 = 0, token: String = "") throws -> ListReply {
     var list = ListReply()
     let request = arena.make(configlookup__v1__list_prompts_request__init) {
       $0.page_size = size
@@ -79,7 +80,7 @@ extension TestClient {
     return list
   }
 
-  func listSources(_ size: Int32 = 0, token: String = "", mode: String = "") throws -> ListReply {
+  package func listSources(_ size: Int32 = 0, token: String = "", mode: String = "") throws -> ListReply {
     var list = ListReply()
     let request = arena.make(configlookup__v1__list_source_configs_request__init) {
       $0.page_size = size
@@ -100,7 +101,7 @@ extension TestClient {
     return list
   }
 
-  func status() throws -> StatusReply {
+  package func status() throws -> StatusReply {
     var result = StatusReply()
     let request = arena.make(configlookup__v1__get_cache_status_request__init) { _ in }
     let reply = try call("GetCacheStatus", request, configlookup__v1__get_cache_status_response__unpack) { message in
@@ -114,7 +115,7 @@ extension TestClient {
   }
 
   /// Asks for a reload of one entity (1 to 3) or of all (0); gives the entities that reload.
-  func invalidate(_ entity: UInt32 = 0) throws -> (status: RPCStatus, entities: [UInt32]) {
+  package func invalidate(_ entity: UInt32 = 0) throws -> (status: RPCStatus, entities: [UInt32]) {
     var entities: [UInt32] = []
     let request = arena.make(configlookup__v1__invalidate_cache_request__init) {
       $0.entity = Configlookup__V1__Entity(rawValue: entity)
@@ -146,7 +147,7 @@ extension TestClient {
   }
 }
 
-func milliseconds(_ pointer: UnsafeMutablePointer<Google__Protobuf__Timestamp>?) -> Int64 {
+package func milliseconds(_ pointer: UnsafeMutablePointer<Google__Protobuf__Timestamp>?) -> Int64 {
   guard let time = pointer?.pointee else { return 0 }
   return time.seconds * 1000 + Int64(time.nanos) / 1_000_000
 }

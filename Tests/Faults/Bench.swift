@@ -1,0 +1,198 @@
+internal import BSON
+internal import Core
+internal import Foundation
+internal import Guarantees
+internal import MongoSource
+internal import RPC
+internal import TestSupport
+
+/// What one fault is tried on: a database, two servers, those who write, look up and subscribe. The main thread's.
+final class Bench {
+  struct Options: Sendable {
+    /// How long a fault is tried again and again.
+    var seconds = 8.0
+    /// Fewer codes and fewer tries.
+    var isShort = false
+    var seed: UInt64 = 0
+    /// Where the logs of a fault go that was not survived.
+    var logFolder = URL(fileURLWithPath: "/tmp")
+  }
+
+  let fault: Fault
+  let options: Options
+  let judge = Judge()
+  let database: TestDatabase
+  let servers: [BenchServer]
+  let gate = WriterGate()
+  private(set) var writers: [Writer] = []
+  private(set) var followers: [Follower] = []
+  private(set) var recoverySeconds: [Double] = []
+  private(set) var cycleCount = 0
+  var random: SeededRandom
+  private let pool: MongoClientPool
+  private let stop = StopSwitch()
+  private var threads: [OSThread] = []
+
+  /// Of the database that holds the three collections.
+  static let databaseName = "bench"
+
+  init(_ fault: Fault, _ options: Options) throws {
+    self.fault = fault
+    self.options = options
+    random = SeededRandom(seed: options.seed)
+    database = try TestDatabase(fault.flags)
+    // Past the proxies. No answer is given up: a write that was sent is done, or its connection breaks.
+    pool = try MongoClientPool(
+      uri: database.uri + "?directConnection=true&appname=faults-writer&socketTimeoutMS=600000&retryWrites=false")
+    let (judge, gate, pool, database) = (judge, gate, pool, database)
+    let seeds = (random.next(), random.next())
+    servers = [
+      try BenchServer("A", of: database, in: Self.databaseName, judge: judge, seed: seeds.0),
+      try BenchServer("B", of: database, in: Self.databaseName, judge: judge, seed: seeds.1),
+    ]
+    writers = (0..<4).map { number in
+      // One writes documents that are large enough for a slow reader to fall behind.
+      let pace = number == 0 ? Writer.Pace(milliseconds: 60, padding: 20_000) : Writer.Pace()
+      return Writer("w\(number)", in: Self.databaseName, pool: pool, judge: judge, gate: gate, pace: pace)
+    }
+    let servers = servers
+    func follower(_ name: String, _ manner: Follower.Manner) -> Follower {
+      Follower(name, manner, servers: servers, judge: judge)
+    }
+    followers = [
+      follower("steady on A", .steady(0)), follower("steady on B", .steady(1)), follower("slow on B", .slow(1)),
+    ]
+    followers += (0..<fault.hopperCount).map { follower("hopping \($0 + 1)", .hopping) }
+  }
+
+  /// Goes through the fault, as often as there is time for, and says how it was.
+  func run() -> Report {
+    do {
+      try start()
+      let end = MonotonicTime.now.advanced(bySeconds: options.seconds)
+      repeat {
+        cycleCount += 1
+        try cycle()
+      } while !fault.isOnce && MonotonicTime.now < end && judge.violations.isEmpty
+    } catch {
+      judge.trouble("\(error)")
+    }
+    for server in servers { _ = try? server.status() }
+    let report = Report(self)
+    close()
+    return report
+  }
+
+  private func start() throws {
+    for writer in writers {
+      var own = SeededRandom(seed: random.next())
+      for _ in 0..<15 { writer.step(&own, stop) }
+    }
+    for server in servers { try server.start() }
+    // An acknowledgment of what was written before anybody watched is no notice to expect.
+    judge.with { $0.changes = [] }
+    let (stop, judge, servers) = (stop, judge, servers)
+    for follower in followers {
+      let seed = random.next()
+      threads.append(OSThread(name: follower.name) { follower.run(seed: seed, until: stop) })
+    }
+    try poll("every subscriber has its first state") { followers.allSatisfy { $0.progress > .none } }
+    for (number, readsWrites) in [false, true].enumerated() {
+      let seed = random.next()
+      let reader = Reader(servers: servers, judge: judge)
+      threads.append(
+        OSThread(name: "reader \(number)") { reader.run(readsWrites: readsWrites, seed: seed, until: stop) })
+    }
+    for writer in writers {
+      let seed = random.next()
+      threads.append(OSThread(name: writer.name) { writer.run(seed: seed, until: stop) })
+    }
+    for server in servers where server.proxy.linkCount < 3 {
+      throw TestFailure("server \(server.name) does not reach the database through its proxy")
+    }
+  }
+
+  private func cycle() throws {
+    let before = judge.writeCount
+    breathe(0.4)
+    try fault.strike(self, cycleCount)
+    if fault.isOnce { try settle() } else { try recover() }
+    breathe(0.2)
+    try settle()
+    let seconds = recoverySeconds.last.map { String(format: "%.2f s", $0) } ?? "-"
+    say("try \(cycleCount): \(judge.writeCount - before) writes, recovered in \(seconds)")
+  }
+
+  private func close() {
+    gate.end()
+    stop.set()
+    // A writer may wait for a database that is stopped.
+    database.resume()
+    for server in servers { server.resume() }
+    for server in servers { server.close() }
+    database.close()
+    for thread in threads { thread.join() }
+    threads = []
+  }
+
+  // MARK: For faults
+
+  /// One line of progress.
+  func say(_ text: String) {
+    output("  \(fault.name) \(text)")
+  }
+
+  /// Lets everybody work.
+  func breathe(_ seconds: Double) {
+    Thread.sleep(forTimeInterval: seconds)
+  }
+
+  /// Runs a command on the administrative database, past the proxies.
+  @discardableResult
+  func command(_ json: String) throws -> BSONDocument {
+    try pool.command(BSONDocument(json: json), database: "admin")
+  }
+
+  /// Runs a write command on the database of the collections. Gives its operation time.
+  func write(_ json: String, admin: Bool = false) throws -> Revision {
+    try pool.write(json, in: admin ? "admin" : Self.databaseName)
+  }
+
+  /// The fault has ended: waits until both servers have observed the first write after it, and measures how long.
+  func recover() throws {
+    let end = MonotonicTime.now
+    judge.with { ($0.wantsNextWrite, $0.nextWrite) = (true, nil) }
+    try poll("both servers have observed the first write after the fault", timeoutSeconds: 60) {
+      guard let revision = judge.with({ $0.nextWrite }) else { return false }
+      return servers.allSatisfy { ((try? $0.observedRevision()) ?? .none) >= revision }
+    }
+    recoverySeconds.append(MonotonicTime.now.seconds(since: end))
+  }
+
+  /// Stops the writers and compares every key on both servers, and what every subscriber holds, with the truth.
+  func settle() throws {
+    try gate.close()
+    defer { gate.open() }
+    for follower in followers { follower.urge(true) }
+    defer { for follower in followers { follower.urge(false) } }
+    let last = judge.lastWrite
+    try poll("both servers have observed the last write", timeoutSeconds: 40) {
+      servers.allSatisfy { ((try? $0.observedRevision()) ?? .none) >= last }
+    }
+    for server in servers {
+      let client = try JudgedClient(server, judge: judge)
+      for key in judge.allKeys {
+        let code = try client.look(key, known: last)
+        if code != .ok && code != .notFound { judge.trouble("server \(server.name): \(key): \(code)") }
+      }
+    }
+    // A PROGRESS that far compares what the subscriber holds.
+    for follower in followers {
+      do {
+        try poll("\(follower.name) has come to the last write", timeoutSeconds: 40) { follower.progress >= last }
+      } catch {
+        throw TestFailure("\(error); it said last: \(follower.seen.lastProblem)")
+      }
+    }
+  }
+}

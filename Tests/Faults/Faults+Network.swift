@@ -1,0 +1,48 @@
+internal import Core
+
+extension Fault {
+  /// Between the servers and the database.
+  static let network = [
+    Fault(name: "network-reset", what: "every connection to the database is reset, five times in 2 s", isShort: true) {
+      bench, number in
+      for _ in 0..<5 {
+        for server in struck(bench, number) { server.proxy.reset() }
+        bench.breathe(0.4)
+      }
+    },
+    network("network-refused", "connections are reset and refused for 2 s", .refuse, seconds: 2),
+    network(
+      "network-black-hole", "not a byte passes for 4 s, and connections stay: twice the socket's timeout",
+      .stall(toDatabase: true, toServer: true), seconds: 4),
+    Fault(name: "network-half-open", what: "bytes pass in one direction only, for 4 s; now this one, now the other") {
+      bench, number in
+      let servers = struck(bench, number)
+      for server in servers {
+        server.proxy.set(.stall(toDatabase: number % 2 == 1, toServer: number % 2 == 0))
+      }
+      bench.breathe(4)
+      for server in servers { server.proxy.set(.pass) }
+    },
+    network(
+      "network-cut", "for 3 s, each connection is reset after 1 to 6,000 bytes from the database",
+      .cut(afterBytes: 1...6000), seconds: 3, isShort: true),
+    network(
+      "network-delay", "for 3 s, everything arrives 5 to 150 ms later", .delay(milliseconds: 5...150), seconds: 3),
+  ]
+
+  private static func network(
+    _ name: String, _ what: String, _ mode: FaultProxy.Mode, seconds: Double, isShort: Bool = false
+  ) -> Fault {
+    Fault(name: name, what: what, isShort: isShort) { bench, number in
+      let servers = struck(bench, number)
+      for server in servers { server.proxy.set(mode) }
+      bench.breathe(seconds)
+      for server in servers { server.proxy.set(.pass) }
+    }
+  }
+
+  /// Both servers, then the first, then the second.
+  private static func struck(_ bench: Bench, _ number: Int) -> [BenchServer] {
+    number % 3 == 1 ? bench.servers : [bench.servers[number % 3 == 2 ? 0 : 1]]
+  }
+}

@@ -1,0 +1,218 @@
+internal import Core
+internal import FramedTransport
+internal import Guarantees
+internal import RPC
+internal import ServiceTestSupport
+internal import TestSupport
+
+/// A subscriber with a near cache: follows one server or goes from one to the other, and looks up what it is told of.
+///
+/// Whatever ends its watch, it opens another one from the position that it has come to. A thread runs it; another one
+/// may ask how far it is.
+final class Follower: Sendable {
+  enum Manner: Sendable {
+    /// Stays with the server of this index.
+    case steady(Int)
+    /// Changes the server every so often.
+    case hopping
+    /// Stays with the server of this index, and reads slower than is written.
+    case slow(Int)
+  }
+
+  struct Seen: Sendable {
+    /// The labels that came with an UPSERT, of each key, and how many DELETEs.
+    var labels: [CacheKey: Set<String>] = [:]
+    var deleteCounts: [CacheKey: Int] = [:]
+    /// UPSERTs and DELETEs, each time they came.
+    var noticeCount = 0
+    var resyncCount = 0
+    /// Watches that were opened.
+    var watchCount = 0
+    /// Watches that the server ended with OK after a PROGRESS for the reason `draining`.
+    var drainedCount = 0
+    var lastProblem = ""
+  }
+
+  private struct State: Sendable {
+    /// What it was told, and by whom: to see afterwards how something was lost.
+    var trail: [String] = []
+    var seen = Seen()
+    var progress = Revision.none
+    var epoch = ""
+    /// It must not be slow now.
+    var isUrged = false
+  }
+
+  let name: String
+  let manner: Manner
+  private let servers: [BenchServer]
+  private let judge: Judge
+  private let state = Locked(State())
+
+  init(_ name: String, _ manner: Manner, servers: [BenchServer], judge: Judge) {
+    self.name = name
+    self.manner = manner
+    self.servers = servers
+    self.judge = judge
+  }
+
+  var seen: Seen { state.withLock { $0.seen } }
+  /// Of the last PROGRESS of the watch that is open; not of the first, which comes before what is replayed.
+  var progress: Revision { state.withLock { $0.progress } }
+  var trail: [String] { state.withLock { $0.trail } }
+  func urge(_ isUrged: Bool) { state.withLock { $0.isUrged = isUrged } }
+
+  func run(seed: UInt64, until stop: StopSwitch) {
+    var random = SeededRandom(seed: seed)
+    var place = 0
+    while !stop.isSet {
+      if case .hopping = manner { place = (place + 1) % servers.count }
+      if case .steady(let fixed) = manner { place = fixed }
+      if case .slow(let fixed) = manner { place = fixed }
+      do {
+        try follow(servers[place], &random, stop)
+      } catch {
+        state.withLock { $0.seen.lastProblem = "\(error)" }
+        stop.sleep(seconds: 0.02)
+      }
+      state.withLock { $0.progress = .none }
+    }
+  }
+
+  /// Opens a watch and follows it until it breaks, or until it is time to hop.
+  private func follow(_ server: BenchServer, _ random: inout SeededRandom, _ stop: StopSwitch) throws {
+    let client = try JudgedClient(server, judge: judge)
+    let start = judge.with { $0.validator.position(name) }
+    let watch = try Watch(
+      server.address,
+      .init(
+        startRevision: start?.rawValue ?? 0, epoch: start == nil ? "" : state.withLock { $0.epoch },
+        sendsInitialState: start == nil, includesValues: true, progressMilliseconds: 100))
+    // Of the same life as the client's connection, so that the name is right.
+    guard server.life == client.life else { return }
+    state.withLock { $0.seen.watchCount += 1 }
+    var request = WatchRequest(of: client.life)
+    request.start = start
+    request.sendsInitialState = start == nil
+    judge.with { $0.validator.opened(name, request) }
+    note("opens a watch of \(client.life), \(start.map { "start \($0.short)" } ?? "with the initial state")")
+    defer { judge.with { $0.validator.closed(name) } }
+    let leaving = MonotonicTime.now.advanced(bySeconds: Double(random.below(600) + 100) / 1000)
+    var isDraining = false
+    var isFirst = true
+    while !stop.isSet {
+      let notice: WatchNotice
+      do {
+        // A PROGRESS is due every 0.1 s: without it the link is dead.
+        notice = try watch.next(timeoutSeconds: 4)
+      } catch let status as RPCStatus {
+        if status.code == .ok, isDraining { state.withLock { $0.seen.drainedCount += 1 } }
+        throw status
+      }
+      isDraining = notice.kind == .progress && notice.reason == "draining"
+      try take(notice, client, &random)
+      if notice.kind == .progress, !isFirst { state.withLock { $0.progress = Revision(notice.revision) } }
+      isFirst = false
+      if case .slow = manner, !state.withLock({ $0.isUrged }) { stop.sleep(seconds: 0.1) }
+      if case .hopping = manner, MonotonicTime.now > leaving, notice.kind == .progress { return }
+    }
+  }
+
+  private func take(_ notice: WatchNotice, _ client: JudgedClient, _ random: inout SeededRandom) throws {
+    judge.with { $0.validator.noticed(name, seen(notice)) }
+    note("\(client.life): \(seen(notice))")
+    switch notice.kind {
+    case .progress:
+      state.withLock { $0.epoch = notice.epoch }
+    case .resync:
+      state.withLock { $0.seen.resyncCount += 1 }
+      let keys = judge.allKeys.filter { notice.entity == 0 || $0.collection.rawValue + 1 == Int(notice.entity) }
+      for key in keys { try client.look(key, keptBy: name) }
+    case .upsert, .delete:
+      guard let key = CacheKey(notice.cacheKey) else { throw TestFailure("no cache key: \(notice)") }
+      if notice.reason != "initial_state" { count(notice, key) }
+      // At once, and on the same server: it must give what the notice says already.
+      if case .slow = manner {
+      } else {
+        try client.look(key)
+        judge.with { $0.noticedLookupCount += 1 }
+      }
+      // Sometimes on the other one, and not older than the notice.
+      if case .hopping = manner, random.once(in: 4), let other = servers.first(where: { $0 !== client.server }) {
+        if let far = try? JudgedClient(other, judge: judge) {
+          _ = try? far.look(key, minimum: Revision(notice.revision))
+        }
+      }
+    case .unspecified: throw TestFailure("a notice of no kind: \(notice)")
+    }
+  }
+
+  private func note(_ text: String) {
+    let line = "\(WallTime.now.iso8601) \(text)"
+    state.withLock { $0.trail.append(line) }
+  }
+
+  private func count(_ notice: WatchNotice, _ key: CacheKey) {
+    state.withLock { state in
+      state.seen.noticeCount += 1
+      if let content = notice.content, notice.kind == .upsert {
+        state.seen.labels[key, default: []].insert(StoredDocument.label(of: content))
+      } else {
+        state.seen.deleteCounts[key, default: 0] += 1
+      }
+    }
+  }
+
+  private func seen(_ notice: WatchNotice) -> SeenNotice {
+    let kind: SeenNotice.Kind =
+      switch notice.kind {
+      case .upsert: .upsert
+      case .delete: .delete
+      case .resync: .resync
+      case .progress, .unspecified: .progress
+      }
+    var seen = SeenNotice(kind, at: Revision(notice.revision))
+    let entities = Collection.allCases.map(\.entity)
+    seen.key = notice.kind == .resync && notice.entity > 0 ? entities[Int(notice.entity) - 1] : notice.cacheKey
+    seen.etag = notice.etag
+    seen.previousETag = notice.previousETag
+    seen.label = notice.content.map(StoredDocument.label)
+    seen.epoch = notice.epoch
+    seen.reason = notice.reason
+    return seen
+  }
+}
+
+/// Looks up what it likes, on one server after the other: also what has just been written, by the write's own time.
+final class Reader: Sendable {
+  private let servers: [BenchServer]
+  private let judge: Judge
+
+  init(servers: [BenchServer], judge: Judge) {
+    self.servers = servers
+    self.judge = judge
+  }
+
+  /// `readsWrites`: asks for what was written last, as new as it was written, on both servers.
+  func run(readsWrites: Bool, seed: UInt64, until stop: StopSwitch) {
+    var random = SeededRandom(seed: seed)
+    var clients: [JudgedClient?] = servers.map { _ in nil }
+    while !stop.isSet {
+      let place = random.below(servers.count)
+      do {
+        let client = try clients[place] ?? JudgedClient(servers[place], judge: judge)
+        clients[place] = client
+        if readsWrites {
+          if let (key, revision) = judge.with({ $0.lastWriteOfKey.max { $0.value < $1.value } }) {
+            try client.look(key, minimum: revision)
+          }
+        } else if let key = judge.allKeys.randomElement(using: &random) {
+          try client.look(key)
+        }
+      } catch {
+        clients[place] = nil
+      }
+      stop.sleep(seconds: Double(random.below(10)) / 1000)
+    }
+  }
+}

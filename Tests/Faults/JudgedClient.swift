@@ -1,0 +1,76 @@
+internal import Core
+internal import FramedTransport
+internal import Guarantees
+internal import RPC
+internal import ServiceTestSupport
+internal import TestSupport
+
+/// A connection to one life of a server; every lookup is judged. One thread.
+final class JudgedClient {
+  let server: BenchServer
+  let life: String
+  private let client: TestClient
+  private let judge: Judge
+
+  /// Connects; throws where the server is down.
+  init(_ server: BenchServer, judge: Judge) throws {
+    self.server = server
+    self.judge = judge
+    life = server.life
+    client = try TestClient(server.address)
+    client.printsValues = false
+    // Somebody who is connected is connected to the life that was there before and after.
+    guard !life.isEmpty, server.life == life else { throw TestFailure("server \(server.name) is not up") }
+  }
+
+  /// Looks a key up. `known`: the caller knows that the server has come as far; `client`: who keeps the answer.
+  @discardableResult
+  func look(
+    _ key: CacheKey, minimum: Revision = .none, known: Revision = .none, keptBy keeper: String? = nil
+  ) throws -> RPCStatus.Code {
+    var lookup = Guarantees.Lookup("\(key)", of: life)
+    lookup.minimumRevision = minimum
+    lookup.knownRevision = known
+    lookup.client = keeper
+    let pending = judge.with { $0.validator.ask(lookup) }
+    let options = TestClient.Options(minRevision: minimum.rawValue)
+    let reply =
+      switch key.collection {
+      case .agents: try client.agent(key.identifier, options)
+      case .prompts: try client.prompt(.agentID(key.identifier), key.isStaged ? .staged : .active, options)
+      case .sources: try client.source(.sourceID(key.identifier), options)
+      }
+    // A server that ends refuses new calls.
+    if reply.code == .unavailable, server.isDraining || server.life != life { return reply.code }
+    judge.with { state in
+      state.lookupCount += 1
+      if minimum > .none {
+        if reply.code == .unavailable { state.refusedCount += 1 } else { state.askedCount += 1 }
+      }
+      state.validator.answered(pending, seen(reply))
+    }
+    return reply.code
+  }
+
+  private func seen(_ reply: ServiceTestSupport.LookupReply) -> Guarantees.LookupReply {
+    switch reply.code {
+    case .ok:
+      var seen = Guarantees.LookupReply(
+        .found(
+          label: StoredDocument.label(of: reply.content), etag: reply.etag, revision: Revision(reply.revision)))
+      seen.observed = Revision(reply.observedRevision)
+      seen.epoch = reply.epoch
+      seen.ageMilliseconds = reply.ageMilliseconds
+      seen.isStale = reply.isStale
+      return seen
+    case .notFound:
+      var seen = Guarantees.LookupReply(.notFound)
+      seen.observed = Revision(reply.replyMetadata["configlookup-observed-revision"].flatMap { UInt64($0) } ?? 0)
+      seen.epoch = reply.replyMetadata["configlookup-epoch"] ?? ""
+      return seen
+    default:
+      return Guarantees.LookupReply(
+        .refused(isUnavailable: reply.code == .unavailable, "\(reply.status)"))
+    }
+  }
+}

@@ -1,0 +1,147 @@
+public import Core
+
+extension Validator {
+  /// A client opens a watch; one that it had is over. What it holds stays only if the watch has a start.
+  ///
+  /// To be called before the first notice is given to ``noticed(_:_:)``.
+  public mutating func opened(_ client: String, _ request: WatchRequest) {
+    var cache = clients[client] ?? NearCache()
+    if request.start == nil {
+      cache.drop { _ in true }
+      cache.position = nil
+    }
+    cache.isWhole = false
+    cache.watch = Watch(request)
+    clients[client] = cache
+  }
+
+  /// The watch is over; what is held may be taken to another one, by a start at ``position(_:)``.
+  public mutating func closed(_ client: String) {
+    clients[client]?.watch = nil
+  }
+
+  /// From where the client would resume; nil while it holds nothing for sure.
+  public func position(_ client: String) -> Revision? { clients[client]?.position }
+
+  /// Whether an answer may be kept: the watch says from when on nothing will be missed.
+  public func mayHold(_ client: String) -> Bool { clients[client]?.watch?.progress != nil }
+
+  /// What the client was told.
+  public mutating func noticed(_ client: String, _ notice: SeenNotice) {
+    judged += 1
+    guard let watch = clients[client]?.watch else {
+      preconditionFailure("a notice for a client without a watch")
+    }
+    judgeEpoch(notice.epoch, "\(watch.request.server), \(notice)")
+    if servers[watch.request.server]?.mayBeWarm != true {
+      violate(.warmFirst, "\(watch.request.server) sent \(notice) before it can have loaded")
+    }
+    if watch.progress == nil, notice.kind != .progress {
+      violate(.nothingLost, "\(client): a watch must begin with a PROGRESS, not with \(notice)")
+    }
+    switch notice.kind {
+    case .upsert, .delete: changed(client, watch, notice)
+    case .resync:
+      let entity = notice.key
+      clients[client]?.drop { entity.isEmpty || $0.hasPrefix(entity + ":") }
+      clients[client]?.isWhole = false
+      clients[client]?.watch?.isInitial = false
+    case .progress: progressed(client, watch, notice)
+    }
+  }
+
+  private mutating func changed(_ client: String, _ watch: Watch, _ notice: SeenNotice) {
+    // Made only where it is needed: every notice comes here.
+    var what: String { "\(watch.request.server) tells \(client) \(notice)" }
+    let key = history[notice.key]
+    if !watch.request.includes(notice.key) { violate(.nothingLost, "\(what), which it did not ask for") }
+    if let last = watch.revisions[notice.key], notice.revision < last {
+      violate(.nothingLost, "\(what) after one at \(last.short)")
+    }
+    clients[client]?.watch?.revisions[notice.key] = notice.revision
+    clients[client]?.noticeCounts[notice.key, default: 0] += 1
+    if notice.kind == .upsert, notice.etag.isEmpty { violate(.asOfWhen, "\(what): no etag") }
+    if let label = notice.label { learn(notice.etag, label) }
+    let label = notice.kind == .delete ? nil : self.label(notice.etag)
+    // An etag that nobody has seen a value of: nothing can be said of it.
+    guard notice.kind == .delete || label != nil else {
+      clients[client]?.held[notice.key] = nil
+      clients[client]?.isWhole = false
+      return
+    }
+    let isChange = notice.reason.hasPrefix("change_stream")
+    let reached =
+      isChange ? key.bounds(reached: notice.revision) : key.bounds(at: notice.revision.before)
+    guard let seen = key.seeing(label, reached) else {
+      violate(.nothingLost, "\(what), which was not so then or later; \(history.describe(notice.key))")
+      return
+    }
+    // Which bad version stood in for is another matter: the notice may be of a life before this one.
+    let announced = seen.map { KeyHistory.Bound(position: $0.position, shown: 0) }
+    let known = servers[watch.request.server]?.announced[notice.key] ?? []
+    servers[watch.request.server]?.announced[notice.key] = KeyHistory.higher(known, announced)
+    clients[client]?.watch?.initialKeys.insert(notice.key)
+    if let held = clients[client]?.held[notice.key], notice.revision < held.revision { return }
+    clients[client]?.held[notice.key] = NearCache.Held(
+      label: label, revision: notice.kind == .delete ? .none : notice.revision)
+  }
+
+  private mutating func progressed(_ client: String, _ watch: Watch, _ notice: SeenNotice) {
+    let revision = notice.revision
+    if let last = watch.progress, revision < last {
+      violate(.asOfWhen, "\(watch.request.server) tells \(client) \(notice) after one at \(last.short)")
+    }
+    clients[client]?.watch?.progress = revision
+    guard watch.progress != nil else {
+      // The first says from where on nothing will be missed; what is replayed comes after it.
+      if clients[client]?.position == nil { clients[client]?.position = revision }
+      return
+    }
+    if watch.isInitial, notice.reason == "initial_state" {
+      clients[client]?.watch?.isInitial = false
+      clients[client]?.isWhole = true
+    }
+    judgeHeld(client, at: revision, "\(watch.request.server) said \(notice)")
+    let position = clients[client]?.position ?? .none
+    clients[client]?.position = max(position, revision)
+  }
+
+  /// All is quiet, and every server has come as far as `revision`: what is held must be what is true now.
+  public mutating func settled(_ client: String, at revision: Revision) {
+    judgeHeld(client, at: revision, "all is quiet")
+  }
+
+  /// Everything that the client holds must be true as of `revision` or later.
+  private mutating func judgeHeld(_ client: String, at revision: Revision, _ when: @autoclosure () -> String) {
+    guard let cache = clients[client], let watch = cache.watch else { return }
+    let keys = cache.isWhole ? history.allKeys.filter(watch.request.includes) : Array(cache.held.keys)
+    for key in keys {
+      judged += 1
+      let held = cache.held[key]
+      guard history[key].seeing(held?.label, history[key].bounds(at: revision)) == nil else { continue }
+      let what = held?.label ?? (held == nil ? "nothing, as it was never told of it" : "nothing")
+      violate(.nothingLost, "\(client) holds \(key) as \(what), and \(when()); \(history.describe(key))")
+    }
+  }
+
+  /// A client keeps an answer that it has looked up, unless news of the key came in between.
+  mutating func keep(_ client: String, _ pending: PendingLookup, _ label: String?, _ revision: Revision) {
+    let key = pending.lookup.key
+    guard let cache = clients[client], let watch = cache.watch, watch.progress != nil, watch.request.includes(key),
+      cache.noticeCount(key) == pending.noticeCount
+    else { return }
+    clients[client]?.held[key] = NearCache.Held(label: label, revision: revision)
+  }
+}
+
+extension NearCache {
+  /// Empties what `isMeant`.
+  mutating func drop(_ isMeant: (String) -> Bool) {
+    held = held.filter { !isMeant($0.key) }
+    drops += 1
+  }
+}
+
+extension Revision {
+  var before: Revision { Revision(rawValue - min(rawValue, 1)) }
+}

@@ -1,0 +1,210 @@
+public import Core
+
+/// Judges what was seen of one or more servers of one database against what was true.
+///
+/// Independent of the product's code. Strict, but never wrong: what it calls a violation is one, whatever the order in
+/// which threads ran. Feed it in an order in which things may have happened: a lookup that was answered before another
+/// was asked comes first; a notice comes when its subscriber has it.
+public struct Validator: Sendable {
+  /// What is known of one life of a server.
+  struct Server {
+    /// What it has answered.
+    var answered: [String: KeyHistory.Bounds] = [:]
+    /// What its subscribers were told.
+    var announced: [String: KeyHistory.Bounds] = [:]
+    /// By entity: the highest observed revision it has said.
+    var observed: [String: Revision] = [:]
+    /// True at least when it began to load.
+    let start: Revision
+    var mayBeWarm = false
+    var isWarm = false
+  }
+
+  public var history = TrueHistory()
+  public internal(set) var violations: [Violation] = []
+  /// Of lookups and notices: what was judged.
+  public internal(set) var judged = 0
+  /// Contents are stale after this.
+  let ttlMilliseconds: UInt64
+  var servers: [String: Server] = [:]
+  var clients: [String: NearCache] = [:]
+  private var labels: [String: String] = [:]
+  private var etags: [String: String] = [:]
+  private var epoch = ""
+
+  public init(ttlMilliseconds: UInt64 = 300_000) {
+    self.ttlMilliseconds = ttlMilliseconds
+  }
+
+  // MARK: Servers
+
+  /// A server begins its life: everything up to `revision` was true before it began to load.
+  public mutating func started(_ server: String, at revision: Revision) {
+    servers[server] = Server(start: revision)
+  }
+
+  /// From now on the server may have loaded everything; before, it cannot have.
+  public mutating func mayBeWarm(_ server: String) {
+    servers[server]?.mayBeWarm = true
+  }
+
+  /// From now on the server must answer.
+  public mutating func mustBeWarm(_ server: String) {
+    servers[server]?.isWarm = true
+  }
+
+  // MARK: Lookups
+
+  /// To be called before the request is sent.
+  public func ask(_ lookup: Lookup) -> PendingLookup {
+    let server = servers[lookup.server]
+    return PendingLookup(
+      lookup: lookup, answered: server?.answered[lookup.key] ?? [], announced: server?.announced[lookup.key] ?? [],
+      observed: server?.observed[entity(lookup.key)] ?? .none, wasWarm: server?.isWarm ?? false,
+      noticeCount: lookup.client.flatMap { clients[$0]?.noticeCount(lookup.key) } ?? 0)
+  }
+
+  /// To be called when the reply has come.
+  public mutating func answered(_ pending: PendingLookup, _ reply: LookupReply) {
+    judged += 1
+    let lookup = pending.lookup
+    guard let server = servers[lookup.server] else {
+      preconditionFailure("a lookup of a server that was not said to have started")
+    }
+    if case .refused(let isUnavailable, let text) = reply.result {
+      judgeRefusal(pending, isUnavailable, text)
+      return
+    }
+    if !server.mayBeWarm {
+      violate(.warmFirst, "\(lookup.server) answered \(lookup.key) before it can have loaded")
+    }
+    servers[lookup.server]?.isWarm = true
+    judgePosition(pending, reply)
+    guard let (label, revision) = content(lookup, reply) else { return }
+    judgeState(pending, reply, label, revision)
+    if let client = lookup.client { keep(client, pending, label, revision) }
+  }
+
+  private mutating func judgeRefusal(_ pending: PendingLookup, _ isUnavailable: Bool, _ text: String) {
+    let lookup = pending.lookup
+    if !pending.wasWarm, !isUnavailable {
+      violate(.warmFirst, "\(lookup.server) is not warm, and says of \(lookup.key): \(text)")
+    }
+    if pending.wasWarm, lookup.isUnconditional {
+      violate(.alwaysAnAnswer, "\(lookup.server) is warm, and refuses \(lookup.key): \(text)")
+    }
+  }
+
+  private mutating func judgePosition(_ pending: PendingLookup, _ reply: LookupReply) {
+    let (lookup, entity) = (pending.lookup, entity(pending.lookup.key))
+    // Made only where it is needed: every lookup comes here.
+    var what: String { "\(lookup.server) on \(lookup.key)" }
+    if reply.observed < pending.observed {
+      violate(
+        .asOfWhen, "\(what): the observed revision went back from \(pending.observed.short) to \(reply.observed.short)")
+    }
+    let known = servers[lookup.server]?.observed[entity] ?? .none
+    servers[lookup.server]?.observed[entity] = max(known, reply.observed)
+    if reply.observed == .none { violate(.asOfWhen, "\(what): no observed revision") }
+    judgeEpoch(reply.epoch, what)
+    // A NOT_FOUND carries its position only.
+    guard case .found(_, let etag, let revision) = reply.result else { return }
+    if revision == .none { violate(.asOfWhen, "\(what): no revision") }
+    if etag.isEmpty { violate(.asOfWhen, "\(what): no etag") }
+    if reply.isStale != (reply.ageMilliseconds > ttlMilliseconds) {
+      violate(.asOfWhen, "\(what): stale is \(reply.isStale) at an age of \(reply.ageMilliseconds) ms")
+    }
+    if reply.ageMilliseconds < reply.leastAgeMilliseconds {
+      violate(
+        .asOfWhen,
+        "\(what): says an age of \(reply.ageMilliseconds) ms, and cannot have heard of the database for "
+          + "\(reply.leastAgeMilliseconds) ms")
+    }
+    if lookup.maximumStalenessMilliseconds > 0, reply.ageMilliseconds > lookup.maximumStalenessMilliseconds {
+      violate(.asOfWhen, "\(what): older than asked for, \(reply.ageMilliseconds) ms")
+    }
+  }
+
+  /// What the reply shows, and since when; nil where it cannot be known.
+  private mutating func content(_ lookup: Lookup, _ reply: LookupReply) -> (label: String?, revision: Revision)? {
+    switch reply.result {
+    case .refused: return nil
+    case .notFound: return (nil, .none)
+    case .found(let label, let etag, let revision):
+      if let label { learn(etag, label) }
+      guard let label = label ?? labels[etag] else { return nil }
+      return (label, revision)
+    }
+  }
+
+  private mutating func judgeState(
+    _ pending: PendingLookup, _ reply: LookupReply, _ label: String?, _ revision: Revision
+  ) {
+    let lookup = pending.lookup
+    let key = history[lookup.key]
+    let all = [
+      pending.answered, pending.announced,
+      key.bounds(at: max(reply.observed, lookup.minimumRevision, lookup.knownRevision)),
+      key.bounds(at: servers[lookup.server]?.start ?? .none), key.bounds(reached: revision),
+    ].reduce([], KeyHistory.higher)
+    if let seen = key.seeing(label, all) {
+      let known = servers[lookup.server]?.answered[lookup.key] ?? []
+      servers[lookup.server]?.answered[lookup.key] = KeyHistory.higher(known, seen)
+      return
+    }
+    // Each by itself, so that the message says which one was broken.
+    let before = violations.count
+    func check(_ guarantee: Guarantee, _ bounds: KeyHistory.Bounds, _ why: String) {
+      guard key.seeing(label, bounds) == nil else { return }
+      let said = "\(lookup.server) answers \(lookup.key) with \(label ?? "nothing")"
+      violate(guarantee, "\(said), \(why); \(history.describe(lookup.key))")
+    }
+    check(.neverBack, [], "which was never so")
+    guard violations.count == before else { return }
+    check(.neverBack, pending.answered, "which is older than what it has answered")
+    check(.noticeAfterTheFact, pending.announced, "which is older than what it has announced")
+    check(.warmFirst, key.bounds(at: servers[lookup.server]?.start ?? .none), "which is older than its start")
+    check(.anyServer, key.bounds(at: lookup.minimumRevision), "though asked for \(lookup.minimumRevision.short)")
+    check(.asOfWhen, key.bounds(at: reply.observed), "and says that it has observed \(reply.observed.short)")
+    check(.asOfWhen, key.bounds(reached: revision), "and says that this is its state of \(revision.short)")
+    check(.nothingLost, key.bounds(at: lookup.knownRevision), "and all is quiet since \(lookup.knownRevision.short)")
+    if violations.count == before { check(.neverBack, all, "which was so, but not after all that it has said") }
+  }
+
+  // MARK: Figures
+
+  /// Something that must not grow beyond a limit.
+  public mutating func measured(_ what: String, _ figure: Int, limit: Int) {
+    judged += 1
+    if figure > limit { violate(.bounded, "\(what): \(figure), more than \(limit)") }
+  }
+
+  // MARK: Beneath
+
+  mutating func violate(_ guarantee: Guarantee, _ text: String) {
+    violations.append(Violation(guarantee: guarantee, text: text))
+  }
+
+  mutating func judgeEpoch(_ said: String, _ what: @autoclosure () -> String) {
+    if epoch.isEmpty { epoch = said }
+    guard said.isEmpty || said != epoch else { return }
+    violate(.asOfWhen, "\(what()): the epoch is \"\(said)\", and not \"\(epoch)\"")
+  }
+
+  /// Equal content has an equal etag, on every server.
+  public mutating func learn(_ etag: String, _ label: String) {
+    if let known = labels[etag], known != label {
+      violate(.asOfWhen, "etag \(etag) stands for \(known) and for \(label)")
+    }
+    if let known = etags[label], known != etag {
+      violate(.asOfWhen, "\(label) has two etags: \(known) and \(etag)")
+    }
+    labels[etag] = label
+    etags[label] = etag
+  }
+
+  /// The content that the etag stands for; nil if it was never seen.
+  func label(_ etag: String) -> String? { labels[etag] }
+
+  func entity(_ key: String) -> String { String(key.prefix { $0 != ":" }) }
+}

@@ -1,0 +1,62 @@
+internal import Core
+internal import Guarantees
+internal import Testing
+
+/// Several documents under one key, and bad ones.
+struct KeyHistoryTests {
+  @Test func theGreatestRankAnswers() {
+    var story = Story("prompt:x")
+    story.validator.history.set("prompt:x", document: "a", .label("A", rank: [1, 0]), at: at(10))
+    story.validator.history.set("prompt:x", document: "b", .label("B", rank: [2, 0]), at: at(20))
+    #expect(story.validator.history.last("prompt:x") == "B")
+    story.lookUp("A", observed: 19)
+    #expect(story.broken == [])
+    story.lookUp("A", observed: 20)
+    #expect(story.broken == [.asOfWhen])
+    story.validator.history.set("prompt:x", document: "b", .nothing, at: at(30))
+    story.lookUp("A", observed: 30)
+    #expect(story.broken == [.asOfWhen], "b is gone: a answers again")
+    story.lookUp("B", observed: 30)
+    #expect(story.broken.count == 3, "b is gone, and was seen to be gone")
+  }
+
+  @Test func equalRanksAreSettledByTheIdentifier() {
+    var story = Story("prompt:x")
+    story.validator.history.set("prompt:x", document: "a", .label("A"), at: at(10))
+    story.validator.history.set("prompt:x", document: "b", .label("B"), at: at(10))
+    #expect(story.validator.history.last("prompt:x") == "B")
+    story.lookUp("A", observed: 10)
+    #expect(story.broken == [.asOfWhen])
+  }
+
+  /// An update is looked up late: `a` is shown as of 30, `b` not yet as of 20.
+  @Test func documentsMayBeSeenAsOfDifferentMoments() {
+    var story = Story("prompt:x")
+    story.validator.history.set("prompt:x", document: "a", .label("A5", rank: [5]), at: at(10))
+    story.validator.history.set("prompt:x", document: "b", .label("B2", rank: [2]), at: at(10))
+    story.validator.history.set("prompt:x", document: "b", .label("B7", rank: [7]), at: at(20))
+    story.validator.history.set("prompt:x", document: "a", .label("A1", rank: [1]), at: at(30))
+    story.lookUp("B2", observed: 15)
+    #expect(story.broken == [])
+    story.lookUp("A5", observed: 15)
+    #expect(story.broken == [.neverBack], "a was seen as of 30")
+  }
+
+  @Test func theLastGoodVersionStandsInForABadOne() {
+    var story = Story("prompt:x", "A", "B")
+    story.validator.history.set("prompt:x", .bad, at: at(30))
+    story.lookUp("B", observed: 30)
+    #expect(story.broken == [])
+    story.lookUp(nil, observed: 30)
+    #expect(story.broken == [.neverBack], "it had a good version")
+    story.lookUp("A", observed: 30)
+    #expect(story.broken == [.neverBack, .neverBack])
+  }
+
+  @Test func aServerThatNeverHadAGoodVersionAnswersNothing() {
+    var story = Story("prompt:x", "A")
+    story.validator.history.set("prompt:x", .bad, at: at(20))
+    story.lookUp(nil, observed: 20)
+    #expect(story.broken == [])
+  }
+}

@@ -1,0 +1,145 @@
+internal import Core
+internal import Guarantees
+internal import Testing
+
+struct WatchRuleTests {
+  @Test func whatIsAnnouncedInTimeIsFine() {
+    var story = Story("prompt:x", "A", "B", nil)
+    story.watch()
+    story.progress(10)
+    story.lookUp("A", client: "c")
+    story.progress(19)
+    story.upsert("B", 20)
+    story.progress(29)
+    story.delete(30)
+    story.progress(99)
+    story.validator.settled("c", at: at(99))
+    #expect(story.broken == [])
+  }
+
+  @Test func aChangeThatIsNotAnnounced() {
+    var story = Story("prompt:x", "A", "B")
+    story.watch()
+    story.progress(10)
+    story.lookUp("A", client: "c")
+    story.progress(20)
+    #expect(story.broken == [.nothingLost])
+  }
+
+  @Test func aKeyThatCameToBeAndIsNotAnnounced() {
+    var story = Story("prompt:x", nil, "B")
+    story.watch()
+    story.progress(10)
+    story.lookUp(nil, client: "c")
+    story.progress(20)
+    #expect(story.broken == [.nothingLost])
+  }
+
+  @Test func theFirstProgressSaysNothingOfWhatWasHeldBefore() {
+    var story = Story("prompt:x", "A", "B")
+    story.watch()
+    story.progress(10)
+    story.lookUp("A", client: "c")
+    #expect(story.validator.position("c") == at(10))
+    story.watch(start: 10)
+    story.progress(25)
+    #expect(story.broken == [] && story.validator.position("c") == at(10))
+    story.upsert("B", 20)
+    story.progress(25)
+    #expect(story.broken == [] && story.validator.position("c") == at(25))
+  }
+
+  @Test func aHopThatReplaysNothing() {
+    var story = Story("prompt:x", "A", "B")
+    story.watch()
+    story.progress(10)
+    story.lookUp("A", client: "c")
+    story.watch(start: 10)
+    story.progress(25)
+    story.progress(25)
+    #expect(story.broken == [.nothingLost])
+  }
+
+  @Test func aResyncEmptiesTheEntityItNames() {
+    var story = Story("prompt:x", "A", "B")
+    story.watch()
+    story.progress(10)
+    story.lookUp("A", client: "c")
+    story.notice("c", .resync, "source_config", 20)
+    story.progress(19)
+    #expect(story.broken == [])
+    story.notice("c", .resync, "prompt", 20)
+    story.progress(30)
+    #expect(story.broken == [])
+  }
+
+  @Test func withTheInitialStateAllIsKnown() {
+    var story = Story("prompt:x", "A", "B")
+    story.watch(initial: true)
+    story.progress(10)
+    story.progress(10, reason: "initial_state")
+    #expect(story.broken == [.nothingLost], "prompt:x had an answer")
+  }
+
+  @Test func aNoticeBinds() {
+    var story = Story("prompt:x", "A", "B")
+    story.watch()
+    story.progress(10)
+    story.upsert("B", 20)
+    story.lookUp("A")
+    #expect(story.broken == [.noticeAfterTheFact])
+  }
+
+  @Test func aNoticeOfWhatWasBefore() {
+    var story = Story("prompt:x", "A", "B")
+    story.watch()
+    story.progress(10)
+    story.upsert("A", 20)
+    #expect(story.broken == [.nothingLost])
+  }
+
+  @Test func noticesOfAKeyInOrder() {
+    var story = Story("prompt:x", "A", "B")
+    story.watch()
+    story.progress(5)
+    story.upsert("B", 20)
+    story.upsert("B", 10)
+    #expect(story.broken == [.nothingLost])
+  }
+
+  @Test func progressDoesNotGoBack() {
+    var story = Story("prompt:x", "A")
+    story.watch()
+    story.progress(15)
+    story.progress(14)
+    #expect(story.broken == [.asOfWhen])
+  }
+
+  @Test func aLookupThatCrossesANoticeIsNotKept() {
+    var story = Story("prompt:x", "A", "B")
+    story.watch()
+    story.progress(10)
+    var lookup = Lookup("prompt:x", of: "one")
+    lookup.client = "c"
+    let pending = story.validator.ask(lookup)
+    story.upsert("B", 20)
+    var reply = LookupReply(.found(label: "A", etag: "#A", revision: at(10)))
+    (reply.observed, reply.epoch) = (at(10), "e")
+    story.validator.answered(pending, reply)
+    story.progress(20)
+    #expect(story.broken == [])
+  }
+
+  @Test func whatIsHeldAtTheEndIsTheLastState() {
+    var story = Story("prompt:x", "A")
+    let attempt = story.validator.history.attempt("prompt:x", .label("B"))
+    story.watch()
+    story.progress(10)
+    story.lookUp("A", client: "c")
+    story.validator.settled("c", at: at(50))
+    #expect(story.broken == [])
+    story.validator.history.acknowledge(attempt, by: at(20))
+    story.validator.settled("c", at: at(50))
+    #expect(story.broken == [.nothingLost])
+  }
+}
