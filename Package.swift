@@ -17,6 +17,12 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .testTarget(name: name, dependencies: dependencies + ["TestSupport"], swiftSettings: strict)
 }
 
+/// An executable that only tests need.
+func testTool(_ name: String, path: String, _ dependencies: [Target.Dependency]) -> Target {
+  .executableTarget(
+    name: name, dependencies: dependencies + ["TestSupport"], path: path, swiftSettings: strict)
+}
+
 let package = Package(
   name: "ConfigLookup",
   products: [
@@ -107,5 +113,10 @@ let package = Package(
         "ChangeStreamCache", "ConfigModels", "ProtobufMessages", "CConfigLookupProto", "ServiceTestSupport",
       ]),
     tests("TidyTests", []),
+    testTool(
+      "subscribers", path: "Tests/Subscribers",
+      [
+        "Core", "BSON", "MongoSource", "Network", "FramedTransport", "RPC", "ProtobufMessages", "CConfigLookupProto",
+      ]),
   ]
 )

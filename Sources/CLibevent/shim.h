@@ -6,6 +6,7 @@
 #include <event2/event.h>
 #include <event2/http.h>
 #include <event2/listener.h>
+#include <malloc.h>
 #include <sys/eventfd.h>
 
 // Not visible to Swift, whose view of the C library lacks the GNU extensions; its header may or may not have declared

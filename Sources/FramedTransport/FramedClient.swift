@@ -32,6 +32,12 @@ public final class FramedClient {
     }
   }
 
+  /// Takes over a socket that is connected to `address` and does not block.
+  init(adopting descriptor: Int32, of address: HostAndPort) {
+    self.address = address
+    self.descriptor = descriptor
+  }
+
   deinit {
     close()
   }

@@ -40,9 +40,11 @@ public final class InvalidationHub: Sendable {
   /// What changed at `revision` or after it, nil where that is not known exactly; and the sequence number of the last
   /// notice in the buffer.
   func replay(
-    _ entity: ServedEntity, since revision: Revision, isNewcomer: Bool
+    _ entity: ServedEntity, since revision: Revision, isNewcomer: Bool, withValues: Bool
   ) -> (notices: [Notice]?, sequence: UInt64) {
-    buffers[entity.rawValue].withLock { ($0.since(revision, isNewcomer: isNewcomer), $0.lastSequence) }
+    buffers[entity.rawValue].withLock {
+      ($0.since(revision, isNewcomer: isNewcomer, withValues: withValues), $0.lastSequence)
+    }
   }
 
   /// An observed revision has moved on: whoever waits for it looks again. On a cache's thread.
@@ -66,6 +68,8 @@ public final class InvalidationHub: Sendable {
 final class Notice: Sendable {
   let entity: ServedEntity
   let key: LookupKey
+  /// Of entity and key: made once, for the queues of all slow subscribers.
+  let keyHash: Int
   let revision: Revision
   let sequence: UInt64
   /// The `InvalidationNotice`, without `epoch` and `value`.
@@ -76,14 +80,38 @@ final class Notice: Sendable {
   init(_ invalidation: Invalidation, _ entity: ServedEntity) {
     self.entity = entity
     key = invalidation.key
+    keyHash = WatchKey(entity: entity, key: key).hashValue
     revision = invalidation.revision
     sequence = invalidation.sequence
     answer = invalidation.answer
+    isWithoutValue = false
     encoded = encodeNotice(
       kind: invalidation.kind == .upsert ? .upsert : .delete, entity, key: key,
       revision: invalidation.revision, itemID: invalidation.itemID, reason: invalidation.reason.description,
       committedAt: invalidation.committedAt,
       etag: invalidation.answer?.entry.etagText ?? "", previousETag: invalidation.previousETag ?? "")
+  }
+
+  /// An UPSERT whose value has been let go of, because a later notice of the key has another.
+  let isWithoutValue: Bool
+
+  private init(withoutValue notice: Notice) {
+    entity = notice.entity
+    key = notice.key
+    keyHash = notice.keyHash
+    revision = notice.revision
+    sequence = notice.sequence
+    encoded = notice.encoded
+    answer = nil
+    isWithoutValue = true
+  }
+
+  func withoutValue() -> Notice {
+    answer == nil ? self : Notice(withoutValue: self)
+  }
+
+  func isAboutSameKey(as other: Notice) -> Bool {
+    keyHash == other.keyHash && entity == other.entity && key == other.key
   }
 }
 

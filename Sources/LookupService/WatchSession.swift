@@ -92,7 +92,8 @@ final class WatchSession: RPCStreamHandler {
   private func replay(from start: Revision) -> [Backlog] {
     if wishes.isStartForeign { return [.resync(nil)] }
     return wishes.filter.entities.map { entity in
-      let (notices, sequence) = hub.replay(entity, since: start, isNewcomer: wishes.start == nil)
+      let (notices, sequence) = hub.replay(
+        entity, since: start, isNewcomer: wishes.start == nil, withValues: wishes.includesValues)
       guard let notices else { return .resync(entity) }
       // What the replay leaves out by its revision may still be newer than the initial state.
       covered[entity] = min(covered[entity] ?? sequence, sequence)

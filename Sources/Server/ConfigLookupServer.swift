@@ -54,6 +54,7 @@ public final class ConfigLookupServer: Sendable {
     do {
       var options = LookupService.Options()
       options.maximumStalenessSeconds = configuration.maximumStalenessSeconds
+      options.maximumQueuedKeys = configuration.maximumQueuedKeys
       service = LookupService(
         caches: served, hub: hub,
         epoch: EpochSource(readers: served.map(\.reader), salt: configuration.epochSalt), workers: group.loops,

@@ -28,6 +28,7 @@ public func runServer(arguments: [String], environment: [String: String]) -> Int
 }
 
 private func serve(_ configuration: ServerConfiguration) -> Int32 {
+  returnLargeMemoryToSystem()
   let format = configuration.logFormat ?? (isatty(STDERR_FILENO) == 1 ? .text : .json)
   let logger = Logger(level: configuration.logLevel, format: format)
   // Before the first thread starts: all threads inherit the mask, and only this one takes the signals.

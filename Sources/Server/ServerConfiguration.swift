@@ -21,6 +21,8 @@ public struct ServerConfiguration: Sendable {
   /// Nil: no limit.
   public var maximumStalenessSeconds: Double?
   public var drainSeconds = 20.0
+  /// So many changed keys wait for a slow subscriber; past that it gets one RESYNC. No flag: tests make it small.
+  public var maximumQueuedKeys = 10_000
   /// 0: for ever.
   public var maximumConnectionAgeSeconds = 0.0
   public var allowsInsecure = false

@@ -8,6 +8,27 @@ internal import Testing
 
 /// Watches that start in the past, at moments that are hard.
 struct ReplayTests {
+  @Test func onlyTheLatestNoticeOfAKeyHoldsItsValue() throws {
+    try ServiceHarness.run(agents: [agent("a")]) { harness in
+      let start = harness[.agentConfig].now.rawValue + 1
+      for number in 1...3 { try harness[.agentConfig].put(agent("a", description: "number \(number)")) }
+      try harness[.agentConfig].put(agent("b"))
+      harness[.agentConfig].delete("b:1.0.0")
+      try harness.settle()
+      func replayed(withValues: Bool) throws -> [SeenNotice] {
+        let writer = TestStreamWriter()
+        _ = try harness.watch(
+          WireMessage().with(1, UInt64(1)).with(4, start).with(7, UInt64(withValues ? 1 : 0)), writer)
+        return writer.notices.filter { $0.kind != .progress }
+      }
+      #expect(try replayed(withValues: false).map(\.key) == ["a", "a", "a", "b", "b"], "every step")
+      let notices = try replayed(withValues: true)
+      #expect(notices.map(\.short) == ["upsert agent_config:a", "delete agent_config:b"], "the latest of each key")
+      let value = try #require(notices.first?.value)
+      #expect(String(decoding: value.bytes, as: UTF8.self).contains("number 3"))
+    }
+  }
+
   @Test func aWatchOfADatabaseThatIsAnotherNowIsToldToResync() throws {
     try ServiceHarness.run(agents: [agent("a")]) { harness in
       let writer = TestStreamWriter()

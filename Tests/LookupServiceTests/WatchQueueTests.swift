@@ -103,6 +103,37 @@ struct WatchQueueTests {
     #expect(queue.queue.keyCount == 50)
   }
 
+  /// Many keys, often all of them gone again: as a list does it that is searched from its start.
+  @Test(arguments: 0..<10) func manyKeysAsAPlainListHasThem(run: Int) {
+    var random = SeededRandom.fresh("manyKeysAsAPlainListHasThem \(run)")
+    let limit = 1 + random.below(400)
+    let queue = Queue(limit: limit)
+    var list: [(key: String, revision: UInt64)] = []
+    for revision in 1...UInt64(6000) {
+      // Now it fills, now it empties.
+      if random.below(3) > ((revision / 700).isMultiple(of: 2) ? 1 : 0) {
+        #expect(queue.popFirst()?.short == list.first.map { "\($0.key)@\($0.revision)" })
+        if !list.isEmpty { list.removeFirst() }
+        continue
+      }
+      let key = "k\(random.below(500))"
+      let overflows = queue.append(bareNotice(key, revision))
+      if let place = list.firstIndex(where: { $0.key == key }) {
+        list[place].revision = revision
+      } else if list.count(where: { $0.key != "resync" }) >= limit {
+        list = [("resync", revision)]
+        #expect(overflows)
+      } else if list.last?.key == "resync" {
+        list[list.count - 1].revision = revision
+      } else {
+        list.append((key, revision))
+        #expect(!overflows)
+      }
+      #expect(queue.queue.keyCount == list.count(where: { $0.key != "resync" }))
+    }
+    #expect(queue.drain() == list.map { "\($0.key)@\($0.revision)" })
+  }
+
   /// For every PROGRESS(R): whatever was appended before it, up to R, has been given, or something newer of its key.
   @Test(arguments: 0..<20) func progressStaysTrue(run: Int) {
     var random = SeededRandom.fresh("progressStaysTrue \(run)")

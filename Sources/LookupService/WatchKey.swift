@@ -1,0 +1,7 @@
+internal import ChangeStreamCache
+
+/// A key of any entity.
+struct WatchKey: Hashable {
+  let entity: ServedEntity
+  let key: LookupKey
+}

@@ -1,0 +1,69 @@
+internal import MongoSource
+internal import RPC
+internal import Server
+internal import TestSupport
+internal import Testing
+
+/// Many watches at once, one of which is not read from.
+@Suite struct ManySubscribersTests {
+  private static let keyCount = 200
+
+  /// Who reads is told the last state of every key; who does not is told one RESYNC, and then the present.
+  @Test func eachIsToldAndWhoNeverReadsIsToldToResync() throws {
+    try withDeployment { test in
+      // Far fewer than the keys that change, by more than what the sockets take.
+      let server = try test.server { $0.maximumQueuedKeys = 100 }
+      let client = try server.client()
+      let watches = try (0..<50).map { _ in try Watch.open(server) }
+      let stalled = try Watch.open(server, .init(includesValues: true))
+      let contents = try change(test)
+
+      var answers: [String: LookupReply] = [:]
+      for watch in watches {
+        var last: [String: WatchNotice] = [:]
+        for notice in try watch.changes(before: "fence") {
+          #expect(notice.kind == .upsert && notice.revision > last[notice.key]?.revision ?? 0, "never back")
+          last[notice.key] = notice
+        }
+        #expect(last.count == Self.keyCount)
+        for (key, notice) in last {
+          let answer = try answers[key] ?? client.agent(key)
+          answers[key] = answer
+          #expect(answer.etag == notice.etag && answer.revision == notice.revision, "\(key)")
+        }
+      }
+      for (key, content) in contents { #expect(answers[key]?.content == content, "\(key)") }
+
+      var told: Set<String> = []
+      var notice = try stalled.nextChange()
+      while notice.kind == .upsert {
+        told.insert(notice.key)
+        notice = try stalled.nextChange()
+      }
+      #expect(notice.kind == .resync)
+      #expect(!told.isEmpty && told.count < Self.keyCount)
+      // What it then looks up is what was written last, and what comes then is newer.
+      let present = try contents.keys.map { try client.agent($0) }
+      for answer in present { #expect(answer.content == contents[answer.key], "\(answer.key)") }
+      try test.agents.insert(Documents.agent("later"))
+      for later in try stalled.changes(before: "later") {
+        #expect(later.kind == .upsert && later.revision > notice.revision, "\(later) after \(notice)")
+      }
+    }
+  }
+
+  /// Creates every key, changes many of them, and then the fence. Gives what each was changed to last.
+  private func change(_ test: Deployment) throws -> [String: String] {
+    let large = String(repeating: "x", count: 8000)
+    var random = SeededRandom.fresh("eachIsTold")
+    var contents: [String: String] = [:]
+    for number in 0..<(Self.keyCount * 3 / 2) {
+      let key = "k\(number < Self.keyCount ? number : random.below(Self.keyCount))"
+      contents[key] = "\(number) \(large)"
+      try test.agents.replace(
+        Documents.selector("\(key):1.0.0"), with: Documents.agent(key, description: contents[key] ?? ""))
+    }
+    try test.agents.insert(Documents.agent("fence"))
+    return contents
+  }
+}

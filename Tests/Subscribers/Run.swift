@@ -1,0 +1,228 @@
+internal import Core
+internal import Glibc
+internal import Network
+internal import ProtobufMessages
+internal import TestSupport
+
+/// What the server holds for a subscriber that reads nothing: the default of `LookupService.Options`.
+private let queuedKeysMax = 10_000
+/// More than that, and than what the sockets take before it.
+private let burst = 12_000
+/// The most that an idle subscriber and one with a full queue may cost.
+private let idleBytesMax = 8 * 1024
+private let fullBytesMax = 600 * 1024
+private let mebibyte = 1024 * 1024
+
+/// The measurement as a whole: says what it sees, and what was not as it must be.
+final class Run {
+  private let options: Options
+  private let database: TestDatabase
+  private let collection: Collection
+  private(set) var failures = 0
+
+  init(_ options: Options) throws {
+    self.options = options
+    try allowDescriptors(3 * options.subscribers + options.slow + 200)
+    say("starting a database and a server")
+    database = try TestDatabase()
+    collection = try Collection(database, valueBytes: options.valueBytes)
+    try collection.create(2000)
+  }
+
+  func all() throws {
+    defer { database.close() }
+    let readers = try ServerProcess(collection)
+    try measureIdle(readers)
+    try measureChanges(readers)
+    try readers.stop()
+    let queues = try ServerProcess(collection)
+    try measureQueues(queues)
+    try queues.stop()
+  }
+
+  // MARK: Idle
+
+  private func measureIdle(_ server: ServerProcess) throws {
+    let count = options.subscribers
+    let none = try server.memory().resident
+    let descriptors = try server.descriptorCount()
+    let first = try Crowd(count, server.address, keyCount: 0)
+    let some = try server.memory().resident
+    let second = try Crowd(2 * count, server.address, keyCount: 0)
+    let many = try server.memory().resident
+    let each = (many - some) / (2 * count)
+    say(
+      "memory: \(mib(none)) with nobody, \(mib(some)) with \(count) idle subscribers, \(mib(many)) with \(3 * count): "
+        + "\(each) bytes each")
+    check(each <= idleBytesMax, "an idle subscriber costs at most \(idleBytesMax / 1024) KiB")
+    first.close()
+    second.close()
+    try poll("the server has closed their connections") { try server.descriptorCount() <= descriptors }
+  }
+
+  // MARK: Changes
+
+  private func measureChanges(_ server: ServerProcess) throws {
+    let all = collection.keyCount + burst
+    let lookups = try Lookups(server.address)
+    let crowd = try Crowd(options.subscribers, server.address, keyCount: all)
+    let before = try server.memory().resident
+    let firstChange = collection.changeCount + 1
+
+    say("\(options.changes) changes to \(collection.keyCount) keys, one block after the other")
+    try observe(server, crowd, lookups, before, changes: options.changes) { try collection.change(options.changes) }
+
+    say("\(burst) new keys at once, and one subscriber more, that never reads")
+    let stalled = try Subscriber(server.address, keyCount: all, includesValues: true)
+    try poll("the one that never reads is subscribed") { stalled.hasInput }
+    let firstOfBurst = collection.changeCount + 1
+    let fence = try observe(server, crowd, lookups, before, changes: burst) { try collection.create(burst) }
+    crowd.stop()
+
+    let answers = try lookups.revisions(collection, since: firstChange)
+    let missed = crowd.subscribers.map { $0.missed(answers) }.reduce(0, +)
+    let resynced = crowd.subscribers.count { !$0.resyncs.isEmpty }
+    check(
+      missed == 0,
+      "each of \(options.subscribers) has the last state of each of \(answers.count { $0 > 0 }) keys"
+        + (resynced > 0 ? ", or was told to look them up again: \(resynced) of them" : ""))
+    try checkStalled(stalled, lookups, fence, since: firstOfBurst)
+    crowd.close()
+    say("memory: \(mib(try server.memory().resident)) when all have left")
+  }
+
+  /// Has documents change and waits until everybody has been told: says how long that took and what it cost.
+  @discardableResult
+  private func observe(
+    _ server: ServerProcess, _ crowd: Crowd, _ lookups: Lookups, _ before: Int, changes: Int,
+    _ change: () throws -> Void
+  ) throws -> Fence {
+    try server.forgetPeak()
+    let (noticesBefore, processorBefore) = (crowd.status.notices, try server.processorSeconds())
+    let began = MonotonicTime.now
+    try change()
+    let fence = try lookups.passFence(collection)
+    let told = try crowd.waitForFence(fence.revision, seconds: 120)
+    let memory = try server.memory()
+    let notices = crowd.status.notices - noticesBefore
+    say(
+      "written in \(seconds(fence.written, since: began)); the last change was answered after "
+        + "\(seconds(fence.served, since: fence.written)), and told to the last subscriber after "
+        + seconds(told, since: fence.written))
+    say(
+      "\(notices) notices read, \(rate(notices, told, began)) a second; the server's processor time: "
+        + "\(Int(try server.processorSeconds() - processorBefore)) s")
+    say(
+      "memory: \(mib(before)) with all of them idle, at most \(mib(memory.peak)) meanwhile, "
+        + "\(mib(memory.resident)) afterwards")
+    // What changes cost whoever listens: the documents, and the last notices. And a full queue for everybody.
+    let bound =
+      before + 64 * mebibyte + (options.changes + burst) * (options.valueBytes + 3 * 1024)
+      + options.subscribers * fullBytesMax
+    check(memory.peak <= bound, "the server's memory stayed within \(mib(bound))")
+    return fence
+  }
+
+  /// First what was on its way, then the RESYNC, then what comes after it.
+  private func checkStalled(_ stalled: Subscriber, _ lookups: Lookups, _ fence: Fence, since first: Int) throws {
+    try drain(stalled, until: fence)
+    let missed = stalled.missed(try lookups.revisions(collection, since: first))
+    check(
+      stalled.resyncs.count == 1 && missed == 0,
+      "the one that never read gets \(stalled.noticeCount) notices, and one RESYNC that stands for the rest")
+    let next = try lookups.passFence(collection)
+    try drain(stalled, until: next)
+    check(
+      stalled.resyncs.count == 1 && stalled.fenceRevision == next.revision, "and after it the next change, as a notice")
+  }
+
+  // MARK: Full queues
+
+  private func measureQueues(_ server: ServerProcess) throws {
+    let lookups = try Lookups(server.address)
+    // On every loop: who has had a change shows that it has been put into the queues beside it, too.
+    let readers = try Crowd(8, server.address, keyCount: collection.keyCount + queuedKeysMax + burst)
+    say("filling the queues of \(options.slow) subscribers that never read")
+    func create(_ count: Int) throws -> (memory: Int, fence: Fence) {
+      try collection.create(count)
+      let fence = try lookups.passFence(collection)
+      _ = try readers.waitForFence(fence.revision, seconds: 60)
+      return (try server.memory().resident, fence)
+    }
+    let none = try server.memory().resident
+    // Twice the same: the first time nobody is slow.
+    let changed = try create(queuedKeysMax).memory
+    let slow = try (0..<options.slow).map { _ in
+      try Subscriber(server.address, keyCount: collection.keyCount + burst, includesValues: true)
+    }
+    try poll("all of them are subscribed") { slow.allSatisfy(\.hasInput) }
+    let idle = try server.memory().resident
+    let first = collection.changeCount + 1
+    let full = try create(queuedKeysMax).memory
+    let (overflowed, fence) = try create(burst - queuedKeysMax)
+    let each = (full - idle - (changed - none)) / slow.count
+    say(
+      "memory: \(mib(none)) with nobody slow; \(mib(changed - none)) more for \(queuedKeysMax) new keys; "
+        + "\(mib(full - idle)) more for as many and \(slow.count) full queues: \(each / 1024) KiB each; "
+        + "\(mib(overflowed)) in all once each is one RESYNC")
+    check(each <= fullBytesMax, "a subscriber with a full queue costs at most \(fullBytesMax / 1024) KiB")
+    for subscriber in slow { try drain(subscriber, until: fence) }
+    let answers = try lookups.revisions(collection, since: first)
+    check(
+      slow.allSatisfy { $0.resyncs.count == 1 && $0.missed(answers) == 0 },
+      "each of them gets one RESYNC, and misses nothing")
+    readers.close()
+  }
+
+  // MARK: Beneath
+
+  /// Reads until the fence of this revision, or a RESYNC that stands for it.
+  private func drain(_ subscriber: Subscriber, until fence: Fence) throws {
+    let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 * 1024, alignment: 16)
+    defer { memory.deallocate() }
+    let arena = ProtobufArena()
+    try poll("who never read has caught up", timeoutSeconds: 30) {
+      while subscriber.read(memory, arena) {}
+      if let problem = subscriber.problem {
+        throw TestFailure(
+          "who never read: \(problem). After 30 s without a byte taken the server cuts it off: on a slow machine, take "
+            + "fewer --subscribers")
+      }
+      return subscriber.fenceRevision >= fence.revision
+    }
+  }
+
+  private func check(_ holds: Bool, _ text: String) {
+    if !holds { failures += 1 }
+    say("\(holds ? "ok" : "FAILED"): \(text)")
+  }
+}
+
+func say(_ text: String) {
+  print("subscribers: \(text)")
+  fflush(nil)
+}
+
+private func mib(_ bytes: Int) -> String { "\((bytes + mebibyte / 2) / mebibyte) MiB" }
+
+private func seconds(_ end: MonotonicTime, since start: MonotonicTime) -> String {
+  "\(Double(end.milliseconds(since: start)) / 1000) s"
+}
+
+private func rate(_ count: Int, _ end: MonotonicTime, _ start: MonotonicTime) -> Int {
+  Int(Double(count) / max(end.seconds(since: start), 0.001))
+}
+
+/// Lets this process, and so the server that it starts, open so many descriptors.
+private func allowDescriptors(_ count: Int) throws {
+  var limit = rlimit()
+  getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+  guard limit.rlim_cur < count else { return }
+  guard limit.rlim_max >= count else {
+    throw TestFailure(
+      "\(count) open files are needed, and \(limit.rlim_max) are allowed: raise the limit (ulimit -Hn), or take fewer "
+        + "--subscribers")
+  }
+  limit.rlim_cur = rlim_t(count)
+  setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+}

@@ -1,0 +1,3 @@
+internal import Foundation
+
+exit(runSubscribers(arguments: Array(CommandLine.arguments.dropFirst())))
