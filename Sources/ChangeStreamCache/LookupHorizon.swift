@@ -74,6 +74,8 @@ struct LookupHorizon: Sendable {
     if horizon.held == nil { heldCount += 1 }
     let lowest = min(horizon.held?.lowest ?? change.revision, change.revision)
     horizons[id]?.held = Held(change: change, reading: reading, lowest: lowest)
+    // It may be skipped here, for what is newer; elsewhere it was shown.
+    if case .good(let entry) = reading { horizons[id]?.keys.insert(entry.key) }
     return true
   }
 

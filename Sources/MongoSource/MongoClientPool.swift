@@ -25,8 +25,8 @@ public final class MongoClientPool: @unchecked Sendable {
 
   /// `uri` is a MongoDB connection string. Throws what is wrong with it; does not connect yet.
   ///
-  /// Timeouts that the URI sets are kept. Where it says nothing, a socket waits as `purpose` says, and a server is
-  /// looked for for 5 s.
+  /// Timeouts that the URI sets are kept. Where it says nothing, a socket waits as `purpose` says, a server is
+  /// looked for for 5 s, and looked at every 2 s.
   public init(uri text: String, for purpose: Purpose = .streams) throws(MongoError) {
     _ = MongoLibrary.started
     var error = bson_error_t()
@@ -40,6 +40,9 @@ public final class MongoClientPool: @unchecked Sendable {
     let socketTimeout = purpose == .streams ? 10_000 : 120_000
     for (option, milliseconds) in [
       ("sockettimeoutms", socketTimeout), ("serverselectiontimeoutms", 5_000), ("connecttimeoutms", 5_000),
+      // After an error of a primary that steps down, the driver takes no server until its monitor has heard from one:
+      // up to 10 s by itself.
+      ("heartbeatfrequencyms", 2_000),
     ]
     where !mongoc_uri_has_option(uri, option) {
       mongoc_uri_set_option_as_int32(uri, option, Int32(milliseconds))

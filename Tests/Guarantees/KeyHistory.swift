@@ -71,8 +71,10 @@ struct KeyHistory: Sendable {
   }
 
   /// A change of this key at `revision` has been seen. Others may share the revision (a transaction), and not have come.
+  ///
+  /// Says nothing where several documents claim the key: what the others show may be older.
   func bounds(reached revision: Revision) -> Bounds {
-    guard revision > .none else { return [] }
+    guard revision > .none, documents.count == 1 else { return [] }
     let count = documents.reduce(0) { $0 + $1.versions.count { $0.by == revision } }
     return bounds(at: count == 1 ? revision : Revision(revision.rawValue - 1))
   }
