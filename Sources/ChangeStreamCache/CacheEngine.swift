@@ -306,8 +306,11 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     if case .update(nil) = change.operation { operation = "delete" }
     // What has waited is published after what is newer: the revisions of a key never go down.
     lastPublished = max(lastPublished, change.revision)
+    var complete = change.isInTransaction ? Revision(change.revision.rawValue - 1) : change.revision
+    if let held = horizon.lowestHeld { complete = min(complete, Revision(held.rawValue - 1)) }
     publisher.publish(
-      keys, live.claims, .init(reason: .changeStream(operation), revision: lastPublished, committedAt: committedAt),
+      keys, live.claims,
+      .init(reason: .changeStream(operation), revision: lastPublished, complete: complete, committedAt: committedAt),
       repeating: repeating, of: id)
   }
 
@@ -326,7 +329,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     let committedAt = WallTime(milliseconds: Int64(revision.seconds) * 1000)
     let reason = finished.reason ?? .resync
     let differing = publisher.publish(
-      Array(keys), live.claims, .init(reason: reason, revision: revision, committedAt: committedAt))
+      Array(keys), live.claims, .init(reason: reason, revision: revision, complete: observed, committedAt: committedAt))
     reader.publishIdentity(identity)
     publisher.isOtherDatabase = false
 
