@@ -74,7 +74,8 @@ struct AnswerPublisher: Sendable {
           committedAt: cause.committedAt, reason: cause.reason, itemID: (new ?? old)?.entry.id.text ?? id?.text ?? "",
           answer: new, previousETag: old?.entry.etagText, sequence: sequence))
     }
-    if !listed.isEmpty { reader.listings.apply(listed, sequence: sequence) }
+    // What is announced is counted there too: a watch leaves out what its initial state has seen.
+    if !listed.isEmpty || !invalidations.isEmpty { reader.listings.apply(listed, sequence: sequence) }
     if !invalidations.isEmpty, isAnnouncing { onInvalidation(invalidations) }
     return invalidations.count
   }
