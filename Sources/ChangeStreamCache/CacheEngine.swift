@@ -304,8 +304,9 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     health.lastChangeAt = committedAt
     var operation = change.operation.name
     if case .update(nil) = change.operation { operation = "delete" }
-    // What has waited is published after what is newer: the revisions of a key never go down.
-    lastPublished = max(lastPublished, change.revision)
+    // What has waited is published after what is newer: the revisions of a key never go down. And what comes late is
+    // newer than every position that was handed out: nobody who starts at one may miss it.
+    lastPublished = max(lastPublished, change.revision, Revision(observed.rawValue + 1))
     var complete = change.isInTransaction ? Revision(change.revision.rawValue - 1) : change.revision
     if let held = horizon.lowestHeld { complete = min(complete, Revision(held.rawValue - 1)) }
     publisher.publish(
@@ -326,6 +327,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     let keys = Set(before.keys).union(live.claims.keys)
     // As of now, and not of the start: who watches from a revision in between must be told.
     let revision = max(observed, lastChange, finished.start)
+    lastPublished = max(lastPublished, revision)
     let committedAt = WallTime(milliseconds: Int64(revision.seconds) * 1000)
     let reason = finished.reason ?? .resync
     let differing = publisher.publish(

@@ -92,6 +92,17 @@ struct EngineTests {
     #expect(steps.historyStart.withLock { $0 } == Revision(8))
   }
 
+  /// A watch that starts at a position that was handed out leaves out what is older.
+  @Test func aChangeThatComesLateIsAnnouncedAfterWhatWasObserved() throws {
+    let steps = Steps()
+    try steps.load()
+    steps.idle(9)
+    #expect(steps.reader.observedRevision == Revision(9))
+    try steps.receive(.update(lookedUp: BSONDocument(json: country("1", "KE", "Kenya"))), "1", 8, at: 12)
+    #expect(steps.announced.withLock { $0.map(\.revision) } == [Revision(10)])
+    #expect(steps.name("KE") == "Kenya")
+  }
+
   /// Who asks for the transaction's revision must not get what was true in the middle of it.
   @Test func anAnswerIsNotCompleteWhileItsTransactionMayGoOn() throws {
     let steps = Steps()
