@@ -320,6 +320,12 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     reload = nil
     // A change that waits may be older than what is served; the reload has taken it as it came.
     for id in horizon.heldIDs { finished.documents.take(id, from: live) }
+    if isContinuous {
+      // Of a bad document the reload may have had an older good version last: what was looked up did not wait there.
+      for id in finished.documents.problems.keys where live.problems[id] != nil {
+        finished.documents.take(id, from: live)
+      }
+    }
     for (id, problem) in finished.documents.problems { report(id, .bad(problem), before: live.problems[id]) }
     for (id, problem) in live.problems where finished.documents.problems[id] == nil { report(id, nil, before: problem) }
     let before = live.claims

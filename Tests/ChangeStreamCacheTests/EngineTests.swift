@@ -103,6 +103,23 @@ struct EngineTests {
     #expect(steps.name("KE") == "Kenya")
   }
 
+  /// The reload takes each change as it comes, so its last good version is the one before what was looked up.
+  @Test func aReloadPutsNoOlderVersionInThePlaceOfABadDocumentsLastGoodOne() throws {
+    let steps = Steps()
+    try steps.load()
+    steps.engine.requestReload(.manual)
+    let begun = steps.engine.nextRead(operationTime: Revision(5), now: .now)
+    let reload = try #require(begun)
+    try steps.receive(.update(lookedUp: BSONDocument(json: country("1", "KE", "third"))), "1", 6, at: 12)
+    try steps.receive(.replace(BSONDocument(json: country("1", "KE", "second"))), "1", 8, at: 12)
+    try steps.receive(.update(lookedUp: BSONDocument(json: country("1", "KE", "bad", rank: 999))), "1", 9, at: 12)
+    #expect(steps.name("KE") == "third")
+    steps.engine.readEnded(reload.number, at: Revision(9), now: .now, wallNow: .now)
+    steps.idle(12)
+    #expect(steps.engine.currentHealth().reloads == 2)
+    #expect(steps.name("KE") == "third")
+  }
+
   /// Who asks for the transaction's revision must not get what was true in the middle of it.
   @Test func anAnswerIsNotCompleteWhileItsTransactionMayGoOn() throws {
     let steps = Steps()
