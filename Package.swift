@@ -91,6 +91,14 @@ let package = Package(
       ], path: "Tests/ServiceTestSupport", swiftSettings: strict),
     .target(name: "Guarantees", dependencies: ["Core"], path: "Tests/Guarantees", swiftSettings: strict),
     tests("GuaranteesTests", ["Guarantees", "Core"]),
+    .target(
+      name: "Simulation",
+      dependencies: ["Guarantees", "LookupService", "ConfigModels", "ChangeStreamCache", "RPC", "BSON", "Core"],
+      path: "Tests/Simulation", exclude: ["Mutations"], swiftSettings: strict),
+    // A program that is run by script/simulate.
+    .executableTarget(
+      name: "simulate", dependencies: ["Simulation", "Guarantees"], path: "Tests/simulate", swiftSettings: strict),
+    tests("SimulationTests", ["Guarantees"]),
     tests("CoreTests", ["Core"]),
     tests("BSONTests", ["BSON", "Core"]),
     tests("ChangeStreamCacheTests", ["ChangeStreamCache", "BSON", "Core"]),

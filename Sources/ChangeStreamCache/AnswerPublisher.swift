@@ -29,6 +29,8 @@ struct AnswerPublisher: Sendable {
   struct Cause {
     let reason: Invalidation.Reason
     let revision: Revision
+    /// Every change up to this has been published with this one at the latest.
+    let complete: Revision
     let committedAt: WallTime
   }
 
@@ -47,7 +49,9 @@ struct AnswerPublisher: Sendable {
       let old = reader.table.answer(key)
       var new = claims[key].map { answer(key, old, $0, cause) }
       if repeating.contains(key) {
-        if let same = new, same === old { new = same.restated(at: cause.revision, cause.committedAt) }
+        if let same = new, same === old {
+          new = same.restated(at: cause.revision, complete: cause.complete, cause.committedAt)
+        }
         changes.append((key, old, new))
       } else if old !== new {
         changes.append((key, old, new))
@@ -70,7 +74,8 @@ struct AnswerPublisher: Sendable {
           committedAt: cause.committedAt, reason: cause.reason, itemID: (new ?? old)?.entry.id.text ?? id?.text ?? "",
           answer: new, previousETag: old?.entry.etagText, sequence: sequence))
     }
-    if !listed.isEmpty { reader.listings.apply(listed, sequence: sequence) }
+    // What is announced is counted there too: a watch leaves out what its initial state has seen.
+    if !listed.isEmpty || !invalidations.isEmpty { reader.listings.apply(listed, sequence: sequence) }
     if !invalidations.isEmpty, isAnnouncing { onInvalidation(invalidations) }
     return invalidations.count
   }
@@ -88,7 +93,9 @@ struct AnswerPublisher: Sendable {
     let (entry, others) = (claims.winner, claims.others)
     if let old, old.entry === entry, !isOtherDatabase {
       if old.others.elementsEqual(others, by: ===) { return old }
-      return Answer(key: key, entry: entry, others: others, revision: old.revision, committedAt: old.committedAt)
+      return Answer(
+        key: key, entry: entry, others: others, revision: old.revision, complete: old.complete,
+        committedAt: old.committedAt)
     }
     if !others.isEmpty, key == entry.key, old?.others.count != others.count {
       logger.warning(
@@ -101,6 +108,6 @@ struct AnswerPublisher: Sendable {
     let before = isOtherDatabase ? .none : old?.revision ?? .none
     return Answer(
       key: key, entry: entry, others: others, revision: max(cause.revision, before),
-      committedAt: cause.committedAt)
+      complete: cause.complete, committedAt: cause.committedAt)
   }
 }

@@ -304,10 +304,14 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     health.lastChangeAt = committedAt
     var operation = change.operation.name
     if case .update(nil) = change.operation { operation = "delete" }
-    // What has waited is published after what is newer: the revisions of a key never go down.
-    lastPublished = max(lastPublished, change.revision)
+    // What has waited is published after what is newer: the revisions of a key never go down. And what comes late is
+    // newer than every position that was handed out: nobody who starts at one may miss it.
+    lastPublished = max(lastPublished, change.revision, Revision(observed.rawValue + 1))
+    var complete = change.isInTransaction ? Revision(change.revision.rawValue - 1) : change.revision
+    if let held = horizon.lowestHeld { complete = min(complete, Revision(held.rawValue - 1)) }
     publisher.publish(
-      keys, live.claims, .init(reason: .changeStream(operation), revision: lastPublished, committedAt: committedAt),
+      keys, live.claims,
+      .init(reason: .changeStream(operation), revision: lastPublished, complete: complete, committedAt: committedAt),
       repeating: repeating, of: id)
   }
 
@@ -316,6 +320,12 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     reload = nil
     // A change that waits may be older than what is served; the reload has taken it as it came.
     for id in horizon.heldIDs { finished.documents.take(id, from: live) }
+    if isContinuous {
+      // Of a bad document the reload may have had an older good version last: what was looked up did not wait there.
+      for id in finished.documents.problems.keys where live.problems[id] != nil {
+        finished.documents.take(id, from: live)
+      }
+    }
     for (id, problem) in finished.documents.problems { report(id, .bad(problem), before: live.problems[id]) }
     for (id, problem) in live.problems where finished.documents.problems[id] == nil { report(id, nil, before: problem) }
     let before = live.claims
@@ -323,10 +333,11 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     let keys = Set(before.keys).union(live.claims.keys)
     // As of now, and not of the start: who watches from a revision in between must be told.
     let revision = max(observed, lastChange, finished.start)
+    lastPublished = max(lastPublished, revision)
     let committedAt = WallTime(milliseconds: Int64(revision.seconds) * 1000)
     let reason = finished.reason ?? .resync
     let differing = publisher.publish(
-      Array(keys), live.claims, .init(reason: reason, revision: revision, committedAt: committedAt))
+      Array(keys), live.claims, .init(reason: reason, revision: revision, complete: observed, committedAt: committedAt))
     reader.publishIdentity(identity)
     publisher.isOtherDatabase = false
 

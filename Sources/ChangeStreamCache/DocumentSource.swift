@@ -93,12 +93,18 @@ public struct DocumentChange: Sendable {
   public let revision: Revision
   /// When it was committed, as the database says.
   public let committedAt: WallTime?
+  /// Other changes of the same revision may follow, of the same document too.
+  public let isInTransaction: Bool
 
-  public init(_ operation: Operation, id: DocumentID?, revision: Revision, committedAt: WallTime? = nil) {
+  public init(
+    _ operation: Operation, id: DocumentID?, revision: Revision, committedAt: WallTime? = nil,
+    isInTransaction: Bool = false
+  ) {
     self.operation = operation
     self.id = id
     self.revision = revision
     self.committedAt = committedAt
+    self.isInTransaction = isInTransaction
   }
 }
 

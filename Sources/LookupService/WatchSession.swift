@@ -58,7 +58,8 @@ final class WatchSession: RPCStreamHandler {
     self.lane = lane
     self.hub = hub
     self.writer = writer
-    startRevision = wishes.isStartForeign ? nil : wishes.start
+    // The initial state may be older than the start: then what lies between is news.
+    startRevision = wishes.isStartForeign || wishes.sendsInitialState ? nil : wishes.start
     queue = WatchQueue(limit: maximumQueuedKeys)
   }
 

@@ -11,7 +11,8 @@ extension DocumentChange {
       let common = CommonFields(event)
       return DocumentChange(
         Self.operation(common.name, document(event.value("fullDocument")), hasID: common.id != nil), id: common.id,
-        revision: common.revision, committedAt: common.committedAt)
+        revision: common.revision, committedAt: common.committedAt,
+        isInTransaction: event.value("txnNumber") != nil)
     }
   }
 

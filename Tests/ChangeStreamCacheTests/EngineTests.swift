@@ -34,14 +34,18 @@ struct EngineTests {
       #expect(reader.isLoaded)
     }
 
-    func receive(_ operation: DocumentChange.Operation, _ id: String, _ revision: UInt64, at time: UInt64) {
+    func receive(
+      _ operation: DocumentChange.Operation, _ id: String, _ revision: UInt64, at time: UInt64,
+      isInTransaction: Bool = false
+    ) {
       var reading: Reading?
       switch operation {
       case .insert(let document), .replace(let document), .update(lookedUp: let document?):
         reading = Reading(document, id: DocumentID(id), as: Country.self)
       default: break
       }
-      let change = DocumentChange(operation, id: DocumentID(id), revision: Revision(revision))
+      let change = DocumentChange(
+        operation, id: DocumentID(id), revision: Revision(revision), isInTransaction: isInTransaction)
       _ = engine.received(change, reading, operationTime: Revision(time), now: now, wallNow: .now)
     }
 
@@ -86,6 +90,59 @@ struct EngineTests {
     #expect(steps.reader.observedRevision == Revision(7))
     #expect(steps.announced.withLock { $0.isEmpty })
     #expect(steps.historyStart.withLock { $0 } == Revision(8))
+  }
+
+  /// A watch that starts at a position that was handed out leaves out what is older.
+  @Test func aChangeThatComesLateIsAnnouncedAfterWhatWasObserved() throws {
+    let steps = Steps()
+    try steps.load()
+    steps.idle(9)
+    #expect(steps.reader.observedRevision == Revision(9))
+    try steps.receive(.update(lookedUp: BSONDocument(json: country("1", "KE", "Kenya"))), "1", 8, at: 12)
+    #expect(steps.announced.withLock { $0.map(\.revision) } == [Revision(10)])
+    #expect(steps.name("KE") == "Kenya")
+  }
+
+  /// The reload takes each change as it comes, so its last good version is the one before what was looked up.
+  @Test func aReloadPutsNoOlderVersionInThePlaceOfABadDocumentsLastGoodOne() throws {
+    let steps = Steps()
+    try steps.load()
+    steps.engine.requestReload(.manual)
+    let begun = steps.engine.nextRead(operationTime: Revision(5), now: .now)
+    let reload = try #require(begun)
+    try steps.receive(.update(lookedUp: BSONDocument(json: country("1", "KE", "third"))), "1", 6, at: 12)
+    try steps.receive(.replace(BSONDocument(json: country("1", "KE", "second"))), "1", 8, at: 12)
+    try steps.receive(.update(lookedUp: BSONDocument(json: country("1", "KE", "bad", rank: 999))), "1", 9, at: 12)
+    #expect(steps.name("KE") == "third")
+    steps.engine.readEnded(reload.number, at: Revision(9), now: .now, wallNow: .now)
+    steps.idle(12)
+    #expect(steps.engine.currentHealth().reloads == 2)
+    #expect(steps.name("KE") == "third")
+  }
+
+  /// Who asks for the transaction's revision must not get what was true in the middle of it.
+  @Test func anAnswerIsNotCompleteWhileItsTransactionMayGoOn() throws {
+    let steps = Steps()
+    try steps.load()
+    func complete(_ code: String) -> UInt64? { steps.reader.answer(LookupKey(code))?.complete.rawValue }
+    try steps.receive(.insert(BSONDocument(json: country("1", "KE", "Kenya"))), "1", 8, at: 9, isInTransaction: true)
+    #expect(complete("KE") == 7)
+    try steps.receive(.insert(BSONDocument(json: country("2", "UG", "Uganda"))), "2", 9, at: 9)
+    #expect(complete("UG") == 9)
+  }
+
+  /// Two documents under one key: what waits of the one is missing from the answer, whatever the other says.
+  @Test func anAnswerIsNotCompleteWhileAChangeOfAnotherDocumentWaits() throws {
+    let steps = Steps()
+    try steps.load()
+    try steps.receive(.insert(BSONDocument(json: country("2", "KE", "two", rank: 2))), "2", 6, at: 10)
+    try steps.receive(.update(lookedUp: BSONDocument(json: country("1", "KE", "one", rank: 1))), "1", 7, at: 10)
+    steps.receive(.delete, "1", 8, at: 10)
+    steps.receive(.delete, "2", 9, at: 10)
+    #expect(steps.name("KE") == "one")
+    #expect(steps.reader.answer(LookupKey("KE"))?.complete == Revision(7))
+    steps.idle(10)
+    #expect(steps.name("KE") == nil)
   }
 
   @Test func aChangeThatWaitsHoldsTheObservedRevisionBack() throws {

@@ -70,13 +70,12 @@ struct KeyHistory: Sendable {
     documents.map { Bound(position: $0.position(at: revision), shown: 0) }
   }
 
-  /// A change of this key at `revision` has been seen. Others may share the revision (a transaction), and not have come.
+  /// A change of this key at `revision` has been seen. Others may share the revision (a transaction) and not have come.
   ///
   /// Says nothing where several documents claim the key: what the others show may be older.
   func bounds(reached revision: Revision) -> Bounds {
-    guard revision > .none, documents.count == 1 else { return [] }
-    let count = documents.reduce(0) { $0 + $1.versions.count { $0.by == revision } }
-    return bounds(at: count == 1 ? revision : Revision(revision.rawValue - 1))
+    guard let document = documents.first, documents.count == 1 else { return [] }
+    return [Bound(position: document.position(at: revision.before), shown: 0)]
   }
 
   /// What a viewer with `bounds` has seen at least, if it now sees `label` (nil: no answer); nil if it must not.
@@ -153,16 +152,17 @@ struct KeyHistory: Sendable {
   }
 
   private func earliest(_ document: Document, _ bound: Bound, _ admits: (Showing) -> Bool) -> Bound? {
+    func admitted(_ range: Range<Int>) -> Int? {
+      range.first { document.versions[$0].showing != .bad && admits(document.versions[$0].showing) }
+    }
     for position in bound.position..<document.versions.count {
-      let showing = document.versions[position].showing
-      guard showing == .bad else {
-        if admits(showing) { return Bound(position: position, shown: position) }
-        continue
+      if document.versions[position].showing == .bad {
+        guard admitted(min(bound.shown, position)..<position) != nil else { continue }
+      } else {
+        guard admits(document.versions[position].showing) else { continue }
       }
-      for shown in min(bound.shown, position)..<position {
-        let standIn = document.versions[shown].showing
-        if standIn != .bad, admits(standIn) { return Bound(position: position, shown: shown) }
-      }
+      // It may as well be a later, bad version that an older one stands in for.
+      return Bound(position: position, shown: admitted(bound.shown..<document.versions.count) ?? bound.shown)
     }
     return nil
   }

@@ -69,10 +69,7 @@ extension Validator {
       clients[client]?.isWhole = false
       return
     }
-    let isChange = notice.reason.hasPrefix("change_stream")
-    let reached =
-      isChange ? key.bounds(reached: notice.revision) : key.bounds(at: notice.revision.before)
-    guard let seen = key.seeing(label, reached) else {
+    guard let seen = key.seeing(label, key.bounds(reached: notice.revision)) else {
       violate(.nothingLost, "\(what), which was not so then or later; \(history.describe(notice.key))")
       return
     }
@@ -94,7 +91,9 @@ extension Validator {
     clients[client]?.watch?.progress = revision
     guard watch.progress != nil else {
       // The first says from where on nothing will be missed; what is replayed comes after it.
-      if clients[client]?.position == nil { clients[client]?.position = revision }
+      // The initial state of a server that is behind puts older answers in the place of newer ones.
+      let known = clients[client]?.position
+      clients[client]?.position = watch.request.sendsInitialState ? min(known ?? revision, revision) : known ?? revision
       return
     }
     if watch.isInitial, notice.reason == "initial_state" {
@@ -124,11 +123,12 @@ extension Validator {
     }
   }
 
-  /// A client keeps an answer that it has looked up, unless news of the key came in between.
+  /// A client keeps an answer that it has looked up, unless news of the key came in between or it has moved on.
   mutating func keep(_ client: String, _ pending: PendingLookup, _ label: String?, _ revision: Revision) {
     let key = pending.lookup.key
     guard let cache = clients[client], let watch = cache.watch, watch.progress != nil, watch.request.includes(key),
-      cache.noticeCount(key) == pending.noticeCount
+      // An answer of a server that it has left may be older than what the other has announced.
+      watch.request.server == pending.lookup.server, cache.noticeCount(key) == pending.noticeCount
     else { return }
     clients[client]?.held[key] = NearCache.Held(label: label, revision: revision)
   }

@@ -166,7 +166,8 @@ public struct Validator: Sendable {
     check(.warmFirst, key.bounds(at: servers[lookup.server]?.start ?? .none), "which is older than its start")
     check(.anyServer, key.bounds(at: lookup.minimumRevision), "though asked for \(lookup.minimumRevision.short)")
     check(.asOfWhen, key.bounds(at: reply.observed), "and says that it has observed \(reply.observed.short)")
-    check(.asOfWhen, key.bounds(reached: revision), "and says that this is its state of \(revision.short)")
+    check(
+      .asOfWhen, key.bounds(reached: revision), "and says that this is its state of \(revision.short)")
     check(.nothingLost, key.bounds(at: lookup.knownRevision), "and all is quiet since \(lookup.knownRevision.short)")
     if violations.count == before { check(.neverBack, all, "which was so, but not after all that it has said") }
   }
@@ -177,6 +178,11 @@ public struct Validator: Sendable {
   public mutating func measured(_ what: String, _ figure: Int, limit: Int) {
     judged += 1
     if figure > limit { violate(.bounded, "\(what): \(figure), more than \(limit)") }
+  }
+
+  /// A guarantee was broken in a way that only the caller can see.
+  public mutating func report(_ guarantee: Guarantee, _ text: String) {
+    violate(guarantee, text)
   }
 
   // MARK: Beneath

@@ -75,7 +75,7 @@ struct LookupRuleTests {
     story.lookUp("B", revision: 10)
     #expect(story.broken == [])
     story = Story("prompt:x", "A", "B")
-    story.lookUp("A", revision: 20)
+    story.lookUp("A", revision: 21)
     #expect(story.broken == [.asOfWhen])
   }
 

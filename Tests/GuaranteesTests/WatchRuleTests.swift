@@ -94,7 +94,7 @@ struct WatchRuleTests {
     var story = Story("prompt:x", "A", "B")
     story.watch()
     story.progress(10)
-    story.upsert("A", 20)
+    story.upsert("A", 21)
     #expect(story.broken == [.nothingLost])
   }
 

@@ -68,4 +68,39 @@ struct ReplayTests {
       session.cancelled()
     }
   }
+
+  /// It may hold what was never served here, and what was never served cannot be announced as gone.
+  @Test func aWatchThatCameFromAnotherServerIsToldOfAGap() throws {
+    try ServiceHarness.run(agents: [agent("a")]) { harness in
+      let source = harness[.agentConfig]
+      source.setConnected(false)
+      // The other server has announced this.
+      let seen = try source.put(agent("b"))
+      let writer = TestStreamWriter()
+      let session = try harness.watch(WireMessage().with(1, UInt64(1)).with(4, seen.rawValue), writer)
+      #expect(writer.takeShorts() == ["progress", "progress"])
+      source.delete("b:1.0.0")
+      source.disconnect(forgettingHistory: true)
+      source.setConnected(true)
+      try harness.settle()
+      #expect(writer.takeShorts() == ["resync resync"])
+      session.cancelled()
+    }
+  }
+
+  @Test func theInitialStateOfAServerThatIsBehindIsFollowedByAllThatComes() throws {
+    try ServiceHarness.run(agents: [agent("a")]) { harness in
+      let source = harness[.agentConfig]
+      source.setConnected(false)
+      try source.put(agent("a", description: "second"))
+      let seen = try source.put(agent("b"))
+      let writer = TestStreamWriter()
+      let session = try harness.watch(WireMessage().with(1, UInt64(1)).with(4, seen.rawValue).with(6, 1), writer)
+      #expect(writer.takeShorts() == ["progress", "upsert agent_config:a", "progress initial_state"])
+      source.setConnected(true)
+      try harness.settle()
+      #expect(writer.takeShorts() == ["upsert agent_config:a", "upsert agent_config:b"])
+      session.cancelled()
+    }
+  }
 }

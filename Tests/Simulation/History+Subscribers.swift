@@ -1,0 +1,70 @@
+internal import Core
+internal import Guarantees
+
+extension History {
+  /// A subscriber does something: opens a watch, moves to the other server, reads or stops reading.
+  func subscribe() {
+    let subscriber = chance.pick(subscribers)
+    if subscriber.isFinished { return open(subscriber) }
+    switch chance.below(16) {
+    case 0: close(subscriber)
+    case 1:
+      close(subscriber)
+      open(subscriber)
+    case 2:
+      subscriber.drain()
+      if subscriber.isFinished { validator.closed(subscriber.name) }
+    case 3..<6: take(subscriber, 0)
+    case 6..<9: take(subscriber, 1 + chance.below(3))
+    default: take(subscriber, .max)
+    }
+  }
+
+  func close(_ subscriber: Subscriber) {
+    subscriber.cancel()
+    validator.closed(subscriber.name)
+  }
+
+  private func open(_ subscriber: Subscriber) {
+    let server = chance.pick(servers)
+    let name = subscriber.name
+    let mayKeep = subscriber.server === server || traits.movesBetweenServers || isWild
+    var start = chance.once(in: 4) || !mayKeep ? nil : validator.position(name)
+    var wire = Wire()
+    if start == nil {
+      filters[name] = WatchFilter(&chance, keyNames)
+    } else if chance.once(in: 6), let position = start {
+      // Earlier than it must.
+      start = Revision(position.rawValue - UInt64(chance.below(4)))
+    }
+    let filter = filters[name] ?? WatchFilter()
+    filter.write(to: &wire)
+    wire.add(4, start?.rawValue ?? 0)
+    if start != nil { wire.add(5, chance.once(in: 12) ? "another" : subscriber.epoch) }
+    var request = WatchRequest(of: server.name, includes: { filter.includes($0) })
+    request.start = start
+    request.sendsInitialState = chance.once(in: 3)
+    if request.sendsInitialState { wire.add(6, 1) }
+    if chance.once(in: 2) { wire.add(7, 1) }
+    wire.add(8, 1000)
+    subscriber.room = chance.once(in: 4) ? chance.below(6) : .max
+    log(
+      "\(name) opens a watch of \(server.name) from \(start?.short ?? "now on"), initial: \(request.sendsInitialState)")
+    validator.opened(name, request)
+    guard subscriber.open(server, wire, hasStart: start != nil) else {
+      validator.closed(name)
+      return
+    }
+    if !request.sendsInitialState, subscriber.isCaughtUp {
+      validator.measured("notices replayed by \(server.name)", subscriber.changes, limit: traits.replay * 3)
+    }
+  }
+
+  func take(_ subscriber: Subscriber, _ count: Int) {
+    let wasCaughtUp = subscriber.isCaughtUp
+    subscriber.take(count)
+    guard wasCaughtUp, let server = subscriber.server else { return }
+    validator.measured("notices queued by \(server.name)", subscriber.changes, limit: traits.queuedKeys)
+    validator.measured("RESYNCs for one overflow by \(server.name)", subscriber.resyncs, limit: 1)
+  }
+}

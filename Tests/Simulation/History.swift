@@ -1,0 +1,260 @@
+internal import ChangeStreamCache
+internal import ConfigModels
+internal import Core
+public import Guarantees
+internal import RPC
+
+/// One simulated history: two servers over one database, subscribers, and everything that can happen to them, in an
+/// order that a seed decides. One thread, no sleep, no real clock; the validator judges all that can be seen.
+public final class History {
+  /// A call that waits for its `min_revision`.
+  struct Waiting {
+    let lookup: Lookup
+    let server: SimulatedServer
+    let signal: Signal
+    let timer: (any RPCTimer)?
+    var patience: Int
+  }
+
+  final class Signal {
+    var isReady = false
+  }
+
+  public let seed: UInt64
+  /// What happened, if it was asked for.
+  public private(set) var events: [String] = []
+  public private(set) var lookupCount = 0
+  public private(set) var noticeCount = 0
+  public private(set) var stepCount = 0
+  public var violations: [Violation] { validator.violations }
+
+  let traits: Traits
+  let clock = SimulatedClock()
+  let database = SimulatedDatabase()
+  var chance: Chance
+  var validator: Validator
+  var servers: [SimulatedServer] = []
+  var lives = [0, 0]
+  var subscribers: [Subscriber] = []
+  var filters: [String: WatchFilter] = [:]
+  var waiting: [Waiting] = []
+  /// By document: the keys that it ever claimed, and what it gives each to show now.
+  var claims: [String: [String: Showing]] = [:]
+  var silent: [TrueHistory.Attempt] = []
+  var writeCount: UInt64 = 0
+  var depth = 0
+  /// The keys that the last write was about.
+  var lastWritten: (keys: [String], time: Revision)?
+  private var noticedKeys: Set<String> = []
+  /// Mixes what is not promised to go together, too.
+  let isWild: Bool
+  private let isVerbose: Bool
+
+  /// With `isVerbose`, ``events`` are kept. `isWild` mixes what is not promised to go together, too.
+  public init(seed: UInt64, isWild: Bool = false, isVerbose: Bool = false) {
+    self.seed = seed
+    self.isWild = isWild
+    self.isVerbose = isVerbose
+    var chance = Chance(seed: seed)
+    traits = Traits(&chance)
+    self.chance = chance
+    validator = Validator(ttlMilliseconds: UInt64(SimulatedServer.Limits().ttlSeconds * 1000))
+  }
+
+  /// Runs `steps` steps, or fewer if a guarantee is broken; then lets all come to rest, and judges the end.
+  public func run(steps: Int) {
+    log("\(traits)")
+    for _ in 0..<chance.below(8) { write() }
+    for index in 0..<2 { start(index) }
+    subscribers = (0..<3).map { index in
+      Subscriber("client\(index)") { [weak self] subscriber, notice in self?.noticed(subscriber, notice) }
+    }
+    // Most histories are about what comes after the first load.
+    if !chance.once(in: 4) { for _ in 0..<12 { advance() } }
+    for _ in 0..<steps where violations.isEmpty {
+      stepCount += 1
+      step()
+    }
+    if violations.isEmpty { settle() }
+    for subscriber in subscribers { subscriber.cancel() }
+    for server in servers { server.stop() }
+  }
+
+  /// One thing happens.
+  func step() {
+    for server in servers { learnWarmth(server) }
+    if chance.once(in: traits.faultOnceIn) { return fault() }
+    let server = chance.pick(servers)
+    switch chance.below(24) {
+    case 0..<4: write()
+    case 4..<11:
+      let collection = chance.pick(Collection.allCases)
+      for _ in 0...chance.below(4) { server.stepStream(collection) }
+    case 11..<13: server.stepRead(chance.pick(Collection.allCases))
+    case 13..<15: server.worker.runJobs()
+    case 15..<17: pass(milliseconds: chance.below(200))
+    case 17..<20: lookUpAnything()
+    case 20: retryWaiting()
+    default: subscribe()
+    }
+  }
+
+  /// Time goes by, and the servers' timers with it.
+  func pass(milliseconds: Int) {
+    clock.advance(milliseconds: milliseconds)
+    database.tick(&chance)
+    for server in servers where chance.once(in: 2) { server.worker.fireTimers() }
+  }
+
+  // MARK: Servers
+
+  /// A server begins a new life.
+  func start(_ index: Int) {
+    lives[index] += 1
+    let name = "server\(index).\(lives[index])"
+    log("\(name) starts at \(database.now.short)")
+    validator.started(name, at: database.now)
+    var limits = SimulatedServer.Limits()
+    limits.queuedKeys = traits.queuedKeys
+    limits.replay = traits.replay
+    limits.historySeconds = traits.historySeconds
+    let sources = Collection.allCases.map {
+      SimulatedSource(
+        $0, database, clock, Chance(seed: chance.next()), duplicatesOnceIn: traits.hasDuplicates ? 3 : 0,
+        looksUpLate: traits.looksUpLate)
+    }
+    let server = SimulatedServer(name, sources, clock, limits)
+    for source in sources { source.betweenRows = { [weak self] in self?.goOnWhileReading() } }
+    server.onPublished = { [weak self, weak server] in
+      if let self, let server { self.look(at: server) }
+    }
+    if index < servers.count { servers[index] = server } else { servers.append(server) }
+  }
+
+  func restart(_ index: Int) {
+    let old = servers[index]
+    guard !old.isReading else { return }
+    for subscriber in subscribers where subscriber.server === old { close(subscriber) }
+    waiting.removeAll { $0.server === old }
+    old.stop()
+    start(index)
+  }
+
+  /// Between two rows of a read other threads run.
+  private func goOnWhileReading() {
+    guard depth < 2 else { return }
+    depth += 1
+    for _ in 0..<chance.below(4) where violations.isEmpty { step() }
+    depth -= 1
+  }
+
+  /// A notice has just been handed on: a subscriber may have it at once, and ask.
+  private func look(at server: SimulatedServer) {
+    guard chance.once(in: 3), violations.isEmpty else { return }
+    noticedKeys = []
+    server.worker.runJobs()
+    // Which watch is told first depends on addresses, and a seed must bring back the same.
+    if let key = noticedKeys.max() { ask(Lookup(key, of: server.name), server) }
+  }
+
+  func learnWarmth(_ server: SimulatedServer) {
+    if server.mayBeWarm { validator.mayBeWarm(server.name) }
+  }
+
+  // MARK: Lookups
+
+  /// Every key that a lookup can ask for.
+  var lookupKeys: [String] {
+    keyNames.flatMap { key in
+      [
+        "agent_config:\(key)", "source_config:\(key)", "prompt:\(key)", "prompt:\(key):staged",
+        "prompt:by-id:p-\(key)", "prompt:by-id:p-\(key):staged",
+      ]
+    }
+  }
+
+  var keyNames: [String] { (0..<traits.keyCount).map { "k\($0)" } }
+
+  private func lookUpAnything() {
+    let server = chance.pick(servers)
+    var lookup = Lookup(chance.pick(lookupKeys), of: server.name)
+    switch chance.below(6) {
+    case 0: lookup.minimumRevision = database.now
+    case 1:
+      // Who has written reads what it wrote.
+      guard let written = lastWritten, let key = written.keys.randomElement(using: &chance) else { break }
+      lookup.key = key
+      lookup.minimumRevision = written.time
+    case 2: lookup.maximumStalenessMilliseconds = UInt64(1 + chance.below(6000))
+    default: break
+    }
+    if chance.once(in: 2), let subscriber = subscribers.first(where: { $0.server === server && !$0.isFinished }) {
+      lookup.client = subscriber.name
+      // Who comes from another server asks for what it has seen there at least.
+      if subscriber.hasStart {
+        lookup.minimumRevision = max(lookup.minimumRevision, validator.position(subscriber.name) ?? .none)
+      }
+    }
+    ask(lookup, server)
+  }
+
+  func ask(_ lookup: Lookup, _ server: SimulatedServer) {
+    let pending = validator.ask(lookup)
+    switch server.lookUp(lookup, epoch: "") {
+    case .reply(let reply):
+      lookupCount += 1
+      log("\(server.name) asked for \(lookup.key) >= \(lookup.minimumRevision.short): \(reply.text)")
+      validator.answered(pending, reply)
+    case .wait(let wait):
+      guard waiting.count < 4 else {
+        validator.answered(pending, LookupReply(.refused(isUnavailable: true, wait.expired.description)))
+        return
+      }
+      let signal = Signal()
+      let timer = wait.begin { signal.isReady = true }
+      waiting.append(
+        Waiting(lookup: lookup, server: server, signal: signal, timer: timer, patience: 4 + chance.below(20)))
+    }
+  }
+
+  /// What waited for a revision is asked again where it is told to, and given up after a while.
+  private func retryWaiting() {
+    let all = waiting
+    waiting = []
+    for var item in all {
+      if item.signal.isReady {
+        ask(item.lookup, item.server)
+      } else if item.patience == 0 {
+        item.timer?.cancel()
+        validator.answered(validator.ask(item.lookup), LookupReply(.refused(isUnavailable: true, "waited in vain")))
+      } else {
+        item.patience -= 1
+        waiting.append(item)
+      }
+    }
+  }
+
+  // MARK: Telling
+
+  func noticed(_ subscriber: Subscriber, _ notice: SeenNotice) {
+    noticeCount += 1
+    if notice.kind == .upsert || notice.kind == .delete { noticedKeys.insert(notice.key) }
+    log("\(subscriber.name) is told by \(subscriber.server?.name ?? ""): \(notice)")
+    validator.noticed(subscriber.name, notice)
+  }
+
+  func log(_ text: @autoclosure () -> String) {
+    if isVerbose { events.append(text()) }
+  }
+}
+
+extension LookupReply {
+  fileprivate var text: String {
+    switch result {
+    case .found(let label, _, let revision):
+      "\(label ?? "not modified") @\(revision.short), observed \(observed.short), \(ageMilliseconds) ms"
+    case .notFound: "NOT_FOUND, observed \(observed.short)"
+    case .refused(_, let text): text
+    }
+  }
+}

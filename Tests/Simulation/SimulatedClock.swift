@@ -1,0 +1,14 @@
+internal import Core
+
+/// The time of a whole simulation: stands still until it is moved.
+// Safe to share: a simulation is one thread.
+final class SimulatedClock: Clock, @unchecked Sendable {
+  private var milliseconds: UInt64 = 1_000_000
+
+  var now: MonotonicTime { MonotonicTime(nanoseconds: milliseconds * 1_000_000) }
+  var wallNow: WallTime { WallTime(milliseconds: Int64(milliseconds) + 1_700_000_000_000) }
+
+  func advance(milliseconds: Int) {
+    self.milliseconds += UInt64(milliseconds)
+  }
+}

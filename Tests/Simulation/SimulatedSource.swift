@@ -1,0 +1,150 @@
+internal import BSON
+internal import ChangeStreamCache
+internal import Core
+
+/// A collection of the simulated database as one cache of one server reaches it: over a link that can break anywhere.
+// Safe to share: a simulation is one thread.
+final class SimulatedSource: DocumentSource, @unchecked Sendable {
+  let collection: Collection
+  let database: SimulatedDatabase
+  let clock: SimulatedClock
+  var chance: Chance
+  /// While false, nothing answers.
+  var isReachable = true
+  /// Streams and reads of an older generation have lost their link.
+  private(set) var generation = 0
+  /// What goes on while a read is under way.
+  var betweenRows: () -> Void = {}
+  private(set) var readCount = 0
+  /// When the database last said anything to this cache.
+  var lastContact: MonotonicTime
+  /// Where the stream began that is resumed since.
+  private var firstPlace = 0
+  /// Once in so many opens the same events are delivered again; 0: never.
+  private let duplicatesOnceIn: Int
+  let looksUpLate: Bool
+
+  init(
+    _ collection: Collection, _ database: SimulatedDatabase, _ clock: SimulatedClock, _ chance: Chance,
+    duplicatesOnceIn: Int, looksUpLate: Bool
+  ) {
+    self.collection = collection
+    self.database = database
+    self.clock = clock
+    self.chance = chance
+    self.duplicatesOnceIn = duplicatesOnceIn
+    self.looksUpLate = looksUpLate
+    lastContact = clock.now
+  }
+
+  /// The link breaks.
+  func disconnect() {
+    generation += 1
+  }
+
+  func check(_ generation: Int) throws(SourceError) {
+    guard isReachable, generation == self.generation else { throw SourceError(.transient, "connection lost") }
+  }
+
+  // MARK: DocumentSource
+
+  func identity() throws(SourceError) -> String {
+    try check(generation)
+    return "simulated/\(collection.entity)"
+  }
+
+  func openStream(resumingAfter token: ResumeToken?) throws(SourceError) -> any DocumentStream {
+    try check(generation)
+    var place = database.oplog.count
+    if let token {
+      place = token.place
+      guard place >= database.floor else {
+        throw SourceError(.historyLost, code: 286, "history lost", isFromServer: true)
+      }
+      if duplicatesOnceIn > 0, chance.once(in: duplicatesOnceIn) {
+        place = max(database.floor, firstPlace, place - 1 - chance.below(3))
+      }
+    } else if chance.once(in: 2) {
+      // A start at a time is inclusive.
+      while place > database.floor, database.oplog[place - 1].time == database.now { place -= 1 }
+    }
+    if token == nil { firstPlace = place }
+    lastContact = clock.now
+    return SimulatedStream(self, place: place, generation: generation)
+  }
+
+  func readAll(
+    matching filter: BSONDocument, notBefore revision: Revision, _ body: (BSONDocument) -> Bool
+  ) throws(SourceError) -> Revision {
+    try check(generation)
+    let generation = generation
+    var ids = database.ids(collection)
+    var seen = Set(ids)
+    var asOf = revision
+    var end = database.now
+    while !ids.isEmpty {
+      try check(generation)
+      asOf = database.majorityTime(notBefore: asOf, &chance)
+      end = database.now
+      let batch = ids.prefix(1 + chance.below(3)).map { database.document(collection, $0, asOf: asOf) }
+      ids.removeFirst(batch.count)
+      for case let (model, document)? in batch where model.isInFilter {
+        guard body(document) else { return end }
+        betweenRows()
+      }
+      betweenRows()
+      // What was inserted meanwhile may be found or not.
+      if ids.isEmpty, chance.once(in: 2) {
+        ids = database.ids(collection).filter { seen.insert($0).inserted }
+      }
+    }
+    try check(generation)
+    readCount += 1
+    lastContact = clock.now
+    return end
+  }
+
+  func readHistory(
+    from revision: Revision, through end: Revision, _ body: (PastChange) -> Bool
+  ) throws(SourceError) {
+    try check(generation)
+    let (generation, first) = (generation, database.floor)
+    guard first == 0 || first < database.oplog.count && database.oplog[first].time <= revision else {
+      throw SourceError(.historyLost, code: 286, "history lost", isFromServer: true)
+    }
+    for event in database.oplog[first...] where event.time >= revision && event.time <= end {
+      guard event.change.collection == collection else { continue }
+      let (operation, id) = past(event)
+      guard body(PastChange(operation, id: id.map { DocumentID($0) }, revision: event.time)) else { return }
+      betweenRows()
+      try check(generation)
+    }
+    lastContact = clock.now
+  }
+
+  private func past(_ event: SimulatedDatabase.Event) -> (PastChange.Operation, id: String?) {
+    switch (event.change, event.document) {
+    case (.insert(let new), let document?): (.insert(document), new.id)
+    case (.replace(let new), let document?): (.replace(document), new.id)
+    case (.update(let new), _): (.update(fields: event.fields), new.id)
+    case (.delete(_, let gone), _): (.delete, gone)
+    case (.drop(_, let name), _): (.other(name), nil)
+    case (.unknown, _), (.insert, nil), (.replace, nil): (.other("frobnicate"), nil)
+    }
+  }
+}
+
+extension ResumeToken {
+  /// The place in the oplog up to which a stream has come.
+  init(place: Int) {
+    // {"at": place}, with an int32.
+    var bytes: [UInt8] = [13, 0, 0, 0, 0x10, UInt8(ascii: "a"), UInt8(ascii: "t"), 0]
+    withUnsafeBytes(of: Int32(place).littleEndian) { bytes += $0 }
+    bytes.append(0)
+    self.init(BSONDocument(uncheckedBytes: bytes))
+  }
+
+  var place: Int {
+    document.withObject { Int($0.value("at")?.int32 ?? 0) }
+  }
+}

@@ -1,0 +1,89 @@
+internal import BSON
+internal import ChangeStreamCache
+internal import Core
+
+/// An open change stream: asks for batches as a driver does, and gives their events one by one.
+///
+/// A reply's operation time is that of the moment, but its events may end earlier: at what the majority had, or where
+/// the batch was full. The next reply has everything up to the operation time of the one before.
+final class SimulatedStream: DocumentStream {
+  private let source: SimulatedSource
+  private let generation: Int
+  /// Of the next event to ask for.
+  private var place: Int
+  private var batch: ArraySlice<(change: DocumentChange, place: Int)> = []
+  private(set) var operationTime: Revision
+  private var tokenPlace: Int
+
+  init(_ source: SimulatedSource, place: Int, generation: Int) {
+    self.source = source
+    self.generation = generation
+    self.place = place
+    tokenPlace = place
+    operationTime = source.database.now
+    if !source.looksUpLate, place > 0, place < source.database.oplog.count {
+      operationTime = source.database.oplog[place - 1].time
+    }
+  }
+
+  var resumeToken: ResumeToken? { ResumeToken(place: tokenPlace) }
+
+  func next() throws(SourceError) -> DocumentChange? {
+    if batch.isEmpty { try ask() }
+    // What the driver had already counts, too: it is read at once, but in a simulation.
+    source.lastContact = source.clock.now
+    guard let (change, place) = batch.popFirst() else {
+      tokenPlace = self.place
+      return nil
+    }
+    tokenPlace = place + 1
+    return change
+  }
+
+  func close() {}
+
+  private func ask() throws(SourceError) {
+    try source.check(generation)
+    let database = source.database
+    guard place >= database.floor else {
+      throw SourceError(.historyLost, code: 286, "history lost", isFromServer: true)
+    }
+    let isBehind = source.chance.once(in: 4) && operationTime < database.now
+    let end =
+      isBehind ? Revision(source.chance.between(operationTime.rawValue, database.now.rawValue)) : database.now
+    let limit = source.looksUpLate ? 1 + source.chance.below(4) : 1
+    var events: [(change: DocumentChange, place: Int)] = []
+    while place < database.oplog.count, database.oplog[place].time <= end, events.count < limit {
+      let event = database.oplog[place]
+      if event.change.collection == source.collection { events.append((delivered(event), place)) }
+      place += 1
+    }
+    // A reply whose time is that of its one event leaves no doubt as of when the document was looked up.
+    operationTime = source.looksUpLate ? database.now : max(operationTime, events.first?.change.revision ?? end)
+    batch = events[...]
+  }
+
+  private func delivered(_ event: SimulatedDatabase.Event) -> DocumentChange {
+    let operation: DocumentChange.Operation
+    var id: String?
+    switch event.change {
+    case .insert(let document):
+      (operation, id) = (event.document.map { .insert($0) } ?? .delete, document.id)
+    case .replace(let document):
+      (operation, id) = (event.document.map { .replace($0) } ?? .delete, document.id)
+    case .update(let document):
+      let asOf =
+        source.looksUpLate ? source.database.majorityTime(notBefore: event.time, &source.chance) : event.time
+      let lookedUp = source.database.document(source.collection, document.id, asOf: asOf)?.1
+      (operation, id) = (.update(lookedUp: lookedUp), document.id)
+    case .delete(_, let gone):
+      (operation, id) = (.delete, gone)
+    case .drop(_, let name):
+      operation = .invalidate(name)
+    case .unknown:
+      operation = .unknown("frobnicate")
+    }
+    return DocumentChange(
+      operation, id: id.map { DocumentID($0) }, revision: event.time, isInTransaction: event.isInTransaction)
+  }
+}

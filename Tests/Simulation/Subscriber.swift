@@ -1,0 +1,97 @@
+internal import Core
+internal import Guarantees
+internal import RPC
+
+/// A client with a near cache and a watch: as fast or as slow as it is told to be.
+final class Subscriber: RPCStreamWriter {
+  let name: String
+  /// Told of each notice, from within the send.
+  private let onNotice: (Subscriber, SeenNotice) -> Void
+  /// How many messages the peer still takes.
+  var room = Int.max
+  private(set) var isFinished = true
+  private(set) var server: SimulatedServer?
+  private var handler: (any RPCStreamHandler)?
+  /// Since the watch was opened, or last taken from: keys that were announced, and RESYNCs.
+  private(set) var changes = 0
+  private(set) var resyncs = 0
+  /// The watch has said all that it had; what waits now came afterwards.
+  private(set) var isCaughtUp = false
+  private(set) var epoch = ""
+  /// Whether this watch began at a position of another one.
+  private(set) var hasStart = false
+
+  init(_ name: String, _ onNotice: @escaping (Subscriber, SeenNotice) -> Void) {
+    self.name = name
+    self.onNotice = onNotice
+  }
+
+  /// Opens a watch; false if it was refused.
+  func open(_ server: SimulatedServer, _ request: Wire, hasStart: Bool) -> Bool {
+    self.server = server
+    self.hasStart = hasStart
+    isFinished = false
+    (changes, resyncs, isCaughtUp) = (0, 0, false)
+    handler = server.watch(request, self)
+    guard handler != nil else {
+      isFinished = true
+      return false
+    }
+    isCaughtUp = isWritable
+    return true
+  }
+
+  /// The peer takes so many more messages; gives whether it then had taken all.
+  func take(_ count: Int) {
+    (changes, resyncs) = (0, 0)
+    room = count
+    if isWritable, !isFinished { handler?.writable() }
+    isCaughtUp = isCaughtUp || isWritable
+  }
+
+  func drain() {
+    if !isFinished { handler?.draining() }
+  }
+
+  func cancel() {
+    if !isFinished { handler?.cancelled() }
+    isFinished = true
+    handler = nil
+  }
+
+  // MARK: RPCStreamWriter
+
+  var isWritable: Bool { room > 0 && !isFinished }
+
+  func send(_ reply: borrowing RPCReply) {
+    guard !isFinished else { return }
+    if room != .max { room -= 1 }
+    let message = Wire((reply.head + reply.body)[...])
+    let kinds: [SeenNotice.Kind] = [.upsert, .delete, .resync, .progress]
+    let kind = Int(message.number(1))
+    guard (1...4).contains(kind) else { preconditionFailure("a notice of kind \(kind)") }
+    var notice = SeenNotice(kinds[kind - 1], at: Revision(message.number(5)))
+    switch notice.kind {
+    case .upsert, .delete:
+      notice.key = message.text(4)
+      changes += 1
+    case .resync:
+      let entity = Int(message.number(2))
+      notice.key = entity == 0 ? "" : Collection.allCases[entity - 1].entity
+      resyncs += 1
+    case .progress: break
+    }
+    notice.epoch = message.text(7)
+    notice.reason = message.text(8)
+    notice.etag = message.text(10)
+    notice.previousETag = message.text(11)
+    notice.label = (12...14).compactMap { message.bytes($0) }.first.map { SimulatedServer.label(Wire($0), notice.key) }
+    epoch = notice.epoch
+    onNotice(self, notice)
+  }
+
+  func finish(_ status: RPCStatus, _ metadata: RPCMetadata) {
+    isFinished = true
+    handler = nil
+  }
+}

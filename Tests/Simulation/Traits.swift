@@ -1,0 +1,49 @@
+/// What kind of history a seed makes: some are strict and simple, others mix everything.
+struct Traits {
+  /// Each key is claimed by one document only, which never moves: nothing blurs what may be seen.
+  let isPlain: Bool
+  let hasBadDocuments: Bool
+  let hasTransactions: Bool
+  let hasRestarts: Bool
+  /// Changes that no oplog tells of; the reload of every TTL finds them.
+  let hasDrift: Bool
+  /// Events are delivered again after a reconnect. Not in the middle of a transaction: two changes of one document
+  /// at one time would then come in the wrong order, and nothing tells which was later.
+  let hasDuplicates: Bool
+  /// An update brings the document as of when it was delivered, and not as of itself; and the cache cannot tell.
+  let looksUpLate: Bool
+  /// Content comes back after other content.
+  let repeatsContent: Bool
+  let queuedKeys: Int
+  let replay: Int
+  /// So far back a server that starts reads what changed.
+  let historySeconds: Double
+  /// One fault in so many steps.
+  let faultOnceIn: Int
+  let keyCount: Int
+
+  init(_ chance: inout Chance) {
+    isPlain = chance.once(in: 2)
+    hasBadDocuments = chance.once(in: 3)
+    hasRestarts = chance.once(in: 2)
+    hasDrift = chance.once(in: 8)
+    hasDuplicates = chance.once(in: 8)
+    hasTransactions = chance.once(in: 2) && !hasDuplicates
+    // A look-up would find what no oplog tells of, and the next change would take it away again.
+    looksUpLate = !chance.once(in: 3) && !hasDrift
+    repeatsContent = chance.once(in: 3)
+    queuedKeys = chance.pick([2, 4, 10_000, 10_000])
+    replay = chance.pick([3, 8, 10_000, 10_000])
+    historySeconds = chance.pick([2, 600, 600])
+    faultOnceIn = chance.pick([10, 20, 40, 1000])
+    keyCount = chance.pick([1, 2, 4])
+  }
+
+  /// Whether a subscriber takes what it holds to another server. Not where each server may have a last good version of
+  /// its own, or finds drift at another time. See docs/guarantees.md, "What is not promised".
+  var movesBetweenServers: Bool { !hasBadDocuments && !hasDrift }
+
+  /// Updates leave a document under its key: a server that looks up late may never learn that it was under another one
+  /// in between, and a subscriber from elsewhere may hold that.
+  var keepsKeysInUpdates: Bool { movesBetweenServers && looksUpLate }
+}

@@ -1,0 +1,15 @@
+internal import Foundation
+
+// The order in which sets are walked must be the same in every run, too: the runtime reads this when it starts.
+if getenv("SWIFT_DETERMINISTIC_HASHING") == nil {
+  setenv("SWIFT_DETERMINISTIC_HASHING", "1", 1)
+  execv("/proc/self/exe", CommandLine.unsafeArgv)
+}
+
+do throws(Campaign.Usage) {
+  let campaign = try Campaign(arguments: CommandLine.arguments.dropFirst())
+  exit(campaign.run() ? 0 : 1)
+} catch {
+  print(error.text)
+  exit(error.isAskedFor ? 0 : 64)
+}
