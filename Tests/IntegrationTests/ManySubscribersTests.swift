@@ -1,6 +1,7 @@
 internal import MongoSource
 internal import RPC
 internal import Server
+internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
 
