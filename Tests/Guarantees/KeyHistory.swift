@@ -70,7 +70,7 @@ struct KeyHistory: Sendable {
     documents.map { Bound(position: $0.position(at: revision), shown: 0) }
   }
 
-  /// A change of this key at `revision` has been seen. Others may share the revision (a transaction), and not have come.
+  /// A change of this key at `revision` has been seen. Others may share the revision (a transaction) and not have come.
   ///
   /// Says nothing where several documents claim the key: what the others show may be older.
   func bounds(reached revision: Revision) -> Bounds {
