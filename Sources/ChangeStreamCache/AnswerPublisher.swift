@@ -49,9 +49,7 @@ struct AnswerPublisher: Sendable {
       let old = reader.table.answer(key)
       var new = claims[key].map { answer(key, old, $0, cause) }
       if repeating.contains(key) {
-        if let same = new, same === old {
-          new = same.restated(at: cause.revision, complete: cause.complete, cause.committedAt)
-        }
+        new = new?.restated(at: cause.revision, complete: cause.complete, cause.committedAt)
         changes.append((key, old, new))
       } else if old !== new {
         changes.append((key, old, new))

@@ -299,7 +299,13 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     _ change: DocumentChange, _ id: DocumentID, _ reading: Reading?, repeating: Set<LookupKey> = []
   ) {
     report(id, reading, before: live.problems[id])
+    var repeating = repeating
+    func repeatIfEarly(_ key: LookupKey?) {
+      if let key, horizon.isEarly(key, at: change.revision) { repeating.insert(key) }
+    }
+    repeatIfEarly(live.documents[id]?.entry?.key)
     let keys = live.set(id, reading)
+    repeatIfEarly(live.documents[id]?.entry?.key)
     let committedAt = change.committedAt ?? WallTime(milliseconds: Int64(change.revision.seconds) * 1000)
     health.lastChangeAt = committedAt
     var operation = change.operation.name

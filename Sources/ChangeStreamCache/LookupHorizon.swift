@@ -11,9 +11,10 @@ internal import Core
 /// The moment of a lookup is no later than the operation time of the reply that brought it.
 ///
 /// What was looked up is announced with the revision of the change that brought it, and so with too low a one: a server
-/// that looked the document up at another moment shows it otherwise at that revision. So every change of the document up
-/// to the moment of the lookup is announced again, for the keys that the document had, although nothing differs here:
-/// who comes from another server, and starts in between, is told.
+/// that looked the document up at another moment shows it otherwise at that revision. So every change of the document
+/// up to the moment of the lookup is announced again, for the keys that the document had, although nothing differs
+/// here: who comes from another server, and starts in between, is told. The same goes for changes of other documents of
+/// these keys.
 struct LookupHorizon: Sendable {
   struct Held: Sendable {
     let change: DocumentChange
@@ -32,6 +33,8 @@ struct LookupHorizon: Sendable {
   }
 
   private var horizons: [DocumentID: Horizon] = [:]
+  /// Until when the answer of a key may be newer than the changes that come.
+  private var untilByKey: [LookupKey: Revision] = [:]
   /// In order of revision; a document looked up twice stands here twice.
   private var order: [(until: Revision, id: DocumentID)] = []
   private var passed = 0
@@ -62,7 +65,15 @@ struct LookupHorizon: Sendable {
 
   /// What was looked up has taken the document from one cache key to another, or to the same.
   mutating func moved(_ id: DocumentID, _ keys: [LookupKey]) {
+    guard let until = horizons[id]?.until else { return }
     horizons[id]?.keys.formUnion(keys)
+    for key in keys { untilByKey[key] = max(untilByKey[key] ?? .none, until) }
+  }
+
+  /// Whether the key may answer with a document as of later than `revision`: then a change of another document of the
+  /// key is to be announced although nothing differs here.
+  func isEarly(_ key: LookupKey, at revision: Revision) -> Bool {
+    untilByKey[key].map { $0 >= revision } ?? false
   }
 
   /// Nothing that was looked up is newer than this.
@@ -93,6 +104,7 @@ struct LookupHorizon: Sendable {
         heldCount -= 1
       }
     }
+    if horizons.isEmpty { untilByKey = [:] }
     if passed > 64, passed * 2 > order.count {
       order.removeFirst(passed)
       passed = 0

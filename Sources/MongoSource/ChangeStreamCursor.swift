@@ -103,9 +103,7 @@ final class ChangeStreamCursor {
     case .now:
       // By itself the server starts at the end of its oplog, but reports the time up to which a majority has it: a
       // write between the two would be in neither stream nor snapshot. So the start is a time that was reported.
-      let ping = CommandBuilder()
-      ping.append("ping", 1)
-      _ = try session.command(ping.document, database: "admin")
+      try askForTime()
       if operationTime > .none { stage.append("startAtOperationTime", operationTime) }
     }
     let stream = CommandBuilder()
@@ -127,6 +125,15 @@ final class ChangeStreamCursor {
     command.append("cursor", BSONDocument.empty)
     command.append("readConcern", concern.document)
     try takeBatch(session.command(command.document, database: namespace.database), "firstBatch")
+    // SecantusDB gives the time at which the command began; documents were looked up after that.
+    if options.looksUpDocuments, !events.isEmpty { try askForTime() }
+  }
+
+  /// Brings ``operationTime`` up to now.
+  private func askForTime() throws(SourceError) {
+    let ping = CommandBuilder()
+    ping.append("ping", 1)
+    _ = try session.command(ping.document, database: "admin")
   }
 
   private func takeBatch(_ reply: BSONDocument, _ name: String) throws(SourceError) {

@@ -5,8 +5,8 @@ struct Fault: Sendable {
   let what: String
   /// Whether it belongs to the short form.
   var isShort = false
-  /// For the database. A short oplog: SecantusDB looks through all of it to open a stream at a moment, and 20,000 entries
-  /// take it longer than a server waits. Long enough, still, that no open stream is overtaken by its pruning.
+  /// For the database. A short oplog: SecantusDB looks through all of it to open a stream at a moment, and 20,000
+  /// entries take it longer than a server waits. Long enough, still, that no open stream is overtaken by its pruning.
   var flags = ["--oplog-max-entries", "5000"]
   /// It goes through a list by itself; else it is tried as often as there is time for.
   var isOnce = false

@@ -89,8 +89,8 @@ extension Fault {
 
   /// Writes so many rows to a collection that nobody watches, and has the oplog forget what is beyond its limit.
   ///
-  /// In small pieces: SecantusDB lets an open stream skip, in silence, what the oplog forgets before the stream has come
-  /// to it. MongoDB would end that stream with an error.
+  /// In small pieces: SecantusDB lets an open stream skip, in silence, what the oplog forgets before the stream has
+  /// come to it. MongoDB would end that stream with an error.
   private static func rollOplog(_ bench: Bench, rows: Int) throws {
     for _ in 0..<(rows / 250) {
       let rows = (0..<250).map { _ in #"{"n": 1}"# }.joined(separator: ", ")

@@ -50,7 +50,7 @@ private struct Request {
       }
     }
     if faults.isEmpty { faults = Fault.all.filter { $0.isShort || !options.isShort } }
-    options.seconds = seconds ?? (options.isShort ? 3 : 8)
+    options.seconds = seconds ?? (options.isShort ? 1 : 8)
   }
 }
 
