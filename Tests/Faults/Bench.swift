@@ -127,10 +127,11 @@ final class Bench {
   }
 
   private func close() {
-    gate.end()
-    stop.set()
-    // A writer may wait for a database that is stopped.
+    // A writer may wait for a database that is stopped; and one whose database is gone would look for it for a while.
     database.resume()
+    stop.set()
+    try? gate.close()
+    gate.end()
     for server in servers { server.resume() }
     for server in servers { server.close() }
     database.close()

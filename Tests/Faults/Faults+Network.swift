@@ -5,7 +5,7 @@ internal import TestSupport
 extension Fault {
   /// Between the servers and the database.
   static let network = [
-    Fault(name: "network-reset", what: "every connection to the database is reset, five times in 2 s", isShort: true) {
+    Fault(name: "network-reset", what: "every connection to the database is reset, five times in 2 s") {
       bench, number in
       try breakStreams(of: struck(bench, number)) { servers in
         for _ in 0..<5 {
