@@ -128,6 +128,10 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     // Others may share this cluster time: only what lies before it is complete.
     if change.revision > .none { advance(to: Revision(change.revision.rawValue - 1)) }
     confirm(now)
+    if isContinuous, let id = change.id, horizon.mayHaveSkippedKey(id, at: change.revision) {
+      // Somebody who comes from a server that was ahead may hold it; nobody here can say that it is gone.
+      outlet.onHistoryStart(change.revision)
+    }
 
     switch change.operation {
     case .invalidate(let name):
@@ -143,12 +147,14 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     case .update:
       guard let id = change.id else { return true }
       highestOperationTime = max(highestOperationTime, operationTime)
-      let keys = horizon.lookedUp(id, until: max(operationTime, change.revision))
+      let keys = horizon.lookedUp(id, until: max(operationTime, change.revision), mayMove: mayMove(change))
       reload?.change(id, reading, known: live.documents[id])
       if isContinuous {
         let before = live.documents[id]?.entry?.key
         applyToLive(change, id, reading, repeating: keys)
         horizon.moved(id, [before, live.documents[id]?.entry?.key].compactMap { $0 })
+      } else if case .good(let entry) = reading {
+        horizon.moved(id, [entry.key])
       }
     case .insert, .replace, .delete:
       guard let id = change.id else { return true }
@@ -179,8 +185,12 @@ struct CacheEngine<Model: CachedModel>: Sendable {
   mutating func nextRead(operationTime: Revision, now: MonotonicTime) -> ReadRequest? {
     guard isStreamOpen, reload == nil else { return nil }
     if let wanted = pastWanted, isContinuous {
-      if now >= wanted.deadline { pastRead(wanted.number, nil) }
-      guard !wanted.isUnderWay else { return nil }
+      if now >= wanted.deadline {
+        pastRead(wanted.number, nil)
+        return nil
+      }
+      // What is announced meanwhile must not be older than what the past brings.
+      guard !wanted.isUnderWay, observed >= wanted.through else { return nil }
       pastWanted?.isUnderWay = true
       return ReadRequest(number: wanted.number, subject: .past(through: wanted.through))
     }
@@ -208,10 +218,8 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     guard let wanted = pastWanted, wanted.number == number else { return }
     pastWanted = nil
     if var past, let onEarlierHistory = outlet.onEarlierHistory {
-      let invalidations = past.marks(in: live).compactMap { key, mark -> Invalidation? in
+      let invalidations = past.marks(in: live).map { key, mark in
         let answer = reader.table.answer(key)
-        // What has changed since was announced by itself.
-        if let answer, answer.revision > wanted.through { return nil }
         return Invalidation(
           kind: answer == nil ? .delete : .upsert, key: key, revision: mark.revision, committedAt: mark.committedAt,
           reason: .changeStream(mark.operation), itemID: answer?.entry.id.text ?? mark.itemID, answer: answer,
@@ -277,6 +285,12 @@ struct CacheEngine<Model: CachedModel>: Sendable {
   }
 
   // MARK: Beneath
+
+  /// Whether the update may have taken the document to another key, or into the filter or out of it.
+  private func mayMove(_ change: DocumentChange) -> Bool {
+    guard let fields = Model.placingFields, let touched = change.touchedFields else { return true }
+    return !fields.isDisjoint(with: touched)
+  }
 
   private func confirm(_ now: MonotonicTime) {
     // Until the gap is closed, nothing that the stream says confirms what is served.
@@ -350,7 +364,8 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     // What differs without a change of the stream means that changes went unseen, and nobody knows when they were.
     // The last change may be newer than what is observed; it went into the reload, and nobody was told.
     // So may be what was looked up meanwhile: its keys from before are not known.
-    if !isContinuous || differing > 0 { outlet.onHistoryStart(max(revision, hasServed ? horizon.latest : .none)) }
+    let historyStart = max(revision, horizon.latest)
+    if !isContinuous || differing > 0 { outlet.onHistoryStart(historyStart) }
     isContinuous = true
     reloadDue = now.advanced(bySeconds: reloadSeconds)
     health.reloads += 1
@@ -371,7 +386,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
         publishLoaded()
       } else {
         pastWanted = PastWanted(
-          number: finished.number, through: revision, sequence: publisher.sequence,
+          number: finished.number, through: historyStart, sequence: publisher.sequence,
           deadline: now.advanced(bySeconds: historyPatienceSeconds))
       }
     } else if reason == .resync {

@@ -57,6 +57,8 @@ public protocol CachedModel: Sendable {
 
 extension CachedModel {
   public static var keyFields: Set<String>? { nil }
+  /// The fields on which it depends under which key a document answers, if under any; nil: not known.
+  static var placingFields: Set<String>? { keyFields?.union(filter.fields) }
   public static func variant(ofSpace space: UInt8) -> String? { nil }
   public var aliases: [LookupKey] { [] }
   public var precedence: Precedence { Precedence() }

@@ -8,8 +8,11 @@ public protocol DocumentSource: Sendable {
   /// What tells this collection of this database from any other: revisions of two identities cannot be compared.
   func identity() throws(SourceError) -> String
 
-  /// Starts to follow the collection: from `token` on, or from now on.
-  func openStream(resumingAfter token: ResumeToken?) throws(SourceError) -> any DocumentStream
+  /// Starts to follow the collection: from `token` on, or from now on. An update's change says which of `fields`, which
+  /// are top-level ones, it touched.
+  func openStream(
+    resumingAfter token: ResumeToken?, reportingFields fields: Set<String>
+  ) throws(SourceError) -> any DocumentStream
 
   /// Reads every document that matches, as of `revision` or later, and gives the revision at the end of the read: a
   /// document that did not change in between was as read at both.
@@ -93,17 +96,20 @@ public struct DocumentChange: Sendable {
   public let revision: Revision
   /// When it was committed, as the database says.
   public let committedAt: WallTime?
+  /// Of an update: which of the fields that the stream reports it set or removed; nil: not known.
+  public let touchedFields: Set<String>?
   /// Other changes of the same revision may follow, of the same document too.
   public let isInTransaction: Bool
 
   public init(
     _ operation: Operation, id: DocumentID?, revision: Revision, committedAt: WallTime? = nil,
-    isInTransaction: Bool = false
+    touchedFields: Set<String>? = nil, isInTransaction: Bool = false
   ) {
     self.operation = operation
     self.id = id
     self.revision = revision
     self.committedAt = committedAt
+    self.touchedFields = touchedFields
     self.isInTransaction = isInTransaction
   }
 }

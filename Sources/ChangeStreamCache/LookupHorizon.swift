@@ -30,6 +30,8 @@ struct LookupHorizon: Sendable {
     var held: Held?
     /// The cache keys that the document had since it was first looked up, and had then.
     var keys: Set<LookupKey> = []
+    /// Whether an update since then may have taken it to another key, which the lookup did not find any more.
+    var mayHaveMoved = false
   }
 
   private var horizons: [DocumentID: Horizon] = [:]
@@ -55,12 +57,21 @@ struct LookupHorizon: Sendable {
   /// A document as of some moment up to `revision` is about to be served. Whatever was held of it is older.
   ///
   /// - Returns: the cache keys to announce although nothing differs.
-  mutating func lookedUp(_ id: DocumentID, until revision: Revision) -> Set<LookupKey> {
-    if horizons[id]?.held != nil { heldCount -= 1 }
-    let keys = horizons[id]?.keys ?? []
-    horizons[id] = Horizon(until: revision, held: nil, keys: keys)
+  mutating func lookedUp(_ id: DocumentID, until revision: Revision, mayMove: Bool) -> Set<LookupKey> {
+    let before = horizons[id]
+    if before?.held != nil { heldCount -= 1 }
+    let keys = before?.keys ?? []
+    horizons[id] = Horizon(
+      until: revision, held: nil, keys: keys, mayHaveMoved: mayMove || before?.mayHaveMoved ?? false)
     order.append((revision, id))
     return keys
+  }
+
+  /// Whether the document may have stood under a key, up to this change of it, that no lookup has found: an update took
+  /// it there, and it was looked up when it had gone on.
+  func mayHaveSkippedKey(_ id: DocumentID, at revision: Revision) -> Bool {
+    guard let horizon = horizons[id] else { return false }
+    return horizon.mayHaveMoved && revision <= horizon.until
   }
 
   /// What was looked up has taken the document from one cache key to another, or to the same.

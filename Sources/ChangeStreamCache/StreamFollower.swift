@@ -68,7 +68,7 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
       let known = state.withEngine { $0.identity }
       if !known.isEmpty, known != identity { token = nil }
       isOpening = true
-      stream = try source.openStream(resumingAfter: token)
+      stream = try source.openStream(resumingAfter: token, reportingFields: Model.placingFields ?? [])
       hasAnswered = false
       state.withEngine { $0.streamOpened(resumed: token != nil, identity: identity) }
       return 0

@@ -45,7 +45,13 @@ struct ReplayBuffer: Sendable {
     let kept = older.suffix(limit - min(limit, notices.count - first))
     let newer = notices[first...].compactMap(\.self)
     (notices, first, gone, latest) = ([], 0, 0, [:])
-    for notice in Array(kept) + newer { add(notice) }
+    // What is newer may have begun before the last of what is older.
+    var rest = newer[...]
+    for notice in kept {
+      while let next = rest.first, next.revision < notice.revision { add(rest.removeFirst()) }
+      add(notice)
+    }
+    for notice in rest { add(notice) }
     self.floor = floor
     if kept.count < older.count {
       hasAll = false

@@ -43,6 +43,8 @@ final class WatchSession: RPCStreamHandler {
   private var isEnding = false
   /// The writer is being written to. It may call back from within: what that brings waits until the write is done.
   private var isSending = false
+  /// The subscriber may hold what another server told it: until the first RESYNC, after which it asks here.
+  private var mayHoldFromElsewhere: Bool
   /// Nothing older is wanted.
   private var startRevision: Revision?
   /// The lane's: the number of the first notice that this watch has not been given, and the epoch that it knows.
@@ -58,6 +60,7 @@ final class WatchSession: RPCStreamHandler {
     self.lane = lane
     self.hub = hub
     self.writer = writer
+    mayHoldFromElsewhere = wishes.start != nil
     // The initial state may be older than the start: then what lies between is news.
     startRevision = wishes.isStartForeign || wishes.sendsInitialState ? nil : wishes.start
     queue = WatchQueue(limit: maximumQueuedKeys)
@@ -140,7 +143,7 @@ final class WatchSession: RPCStreamHandler {
   /// Changes of the entity may have gone unseen. The cache has announced what differs from what it served; but who came
   /// from another server may hold what was never served here.
   func missed(_ entity: ServedEntity) {
-    guard writer != nil, !isEnding, wishes.start != nil, wishes.filter.entities.contains(entity) else { return }
+    guard writer != nil, !isEnding, mayHoldFromElsewhere, wishes.filter.entities.contains(entity) else { return }
     queue.resync(lane.observedRevision(of: wishes.filter.entities))
     dropBacklog()
     pump()
@@ -148,6 +151,7 @@ final class WatchSession: RPCStreamHandler {
 
   /// The RESYNC that waits says all that the backlog would, but for the mark at its end.
   private func dropBacklog() {
+    mayHoldFromElsewhere = false
     let isInitial = wishes.sendsInitialState && !backlog.isEmpty
     backlog = []
     if isInitial {

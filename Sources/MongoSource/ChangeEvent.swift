@@ -11,7 +11,7 @@ extension DocumentChange {
       let common = CommonFields(event)
       return DocumentChange(
         Self.operation(common.name, document(event.value("fullDocument")), hasID: common.id != nil), id: common.id,
-        revision: common.revision, committedAt: common.committedAt,
+        revision: common.revision, committedAt: common.committedAt, touchedFields: updatedFields(event),
         isInTransaction: event.value("txnNumber") != nil)
     }
   }
@@ -37,34 +37,34 @@ extension PastChange {
       case ("insert", let document?, .some): .insert(document)
       case ("replace", let document?, .some): .replace(document)
       case ("update", _, .some):
-        Self.updatedFields(event).map { .update(fields: $0) } ?? .other(common.name)
+        updatedFields(event).map { .update(fields: $0) } ?? .other(common.name)
       case ("delete", _, .some): .delete
       default: .other(common.name)
       }
     self.init(operation, id: common.id, revision: common.revision, committedAt: common.committedAt)
   }
+}
 
-  /// The top-level fields of every path in `updateDescription`; nil where it cannot be understood.
-  private static func updatedFields(_ event: BSONObject) -> Set<String>? {
-    guard let description = event.value("updateDescription").flatMap({ BSONObject(elementsOf: $0) }) else { return nil }
-    var fields: Set<String> = []
-    func add(_ path: some Sequence<UInt8>) {
-      fields.insert(String(decoding: path.prefix { $0 != UInt8(ascii: ".") }, as: UTF8.self))
-    }
-    description.value("updatedFields").flatMap { BSONObject(elementsOf: $0) }?.forEach { path, _ in
-      add(path)
-      return true
-    }
-    description.value("removedFields").flatMap { BSONObject(elementsOf: $0) }?.forEach { _, path in
-      if let path = path.stringBytes { add(path) }
-      return true
-    }
-    description.value("truncatedArrays").flatMap { BSONObject(elementsOf: $0) }?.forEach { _, array in
-      if let path = BSONObject(elementsOf: array)?.value("field")?.stringBytes { add(path) }
-      return true
-    }
-    return fields
+/// The top-level fields of every path in `updateDescription`; nil where it cannot be understood.
+private func updatedFields(_ event: BSONObject) -> Set<String>? {
+  guard let description = event.value("updateDescription").flatMap({ BSONObject(elementsOf: $0) }) else { return nil }
+  var fields: Set<String> = []
+  func add(_ path: some Sequence<UInt8>) {
+    fields.insert(String(decoding: path.prefix { $0 != UInt8(ascii: ".") }, as: UTF8.self))
   }
+  description.value("updatedFields").flatMap { BSONObject(elementsOf: $0) }?.forEach { path, _ in
+    add(path)
+    return true
+  }
+  description.value("removedFields").flatMap { BSONObject(elementsOf: $0) }?.forEach { _, path in
+    if let path = path.stringBytes { add(path) }
+    return true
+  }
+  description.value("truncatedArrays").flatMap { BSONObject(elementsOf: $0) }?.forEach { _, array in
+    if let path = BSONObject(elementsOf: array)?.value("field")?.stringBytes { add(path) }
+    return true
+  }
+  return fields
 }
 
 /// What every event has.

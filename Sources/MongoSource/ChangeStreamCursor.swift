@@ -21,6 +21,8 @@ final class ChangeStreamCursor {
   struct Options {
     /// Updates bring the document as it is when they are delivered.
     var looksUpDocuments: Bool
+    /// Beside the document an event says only of these whether an update touched them.
+    var reportedFields: Set<String>
     /// How long the server waits for an event before it answers that there is none.
     var awaitMilliseconds: Int
   }
@@ -110,9 +112,11 @@ final class ChangeStreamCursor {
     stream.append("$changeStream", stage.document)
     var pipeline = [stream.document]
     if options.looksUpDocuments {
-      // What changed in a document is of no use beside the document, and could make an event too large.
+      // All of what changed is of no use beside the document, and could make an event too large.
       let fields = CommandBuilder()
-      fields.append("updateDescription", 0)
+      for field in Self.eventFields + options.reportedFields.sorted().map({ "updateDescription.updatedFields.\($0)" }) {
+        fields.append(field, 1)
+      }
       let project = CommandBuilder()
       project.append("$project", fields.document)
       pipeline.append(project.document)
@@ -128,6 +132,11 @@ final class ChangeStreamCursor {
     // SecantusDB gives the time at which the command began; documents were looked up after that.
     if options.looksUpDocuments, !events.isEmpty { try askForTime() }
   }
+
+  private static let eventFields = [
+    "_id", "operationType", "clusterTime", "wallTime", "documentKey", "fullDocument", "txnNumber",
+    "updateDescription.removedFields",
+  ]
 
   /// Brings ``operationTime`` up to now.
   private func askForTime() throws(SourceError) {

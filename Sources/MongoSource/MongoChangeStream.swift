@@ -7,12 +7,14 @@ internal import Core
 final class MongoChangeStream: DocumentStream {
   private let cursor: ChangeStreamCursor
 
-  init(pool: MongoClientPool, namespace: MongoNamespace, token: ResumeToken?, awaitMilliseconds: Int)
+  init(
+    pool: MongoClientPool, namespace: MongoNamespace, token: ResumeToken?, fields: Set<String>, awaitMilliseconds: Int
+  )
     throws(SourceError)
   {
     cursor = try ChangeStreamCursor(
       pool: pool, namespace: namespace, start: token.map { .after($0) } ?? .now,
-      options: .init(looksUpDocuments: true, awaitMilliseconds: awaitMilliseconds))
+      options: .init(looksUpDocuments: true, reportedFields: fields, awaitMilliseconds: awaitMilliseconds))
   }
 
   var operationTime: Revision { cursor.operationTime }

@@ -42,8 +42,11 @@ public final class MongoDocumentSource: DocumentSource {
     return "\(set ?? "sharded")/\(try replicaSetID() ?? "")/\(namespace)"
   }
 
-  public func openStream(resumingAfter token: ResumeToken?) throws(SourceError) -> any DocumentStream {
-    try MongoChangeStream(pool: pool, namespace: namespace, token: token, awaitMilliseconds: awaitMilliseconds)
+  public func openStream(
+    resumingAfter token: ResumeToken?, reportingFields fields: Set<String>
+  ) throws(SourceError) -> any DocumentStream {
+    try MongoChangeStream(
+      pool: pool, namespace: namespace, token: token, fields: fields, awaitMilliseconds: awaitMilliseconds)
   }
 
   public func readAll(

@@ -5,6 +5,7 @@ internal import ChangeStreamCache
 struct Country: CachedModel, Equatable {
   static let entity = "country"
   static let filter = DocumentFilter.field("active", isOneOf: [.bool(true)])
+  static let keyFields: Set<String>? = ["code"]
 
   let code: String
   let name: String

@@ -36,7 +36,7 @@ struct EngineTests {
 
     func receive(
       _ operation: DocumentChange.Operation, _ id: String, _ revision: UInt64, at time: UInt64,
-      isInTransaction: Bool = false
+      touched: Set<String>? = nil, isInTransaction: Bool = false
     ) {
       var reading: Reading?
       switch operation {
@@ -45,7 +45,8 @@ struct EngineTests {
       default: break
       }
       let change = DocumentChange(
-        operation, id: DocumentID(id), revision: Revision(revision), isInTransaction: isInTransaction)
+        operation, id: DocumentID(id), revision: Revision(revision), touchedFields: touched,
+        isInTransaction: isInTransaction)
       _ = engine.received(change, reading, operationTime: Revision(time), now: now, wallNow: .now)
     }
 
@@ -196,6 +197,23 @@ struct EngineTests {
     #expect(steps.name("KE") == nil)
     #expect(
       steps.announced.withLock { $0.map { "\($0.kind) \($0.key.text)" } } == ["upsert KE", "upsert UG", "delete KE"])
+  }
+
+  /// A server that is ahead has announced the key in between; here nobody can say that it is gone.
+  @Test func historyBeginsAnewWhereAnUpdateMayHaveMovedADocumentThatIsLookedUpLater() throws {
+    let steps = Steps()
+    try steps.load()
+    let later = try BSONDocument(json: country("1", "KE", "later"))
+    steps.receive(.update(lookedUp: later), "1", 6, at: 10, touched: ["name"])
+    steps.receive(.update(lookedUp: later), "1", 7, at: 10, touched: ["name"])
+    #expect(steps.historyStart.withLock { $0 } == Revision(5), "these left it under its key")
+    steps.receive(.update(lookedUp: later), "1", 8, at: 10, touched: ["active"])
+    #expect(steps.historyStart.withLock { $0 } == Revision(5), "what the lookup finds may be this")
+    steps.receive(.update(lookedUp: later), "1", 9, at: 10, touched: ["name"])
+    #expect(steps.historyStart.withLock { $0 } == Revision(9))
+    steps.idle(10)
+    steps.receive(.update(lookedUp: later), "1", 11, at: 11, touched: ["name"])
+    #expect(steps.historyStart.withLock { $0 } == Revision(9), "the lookup's moment has passed")
   }
 
   @Test func aChangeOutOfOrderIsLeftOutAndReadAnew() throws {

@@ -93,7 +93,7 @@ struct PartsTests {
     var horizon = LookupHorizon()
     let (id, state) = try reading(country("1", "KE", "Kenya"))
     func change(_ revision: UInt64) -> DocumentChange { DocumentChange(.delete, id: id, revision: Revision(revision)) }
-    _ = horizon.lookedUp(id, until: Revision(10))
+    _ = horizon.lookedUp(id, until: Revision(10), mayMove: false)
     // Not newer than the lookup may have been: held, the last one only.
     let holds8 = horizon.holds(change(8), id, state)
     let holds9 = horizon.holds(change(9), id, nil)
@@ -111,9 +111,9 @@ struct PartsTests {
     let holdsAfter = horizon.holds(change(10), id, nil)
     #expect(!holdsAfter)
     // A newer lookup says more than what was held.
-    _ = horizon.lookedUp(id, until: Revision(20))
+    _ = horizon.lookedUp(id, until: Revision(20), mayMove: false)
     _ = horizon.holds(change(15), id, nil)
-    _ = horizon.lookedUp(id, until: Revision(30))
+    _ = horizon.lookedUp(id, until: Revision(30), mayMove: false)
     #expect(horizon.heldCount == 0)
     #expect(horizon.advance(to: Revision(30)).isEmpty)
   }

@@ -11,8 +11,10 @@ private final class PoisonSource: DocumentSource {
 
   func identity() throws(SourceError) -> String { try inner.identity() }
 
-  func openStream(resumingAfter token: ResumeToken?) throws(SourceError) -> any DocumentStream {
-    try PoisonStream(inner.openStream(resumingAfter: token), self, token != nil)
+  func openStream(
+    resumingAfter token: ResumeToken?, reportingFields fields: Set<String>
+  ) throws(SourceError) -> any DocumentStream {
+    try PoisonStream(inner.openStream(resumingAfter: token, reportingFields: fields), self, token != nil)
   }
 
   func readAll(

@@ -14,8 +14,6 @@ final class Bench {
     /// Fewer codes and fewer tries.
     var isShort = false
     var seed: UInt64 = 0
-    /// See ``Writer/Pace/movesByUpdate``.
-    var movesByUpdate = false
     /// Where the logs of a fault go that was not survived.
     var logFolder = URL(fileURLWithPath: "/tmp")
   }
@@ -54,8 +52,7 @@ final class Bench {
     ]
     writers = (0..<4).map { number in
       // One writes documents that are large enough for a slow reader to fall behind.
-      var pace = number == 0 ? Writer.Pace(milliseconds: 60, padding: 20_000) : Writer.Pace()
-      pace.movesByUpdate = options.movesByUpdate
+      let pace = number == 0 ? Writer.Pace(milliseconds: 60, padding: 20_000) : Writer.Pace()
       return Writer("w\(number)", in: Self.databaseName, pool: pool, judge: judge, gate: gate, pace: pace)
     }
     let servers = servers

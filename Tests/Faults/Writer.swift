@@ -14,8 +14,6 @@ final class Writer: Sendable {
     var milliseconds = 12
     /// Bytes in a document beside its label.
     var padding = 0
-    /// Documents change their key, and enter and leave the filter, by updates too, and not by replacements only.
-    var movesByUpdate = false
   }
 
   private struct Plan {
@@ -96,12 +94,12 @@ final class Writer: Sendable {
       return Plan(name: name, before: before, after: after, commands: [deletion(name), insertion])
     case 15..<17:
       after.key = otherKey
-      return Plan(name: name, before: before, after: after, commands: [move(name, after)])
+      return Plan(name: name, before: before, after: after, commands: [move(name, after, &random)])
     default:
       let standings: [StoredDocument.Standing] =
         collection == .prompts ? [.hidden, .active, .staged] : [.hidden, .active]
       after.standing = standings[random.below(standings.count)]
-      return Plan(name: name, before: before, after: after, commands: [move(name, after)])
+      return Plan(name: name, before: before, after: after, commands: [move(name, after, &random)])
     }
   }
 
@@ -110,8 +108,9 @@ final class Writer: Sendable {
       + "\"updates\": [{\"q\": {\"_id\": \"\(name.id)\"}, \"u\": \(document.update(name))}]}"
   }
 
-  private func move(_ name: DocumentName, _ document: StoredDocument) -> String {
-    pace.movesByUpdate ? update(name, document) : replacement(name, document)
+  /// Documents change their key, and enter and leave the filter, by both.
+  private func move(_ name: DocumentName, _ document: StoredDocument, _ random: inout SeededRandom) -> String {
+    random.once(in: 2) ? update(name, document) : replacement(name, document)
   }
 
   private func replacement(_ name: DocumentName, _ document: StoredDocument) -> String {

@@ -4,7 +4,7 @@ internal import TestSupport
 
 private let help = """
   usage: script/faults [FAULT...] [--short] [--seconds N] [--seed N]
-                     [--moves-by-update] [--list]
+                     [--list]
 
   Breaks a real database, the network to it and real servers, while writers write and subscribers watch two servers,
   and judges every lookup and every notice against what was written. Exit status 1 if a guarantee was broken.
@@ -13,8 +13,6 @@ private let help = """
     --short        a few of them, briefly: about a minute
     --seconds N    how long each fault is tried again and again (default 8)
     --seed N       random numbers of an earlier run
-    --moves-by-update
-                   documents change their key and their place in the filter by updates, too: see docs/faults.md
     --logs FOLDER  where logs go when a guarantee was broken
     --list         names the faults
 
@@ -38,7 +36,6 @@ private struct Request {
     while let argument = rest.popFirst() {
       switch argument {
       case "--short": options.isShort = true
-      case "--moves-by-update": options.movesByUpdate = true
       case "--seconds": seconds = try number(argument)
       case "--seed": options.seed = UInt64(try number(argument))
       case "--logs": options.logFolder = URL(fileURLWithPath: rest.popFirst() ?? "")

@@ -13,7 +13,7 @@ struct MongoHistoryTests {
       let namespace = try #require(MongoNamespace("\(test.name).agents"))
       let source = MongoDocumentSource(pool: test.pool, readPool: test.pool, namespace: namespace)
       func now() throws -> Revision {
-        let stream = try source.openStream(resumingAfter: nil)
+        let stream = try source.openStream(resumingAfter: nil, reportingFields: [])
         defer { stream.close() }
         return stream.operationTime
       }

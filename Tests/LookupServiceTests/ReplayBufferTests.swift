@@ -59,6 +59,14 @@ struct ReplayBufferTests {
     #expect(revisions(buffer, since: 7) == [8, 11, 12, 13])
   }
 
+  @Test func whatIsOlderAndWhatCameMeanwhileAreInOrder() {
+    var buffer = ReplayBuffer(limit: 10)
+    buffer.begin(after: Revision(10))
+    buffer.append([bareNotice("a", 7), bareNotice("b", 9), bareNotice("c", 11)])
+    buffer.prepend([4, 8, 9].map { bareNotice("a", $0) }, from: Revision(2))
+    #expect(revisions(buffer, since: 2) == [4, 7, 8, 9, 9, 11])
+  }
+
   @Test func onlyTheLatestOfWhatIsOlderIsKept() {
     var buffer = ReplayBuffer(limit: 3)
     buffer.begin(after: Revision(10))

@@ -8,6 +8,19 @@ internal import Testing
 
 /// Watches that start in the past, at moments that are hard.
 struct ReplayTests {
+  @Test func whoMayHoldWhatAnotherServerToldIsToldToResyncOnce() throws {
+    try ServiceHarness.run(agents: [agent("a")]) { harness in
+      let position = harness[.agentConfig].now.rawValue
+      let (native, guest) = (TestStreamWriter(), TestStreamWriter())
+      _ = try harness.watch(WireMessage().with(1, UInt64(1)), native)
+      _ = try harness.watch(WireMessage().with(1, UInt64(1)).with(4, position + 1), guest)
+      for _ in 0..<2 { harness.hub.beginHistory(.agentConfig, after: harness[.agentConfig].now) }
+      harness.worker.run()
+      #expect(native.notices.count { $0.kind == .resync } == 0)
+      #expect(guest.notices.count { $0.kind == .resync } == 1, "after it, all that is held is from here")
+    }
+  }
+
   @Test func onlyTheLatestNoticeOfAKeyHoldsItsValue() throws {
     try ServiceHarness.run(agents: [agent("a")]) { harness in
       let start = harness[.agentConfig].now.rawValue + 1

@@ -53,11 +53,8 @@ extension History {
       pending[id] = .some(nil)
       return .delete(collection, id: id)
     }
-    var document = randomDocument(collection, id, number, known)
+    let document = randomDocument(collection, id, number, known)
     let isUpdate = !chance.once(in: 3)
-    if let known, isUpdate, traits.keepsKeysInUpdates, !isWild {
-      (document.key, document.promptID, document.status) = (known.key, known.promptID, known.status)
-    }
     pending[id] = document
     if known == nil { return .insert(document) }
     return isUpdate ? .update(document) : .replace(document)

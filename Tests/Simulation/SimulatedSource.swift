@@ -53,7 +53,9 @@ final class SimulatedSource: DocumentSource, @unchecked Sendable {
     return "simulated/\(collection.entity)"
   }
 
-  func openStream(resumingAfter token: ResumeToken?) throws(SourceError) -> any DocumentStream {
+  func openStream(
+    resumingAfter token: ResumeToken?, reportingFields fields: Set<String>
+  ) throws(SourceError) -> any DocumentStream {
     try check(generation)
     var place = database.oplog.count
     if let token {

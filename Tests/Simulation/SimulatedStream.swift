@@ -84,6 +84,7 @@ final class SimulatedStream: DocumentStream {
       operation = .unknown("frobnicate")
     }
     return DocumentChange(
-      operation, id: id.map { DocumentID($0) }, revision: event.time, isInTransaction: event.isInTransaction)
+      operation, id: id.map { DocumentID($0) }, revision: event.time,
+      touchedFields: event.fields, isInTransaction: event.isInTransaction)
   }
 }

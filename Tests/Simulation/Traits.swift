@@ -42,8 +42,4 @@ struct Traits {
   /// Whether a subscriber takes what it holds to another server. Not where each server may have a last good version of
   /// its own, or finds drift at another time. See docs/guarantees.md, "What is not promised".
   var movesBetweenServers: Bool { !hasBadDocuments && !hasDrift }
-
-  /// Updates leave a document under its key: a server that looks up late may never learn that it was under another one
-  /// in between, and a subscriber from elsewhere may hold that.
-  var keepsKeysInUpdates: Bool { movesBetweenServers && looksUpLate }
 }

@@ -140,7 +140,9 @@ public final class InMemorySource: DocumentSource {
     }
   }
 
-  public func openStream(resumingAfter token: ResumeToken?) throws(SourceError) -> any DocumentStream {
+  public func openStream(
+    resumingAfter token: ResumeToken?, reportingFields fields: Set<String>
+  ) throws(SourceError) -> any DocumentStream {
     try state.withLock { state throws(SourceError) in
       guard state.isConnected else { throw SourceError(.transient, "not connected") }
       if !state.openErrors.isEmpty { throw state.openErrors.removeFirst() }
@@ -240,7 +242,9 @@ private final class InMemoryStream: DocumentStream {
       guard place < state.log.count else { return nil }
       var change = state.log[place]
       if case .update = change.operation, let id = change.id {
-        change = DocumentChange(.update(lookedUp: state.documents[id]), id: id, revision: change.revision)
+        change = DocumentChange(
+          .update(lookedUp: state.documents[id]), id: id, revision: change.revision,
+          touchedFields: state.updatedFields[change.revision])
       }
       state.deliveries += 1
       return .change(change, Revision(state.time))

@@ -74,7 +74,9 @@ private final class SeedSource: DocumentSource {
 
   func identity() throws(SourceError) -> String { name }
 
-  func openStream(resumingAfter token: ResumeToken?) throws(SourceError) -> any DocumentStream { SeedStream() }
+  func openStream(
+    resumingAfter token: ResumeToken?, reportingFields fields: Set<String>
+  ) throws(SourceError) -> any DocumentStream { SeedStream() }
 
   func readAll(
     matching filter: BSONDocument, notBefore revision: Revision, _ body: (BSONDocument) -> Bool
