@@ -472,7 +472,8 @@ struct  Configlookup__V1__WatchInvalidationsRequest
   size_t n_key_prefixes;
   ProtobufCBinaryData *key_prefixes;
   /*
-   * Replay what changed at this revision or after it. 0 = from now on.
+   * Replay what changed at this revision or after it. 0 = from now on. A server that has not come so far leaves out what
+   * is older, too: a lookup there whose answer is to be kept asks with `min_revision`, the same position.
    */
   uint64_t start_revision;
   /*
