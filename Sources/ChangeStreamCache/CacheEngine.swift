@@ -103,6 +103,8 @@ struct CacheEngine<Model: CachedModel>: Sendable {
   /// No stream could be opened.
   mutating func openFailed(_ error: SourceError) {
     health.sourceError = error.description
+    // Nobody waits for the source to come back: the collection has been read.
+    if let wanted = pastWanted, isContinuous { pastRead(wanted.number, nil) }
   }
 
   /// A change came with a reply of this operation time. False: the stream has ended with it.
@@ -130,7 +132,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     confirm(now)
     if isContinuous, let id = change.id, horizon.mayHaveSkippedKey(id, at: change.revision) {
       // Somebody who comes from a server that was ahead may hold it; nobody here can say that it is gone.
-      outlet.onHistoryStart(change.revision)
+      beginHistory(after: change.revision)
     }
 
     switch change.operation {
@@ -290,6 +292,15 @@ struct CacheEngine<Model: CachedModel>: Sendable {
   private func mayMove(_ change: DocumentChange) -> Bool {
     guard let fields = Model.placingFields, let touched = change.touchedFields else { return true }
     return !fields.isDisjoint(with: touched)
+  }
+
+  private mutating func beginHistory(after revision: Revision) {
+    if let wanted = pastWanted {
+      // What is to be read of the past has this in it; or else it would bridge what is not known.
+      if revision <= wanted.through { return }
+      pastRead(wanted.number, nil)
+    }
+    outlet.onHistoryStart(revision)
   }
 
   private func confirm(_ now: MonotonicTime) {

@@ -150,6 +150,22 @@ struct EarlierHistoryTests {
     #expect(told.invalidations.last?.revision == last)
   }
 
+  @Test func aSourceThatGoesAwayDoesNotKeepTheCacheFromBeingWarm() throws {
+    let reader = CacheReader(entity: "country", ttlSeconds: 300, clock: SystemClock(), onObserved: {})
+    var engine = CacheEngine<Country>(
+      reader: reader, reloadSeconds: 300, historyPatienceSeconds: 60, logger: .silent,
+      outlet: InvalidationOutlet(onInvalidation: { _ in }, onEarlierHistory: { _, _ in }))
+    engine.streamOpened(resumed: false, identity: "test")
+    let begun = engine.nextRead(operationTime: Revision(5), now: .now)
+    let reload = try #require(begun)
+    engine.readEnded(reload.number, at: Revision(5), now: .now, wallNow: .now)
+    engine.receivedNothing(floor: Revision(5), now: .now, wallNow: .now)
+    #expect(!reader.isLoaded, "the past is to be read first")
+    engine.streamClosed(SourceError(.transient, "gone"), historyLost: false)
+    engine.openFailed(SourceError(.transient, "gone"))
+    #expect(reader.isLoaded)
+  }
+
   @Test func aSourceThatHasForgottenIsAskedForLess() throws {
     let source = InMemorySource()
     try source.put(country("1", "KE", "Kenya"))
