@@ -93,21 +93,8 @@ public final class MongoClientPool: @unchecked Sendable {
   public func command(_ command: BSONDocument, database: String) throws(MongoError) -> BSONDocument {
     let client = try pop()
     defer { push(client) }
-    // libmongoc makes the reply in memory that we give, of an alignment that Swift cannot give a local variable.
-    let outcome = withUnsafeTemporaryAllocation(
-      byteCount: Int(cmongoc_bson_size), alignment: Int(cmongoc_bson_alignment)
-    ) { memory -> Result<BSONDocument, MongoError> in
-      guard let base = memory.baseAddress else { return .failure(MongoError(message: "out of memory")) }
-      let reply = OpaquePointer(base)
-      var error = bson_error_t()
-      let succeeded = command.withBSONPointer { command in
-        mongoc_client_command_simple(client, database, command, nil, reply, &error)
-      }
-      defer { bson_destroy(reply) }
-      return succeeded
-        ? .success(BSONDocument(uncheckedBytes: BSONDocument.copyBytes(of: reply)))
-        : .failure(MongoError(error, reply: reply))
+    return try mongoReply { reply, error in
+      command.withBSONPointer { mongoc_client_command_simple(client, database, $0, nil, reply, &error) }
     }
-    return try outcome.get()
   }
 }

@@ -56,23 +56,12 @@ final class MongoSession {
       throw SourceError(MongoError(error), at: pool.place)
     }
     bson_append_int32(options, "serverId", -1, Int32(bitPattern: serverID))
-    // libmongoc makes the reply in memory that we give, of an alignment that Swift cannot give a local variable.
-    let outcome = withUnsafeTemporaryAllocation(
-      byteCount: Int(cmongoc_bson_size), alignment: Int(cmongoc_bson_alignment)
-    ) { memory -> Result<BSONDocument, MongoError> in
-      guard let base = memory.baseAddress else { return .failure(MongoError(message: "out of memory")) }
-      let reply = OpaquePointer(base)
-      var error = bson_error_t()
-      let succeeded = command.withBSONPointer {
-        mongoc_client_command_with_opts(client, database, $0, nil, options, reply, &error)
-      }
-      defer { bson_destroy(reply) }
-      return succeeded
-        ? .success(BSONDocument(uncheckedBytes: BSONDocument.copyBytes(of: reply)))
-        : .failure(MongoError(error, reply: reply))
-    }
     do throws(MongoError) {
-      let reply = try outcome.get()
+      let reply = try mongoReply { reply, error in
+        command.withBSONPointer {
+          mongoc_client_command_with_opts(client, database, $0, nil, options, reply, &error)
+        }
+      }
       readOperationTime(session)
       return reply
     } catch {

@@ -104,7 +104,8 @@ struct RevisionTests {
           // On the other server, as new as the notice.
           let reply = try clients[1 - server].agent(notice.key, .init(minRevision: notice.revision))
           #expect(reply.code == .ok)
-          #expect(reply.etag == notice.etag || reply.revision > notice.revision)
+          // Not always the same etag: an update is announced with the document as it was found, which may be later.
+          #expect(reply.revision >= notice.revision)
         }
       }
 

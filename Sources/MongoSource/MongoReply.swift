@@ -1,0 +1,20 @@
+internal import BSON
+internal import CMongoC
+
+/// The reply that `body`, a call to libmongoc, makes in the memory it is lent; it answers false for an error.
+func mongoReply(_ body: (OpaquePointer, inout bson_error_t) -> Bool) throws(MongoError) -> BSONDocument {
+  // Of an alignment that Swift cannot give a local variable.
+  let outcome = withUnsafeTemporaryAllocation(
+    byteCount: Int(cmongoc_bson_size), alignment: Int(cmongoc_bson_alignment)
+  ) { memory -> Result<BSONDocument, MongoError> in
+    guard let base = memory.baseAddress else { return .failure(MongoError(message: "out of memory")) }
+    let reply = OpaquePointer(base)
+    var error = bson_error_t()
+    let succeeded = body(reply, &error)
+    defer { bson_destroy(reply) }
+    return succeeded
+      ? .success(BSONDocument(uncheckedBytes: BSONDocument.copyBytes(of: reply)))
+      : .failure(MongoError(error, reply: reply))
+  }
+  return try outcome.get()
+}
