@@ -104,8 +104,12 @@ struct RevisionTests {
           // On the other server, as new as the notice.
           let reply = try clients[1 - server].agent(notice.key, .init(minRevision: notice.revision))
           #expect(reply.code == .ok)
-          // Not always the same etag: an update is announced with the document as it was found, which may be later.
           #expect(reply.revision >= notice.revision)
+          // An update is announced with the document as it was found, which may be later than its revision says.
+          withKnownIssue("another server asked for a notice's revision may answer older content", isIntermittent: true)
+          {
+            #expect(reply.etag == notice.etag || reply.revision > notice.revision)
+          }
         }
       }
 
