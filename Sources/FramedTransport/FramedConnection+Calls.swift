@@ -30,6 +30,8 @@ extension FramedConnection {
         }
       case .serverStreaming(let begin):
         try openStream(id, request, &reply, begin)
+      case .bidirectionalStreaming:
+        throw RPCStatus(.unimplemented, "\(method.name) takes a stream of requests, which frames do not have")
       }
     } catch {
       fail(id, error, reply.metadata)

@@ -5,8 +5,11 @@ public import RPC
 public final class FramedEndpoint: Sendable {
   private let loops: [FramedLoop]
 
+  /// The names of the router's methods must differ, across services too: frames know no services.
+  ///
   /// - Parameter maximumAgeSeconds: after which a connection is drained, give or take a tenth; 0 for never.
   public init(router: RPCRouter, group: EventLoopGroup, maximumAgeSeconds: Double = 0) {
+    precondition(Set(router.methods.map(\.name)).count == router.methods.count, "two methods of one name")
     loops = group.loops.map { FramedLoop(eventLoop: $0, router: router, maximumAgeSeconds: maximumAgeSeconds) }
   }
 

@@ -74,6 +74,15 @@ extension RPCStreamHandler {
   public func draining() {}
 }
 
+/// A call under way whose requests are a stream too. Called on the worker's thread only.
+public protocol RPCRequestStreamHandler: RPCStreamHandler {
+  /// A request message has come. Lent: it ends with the call.
+  func received(_ message: UnsafeRawBufferPointer)
+
+  /// No more requests will come. The call is open until the writer finishes it.
+  func requestsEnded()
+}
+
 /// What a unary call waits for: the transport keeps the request, and asks the handler again.
 public struct RPCWait {
   /// When the waiting ends, whatever the caller's own deadline.

@@ -1,12 +1,16 @@
 /// A method that can be called.
 public final class RPCMethod: Sendable {
-  /// What answers the method: once, or by a stream.
+  /// What answers the method: once, or by a stream, to one request or to a stream of them.
   public enum Handler: Sendable {
     /// Answers at once, and gives nil; or says what it waits for, and is asked again then.
     case unary(@Sendable (borrowing RPCRequest, inout RPCReply) throws(RPCStatus) -> RPCWait?)
     /// Starts a stream of replies. A throw ends it before it began; `reply` is for the metadata of that end.
     case serverStreaming(
       @Sendable (borrowing RPCRequest, any RPCStreamWriter, inout RPCReply) throws(RPCStatus) -> any RPCStreamHandler)
+    /// Starts a stream of replies to a stream of requests; the request's own message is empty. Only where a transport
+    /// has such: frames do not.
+    case bidirectionalStreaming(
+      @Sendable (borrowing RPCRequest, any RPCStreamWriter) throws(RPCStatus) -> any RPCRequestStreamHandler)
   }
 
   /// `configlookup.v1.ConfigLookup`
@@ -15,12 +19,14 @@ public final class RPCMethod: Sendable {
   public let name: String
   public let handler: Handler
   fileprivate let nameBytes: [UInt8]
+  fileprivate let pathBytes: [UInt8]
 
   public init(service: String, name: String, handler: Handler) {
     self.service = service
     self.name = name
     self.handler = handler
     nameBytes = Array(name.utf8)
+    pathBytes = Array("/\(service)/\(name)".utf8)
   }
 }
 
@@ -28,9 +34,8 @@ public final class RPCMethod: Sendable {
 public final class RPCRouter: Sendable {
   public let methods: [RPCMethod]
 
-  /// The names of methods must differ, across services too: the framed protocol knows no services.
   public init(_ methods: [RPCMethod]) {
-    precondition(Set(methods.map(\.name)).count == methods.count, "two methods of one name")
+    precondition(Set(methods.map(\.pathBytes)).count == methods.count, "two methods of one service and name")
     self.methods = methods
   }
 
@@ -38,5 +43,10 @@ public final class RPCRouter: Sendable {
   public func method(named name: UnsafeRawBufferPointer) -> RPCMethod? {
     // A dozen names of different lengths: a walk is quicker than a hash.
     methods.first { $0.nameBytes.count == name.count && $0.nameBytes.elementsEqual(name) }
+  }
+
+  /// The method with this path, as gRPC has it: `/configlookup.v1.ConfigLookup/GetPrompt`.
+  public func method(path: UnsafeRawBufferPointer) -> RPCMethod? {
+    methods.first { $0.pathBytes.count == path.count && $0.pathBytes.elementsEqual(path) }
   }
 }

@@ -23,11 +23,25 @@ struct RPCRouterTests {
     #expect(find(Array(name.utf8), in: RPCRouter([method("Get"), method("GetMore")])) == nil)
   }
 
-  @Test func twoMethodsOfOneNameAreABug() async {
+  @Test func findsAMethodByItsPath() {
+    let router = RPCRouter([
+      method("Get"), RPCMethod(service: "other", name: "Get", handler: .unary { _, _ in nil }),
+    ])
+    func find(_ path: String) -> String? {
+      Array(path.utf8).withUnsafeBytes { router.method(path: $0)?.service }
+    }
+    #expect(find("/test.v1.Test/Get") == "test.v1.Test")
+    #expect(find("/other/Get") == "other")
+    for path in ["", "/", "Get", "/Get", "test.v1.Test/Get", "/test.v1.Test/Get/", "/test.v1.Test/get"] {
+      #expect(find(path) == nil)
+    }
+  }
+
+  @Test func twoMethodsOfOneServiceAndNameAreABug() async {
     await #expect(processExitsWith: .failure) {
       let handler = RPCMethod.Handler.unary { _, _ in nil }
       _ = RPCRouter([
-        RPCMethod(service: "a", name: "Get", handler: handler), RPCMethod(service: "b", name: "Get", handler: handler),
+        RPCMethod(service: "a", name: "Get", handler: handler), RPCMethod(service: "a", name: "Get", handler: handler),
       ])
     }
   }

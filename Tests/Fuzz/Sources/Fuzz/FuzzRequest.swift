@@ -24,6 +24,7 @@ func fuzzRequest(_ input: UnsafeRawBufferPointer) {
       let writer = FuzzWriter(room: first & 0x40 == 0 ? .max : 1)
       let stream = try handler(request, writer, &reply)
       live(stream, writer, isDraining: first & 0x80 != 0)
+    case .bidirectionalStreaming: expect(false, "\(method.name): no request of its own")
     }
   } catch {
     expect(
