@@ -8,29 +8,24 @@ public final class Answer: Sendable {
   /// Further documents that claim the key, in order of precedence.
   public let others: [Entry]
   /// The change that made this the answer; or, where the answer was read in a snapshot, a revision at which it held.
+  /// Every change of the key up to this is in the answer, and none that came after it.
   public let revision: Revision
-  /// Every change of the key up to this is in the answer. Below ``revision`` where others may share its cluster
-  /// time, or where a change of another document waits.
-  public let complete: Revision
   /// When that change was committed.
   public let committedAt: WallTime
 
   init(
-    key: LookupKey, entry: Entry, others: [Entry], revision: Revision, complete: Revision = .none,
-    committedAt: WallTime
+    key: LookupKey, entry: Entry, others: [Entry], revision: Revision, committedAt: WallTime
   ) {
     self.key = key
     self.entry = entry
     self.others = others
     self.revision = revision
-    self.complete = complete
     self.committedAt = committedAt
   }
 
   /// The same answer, as of a later change that left it as it was.
-  func restated(at revision: Revision, complete: Revision, _ committedAt: WallTime) -> Answer {
+  func restated(at revision: Revision, _ committedAt: WallTime) -> Answer {
     guard revision > self.revision else { return self }
-    return Answer(
-      key: key, entry: entry, others: others, revision: revision, complete: complete, committedAt: committedAt)
+    return Answer(key: key, entry: entry, others: others, revision: revision, committedAt: committedAt)
   }
 }

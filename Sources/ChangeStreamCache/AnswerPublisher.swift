@@ -29,8 +29,6 @@ struct AnswerPublisher: Sendable {
   struct Cause {
     let reason: Invalidation.Reason
     let revision: Revision
-    /// Every change up to this has been published with this one at the latest.
-    let complete: Revision
     let committedAt: WallTime
   }
 
@@ -49,7 +47,7 @@ struct AnswerPublisher: Sendable {
       let old = reader.table.answer(key)
       var new = claims[key].map { answer(key, old, $0, cause) }
       if repeating.contains(key) {
-        new = new?.restated(at: cause.revision, complete: cause.complete, cause.committedAt)
+        new = new?.restated(at: cause.revision, cause.committedAt)
         changes.append((key, old, new))
       } else if old !== new {
         changes.append((key, old, new))
@@ -92,8 +90,7 @@ struct AnswerPublisher: Sendable {
     if let old, old.entry === entry, !isOtherDatabase {
       if old.others.elementsEqual(others, by: ===) { return old }
       return Answer(
-        key: key, entry: entry, others: others, revision: old.revision, complete: old.complete,
-        committedAt: old.committedAt)
+        key: key, entry: entry, others: others, revision: old.revision, committedAt: old.committedAt)
     }
     if !others.isEmpty, key == entry.key, old?.others.count != others.count {
       logger.warning(
@@ -106,6 +103,6 @@ struct AnswerPublisher: Sendable {
     let before = isOtherDatabase ? .none : old?.revision ?? .none
     return Answer(
       key: key, entry: entry, others: others, revision: max(cause.revision, before),
-      complete: cause.complete, committedAt: cause.committedAt)
+      committedAt: cause.committedAt)
   }
 }

@@ -16,17 +16,20 @@ struct CacheEngine<Model: CachedModel>: Sendable {
   private var isStreamOpen = false
   /// Of the database that the stream is of; what is served may still be of another.
   private(set) var identity = ""
-  /// The highest operation time of any stream of this database: what was looked up may be as new as that.
-  private var highestOperationTime = Revision.none
   private var reload: Reload?
   private var reloadNumber: UInt64 = 0
   /// A reload that was asked for and has not begun.
   private var wanted: Invalidation.Reason?
-  private var horizon = LookupHorizon()
+  /// What has come and cannot be shown yet.
+  private var queue = ChangeQueue()
+  /// Every change up to this has come.
+  private var arrived = Revision.none
+  /// Every change up to this has been applied.
   private var observed = Revision.none
+  /// Of the last change that has come.
   private var lastChange = Revision.none
-  /// Of the changes that have been published. Behind ``lastChange`` while that one is being taken in.
-  private var lastPublished = Revision.none
+  /// Of the last change that has been applied; others may share its revision.
+  private var lastApplied = Revision.none
   private var hasWarnedOfLateChange = false
   /// When the collection is to be read again although all looks well.
   private var reloadDue: MonotonicTime?
@@ -69,19 +72,19 @@ struct CacheEngine<Model: CachedModel>: Sendable {
       logger.error(
         "database_changed", "this is another database than before: reading it anew", ["cache": .string(Model.entity)])
       lastChange = .none
-      lastPublished = .none
+      lastApplied = .none
+      arrived = .none
       observed = .none
-      highestOperationTime = .none
       isContinuous = false
       publisher.isOtherDatabase = true
-      horizon.removeAll()
+      queue.removeAll()
     }
     self.identity = identity
     isStreamOpen = true
     health.sourceError = nil
     if !resumed {
       isContinuous = false
-      horizon.removeAll()
+      queue.removeAll()
     }
     if !isContinuous {
       // A reload that began on the stream before cannot know what has changed since.
@@ -111,10 +114,10 @@ struct CacheEngine<Model: CachedModel>: Sendable {
   mutating func received(
     _ change: DocumentChange, _ reading: Reading?, operationTime: Revision, now: MonotonicTime, wallNow: WallTime
   ) -> Bool {
-    guard change.revision >= lastChange else {
+    guard change.revision > lastChange || (change.revision == lastChange && change.revision > observed) else {
       // A stream is in order of time. Most likely this was delivered and applied before; a reload makes sure.
       logger.warning(
-        "change_out_of_order", "a change is older than one before it: left out, reading the collection anew",
+        "change_out_of_order", "a change is not newer than what has come: left out, reading the collection anew",
         ["cache": .string(Model.entity), "revision": .unsigned(change.revision.rawValue)])
       wanted = wanted ?? .resync
       return true
@@ -128,12 +131,8 @@ struct CacheEngine<Model: CachedModel>: Sendable {
         ["cache": .string(Model.entity), "revision": .unsigned(change.revision.rawValue)])
     }
     // Others may share this cluster time: only what lies before it is complete.
-    if change.revision > .none { advance(to: Revision(change.revision.rawValue - 1)) }
+    if change.revision > .none { advance(to: Revision(change.revision.rawValue - 1), now, wallNow) }
     confirm(now)
-    if isContinuous, let id = change.id, horizon.mayHaveSkippedKey(id, at: change.revision) {
-      // Somebody who comes from a server that was ahead may hold it; nobody here can say that it is gone.
-      beginHistory(after: change.revision)
-    }
 
     switch change.operation {
     case .invalidate(let name):
@@ -146,32 +145,22 @@ struct CacheEngine<Model: CachedModel>: Sendable {
         "operation_unknown", "an operation that this version does not know: reading the collection anew",
         ["cache": .string(Model.entity), "operation": .string(name)])
       wanted = wanted ?? .resync
-    case .update:
+    case .insert, .update, .replace, .delete:
       guard let id = change.id else { return true }
-      highestOperationTime = max(highestOperationTime, operationTime)
-      let keys = horizon.lookedUp(id, until: max(operationTime, change.revision), mayMove: mayMove(change))
-      reload?.change(id, reading, known: live.documents[id])
-      if isContinuous {
-        let before = live.documents[id]?.entry?.key
-        applyToLive(change, id, reading, repeating: keys)
-        horizon.moved(id, [before, live.documents[id]?.entry?.key].compactMap { $0 })
-      } else if case .good(let entry) = reading {
-        horizon.moved(id, [entry.key])
-      }
-    case .insert, .replace, .delete:
-      guard let id = change.id else { return true }
-      reload?.change(id, reading, known: live.documents[id])
-      if isContinuous, !horizon.holds(change, id, reading) { applyToLive(change, id, reading) }
+      queue.append(change, of: id, reading, operationTime: operationTime, mayMove: mayMove(change))
+      applyReady()
+      giveUpIfFarBehind()
     }
-    finishReload(now, wallNow)
     return true
   }
 
+  /// Whether a change waits for the stream to pass the moment of its lookup, or for the rest of its transaction.
+  var isWaiting: Bool { !queue.isEmpty }
+
   /// A wait ended without a change: everything up to `floor`, an operation time known before the wait, has come.
   mutating func receivedNothing(floor: Revision, now: MonotonicTime, wallNow: WallTime) {
-    advance(to: floor)
+    advance(to: floor, now, wallNow)
     confirm(now)
-    finishReload(now, wallNow)
   }
 
   // MARK: Reloads
@@ -209,8 +198,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     }
     wanted = nil
     reloadNumber += 1
-    highestOperationTime = max(highestOperationTime, operationTime)
-    let start = max(highestOperationTime, observed, lastChange)
+    let start = max(operationTime, observed, lastChange)
     reload = Reload(number: reloadNumber, reason: reason, start: start)
     return ReadRequest(number: reloadNumber, subject: .collection(notBefore: start))
   }
@@ -288,8 +276,9 @@ struct CacheEngine<Model: CachedModel>: Sendable {
 
   // MARK: Beneath
 
-  /// Whether the update may have taken the document to another key, or into the filter or out of it.
+  /// Whether it is an update that may have taken the document to another key, or into the filter or out of it.
   private func mayMove(_ change: DocumentChange) -> Bool {
+    guard case .update = change.operation else { return false }
     guard let fields = Model.placingFields, let touched = change.touchedFields else { return true }
     return !fields.isDisjoint(with: touched)
   }
@@ -308,51 +297,71 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     if isContinuous { reader.publishConfirmed(now) }
   }
 
-  private mutating func advance(to revision: Revision) {
-    for held in horizon.advance(to: revision) {
-      if isContinuous, let id = held.change.id { applyToLive(held.change, id, held.reading, repeating: held.keys) }
-    }
+  /// Every change up to `revision` has come.
+  private mutating func advance(to revision: Revision, _ now: MonotonicTime, _ wallNow: WallTime) {
+    arrived = max(arrived, revision)
+    applyReady()
     // What waits has not been applied: nothing from there on is observed.
-    let revision = horizon.lowestHeld.map { min(revision, Revision($0.rawValue - 1)) } ?? revision
-    guard revision > observed else { return }
-    observed = revision
-    if isContinuous { reader.publishObserved(observed) }
+    let reached = queue.lowest.map { min(arrived, Revision($0.rawValue - 1)) } ?? arrived
+    if reached > observed {
+      observed = reached
+      if isContinuous { reader.publishObserved(observed) }
+    }
+    finishReload(now, wallNow)
   }
 
-  /// `repeating` are announced in any case.
-  private mutating func applyToLive(
-    _ change: DocumentChange, _ id: DocumentID, _ reading: Reading?, repeating: Set<LookupKey> = []
-  ) {
-    report(id, reading, before: live.problems[id])
-    var repeating = repeating
-    func repeatIfEarly(_ key: LookupKey?) {
-      if let key, horizon.isEarly(key, at: change.revision) { repeating.insert(key) }
+  /// Applies the changes whose turn it is, and then shows what has come of them.
+  private mutating func applyReady() {
+    let ready = queue.release(upTo: arrived)
+    guard !ready.isEmpty else { return }
+    var applied = AppliedChanges()
+    for next in ready {
+      // What comes late is newer than every position that was handed out: nobody who starts at one may miss it.
+      let revision = max(next.revision, Revision(observed.rawValue + 1))
+      lastApplied = max(lastApplied, revision)
+      reload?.change(next, known: live.documents[next.id])
+      if isContinuous { apply(next, at: revision, to: &applied) }
     }
-    repeatIfEarly(live.documents[id]?.entry?.key)
-    let keys = live.set(id, reading)
-    repeatIfEarly(live.documents[id]?.entry?.key)
+    for step in applied.merged() {
+      publisher.publish(step.keys, live.claims, step.cause, repeating: step.repeating, of: step.id)
+    }
+  }
+
+  private mutating func apply(
+    _ ready: ChangeQueue.Ready, at revision: Revision, to applied: inout AppliedChanges
+  ) {
+    let (id, change) = (ready.id, ready.change)
+    // A server that looked the document up at another moment may have shown it under a key that nobody here has seen.
+    if ready.mayHaveMoved { beginHistory(after: revision) }
+    report(id, ready.reading, before: live.problems[id])
     let committedAt = change.committedAt ?? WallTime(milliseconds: Int64(change.revision.seconds) * 1000)
     health.lastChangeAt = committedAt
     var operation = change.operation.name
     if case .update(nil) = change.operation { operation = "delete" }
-    // What has waited is published after what is newer: the revisions of a key never go down. And what comes late is
-    // newer than every position that was handed out: nobody who starts at one may miss it.
-    lastPublished = max(lastPublished, change.revision, Revision(observed.rawValue + 1))
-    var complete = change.isInTransaction ? Revision(change.revision.rawValue - 1) : change.revision
-    if let held = horizon.lowestHeld { complete = min(complete, Revision(held.rawValue - 1)) }
-    publisher.publish(
-      keys, live.claims,
-      .init(reason: .changeStream(operation), revision: lastPublished, complete: complete, committedAt: committedAt),
-      repeating: repeating, of: id)
+    let before = live.documents[id]?.entry
+    let keys = live.set(id, ready.reading)
+    applied.add(
+      ready, .init(reason: .changeStream(operation), revision: revision, committedAt: committedAt), keys,
+      before: before, after: live.documents[id]?.entry)
   }
 
-  private mutating func finishReload(_ now: MonotonicTime, _ wallNow: WallTime) {
-    guard var finished = reload, let end = finished.end, observed >= end else { return }
+  /// So much waits that reading the collection anew is quicker, and needs less memory.
+  private mutating func giveUpIfFarBehind() {
+    guard queue.count > Limits.waitingChanges else { return }
+    logger.warning(
+      "far_behind", "more changes came at once than are kept: reading the collection anew",
+      ["cache": .string(Model.entity), "changes": .integer(Int64(queue.count))])
+    queue.removeAll()
+    isContinuous = false
     reload = nil
-    // A change that waits may be older than what is served; the reload has taken it as it came.
-    for id in horizon.heldIDs { finished.documents.take(id, from: live) }
+  }
+
+  /// Makes what was read, and the changes since, what is served: once it is the collection as of the observed revision.
+  private mutating func finishReload(_ now: MonotonicTime, _ wallNow: WallTime) {
+    guard var finished = reload, let end = finished.end, observed >= end, observed >= lastApplied else { return }
+    reload = nil
     if isContinuous {
-      // Of a bad document the reload may have had an older good version last: what was looked up did not wait there.
+      // Of a bad document the reload may have had another good version last: one that the stream has passed over.
       for id in finished.documents.problems.keys where live.problems[id] != nil {
         finished.documents.take(id, from: live)
       }
@@ -362,21 +371,15 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     let before = live.claims
     live = finished.documents
     let keys = Set(before.keys).union(live.claims.keys)
-    // As of now, and not of the start: who watches from a revision in between must be told.
-    let revision = max(observed, lastChange, finished.start)
-    lastPublished = max(lastPublished, revision)
-    let committedAt = WallTime(milliseconds: Int64(revision.seconds) * 1000)
+    let committedAt = WallTime(milliseconds: Int64(observed.seconds) * 1000)
     let reason = finished.reason ?? .resync
     let differing = publisher.publish(
-      Array(keys), live.claims, .init(reason: reason, revision: revision, complete: observed, committedAt: committedAt))
+      Array(keys), live.claims, .init(reason: reason, revision: observed, committedAt: committedAt))
     reader.publishIdentity(identity)
     publisher.isOtherDatabase = false
 
     // What differs without a change of the stream means that changes went unseen, and nobody knows when they were.
-    // The last change may be newer than what is observed; it went into the reload, and nobody was told.
-    // So may be what was looked up meanwhile: its keys from before are not known.
-    let historyStart = max(revision, horizon.latest)
-    if !isContinuous || differing > 0 { outlet.onHistoryStart(historyStart) }
+    if !isContinuous || differing > 0 { outlet.onHistoryStart(observed) }
     isContinuous = true
     reloadDue = now.advanced(bySeconds: reloadSeconds)
     health.reloads += 1
@@ -397,7 +400,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
         publishLoaded()
       } else {
         pastWanted = PastWanted(
-          number: finished.number, through: historyStart, sequence: publisher.sequence,
+          number: finished.number, through: observed, sequence: publisher.sequence,
           deadline: now.advanced(bySeconds: historyPatienceSeconds))
       }
     } else if reason == .resync {

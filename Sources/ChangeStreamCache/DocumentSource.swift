@@ -56,8 +56,9 @@ public protocol DocumentStream: AnyObject {
   /// Where to resume. Moves on without changes too.
   var resumeToken: ResumeToken? { get }
 
-  /// Waits for the next change; nil when none came within the source's waiting time.
-  func next() throws(SourceError) -> DocumentChange?
+  /// Waits for the next change; nil when none came within `seconds`, or within the source's own waiting time if that is
+  /// shorter.
+  func next(waitingAtMost seconds: Double) throws(SourceError) -> DocumentChange?
 
   /// Lets go of the stream. To be called once, on the thread that used it.
   func close()

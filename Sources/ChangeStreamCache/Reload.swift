@@ -28,9 +28,11 @@ struct Reload: Sendable {
     _ = documents.set(id, share(reading, known), lastGood: known?.entry)
   }
 
-  mutating func change(_ id: DocumentID, _ reading: Reading?, known: DocumentSet.Stored?) {
-    changed.insert(id)
-    _ = documents.set(id, reading.map { share($0, known) }, lastGood: known?.entry)
+  /// Takes a change whose turn it is; the rows have what was before the start.
+  mutating func change(_ ready: ChangeQueue.Ready, known: DocumentSet.Stored?) {
+    guard ready.change.revision > start else { return }
+    changed.insert(ready.id)
+    _ = documents.set(ready.id, ready.reading.map { share($0, known) }, lastGood: known?.entry)
   }
 
   /// An entry that is served already is used again: no second copy of the bytes, and no difference to announce.

@@ -14,6 +14,8 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
   private var stream: (any DocumentStream)?
   private var token: ResumeToken?
   private var backoff: Backoff
+  /// How long the stream may wait for the next change, while one that has come waits for the stream to pass its moment.
+  private var hurriedWait = Limits.hurriedWaitSeconds
   /// Whether the open stream has answered.
   private var hasAnswered = false
   /// Since when the source has refused the position, without one answer in between.
@@ -101,10 +103,11 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
 
   /// Waits for a change and applies it. False: the stream has ended with it.
   private func follow(_ stream: any DocumentStream) throws(SourceError) -> Bool {
-    requestReadIfDue(operationTime: stream.operationTime)
+    let isHurried = prepare(operationTime: stream.operationTime)
     // Of this stream only: another connection's time may be another server's.
     let floor = stream.operationTime
-    let change = try stream.next()
+    let change = try stream.next(waitingAtMost: isHurried ? hurriedWait : .infinity)
+    hurriedWait = isHurried && change == nil ? hurriedWait * 2 : Limits.hurriedWaitSeconds
     if state.isStopping { return true }
     if !hasAnswered {
       hasAnswered = true
@@ -135,15 +138,21 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
     }
   }
 
-  private func requestReadIfDue(operationTime: Revision) {
+  /// Asks for a read if one is due; gives whether a change waits for what comes next.
+  private func prepare(operationTime: Revision) -> Bool {
     let now = clock.now
     let isReloadWanted = state.control.withLock { control in
       defer { control.isReloadWanted = false }
       return control.isReloadWanted
     }
     if isReloadWanted { state.withEngine { $0.requestReload(.manual) } }
-    guard let request = state.withEngine({ $0.nextRead(operationTime: operationTime, now: now) }) else { return }
-    state.control.withLock { $0.read = request }
-    state.control.signal()
+    let (request, isWaiting) = state.withEngine {
+      ($0.nextRead(operationTime: operationTime, now: now), $0.isWaiting)
+    }
+    if let request {
+      state.control.withLock { $0.read = request }
+      state.control.signal()
+    }
+    return isWaiting
   }
 }

@@ -14,7 +14,7 @@ extension LookupService {
     let key = try checkedKey(message.agent_id, "agent_id")
     try requireFresh(view, options)
     let answer = caches[ServedEntity.agentConfig.rawValue].reader.answer(space: AgentConfig.Space.agentID, key: key)
-    if let wait = try waitIfNeeded(options, view, reached: answer?.complete, state) { return wait }
+    if let wait = try waitIfNeeded(options, view, reached: answer?.revision, state) { return wait }
     guard let answer else {
       throw RPCStatus(.notFound, "no active agent config for agent_id \(shown(key))")
     }
@@ -70,7 +70,7 @@ extension LookupService {
       throw RPCStatus(.invalidArgument, "variant: \(message.variant.rawValue) is none of ACTIVE, STAGED, AB_TEST")
     }
     let isTest = message.variant == CONFIGLOOKUP__V1__PROMPT_VARIANT__PROMPT_VARIANT_AB_TEST
-    let reached = isTest ? nil : answer?.complete
+    let reached = isTest ? nil : answer?.revision
     if let wait = try waitIfNeeded(options, view, reached: reached, state) { return wait }
     guard let answer else {
       throw RPCStatus(.notFound, "no \(isStaged ? "staged" : "active") prompt for \(field) \(shown(key))")
@@ -107,7 +107,7 @@ extension LookupService {
     }
     try requireFresh(view, options)
     let matches = sources(space, key)
-    let reached = space == SourceConfig.Space.sourceID ? matches.first?.complete : nil
+    let reached = space == SourceConfig.Space.sourceID ? matches.first?.revision : nil
     if let wait = try waitIfNeeded(options, view, reached: reached, state) { return wait }
     guard let first = matches.first else {
       throw RPCStatus(.notFound, "no enabled source config for \(field) \(shown(key))")

@@ -10,8 +10,8 @@ extension LookupService {
   /// Whether the answer is as new as the caller asks for: nil if it is, else what to wait for. Never an older one.
   ///
   /// `view` was taken before the answer was looked up. `reached` is the revision that the key itself has reached, where
-  /// the answer hangs on one key only: a key's own change is applied before it is known that nothing else shares its
-  /// cluster time.
+  /// the answer hangs on one key only: a key's own change is applied before it is known that no other key's shares
+  /// its cluster time.
   func waitIfNeeded(
     _ options: LookupOptions, _ view: CacheView, reached: Revision?, _ state: WorkerState
   ) throws(RPCStatus) -> RPCWait? {

@@ -39,23 +39,21 @@ struct ReplayBuffer: Sendable {
   }
 
   /// Puts what is older before what there is, as far as the limit allows; `floor` is where that begins.
+  ///
+  /// A key that has changed since is left out: what it answered then is not known any more.
   mutating func prepend(_ older: [Notice], from floor: Revision) {
     // Where something has been forgotten already, there is no room for what is older still.
     guard let begin = self.floor, hasAll, floor < begin else { return }
-    let kept = older.suffix(limit - min(limit, notices.count - first))
+    let known = older.filter { latest[$0.key] == nil }
+    let kept = known.suffix(limit - min(limit, notices.count - first))
     let newer = notices[first...].compactMap(\.self)
     (notices, first, gone, latest) = ([], 0, 0, [:])
-    // What is newer may have begun before the last of what is older.
-    var rest = newer[...]
-    for notice in kept {
-      while let next = rest.first, next.revision < notice.revision { add(rest.removeFirst()) }
-      add(notice)
-    }
-    for notice in rest { add(notice) }
+    for notice in kept { add(notice) }
+    for notice in newer { add(notice) }
     self.floor = floor
-    if kept.count < older.count {
+    if kept.count < known.count {
       hasAll = false
-      let forgotten = older[older.count - kept.count - 1].revision
+      let forgotten = known[known.count - kept.count - 1].revision
       self.floor = min(begin, Revision(forgotten.rawValue + 1))
     }
   }

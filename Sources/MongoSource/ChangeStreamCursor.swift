@@ -56,14 +56,14 @@ final class ChangeStreamCursor {
     }
   }
 
-  /// The next event; nil when none came within the waiting time.
-  func next() throws(SourceError) -> BSONDocument? {
+  /// The next event; nil when none came within `seconds`, or within the waiting time of the options.
+  func next(waitingAtMost seconds: Double = .infinity) throws(SourceError) -> BSONDocument? {
     if nextEvent == events.count {
       guard cursorID != 0 else { throw SourceError(.transient, "\(place): the server has ended the change stream") }
       let command = CommandBuilder()
       command.append("getMore", cursorID)
       command.append("collection", namespace.collection)
-      command.append("maxTimeMS", Int64(options.awaitMilliseconds))
+      command.append("maxTimeMS", Int64(max(1, min(Double(options.awaitMilliseconds), seconds * 1000))))
       do throws(SourceError) {
         try takeBatch(session.command(command.document, database: namespace.database), "nextBatch")
       } catch {

@@ -20,8 +20,8 @@ final class MongoChangeStream: DocumentStream {
   var operationTime: Revision { cursor.operationTime }
   var resumeToken: ResumeToken? { cursor.resumeToken }
 
-  func next() throws(SourceError) -> DocumentChange? {
-    try cursor.next().map(DocumentChange.init(event:))
+  func next(waitingAtMost seconds: Double) throws(SourceError) -> DocumentChange? {
+    try cursor.next(waitingAtMost: seconds).map(DocumentChange.init(event:))
   }
 
   func close() { cursor.close() }

@@ -80,17 +80,17 @@ struct EngineTests {
   }
 
   /// Found by a watch that came from a server where this change was the first one not told.
-  @Test func historyBeginsAfterTheLastChangeThatWentIntoTheLoad() throws {
+  @Test func theChangeThatEndsALoadIsAnnouncedAfterIt() throws {
     let steps = Steps()
     let begun = steps.engine.nextRead(operationTime: Revision(5), now: .now)
     let reload = try #require(begun)
     steps.engine.readEnded(reload.number, at: Revision(7), now: .now, wallNow: .now)
-    // It proves everything before itself, and so ends the reload that it is part of.
+    // It proves everything before itself.
     try steps.receive(.insert(BSONDocument(json: country("1", "KE", "Kenya"))), "1", 8, at: 8)
     #expect(steps.name("KE") == "Kenya" && steps.reader.isLoaded)
     #expect(steps.reader.observedRevision == Revision(7))
-    #expect(steps.announced.withLock { $0.isEmpty })
-    #expect(steps.historyStart.withLock { $0 } == Revision(8))
+    #expect(steps.historyStart.withLock { $0 } == Revision(7))
+    #expect(steps.news == ["upsert KE 8"])
   }
 
   /// A watch that starts at a position that was handed out leaves out what is older.
@@ -100,83 +100,140 @@ struct EngineTests {
     steps.idle(9)
     #expect(steps.reader.observedRevision == Revision(9))
     try steps.receive(.update(lookedUp: BSONDocument(json: country("1", "KE", "Kenya"))), "1", 8, at: 12)
+    steps.idle(12)
     #expect(steps.announced.withLock { $0.map(\.revision) } == [Revision(10)])
     #expect(steps.name("KE") == "Kenya")
   }
 
-  /// The reload takes each change as it comes, so its last good version is the one before what was looked up.
-  @Test func aReloadPutsNoOlderVersionInThePlaceOfABadDocumentsLastGoodOne() throws {
+  /// A row has a version that the stream passes over.
+  @Test func aReloadPutsNoOtherVersionInThePlaceOfABadDocumentsLastGoodOne() throws {
     let steps = Steps()
     try steps.load()
     steps.engine.requestReload(.manual)
     let begun = steps.engine.nextRead(operationTime: Revision(5), now: .now)
     let reload = try #require(begun)
-    try steps.receive(.update(lookedUp: BSONDocument(json: country("1", "KE", "third"))), "1", 6, at: 12)
-    try steps.receive(.replace(BSONDocument(json: country("1", "KE", "second"))), "1", 8, at: 12)
-    try steps.receive(.update(lookedUp: BSONDocument(json: country("1", "KE", "bad", rank: 999))), "1", 9, at: 12)
-    #expect(steps.name("KE") == "third")
+    let row = try BSONDocument(json: country("1", "KE", "second"))
+    _ = steps.engine.rowsRead(
+      reload.number, [(DocumentID("1"), Reading(row, id: DocumentID("1"), as: Country.self))])
+    try steps.receive(.replace(BSONDocument(json: country("1", "KE", "first"))), "1", 6, at: 6)
+    let bad = try BSONDocument(json: country("1", "KE", "bad", rank: 999))
+    steps.receive(.update(lookedUp: bad), "1", 8, at: 12)
+    steps.receive(.update(lookedUp: bad), "1", 9, at: 12)
     steps.engine.readEnded(reload.number, at: Revision(9), now: .now, wallNow: .now)
     steps.idle(12)
     #expect(steps.engine.currentHealth().reloads == 2)
-    #expect(steps.name("KE") == "third")
+    #expect(steps.name("KE") == "first")
+    #expect(steps.engine.currentHealth().rejectedCount == 1)
   }
 
   /// Who asks for the transaction's revision must not get what was true in the middle of it.
-  @Test func anAnswerIsNotCompleteWhileItsTransactionMayGoOn() throws {
+  @Test func aTransactionIsShownWhenItIsWhole() throws {
     let steps = Steps()
     try steps.load()
-    func complete(_ code: String) -> UInt64? { steps.reader.answer(LookupKey(code))?.complete.rawValue }
     try steps.receive(.insert(BSONDocument(json: country("1", "KE", "Kenya"))), "1", 8, at: 9, isInTransaction: true)
-    #expect(complete("KE") == 7)
-    try steps.receive(.insert(BSONDocument(json: country("2", "UG", "Uganda"))), "2", 9, at: 9)
-    #expect(complete("UG") == 9)
+    try steps.receive(.insert(BSONDocument(json: country("2", "UG", "Uganda"))), "2", 8, at: 9, isInTransaction: true)
+    #expect(steps.name("KE") == nil && steps.engine.isWaiting)
+    try steps.receive(.insert(BSONDocument(json: country("3", "TZ", "Tanzania"))), "3", 9, at: 9)
+    #expect(steps.news == ["upsert KE 8", "upsert TZ 9", "upsert UG 8"])
+    #expect(steps.reader.observedRevision == Revision(8) && !steps.engine.isWaiting)
   }
 
-  /// Two documents under one key: what waits of the one is missing from the answer, whatever the other says.
-  @Test func anAnswerIsNotCompleteWhileAChangeOfAnotherDocumentWaits() throws {
+  /// What was looked up may be newer than the update; a server that is ahead of this one, or behind it, would show
+  /// something else at its revision.
+  @Test func anUpdateIsShownWhenTheStreamHasPassedTheMomentOfItsLookup() throws {
     let steps = Steps()
     try steps.load()
-    try steps.receive(.insert(BSONDocument(json: country("2", "KE", "two", rank: 2))), "2", 6, at: 10)
-    try steps.receive(.update(lookedUp: BSONDocument(json: country("1", "KE", "one", rank: 1))), "1", 7, at: 10)
-    steps.receive(.delete, "1", 8, at: 10)
-    steps.receive(.delete, "2", 9, at: 10)
-    #expect(steps.name("KE") == "one")
-    #expect(steps.reader.answer(LookupKey("KE"))?.complete == Revision(7))
-    steps.idle(10)
-    #expect(steps.name("KE") == nil)
-  }
-
-  @Test func aChangeThatWaitsHoldsTheObservedRevisionBack() throws {
-    let steps = Steps()
-    try steps.load()
-    // Looked up at some moment up to 10; the delete at 8 may be newer or older than that.
     try steps.receive(.update(lookedUp: BSONDocument(json: country("1", "KE", "Kenya"))), "1", 6, at: 10)
-    steps.receive(.delete, "1", 8, at: 10)
-    try steps.receive(.insert(BSONDocument(json: country("2", "UG", "Uganda"))), "2", 10, at: 10)
-    #expect(steps.name("KE") == "Kenya")
-    #expect(steps.reader.observedRevision == Revision(7))
-    // Past the lookup: the delete was the newer one.
-    try steps.receive(.insert(BSONDocument(json: country("3", "TZ", "Tanzania"))), "3", 11, at: 12)
+    #expect(steps.name("KE") == nil && steps.news == [] && steps.engine.isWaiting)
+    #expect(steps.reader.observedRevision == Revision(5))
+    steps.idle(9)
     #expect(steps.name("KE") == nil)
+    #expect(steps.reader.observedRevision == Revision(5))
+    steps.idle(10)
+    #expect(steps.name("KE") == "Kenya" && !steps.engine.isWaiting)
+    #expect(steps.news == ["upsert KE 6"])
     #expect(steps.reader.observedRevision == Revision(10))
-    #expect(steps.announced.withLock { $0.map(\.key.text) } == ["KE", "UG", "KE", "TZ"])
+    #expect(steps.reader.answer(LookupKey("KE"))?.revision == Revision(6))
   }
 
-  @Test func aDocumentThatWasLookedUpDoesNotGoBack() throws {
+  @Test func whatComesBehindAWaitingChangeWaitsToo() throws {
     let steps = Steps()
     try steps.load()
-    try steps.receive(.update(lookedUp: BSONDocument(json: country("1", "KE", "third"))), "1", 6, at: 10)
-    try steps.receive(.replace(BSONDocument(json: country("1", "KE", "second"))), "1", 8, at: 10)
-    #expect(steps.name("KE") == "third")
-    try steps.receive(.replace(BSONDocument(json: country("1", "KE", "third"))), "1", 9, at: 10)
-    steps.idle(10)
-    #expect(steps.name("KE") == "third")
-    // The notice of the lookup, and once more with the revision at which it came to that.
-    #expect(steps.news == ["upsert KE 6", "upsert KE 9"])
+    try steps.receive(.update(lookedUp: BSONDocument(json: country("1", "KE", "Kenya"))), "1", 6, at: 10)
+    try steps.receive(.insert(BSONDocument(json: country("2", "UG", "Uganda"))), "2", 10, at: 10)
+    #expect(steps.name("UG") == nil && steps.reader.observedRevision == Revision(5))
+    try steps.receive(.insert(BSONDocument(json: country("3", "TZ", "Tanzania"))), "3", 11, at: 12)
+    #expect(
+      steps.announced.withLock { $0.map { "\($0.key.text) \($0.revision)" } } == ["KE 6", "UG 10", "TZ 11"])
     #expect(steps.reader.observedRevision == Revision(10))
   }
 
-  /// Updates and replaces without a pause would otherwise keep a reload from ever ending.
+  /// What the first update made is known to nobody who looked it up later.
+  @Test func anUpdateThatWasFollowedByAnotherBeforeItsLookupIsPassedOver() throws {
+    let steps = Steps()
+    try steps.load()
+    try steps.receive(.insert(BSONDocument(json: country("1", "KE", "first"))), "1", 6, at: 6)
+    try steps.receive(
+      .update(lookedUp: BSONDocument(json: country("1", "KE", "third"))), "1", 7, at: 10, touched: ["name"])
+    try steps.receive(.insert(BSONDocument(json: country("2", "UG", "Uganda"))), "2", 8, at: 10)
+    try steps.receive(.replace(BSONDocument(json: country("1", "KE", "second"))), "1", 9, at: 10)
+    // A change that carries the document as of itself need not wait: and the one before is settled with it.
+    #expect(steps.name("KE") == "second" && steps.name("UG") == "Uganda")
+    #expect(steps.news == ["upsert KE 6", "upsert KE 9", "upsert UG 9"])
+    steps.idle(10)
+    #expect(steps.reader.observedRevision == Revision(10))
+    #expect(steps.historyStart.withLock { $0 } == Revision(5), "all of it was under one key")
+  }
+
+  /// Two documents of one key change in one transaction: what the first made of the key was never so.
+  @Test func ofATransactionOnlyItsOutcomeIsAnnounced() throws {
+    let steps = Steps()
+    try steps.load()
+    let (low, high) = (country("1", "KE", "low", rank: 1), country("2", "KE", "high", rank: 2))
+    try steps.receive(.insert(BSONDocument(json: high)), "2", 8, at: 8, isInTransaction: true)
+    try steps.receive(.insert(BSONDocument(json: low)), "1", 8, at: 8, isInTransaction: true)
+    steps.idle(8)
+    #expect(steps.name("KE") == "high")
+    #expect(steps.news == ["upsert KE 8"])
+    steps.receive(.delete, "2", 9, at: 9, isInTransaction: true)
+    steps.receive(.delete, "1", 9, at: 9, isInTransaction: true)
+    steps.idle(9)
+    #expect(steps.news == ["delete KE 9"])
+  }
+
+  /// It may have shown something that is gone again; a server that looked it up in time has announced that.
+  @Test func whoComesFromAnotherServerIsToldOfWhatWasPassedOver() throws {
+    let steps = Steps()
+    try steps.load()
+    let document = try BSONDocument(json: country("1", "KE", "Kenya"))
+    steps.receive(.insert(document), "1", 6, at: 6)
+    #expect(steps.news == ["upsert KE 6"])
+    steps.receive(.update(lookedUp: document), "1", 7, at: 10, touched: ["name"])
+    steps.receive(.update(lookedUp: document), "1", 8, at: 10, touched: ["name"])
+    steps.idle(10)
+    #expect(steps.news == ["upsert KE 8"])
+    #expect(steps.reader.answer(LookupKey("KE"))?.revision == Revision(8))
+    // Where nothing was passed over, what changes nothing is no news.
+    steps.receive(.update(lookedUp: document), "1", 12, at: 12, touched: ["name"])
+    steps.idle(12)
+    #expect(steps.news == [])
+  }
+
+  /// A server that is ahead has announced the key in between; here nobody can say that it is gone.
+  @Test func historyBeginsAnewWhereWhatWasPassedOverMayHaveMovedADocument() throws {
+    let steps = Steps()
+    try steps.load()
+    let later = try BSONDocument(json: country("1", "KE", "later"))
+    steps.receive(.update(lookedUp: later), "1", 6, at: 10, touched: ["active"])
+    steps.receive(.update(lookedUp: later), "1", 7, at: 10, touched: ["name"])
+    steps.receive(.update(lookedUp: later), "1", 11, at: 11, touched: ["active"])
+    #expect(steps.historyStart.withLock { $0 } == Revision(7))
+    steps.idle(11)
+    #expect(steps.historyStart.withLock { $0 } == Revision(7), "the last one is known")
+    #expect(steps.news == ["upsert KE 7"])
+  }
+
+  /// Updates without a pause would otherwise keep a reload from ever ending.
   @Test func aReloadEndsWhileAChangeWaits() throws {
     let steps = Steps()
     try steps.load()
@@ -187,33 +244,36 @@ struct EngineTests {
     _ = steps.engine.rowsRead(
       reload.number, [(DocumentID("2"), Reading(row, id: DocumentID("2"), as: Country.self))])
     steps.engine.readEnded(reload.number, at: Revision(7), now: .now, wallNow: .now)
-    try steps.receive(.update(lookedUp: BSONDocument(json: country("1", "KE", "third"))), "1", 6, at: 10)
-    try steps.receive(.replace(BSONDocument(json: country("1", "KE", "second"))), "1", 8, at: 10)
+    try steps.receive(.update(lookedUp: BSONDocument(json: country("1", "KE", "one"))), "1", 6, at: 7)
+    #expect(steps.name("UG") == nil)
+    try steps.receive(.update(lookedUp: BSONDocument(json: country("1", "KE", "two"))), "1", 8, at: 10)
     #expect(steps.name("UG") == "Uganda", "the reload is published")
-    #expect(steps.name("KE") == "third", "and nothing goes back")
+    #expect(steps.name("KE") == "one", "as of the observed revision")
     #expect(steps.reader.observedRevision == Revision(7))
     steps.receive(.delete, "1", 9, at: 10)
     steps.idle(10)
     #expect(steps.name("KE") == nil)
-    #expect(
-      steps.announced.withLock { $0.map { "\($0.kind) \($0.key.text)" } } == ["upsert KE", "upsert UG", "delete KE"])
+    #expect(steps.news == ["delete KE 9", "upsert KE 6", "upsert UG 7"])
   }
 
-  /// A server that is ahead has announced the key in between; here nobody can say that it is gone.
-  @Test func historyBeginsAnewWhereAnUpdateMayHaveMovedADocumentThatIsLookedUpLater() throws {
+  /// More than is kept: reading anew takes less time and memory. What is older than the read is in it.
+  @Test func whatIsTooFarBehindIsReadAnew() throws {
     let steps = Steps()
     try steps.load()
-    let later = try BSONDocument(json: country("1", "KE", "later"))
-    steps.receive(.update(lookedUp: later), "1", 6, at: 10, touched: ["name"])
-    steps.receive(.update(lookedUp: later), "1", 7, at: 10, touched: ["name"])
-    #expect(steps.historyStart.withLock { $0 } == Revision(5), "these left it under its key")
-    steps.receive(.update(lookedUp: later), "1", 8, at: 10, touched: ["active"])
-    #expect(steps.historyStart.withLock { $0 } == Revision(5), "what the lookup finds may be this")
-    steps.receive(.update(lookedUp: later), "1", 9, at: 10, touched: ["name"])
-    #expect(steps.historyStart.withLock { $0 } == Revision(9))
-    steps.idle(10)
-    steps.receive(.update(lookedUp: later), "1", 11, at: 11, touched: ["name"])
-    #expect(steps.historyStart.withLock { $0 } == Revision(9), "the lookup's moment has passed")
+    let document = try BSONDocument(json: country("1", "KE", "Kenya"))
+    for revision in 6...UInt64(6 + Limits.waitingChanges) {
+      steps.receive(.update(lookedUp: document), "1", revision, at: 1_000_000)
+    }
+    #expect(!steps.engine.isWaiting && !steps.engine.currentHealth().isStreamActive)
+    let begun = steps.engine.nextRead(operationTime: Revision(1_000_000), now: .now)
+    let reload = try #require(begun)
+    _ = steps.engine.rowsRead(
+      reload.number, [(DocumentID("1"), Reading(document, id: DocumentID("1"), as: Country.self))])
+    steps.engine.readEnded(reload.number, at: Revision(1_000_000), now: .now, wallNow: .now)
+    steps.receive(.delete, "1", 999_999, at: 1_000_000)
+    steps.idle(1_000_000)
+    #expect(steps.name("KE") == "Kenya")
+    #expect(steps.engine.currentHealth().resyncs == 1)
   }
 
   @Test func aChangeOutOfOrderIsLeftOutAndReadAnew() throws {
@@ -250,41 +310,5 @@ struct EngineTests {
     engine.receivedNothing(floor: Revision(7), now: now, wallNow: .now)
     #expect(reader.identity == "new" && reader.observedRevision == Revision(7))
     #expect(reader.answer(LookupKey("KE"))?.revision == Revision(7))
-  }
-
-  /// A document is looked up late: it has moved on twice already. A server that is ahead has announced each of the
-  /// three as of itself; who comes from there, and starts in between, would not be told otherwise.
-  @Test func whoComesFromAnotherServerIsToldOfWhatWasLookedUpEarly() throws {
-    let steps = Steps()
-    try steps.load()
-    try steps.receive(.insert(BSONDocument(json: country("1", "KE", "Kenya"))), "1", 6, at: 9)
-    let late = country("1", "UG", "Uganda")
-    try steps.receive(.update(lookedUp: BSONDocument(json: late)), "1", 7, at: 9)
-    #expect(steps.news == ["delete KE 7", "upsert KE 6", "upsert UG 7"])
-    // Nothing differs here any more; but both keys are announced, as of the change that it took.
-    try steps.receive(.update(lookedUp: BSONDocument(json: late)), "1", 8, at: 9)
-    #expect(steps.news == ["delete KE 8", "upsert UG 8"])
-    #expect(steps.reader.answer(LookupKey("UG"))?.revision == Revision(8))
-    // One that carries the document as of itself waits for the moment of the lookup.
-    try steps.receive(.replace(BSONDocument(json: late)), "1", 9, at: 9)
-    #expect(steps.news == [])
-    steps.idle(9)
-    #expect(steps.news == ["delete KE 9", "upsert UG 9"])
-    // After that moment, what changes nothing is no news.
-    try steps.receive(.update(lookedUp: BSONDocument(json: late)), "1", 12, at: 12)
-    #expect(steps.news == [])
-  }
-
-  /// Two documents of one key: the one that wins was looked up early, so what becomes of the other shows nowhere here.
-  @Test func aKeyThatIsEarlyIsAnnouncedForItsOtherDocumentsToo() throws {
-    let steps = Steps()
-    try steps.load()
-    try steps.receive(.insert(BSONDocument(json: country("1", "KE", "first"))), "1", 6, at: 9)
-    try steps.receive(.update(lookedUp: BSONDocument(json: country("2", "KE", "second"))), "2", 7, at: 9)
-    #expect(steps.news == ["upsert KE 6", "upsert KE 7"])
-    steps.receive(.delete, "1", 8, at: 9)
-    #expect(steps.news == ["upsert KE 8"])
-    steps.receive(.delete, "2", 12, at: 12)
-    #expect(steps.news == ["delete KE 12"])
   }
 }

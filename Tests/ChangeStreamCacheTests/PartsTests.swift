@@ -89,35 +89,6 @@ struct PartsTests {
     #expect(DocumentFilter.all.query.json == "{ }")
   }
 
-  @Test func horizonHoldsOlderStates() throws {
-    var horizon = LookupHorizon()
-    let (id, state) = try reading(country("1", "KE", "Kenya"))
-    func change(_ revision: UInt64) -> DocumentChange { DocumentChange(.delete, id: id, revision: Revision(revision)) }
-    _ = horizon.lookedUp(id, until: Revision(10), mayMove: false)
-    // Not newer than the lookup may have been: held, the last one only.
-    let holds8 = horizon.holds(change(8), id, state)
-    let holds9 = horizon.holds(change(9), id, nil)
-    #expect(holds8 && holds9)
-    #expect(horizon.heldCount == 1)
-    // Newer for sure: not held. Of another document: not held.
-    let holds11 = horizon.holds(change(11), id, nil)
-    let holdsOther = horizon.holds(change(8), DocumentID("2"), nil)
-    #expect(!holds11 && !holdsOther)
-    #expect(horizon.advance(to: Revision(9)).isEmpty)
-    let released = horizon.advance(to: Revision(10))
-    #expect(released.map(\.change.revision) == [Revision(9)])
-    #expect(horizon.heldCount == 0)
-    // Passed: nothing is held any more.
-    let holdsAfter = horizon.holds(change(10), id, nil)
-    #expect(!holdsAfter)
-    // A newer lookup says more than what was held.
-    _ = horizon.lookedUp(id, until: Revision(20), mayMove: false)
-    _ = horizon.holds(change(15), id, nil)
-    _ = horizon.lookedUp(id, until: Revision(30), mayMove: false)
-    #expect(horizon.heldCount == 0)
-    #expect(horizon.advance(to: Revision(30)).isEmpty)
-  }
-
   @Test func etagsAreStable() {
     // XXH3's 128 bits of nothing and of "a", from xxHash's own tool: equal on every server, for ever.
     let empty = ETag(of: UnsafeRawBufferPointer(start: nil, count: 0))

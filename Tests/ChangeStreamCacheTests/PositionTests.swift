@@ -35,11 +35,11 @@ private final class PoisonStream: DocumentStream {
   }
   var operationTime: Revision { inner.operationTime }
   var resumeToken: ResumeToken? { inner.resumeToken }
-  func next() throws(SourceError) -> DocumentChange? {
+  func next(waitingAtMost seconds: Double) throws(SourceError) -> DocumentChange? {
     if resumed, source.poisoned.withLock({ $0 }) {
       throw SourceError(.transient, code: 10334, "BSONObjectTooLarge", isFromServer: true)
     }
-    return try inner.next()
+    return try inner.next(waitingAtMost: seconds)
   }
   func close() { inner.close() }
 }

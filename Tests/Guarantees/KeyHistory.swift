@@ -14,12 +14,13 @@ public enum Showing: Sendable, Hashable {
 
 /// What was true of one cache key, and when: for each document that ever claimed it, its versions in order.
 ///
-/// Nearly always one document. Where several claim a key, an update that is looked up late shows one document as of
-/// later than the others; so what may be answered is decided for each document by itself, and the greatest of what may
-/// be shown together answers.
+/// Nearly always one document. Where several claim a key, what may be answered is decided for each document by itself,
+/// and the greatest of what may be shown together answers.
 struct KeyHistory: Sendable {
   struct Version: Sendable {
     let showing: Showing
+    /// Not true before this revision.
+    let from: Revision
     /// True at this revision at the latest; `.max` while nobody knows.
     var by: Revision
   }
@@ -27,7 +28,7 @@ struct KeyHistory: Sendable {
   struct Document: Sendable {
     let id: String
     /// The first: nothing, since ever.
-    var versions = [Version(showing: .nothing, by: .none)]
+    var versions = [Version(showing: .nothing, from: .none, by: .none)]
 
     /// The version that is surely true at `revision`, or one that is followed by those that may be.
     func position(at revision: Revision) -> Int {
@@ -48,7 +49,10 @@ struct KeyHistory: Sendable {
 
   private(set) var documents: [Document] = []
 
-  mutating func append(_ showing: Showing, of id: String, by revision: Revision) -> (document: Int, version: Int) {
+  /// `from` nil: some moment after the version before, whose latest moment is known by then.
+  mutating func append(
+    _ showing: Showing, of id: String, from: Revision? = nil, by revision: Revision
+  ) -> (document: Int, version: Int) {
     let place: Int
     if let known = documents.firstIndex(where: { $0.id == id }) {
       place = known
@@ -56,7 +60,9 @@ struct KeyHistory: Sendable {
       place = documents.count
       documents.append(Document(id: id))
     }
-    documents[place].versions.append(Version(showing: showing, by: revision))
+    let before = documents[place].versions.last?.by ?? .none
+    let after = before == Revision(.max) ? .none : Revision(before.rawValue + 1)
+    documents[place].versions.append(Version(showing: showing, from: from ?? after, by: revision))
     return (place, documents[place].versions.count - 1)
   }
 
@@ -70,12 +76,21 @@ struct KeyHistory: Sendable {
     documents.map { Bound(position: $0.position(at: revision), shown: 0) }
   }
 
-  /// A change of this key at `revision` has been seen. Others may share the revision (a transaction) and not have come.
+  /// What a viewer has seen at least that sees `label` (nil: no answer) as the state of `revision`, no older and no
+  /// newer; nil if it was not so then.
   ///
-  /// Says nothing where several documents claim the key: what the others show may be older.
-  func bounds(reached revision: Revision) -> Bounds {
-    guard let document = documents.first, documents.count == 1 else { return [] }
-    return [Bound(position: document.position(at: revision.before), shown: 0)]
+  /// Says nothing of a document that was ever bad: a server may have passed over the good versions that another had.
+  func seeing(_ label: String?, asOf revision: Revision) -> Bounds? {
+    var then = self
+    var bounds = bounds(at: revision)
+    for place in documents.indices {
+      if documents[place].versions.contains(where: { $0.showing == .bad }) {
+        bounds[place] = Bound()
+      } else {
+        then.documents[place].versions.removeAll { $0.from > revision }
+      }
+    }
+    return then.seeing(label, bounds)
   }
 
   /// What a viewer with `bounds` has seen at least, if it now sees `label` (nil: no answer); nil if it must not.

@@ -19,7 +19,7 @@ public struct TrueHistory: Sendable {
 
   /// From `revision` on, and not before, `document` gives `key` this to show.
   public mutating func set(_ key: String, document: String = "", _ showing: Showing, at revision: Revision) {
-    _ = keys[key, default: KeyHistory()].append(showing, of: document, by: revision)
+    _ = keys[key, default: KeyHistory()].append(showing, of: document, from: revision, by: revision)
   }
 
   /// From some moment on `document` gives `key` this to show; when is not known yet.

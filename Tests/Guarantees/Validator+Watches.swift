@@ -69,8 +69,8 @@ extension Validator {
       clients[client]?.isWhole = false
       return
     }
-    guard let seen = key.seeing(label, key.bounds(reached: notice.revision)) else {
-      violate(.nothingLost, "\(what), which was not so then or later; \(history.describe(notice.key))")
+    guard let seen = key.seeing(label, asOf: notice.revision) else {
+      violate(.nothingLost, "\(what), which was not so then; \(history.describe(notice.key))")
       return
     }
     // Which bad version stood in for is another matter: the notice may be of a life before this one.

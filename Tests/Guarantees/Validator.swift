@@ -145,9 +145,15 @@ public struct Validator: Sendable {
     let all = [
       pending.answered, pending.announced,
       key.bounds(at: max(reply.observed, lookup.minimumRevision, lookup.knownRevision)),
-      key.bounds(at: servers[lookup.server]?.start ?? .none), key.bounds(reached: revision),
+      key.bounds(at: servers[lookup.server]?.start ?? .none),
     ].reduce([], KeyHistory.higher)
     if let seen = key.seeing(label, all) {
+      if label != nil, key.seeing(label, asOf: revision) == nil {
+        violate(
+          .asOfWhen,
+          "\(lookup.server) answers \(lookup.key) with \(label ?? "nothing") as of \(revision.short), which was not so "
+            + "then; \(history.describe(lookup.key))")
+      }
       let known = servers[lookup.server]?.answered[lookup.key] ?? []
       servers[lookup.server]?.answered[lookup.key] = KeyHistory.higher(known, seen)
       return
@@ -166,8 +172,6 @@ public struct Validator: Sendable {
     check(.warmFirst, key.bounds(at: servers[lookup.server]?.start ?? .none), "which is older than its start")
     check(.anyServer, key.bounds(at: lookup.minimumRevision), "though asked for \(lookup.minimumRevision.short)")
     check(.asOfWhen, key.bounds(at: reply.observed), "and says that it has observed \(reply.observed.short)")
-    check(
-      .asOfWhen, key.bounds(reached: revision), "and says that this is its state of \(revision.short)")
     check(.nothingLost, key.bounds(at: lookup.knownRevision), "and all is quiet since \(lookup.knownRevision.short)")
     if violations.count == before { check(.neverBack, all, "which was so, but not after all that it has said") }
   }

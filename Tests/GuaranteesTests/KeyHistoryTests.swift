@@ -29,17 +29,20 @@ struct KeyHistoryTests {
     #expect(story.broken == [.asOfWhen])
   }
 
-  /// An update is looked up late: `a` is shown as of 30, `b` not yet as of 20.
-  @Test func documentsMayBeSeenAsOfDifferentMoments() {
+  /// `a` as of 30 and `b` as of 15 was never so.
+  @Test func theDocumentsOfAKeyAreSeenAsOfOneMoment() {
     var story = Story("prompt:x")
     story.validator.history.set("prompt:x", document: "a", .label("A5", rank: [5]), at: at(10))
     story.validator.history.set("prompt:x", document: "b", .label("B2", rank: [2]), at: at(10))
     story.validator.history.set("prompt:x", document: "b", .label("B7", rank: [7]), at: at(20))
     story.validator.history.set("prompt:x", document: "a", .label("A1", rank: [1]), at: at(30))
-    story.lookUp("B2", observed: 15)
-    #expect(story.broken == [])
+    story.validator.started("two", at: .none)
+    story.validator.mayBeWarm("two")
     story.lookUp("A5", observed: 15)
-    #expect(story.broken == [.neverBack], "a was seen as of 30")
+    story.lookUp("B7", observed: 20)
+    #expect(story.broken == [])
+    story.lookUp("B2", of: "two", observed: 15)
+    #expect(story.broken == [.asOfWhen])
   }
 
   @Test func theLastGoodVersionStandsInForABadOne() {

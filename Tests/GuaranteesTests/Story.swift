@@ -7,10 +7,12 @@ func at(_ number: UInt64) -> Revision { Revision(number) }
 /// A validator, and short words for what it is fed with.
 struct Story {
   var validator = Validator(ttlMilliseconds: 1000)
+  private var since: [String: UInt64] = [:]
 
   /// `key` was `labels` from revision 10, 20, 30 ... on; nil: nothing.
   init(_ key: String = "prompt:x", _ labels: String?..., warm: Bool = true) {
     for (index, label) in labels.enumerated() {
+      if let label { since[label] = UInt64(index + 1) * 10 }
       validator.history.set(key, label.map { .label($0) } ?? .nothing, at: at(UInt64(index + 1) * 10))
     }
     validator.started("one", at: .none)
@@ -19,14 +21,17 @@ struct Story {
 
   var broken: [Guarantee] { validator.violations.map(\.guarantee) }
 
+  /// `revision` nil: since when the label is what is shown.
   mutating func lookUp(
     _ label: String?, _ key: String = "prompt:x", of server: String = "one", observed: UInt64 = 1,
-    revision: UInt64 = 1, minimum: UInt64 = 0, client: String? = nil
+    revision: UInt64? = nil, minimum: UInt64 = 0, client: String? = nil
   ) {
     var lookup = Lookup(key, of: server)
     lookup.minimumRevision = at(minimum)
     lookup.client = client
-    let result = label.map { LookupReply.Result.found(label: $0, etag: "#\($0)", revision: at(revision)) }
+    let result = label.map {
+      LookupReply.Result.found(label: $0, etag: "#\($0)", revision: at(revision ?? since[$0] ?? observed))
+    }
     reply(to: lookup, result ?? .notFound, observed: observed)
   }
 

@@ -103,7 +103,7 @@ struct WatchRuleTests {
     story.watch()
     story.progress(5)
     story.upsert("B", 20)
-    story.upsert("B", 10)
+    story.upsert("A", 10)
     #expect(story.broken == [.nothingLost])
   }
 

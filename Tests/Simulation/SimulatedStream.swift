@@ -28,7 +28,7 @@ final class SimulatedStream: DocumentStream {
 
   var resumeToken: ResumeToken? { ResumeToken(place: tokenPlace) }
 
-  func next() throws(SourceError) -> DocumentChange? {
+  func next(waitingAtMost seconds: Double) throws(SourceError) -> DocumentChange? {
     if batch.isEmpty { try ask() }
     // What the driver had already counts, too: it is read at once, but in a simulation.
     source.lastContact = source.clock.now

@@ -228,7 +228,7 @@ private final class InMemoryStream: DocumentStream {
     (try? BSONDocument(json: "{\"place\": \(place)}")).map { ResumeToken($0) }
   }
 
-  func next() throws(SourceError) -> DocumentChange? {
+  func next(waitingAtMost seconds: Double) throws(SourceError) -> DocumentChange? {
     enum Outcome {
       case lost
       case change(DocumentChange, Revision)
@@ -237,7 +237,7 @@ private final class InMemoryStream: DocumentStream {
     _ = source.state.wait(until: .now.advanced(bySeconds: 60)) { state in
       state.isHoldingDeliveries && state.generation == generation ? nil : true
     }
-    let outcome = source.state.wait(until: .now.advanced(bySeconds: waitSeconds)) { state -> Outcome? in
+    let outcome = source.state.wait(until: .now.advanced(bySeconds: min(waitSeconds, seconds))) { state -> Outcome? in
       if state.generation != generation { return .lost }
       guard place < state.log.count else { return nil }
       var change = state.log[place]

@@ -90,7 +90,7 @@ private final class SeedStream: DocumentStream {
   let operationTime = SeedSource.now
   let resumeToken: ResumeToken? = nil
 
-  func next() throws(SourceError) -> DocumentChange? {
+  func next(waitingAtMost seconds: Double) throws(SourceError) -> DocumentChange? {
     Thread.sleep(forTimeInterval: 0.001)
     return nil
   }
