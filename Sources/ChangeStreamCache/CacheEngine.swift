@@ -24,6 +24,8 @@ struct CacheEngine<Model: CachedModel>: Sendable {
   private var queue = ChangeQueue()
   /// Every change up to this has come.
   private var arrived = Revision.none
+  /// Nothing that was looked up is of a change up to this that has not come.
+  private var settled = Revision.none
   /// Every change up to this has been applied.
   private var observed = Revision.none
   /// Of the last change that has come.
@@ -74,6 +76,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
       lastChange = .none
       lastApplied = .none
       arrived = .none
+      settled = .none
       observed = .none
       isContinuous = false
       publisher.isOtherDatabase = true
@@ -158,8 +161,12 @@ struct CacheEngine<Model: CachedModel>: Sendable {
   var isWaiting: Bool { !queue.isEmpty }
 
   /// A wait ended without a change: everything up to `floor`, an operation time known before the wait, has come.
-  mutating func receivedNothing(floor: Revision, now: MonotonicTime, wallNow: WallTime) {
-    advance(to: floor, now, wallNow)
+  ///
+  /// After a short wait (`isHurried`) that is enough for what waits, and not for a promise: a database may report a
+  /// time some milliseconds before a change of that time can be seen, by a lookup or in the stream.
+  mutating func receivedNothing(floor: Revision, isHurried: Bool = false, now: MonotonicTime, wallNow: WallTime) {
+    settled = max(settled, floor)
+    advance(to: isHurried ? .none : floor, now, wallNow)
     confirm(now)
   }
 
@@ -312,7 +319,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
 
   /// Applies the changes whose turn it is, and then shows what has come of them.
   private mutating func applyReady() {
-    let ready = queue.release(upTo: arrived)
+    let ready = queue.release(upTo: max(arrived, settled))
     guard !ready.isEmpty else { return }
     var applied = AppliedChanges()
     for next in ready {

@@ -116,13 +116,15 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
       complaints.end(["stream_lost", "stream_not_opened"])
     }
     token = stream.resumeToken ?? token
-    return apply(change, floor: floor, operationTime: stream.operationTime)
+    return apply(change, floor: floor, isHurried: isHurried, operationTime: stream.operationTime)
   }
 
-  private func apply(_ change: DocumentChange?, floor: Revision, operationTime: Revision) -> Bool {
+  private func apply(
+    _ change: DocumentChange?, floor: Revision, isHurried: Bool, operationTime: Revision
+  ) -> Bool {
     let (now, wallNow) = (clock.now, clock.wallNow)
     guard let change else {
-      state.withEngine { $0.receivedNothing(floor: floor, now: now, wallNow: wallNow) }
+      state.withEngine { $0.receivedNothing(floor: floor, isHurried: isHurried, now: now, wallNow: wallNow) }
       return true
     }
     let reading = read(change)

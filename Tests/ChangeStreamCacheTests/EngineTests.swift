@@ -156,6 +156,19 @@ struct EngineTests {
     #expect(steps.reader.answer(LookupKey("KE"))?.revision == Revision(6))
   }
 
+  /// A database may report a time before a change of that time can be seen.
+  @Test func aShortWaitSettlesWhatWaitsAndPromisesNothing() throws {
+    let steps = Steps()
+    try steps.load()
+    try steps.receive(.update(lookedUp: BSONDocument(json: country("1", "KE", "Kenya"))), "1", 6, at: 10)
+    steps.engine.receivedNothing(floor: Revision(10), isHurried: true, now: .now, wallNow: .now)
+    #expect(steps.name("KE") == "Kenya" && steps.news == ["upsert KE 6"])
+    #expect(steps.reader.observedRevision == Revision(5))
+    try steps.receive(.insert(BSONDocument(json: country("2", "UG", "Uganda"))), "2", 9, at: 12)
+    #expect(steps.news == ["upsert UG 9"])
+    #expect(steps.reader.observedRevision == Revision(8))
+  }
+
   @Test func whatComesBehindAWaitingChangeWaitsToo() throws {
     let steps = Steps()
     try steps.load()
