@@ -11,6 +11,8 @@ struct CacheEngine<Model: CachedModel>: Sendable {
 
   /// What is served.
   private var live = DocumentSet()
+  /// Changes up to this are not wanted: the collection is read anew as of later.
+  private var skipped = Revision.none
   /// Whether the open stream carries on from what is served, without a gap.
   private var isContinuous = false
   private var isStreamOpen = false
@@ -77,6 +79,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
       lastApplied = .none
       arrived = .none
       settled = .none
+      skipped = .none
       observed = .none
       isContinuous = false
       publisher.isOtherDatabase = true
@@ -149,10 +152,10 @@ struct CacheEngine<Model: CachedModel>: Sendable {
         ["cache": .string(Model.entity), "operation": .string(name)])
       wanted = wanted ?? .resync
     case .insert, .update, .replace, .delete:
-      guard let id = change.id else { return true }
+      guard let id = change.id, change.revision > skipped else { return true }
       queue.append(change, of: id, reading, operationTime: operationTime, mayMove: mayMove(change))
       applyReady()
-      giveUpIfFarBehind()
+      giveUpIfFarBehind(operationTime)
     }
     return true
   }
@@ -352,8 +355,9 @@ struct CacheEngine<Model: CachedModel>: Sendable {
       before: before, after: live.documents[id]?.entry)
   }
 
-  /// So much waits that reading the collection anew is quicker, and needs less memory.
-  private mutating func giveUpIfFarBehind() {
+  /// So much waits that reading the collection anew is quicker, and needs less memory. What is read then is as of
+  /// `operationTime` or later.
+  private mutating func giveUpIfFarBehind(_ operationTime: Revision) {
     guard queue.count > Limits.waitingChanges else { return }
     logger.warning(
       "far_behind", "more changes came at once than are kept: reading the collection anew",
@@ -361,6 +365,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     queue.removeAll()
     isContinuous = false
     reload = nil
+    skipped = operationTime
   }
 
   /// Makes what was read, and the changes since, what is served: once it is the collection as of the observed revision.

@@ -28,9 +28,8 @@ struct Reload: Sendable {
     _ = documents.set(id, share(reading, known), lastGood: known?.entry)
   }
 
-  /// Takes a change whose turn it is; the rows have what was before the start.
+  /// Takes a change whose turn it is.
   mutating func change(_ ready: ChangeQueue.Ready, known: DocumentSet.Stored?) {
-    guard ready.change.revision > start else { return }
     changed.insert(ready.id)
     _ = documents.set(ready.id, ready.reading.map { share($0, known) }, lastGood: known?.entry)
   }
