@@ -72,7 +72,8 @@ struct ChangeQueue: Sendable {
       if before < passed { needed = number + 1 }
     }
     var until = change.isInTransaction ? change.revision : .none
-    if change.isUpdate { until = max(change.revision, operationTime) }
+    // A reply of the update's own time: nothing has happened since, so what was looked up is what the update made.
+    if change.isUpdate, operationTime > change.revision { until = operationTime }
     latest[id] = number
     waiting.append(Waiting(ready: ready, mayMove: mayMove, until: until))
   }

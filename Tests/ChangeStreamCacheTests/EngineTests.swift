@@ -169,6 +169,14 @@ struct EngineTests {
     #expect(steps.reader.observedRevision == Revision(8))
   }
 
+  @Test func anUpdateWhoseReplyIsOfItsOwnTimeIsShownAtOnce() throws {
+    let steps = Steps()
+    try steps.load()
+    try steps.receive(.update(lookedUp: BSONDocument(json: country("1", "KE", "Kenya"))), "1", 6, at: 6)
+    #expect(steps.news == ["upsert KE 6"])
+    #expect(steps.reader.observedRevision == Revision(5))
+  }
+
   @Test func whatComesBehindAWaitingChangeWaitsToo() throws {
     let steps = Steps()
     try steps.load()
@@ -227,8 +235,8 @@ struct EngineTests {
     #expect(steps.news == ["upsert KE 8"])
     #expect(steps.reader.answer(LookupKey("KE"))?.revision == Revision(8))
     // Where nothing was passed over, what changes nothing is no news.
-    steps.receive(.update(lookedUp: document), "1", 12, at: 12, touched: ["name"])
-    steps.idle(12)
+    steps.receive(.update(lookedUp: document), "1", 12, at: 13, touched: ["name"])
+    steps.idle(13)
     #expect(steps.news == [])
   }
 
