@@ -56,12 +56,13 @@ let package = Package(
         "Core", "ChangeStreamCache", "ConfigModels", "RPC", "ProtobufMessages", "CConfigLookupProto", "CProtobufC",
         "CXXHash",
       ]),
+    library("GRPCServices", ["RPC", "ProtobufMessages", "CConfigLookupProto"]),
     library("Network", ["Core", "RPC", "CLibevent"]),
     library("FramedTransport", ["Core", "RPC", "Network"]),
     library(
       "Server",
       [
-        "Core", "MongoSource", "ChangeStreamCache", "ConfigModels", "LookupService", "RPC", "Network",
+        "Core", "MongoSource", "ChangeStreamCache", "ConfigModels", "LookupService", "GRPCServices", "RPC", "Network",
         "FramedTransport",
       ]),
     library(
@@ -82,7 +83,7 @@ let package = Package(
       ], path: "Tests/Faults", swiftSettings: strict),
 
     .target(
-      name: "TestSupport", dependencies: ["Core", "BSON", "ChangeStreamCache"], path: "Tests/TestSupport",
+      name: "TestSupport", dependencies: ["Core", "BSON", "ChangeStreamCache", "RPC"], path: "Tests/TestSupport",
       swiftSettings: strict),
     .target(
       name: "ServiceTestSupport",
@@ -111,6 +112,7 @@ let package = Package(
         "LookupService", "ConfigModels", "RPC", "ChangeStreamCache", "BSON", "Core", "ProtobufMessages",
         "CConfigLookupProto",
       ]),
+    tests("GRPCServicesTests", ["GRPCServices", "RPC", "Core", "ProtobufMessages"]),
     tests("NetworkTests", ["Network", "Core"]),
     tests(
       "FramedTransportTests", ["FramedTransport", "Network", "RPC", "Core", "ProtobufMessages", "CConfigLookupProto"]),

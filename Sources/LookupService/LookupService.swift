@@ -19,8 +19,8 @@ public final class LookupService: Sendable {
     public init() {}
   }
 
-  static let serviceName = "configlookup.v1.ConfigLookup"
-  static let adminServiceName = "configlookup.v1.ConfigLookupAdmin"
+  public static let serviceName = "configlookup.v1.ConfigLookup"
+  public static let adminServiceName = "configlookup.v1.ConfigLookupAdmin"
 
   let caches: [ServedCache]
   let options: Options

@@ -2,6 +2,7 @@ internal import ChangeStreamCache
 internal import ConfigModels
 public import Core
 internal import FramedTransport
+internal import GRPCServices
 internal import LookupService
 internal import MongoSource
 public import Network
@@ -16,8 +17,12 @@ public final class ConfigLookupServer: Sendable {
   private let group: EventLoopGroup
   private let service: LookupService
   private let transport: FramedServer
-  private let operations: Operations
+  private let readiness: Readiness
+  private let health: HealthService
   private let http: OperationsHTTP
+  /// Called when an observed revision has moved on: so, too, when a cache has been loaded. Leads to the caches, and is
+  /// empty once they end.
+  private let onObserved = Locked<(@Sendable () -> Void)?>(nil)
 
   /// Binds the ports and starts to read the collections. Calls get UNAVAILABLE until ``isWarm``.
   public init(_ configuration: ServerConfiguration, logger: Logger) throws {
@@ -25,13 +30,18 @@ public final class ConfigLookupServer: Sendable {
     let readPool = try MongoClientPool(uri: configuration.mongoDBURI, for: .reads)
     let hub = InvalidationHub()
     self.hub = hub
+    let onObserved = onObserved
     func cache<Model: CachedModel>(_ entity: ServedEntity, _ namespace: String) throws -> ChangeStreamCache<Model> {
       guard let namespace = MongoNamespace(namespace) else { throw UsageError("\(namespace): not DATABASE.COLLECTION") }
       var options = ChangeStreamCache<Model>.Options()
       options.ttlSeconds = configuration.ttlSeconds
       return ChangeStreamCache(
         source: MongoDocumentSource(pool: pool, readPool: readPool, namespace: namespace), options: options,
-        logger: logger, onInvalidation: { hub.publish(entity, $0) }, onObserved: { hub.observed() },
+        logger: logger, onInvalidation: { hub.publish(entity, $0) },
+        onObserved: {
+          hub.observed()
+          onObserved.withLock { $0 }?()
+        },
         onHistoryStart: { hub.beginHistory(entity, after: $0) },
         onEarlierHistory: { hub.extendHistory(entity, from: $0, $1) })
     }
@@ -40,9 +50,10 @@ public final class ConfigLookupServer: Sendable {
     sourceConfigs = try cache(.sourceConfig, configuration.sourceConfigs)
 
     let served = [ServedCache(agentConfigs), ServedCache(prompts), ServedCache(sourceConfigs)]
-    operations = Operations(caches: served, maximumStalenessSeconds: configuration.maximumStalenessSeconds)
+    readiness = Readiness(caches: served, maximumStalenessSeconds: configuration.maximumStalenessSeconds)
+    let operations = Operations(readiness)
     // First, and last to go: somebody may ask how it is doing at any time.
-    http = try listening("--http-listen") { [operations] () throws(NetworkError) in
+    http = try listening("--http-listen") { () throws(NetworkError) in
       try OperationsHTTP(configuration.httpListen, routes: operations.routes)
     }
     do {
@@ -59,6 +70,7 @@ public final class ConfigLookupServer: Sendable {
         caches: served, hub: hub,
         epoch: EpochSource(readers: served.map(\.reader), salt: configuration.epochSalt), workers: group.loops,
         options: options)
+      health = HealthService(subjects: readiness.subjects, workers: group.loops)
       var framed = FramedServer.Configuration(listen: configuration.listen)
       framed.maximumConnectionAgeSeconds = configuration.maximumConnectionAgeSeconds
       transport = try listening("--listen") { [service, group] () throws(NetworkError) in
@@ -70,6 +82,7 @@ public final class ConfigLookupServer: Sendable {
       hub.stop()
       throw error
     }
+    onObserved.withLock { [health] in $0 = { health.refresh() } }
     agentConfigs.start()
     prompts.start()
     sourceConfigs.start()
@@ -87,7 +100,8 @@ public final class ConfigLookupServer: Sendable {
   /// Not ready any more, no new calls; open ones finish, watches end in good order. False if some were still open at
   /// the deadline.
   public func drain(deadline: MonotonicTime) -> Bool {
-    operations.startDraining()
+    readiness.startDraining()
+    health.refresh()
     transport.drain()
     return transport.waitUntilDrained(deadline: deadline)
   }
@@ -96,6 +110,7 @@ public final class ConfigLookupServer: Sendable {
   /// not answer.
   public func stop() {
     transport.stop()
+    onObserved.withLock { $0 = nil }
     agentConfigs.beginStop()
     prompts.beginStop()
     sourceConfigs.beginStop()
@@ -106,6 +121,13 @@ public final class ConfigLookupServer: Sendable {
     http.stop()
     hub.stop()
   }
+}
+
+/// The methods that gRPC clients can call: those of the service, and what they expect of any service.
+func grpcMethods(_ service: LookupService, _ health: HealthService, hasReflection: Bool) -> [RPCMethod] {
+  let methods = service.methods + health.methods
+  guard hasReflection else { return methods }
+  return methods + ReflectionService(services: Set(methods.map(\.service))).methods
 }
 
 /// What kept the server from listening, with the flag that says where.

@@ -4,17 +4,15 @@ internal import Network
 
 /// How the caches are doing at one moment, as HTTP tells it.
 struct HealthReport: Sendable {
-  /// By name, in the order in which they are shown.
-  let caches: [(name: String, health: CacheHealth)]
+  /// By name, in the order in which they are shown, with the reason why they are not ready, if they are not.
+  let caches: [(name: String, health: CacheHealth, reason: String?)]
   let isDraining: Bool
-  /// Contents that nothing has confirmed for longer are not served; nil: they are.
-  let maximumStalenessSeconds: Double?
 
   /// `/health/ready`: whether calls should come here; if not, why.
   var ready: OperationsReply {
     var reasons = isDraining ? ["{\"reason\":\"draining\"}"] : []
-    for (name, health) in caches {
-      guard let reason = reasonAgainst(health) else { continue }
+    for (name, health, reason) in caches {
+      guard let reason else { continue }
       reasons.append(
         "{\"cache\":\(quoted(name)),\"reason\":\(quoted(reason)),\"source_error\":\(text(health.sourceError))}")
     }
@@ -25,13 +23,6 @@ struct HealthReport: Sendable {
   /// `/health/cache`: an object per cache. Always 200: what it means is for the reader to say.
   var detail: OperationsReply {
     .json("{" + caches.map { "\(quoted($0.name)):\(object($0.health))" }.joined(separator: ",") + "}")
-  }
-
-  /// The same rules as those by which calls are answered.
-  private func reasonAgainst(_ health: CacheHealth) -> String? {
-    guard health.isLoaded, let age = health.ageSeconds else { return "not_loaded" }
-    if let limit = maximumStalenessSeconds, age > limit { return "stale" }
-    return nil
   }
 
   private func object(_ health: CacheHealth) -> String {

@@ -1,23 +1,13 @@
 internal import ChangeStreamCache
-internal import Core
 internal import LookupService
 internal import Network
-internal import Synchronization
 
 /// What the HTTP server answers. Any thread.
 final class Operations: Sendable {
-  private let caches: [ServedCache]
-  private let maximumStalenessSeconds: Double?
-  private let draining = Atomic<Bool>(false)
+  private let readiness: Readiness
 
-  init(caches: [ServedCache], maximumStalenessSeconds: Double?) {
-    self.caches = caches
-    self.maximumStalenessSeconds = maximumStalenessSeconds
-  }
-
-  /// From now on no call should come here.
-  func startDraining() {
-    draining.store(true, ordering: .relaxed)
+  init(_ readiness: Readiness) {
+    self.readiness = readiness
   }
 
   var routes: [String: OperationsRoute] {
@@ -31,7 +21,7 @@ final class Operations: Sendable {
 
   private var report: HealthReport {
     HealthReport(
-      caches: caches.map { ($0.reader.entity, $0.health()) }, isDraining: draining.load(ordering: .relaxed),
-      maximumStalenessSeconds: maximumStalenessSeconds)
+      caches: readiness.caches.map { ($0.reader.entity, $0.health(), readiness.reasonAgainst($0)) },
+      isDraining: readiness.isDraining)
   }
 }

@@ -26,6 +26,8 @@ public struct ServerConfiguration: Sendable {
   /// 0: for ever.
   public var maximumConnectionAgeSeconds = 0.0
   public var allowsInsecure = false
+  /// gRPC clients without stubs may ask what can be called.
+  public var hasReflection = true
   public var epochSalt = ""
   public var logLevel = Logger.Level.info
   public var logFormat: Logger.Format?
@@ -115,6 +117,9 @@ public struct ServerConfiguration: Sendable {
     Flag(
       "allow-insecure", "Listen off loopback without TLS and credentials.", default: "false",
       .toggle { $1.allowsInsecure = $0 }),
+    Flag(
+      "reflection", "Tell gRPC clients without stubs what can be called (grpcurl asks).", default: "true",
+      .toggle { $1.hasReflection = $0 }),
     Flag(
       "epoch-salt", "Change it after a restore of the database's files: clients then know that time went back.",
       default: "empty",

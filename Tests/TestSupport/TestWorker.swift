@@ -1,39 +1,39 @@
 internal import Core
-internal import RPC
+public import RPC
 
 /// A worker whose thread is the test's: jobs run when the test says so, in order, and timers when it moves the time.
-final class TestWorker: RPCWorker {
+public final class TestWorker: RPCWorker {
   // Safe to share: jobs are locked; the rest is touched on the test's thread only.
   private final class Timers: @unchecked Sendable {
     var waiting: [TestTimer] = []
     var now = 0.0
   }
 
-  let index: Int
+  public let index: Int
   private let jobs = Locked<[@Sendable () -> Void]>([])
   private let timers = Timers()
 
-  init(index: Int = 0) {
+  public init(index: Int = 0) {
     self.index = index
   }
 
-  func execute(_ job: @escaping @Sendable () -> Void) {
+  public func execute(_ job: @escaping @Sendable () -> Void) {
     jobs.withLock { $0.append(job) }
   }
 
-  func schedule(afterSeconds seconds: Double, _ job: @escaping () -> Void) -> any RPCTimer {
+  public func schedule(afterSeconds seconds: Double, _ job: @escaping () -> Void) -> any RPCTimer {
     let timer = TestTimer(due: timers.now + seconds, job)
     timers.waiting.append(timer)
     return timer
   }
 
   /// Runs what waits, and what that brings.
-  func run() {
+  public func run() {
     while let job = jobs.withLock({ $0.isEmpty ? nil : $0.removeFirst() }) { job() }
   }
 
   /// Lets time go by: fires what falls due, in order.
-  func advance(seconds: Double) {
+  public func advance(seconds: Double) {
     let end = timers.now + seconds
     while let next = timers.waiting.filter({ !$0.isCancelled && $0.due <= end }).min(by: { $0.due < $1.due }) {
       timers.waiting.removeAll { $0 === next || $0.isCancelled }
@@ -44,7 +44,7 @@ final class TestWorker: RPCWorker {
   }
 
   /// How many timers wait for their time.
-  var timerCount: Int { timers.waiting.filter { !$0.isCancelled }.count }
+  public var timerCount: Int { timers.waiting.filter { !$0.isCancelled }.count }
 }
 
 final class TestTimer: RPCTimer {

@@ -1,24 +1,22 @@
-internal import TestSupport
-
 /// A protobuf message as it is on the wire, read without the product's own code: fields by number.
 ///
 /// A message, once made, is written by the same rules; so a test builds its requests with it, too.
-struct WireMessage: Equatable {
-  enum Value: Equatable {
+public struct WireMessage: Equatable, Sendable {
+  public enum Value: Equatable, Sendable {
     case number(UInt64)
     case fixed(UInt64)
     case bytes([UInt8])
   }
 
-  private(set) var fields: [(number: Int, value: Value)] = []
+  public private(set) var fields: [(number: Int, value: Value)] = []
 
-  static func == (left: WireMessage, right: WireMessage) -> Bool {
+  public static func == (left: WireMessage, right: WireMessage) -> Bool {
     left.fields.elementsEqual(right.fields) { $0.number == $1.number && $0.value == $1.value }
   }
 
-  init() {}
+  public init() {}
 
-  init(_ bytes: some Collection<UInt8>) throws {
+  public init(_ bytes: some Collection<UInt8>) throws {
     var rest = Array(bytes)[...]
     while !rest.isEmpty {
       let tag = try Self.varint(&rest)
@@ -51,17 +49,17 @@ struct WireMessage: Equatable {
   // MARK: Reading
 
   /// 0 where the field is absent, as in proto3.
-  func number(_ field: Int) -> UInt64 {
+  public func number(_ field: Int) -> UInt64 {
     for case (field, .number(let value)) in fields.reversed() { return value }
     return 0
   }
 
-  func double(_ field: Int) -> Double {
+  public func double(_ field: Int) -> Double {
     for case (field, .fixed(let value)) in fields.reversed() { return Double(bitPattern: value) }
     return 0
   }
 
-  func all(_ field: Int) -> [[UInt8]] {
+  public func all(_ field: Int) -> [[UInt8]] {
     fields.compactMap { number, value in
       if number == field, case .bytes(let bytes) = value { return bytes }
       return nil
@@ -69,21 +67,21 @@ struct WireMessage: Equatable {
   }
 
   /// Nil where the field is absent.
-  func bytes(_ field: Int) -> [UInt8]? { all(field).last }
-  func text(_ field: Int) -> String { String(decoding: bytes(field) ?? [], as: UTF8.self) }
-  func texts(_ field: Int) -> [String] { all(field).map { String(decoding: $0, as: UTF8.self) } }
-  func message(_ field: Int) throws -> WireMessage { try WireMessage(bytes(field) ?? []) }
-  func messages(_ field: Int) throws -> [WireMessage] { try all(field).map { try WireMessage($0) } }
+  public func bytes(_ field: Int) -> [UInt8]? { all(field).last }
+  public func text(_ field: Int) -> String { String(decoding: bytes(field) ?? [], as: UTF8.self) }
+  public func texts(_ field: Int) -> [String] { all(field).map { String(decoding: $0, as: UTF8.self) } }
+  public func message(_ field: Int) throws -> WireMessage { try WireMessage(bytes(field) ?? []) }
+  public func messages(_ field: Int) throws -> [WireMessage] { try all(field).map { try WireMessage($0) } }
 
   // MARK: Making
 
-  func with(_ field: Int, _ text: String) -> WireMessage { with(field, Array(text.utf8)) }
+  public func with(_ field: Int, _ text: String) -> WireMessage { with(field, Array(text.utf8)) }
 
-  func with(_ field: Int, _ number: UInt64) -> WireMessage { adding(field, .number(number)) }
+  public func with(_ field: Int, _ number: UInt64) -> WireMessage { adding(field, .number(number)) }
 
-  func with(_ field: Int, _ bytes: [UInt8]) -> WireMessage { adding(field, .bytes(bytes)) }
+  public func with(_ field: Int, _ bytes: [UInt8]) -> WireMessage { adding(field, .bytes(bytes)) }
 
-  func with(_ field: Int, _ message: WireMessage) -> WireMessage { with(field, message.encoded) }
+  public func with(_ field: Int, _ message: WireMessage) -> WireMessage { with(field, message.encoded) }
 
   private func adding(_ field: Int, _ value: Value) -> WireMessage {
     var result = self
@@ -91,7 +89,7 @@ struct WireMessage: Equatable {
     return result
   }
 
-  var encoded: [UInt8] {
+  public var encoded: [UInt8] {
     var out: [UInt8] = []
     func varint(_ value: UInt64) {
       var rest = value

@@ -1,0 +1,11 @@
+/// What this target bounds, and why.
+enum Limits {
+  /// Bytes of a service name that is asked for: as for a key of a lookup.
+  static let serviceNameBytes = 256
+  /// Bytes of a request to reflection: it holds a name, and clients echo none.
+  static let reflectionRequestBytes = 4096
+  /// Requests to reflection that wait until the client reads: a client asks for one after the other, or a few at once.
+  static let waitingReflectionRequests = 16
+  /// Staleness comes with time alone, so somebody must look.
+  static let healthIntervalSeconds = 1.0
+}

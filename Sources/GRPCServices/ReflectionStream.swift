@@ -1,0 +1,79 @@
+internal import ProtobufMessages
+internal import RPC
+
+/// One stream of questions to reflection: an answer to each, in order. On its worker's thread only.
+///
+/// An answer is many times its question, so questions wait while the client does not read; a few of them.
+final class ReflectionStream: RPCRequestStreamHandler {
+  private let answer: (ReflectionRequest, inout [UInt8]) -> Void
+  /// Nil once the stream is over.
+  private var writer: (any RPCStreamWriter)?
+  private var waiting: [ReflectionRequest] = []
+  /// How the stream ends when nothing waits any more.
+  private var end: RPCStatus?
+  /// The writer is being written to, and may call back from within.
+  private var isSending = false
+
+  init(writer: any RPCStreamWriter, answer: @escaping (ReflectionRequest, inout [UInt8]) -> Void) {
+    self.writer = writer
+    self.answer = answer
+  }
+
+  func received(_ message: UnsafeRawBufferPointer) {
+    guard end == nil else { return }
+    guard message.count <= Limits.reflectionRequestBytes else {
+      return finish(
+        RPCStatus(.invalidArgument, "a request of more than \(Limits.reflectionRequestBytes) bytes: no name is so long")
+      )
+    }
+    guard waiting.count < Limits.waitingReflectionRequests else {
+      return finish(
+        RPCStatus(.resourceExhausted, "\(Limits.waitingReflectionRequests) requests wait: read the replies first"))
+    }
+    do throws(ProtobufError) {
+      waiting.append(try ReflectionRequest(message))
+    } catch {
+      return finish(RPCStatus(.invalidArgument, "the request \(error)"))
+    }
+    pump()
+  }
+
+  func requestsEnded() {
+    end = end ?? .ok
+    pump()
+  }
+
+  func draining() {
+    end = end ?? RPCStatus(.unavailable, "the connection is draining; ask again on another")
+    pump()
+  }
+
+  func writable() { pump() }
+
+  func cancelled() { close() }
+
+  /// Answers what waits, as far as the client reads.
+  private func pump() {
+    guard !isSending else { return }
+    isSending = true
+    defer { isSending = false }
+    while let writer, writer.isWritable, !waiting.isEmpty {
+      var reply = RPCReply()
+      answer(waiting.removeFirst(), &reply.head)
+      writer.send(reply)
+    }
+    if waiting.isEmpty, let end { finish(end) }
+  }
+
+  private func finish(_ status: RPCStatus) {
+    let writer = writer
+    close()
+    writer?.finish(status, RPCMetadata())
+  }
+
+  private func close() {
+    writer = nil
+    waiting = []
+    end = end ?? .ok
+  }
+}

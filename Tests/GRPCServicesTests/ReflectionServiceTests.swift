@@ -1,0 +1,208 @@
+internal import RPC
+internal import TestSupport
+internal import Testing
+
+@testable internal import GRPCServices
+
+@Suite struct ReflectionServiceTests {
+  private static let versions = ["grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"]
+  private let peer = StreamPeer()
+
+  // MARK: Questions
+
+  @Test(arguments: versions) func servicesAreListed(version: String) throws {
+    let reply = try ask(WireMessage().with(7, ""), version: version)
+    let services = try reply.message(6).messages(1).map { $0.text(1) }
+    #expect(services == ["a.B", "c.D"] + Self.versions)
+  }
+
+  @Test func aReplyRepeatsHostAndRequest() throws {
+    let request = WireMessage().with(1, "example.org").with(7, "*").with(99, "unknown")
+    let reply = try ask(request)
+    #expect(reply.text(1) == "example.org")
+    #expect(try reply.message(2) == request)
+  }
+
+  @Test func aFileComesFirstAndWithAllThatItImports() throws {
+    let names = try files(WireMessage().with(3, "configlookup/v1/config_lookup.proto"))
+    #expect(names.first == "configlookup/v1/config_lookup.proto")
+    #expect(
+      names.sorted() == [
+        "configlookup/v1/agent_config.proto", "configlookup/v1/config_lookup.proto", "configlookup/v1/prompt.proto",
+        "configlookup/v1/source_config.proto", "google/protobuf/timestamp.proto",
+      ])
+    #expect(
+      try files(WireMessage().with(3, "google/protobuf/timestamp.proto")) == ["google/protobuf/timestamp.proto"])
+  }
+
+  @Test(arguments: [
+    ("configlookup.v1.ConfigLookup", "configlookup/v1/config_lookup.proto"),
+    ("configlookup.v1.ConfigLookup.GetPrompt", "configlookup/v1/config_lookup.proto"),
+    ("configlookup.v1.ConfigLookupAdmin", "configlookup/v1/config_lookup_admin.proto"),
+    ("configlookup.v1.InvalidationNotice", "configlookup/v1/config_lookup.proto"),
+    ("configlookup.v1.InvalidationNotice.value", "configlookup/v1/config_lookup.proto"),
+    ("configlookup.v1.LookupOptions.min_revision", "configlookup/v1/config_lookup.proto"),
+    ("configlookup.v1.Entity", "configlookup/v1/config_lookup.proto"),
+    ("configlookup.v1.ENTITY_PROMPT", "configlookup/v1/config_lookup.proto"),
+    ("configlookup.v1.Entity.ENTITY_PROMPT", "configlookup/v1/config_lookup.proto"),
+    ("google.protobuf.Timestamp", "google/protobuf/timestamp.proto"),
+    ("grpc.health.v1.Health.Watch", "grpc/health/v1/health.proto"),
+    ("grpc.health.v1.HealthCheckResponse.ServingStatus", "grpc/health/v1/health.proto"),
+    ("grpc.reflection.v1.ServerReflection", "grpc/reflection/v1/reflection.proto"),
+    ("grpc.reflection.v1alpha.ServerReflection", "grpc/reflection/v1alpha/reflection.proto"),
+  ])
+  func aSymbolIsFoundInItsFile(symbol: String, file: String) throws {
+    #expect(try files(WireMessage().with(4, symbol)).first == file)
+  }
+
+  /// The service as it is in proto/, not what the C is made of.
+  @Test func textIsAString() throws {
+    let reply = try ask(WireMessage().with(4, "configlookup.v1.ResolveBlobResponse"))
+    let file = try #require(reply.message(4).messages(1).first)
+    let message = try #require(file.messages(4).first { $0.text(1) == "ResolveBlobResponse" })
+    let map = try #require(message.messages(3).first { $0.text(1) == "FieldsEntry" })
+    #expect(try map.messages(2).map { $0.number(5) } == [9, 9])
+  }
+
+  @Test(arguments: [
+    WireMessage().with(3, "configlookup/v1/nothing.proto"), WireMessage().with(4, "configlookup.v1.Nothing"),
+    WireMessage().with(4, ""), WireMessage().with(4, "configlookup.v1"),
+    WireMessage().with(5, WireMessage().with(1, "configlookup.v1.Prompt").with(2, 7)),
+    WireMessage().with(6, "configlookup.v1.Nothing"),
+  ])
+  func whatIsNotThereIsNotFoundAndTheStreamGoesOn(request: WireMessage) throws {
+    let handler = try open()
+    for _ in 0..<2 {
+      send(request, to: handler)
+      let error = try #require(peer.take().first).message(7)
+      #expect(error.number(1) == 5)
+      #expect(error.text(2).hasPrefix("no "))
+      #expect(peer.finish == nil)
+    }
+  }
+
+  @Test func noMessageHasExtensions() throws {
+    let reply = try ask(WireMessage().with(6, "configlookup.v1.Prompt")).message(5)
+    #expect(reply.text(1) == "configlookup.v1.Prompt")
+    #expect(reply.fields.count == 1)
+  }
+
+  @Test func nothingAskedIsAnError() throws {
+    #expect(try ask(WireMessage()).message(7).number(1) == 3)
+    #expect(try ask(WireMessage().with(8, "of the future")).message(7).number(1) == 3)
+  }
+
+  /// Of a oneof the last one counts.
+  @Test func theLastQuestionCounts() throws {
+    let reply = try ask(WireMessage().with(7, "").with(4, "configlookup.v1.Prompt"))
+    #expect(try reply.message(4).messages(1).first?.text(1) == "configlookup/v1/prompt.proto")
+  }
+
+  // MARK: The stream
+
+  @Test func theStreamEndsWhenTheRequestsDo() throws {
+    let handler = try open()
+    send(WireMessage().with(7, ""), to: handler)
+    #expect(peer.finish == nil)
+    handler.requestsEnded()
+    #expect(peer.messages.count == 1)
+    #expect(peer.finish == .ok)
+  }
+
+  @Test(
+    arguments: [[0xFF], [0x18, 0x01], [0x2A, 0x03, 0x10], [0x22, 0x01, 0xC0], [0x2A, 0x02, 0x12, 0x00]] as [[UInt8]])
+  func whatIsNoRequestEndsTheStream(bytes: [UInt8]) throws {
+    let handler = try open()
+    bytes.withUnsafeBytes { handler.received($0) }
+    #expect(peer.finish?.code == .invalidArgument)
+    // What comes behind it is nothing to us.
+    send(WireMessage().with(7, ""), to: handler)
+    handler.requestsEnded()
+    handler.writable()
+    #expect(peer.messages.isEmpty)
+  }
+
+  @Test func aRequestThatIsTooLongEndsTheStream() throws {
+    let handler = try open()
+    send(WireMessage().with(3, String(repeating: "a", count: 5000)), to: handler)
+    #expect(peer.finish?.code == .invalidArgument)
+  }
+
+  @Test func questionsWaitForAPeerThatDoesNotRead() throws {
+    let handler = try open()
+    peer.room = 1
+    for index in 0..<10 { send(WireMessage().with(1, "\(index)").with(7, ""), to: handler) }
+    handler.requestsEnded()
+    #expect(peer.messages.count == 1)
+    peer.room = 3
+    handler.writable()
+    #expect(peer.messages.count == 4)
+    #expect(peer.finish == nil)
+    peer.room = .max
+    handler.writable()
+    #expect(peer.messages.map { $0.text(1) } == (0..<10).map(String.init))
+    #expect(peer.finish == .ok)
+  }
+
+  @Test func aPeerThatAsksAndNeverReadsIsCutOff() throws {
+    let handler = try open()
+    peer.room = 0
+    for _ in 0..<Limits.waitingReflectionRequests { send(WireMessage().with(7, ""), to: handler) }
+    #expect(peer.finish == nil)
+    send(WireMessage().with(7, ""), to: handler)
+    #expect(peer.finish?.code == .resourceExhausted)
+    #expect(peer.messages.isEmpty)
+  }
+
+  @Test func drainingAnswersWhatWaitsFirst() throws {
+    let handler = try open()
+    peer.room = 0
+    send(WireMessage().with(7, ""), to: handler)
+    handler.draining()
+    #expect(peer.finish == nil)
+    peer.room = 9
+    handler.writable()
+    #expect(peer.messages.count == 1)
+    #expect(peer.finish?.code == .unavailable)
+  }
+
+  /// The writer calls back from within.
+  @Test func aStreamThatIsCancelledWhileItIsWrittenToSaysNoMore() throws {
+    let handler = try open()
+    peer.room = 0
+    for _ in 0..<3 { send(WireMessage().with(7, ""), to: handler) }
+    peer.onSend = { handler.cancelled() }
+    peer.room = 9
+    handler.writable()
+    handler.requestsEnded()
+    #expect(peer.messages.count == 1)
+    #expect(peer.finish == nil)
+  }
+
+  // MARK: Calls
+
+  private func open(version: String = versions[0]) throws -> any RPCRequestStreamHandler {
+    let service = ReflectionService(services: ["c.D", "a.B"])
+    let method = try #require(service.methods.first { $0.service == version })
+    guard case .bidirectionalStreaming(let handler) = method.handler else { throw TestFailure("no stream") }
+    return try [].withUnsafeBytes { bytes in
+      try handler(RPCRequest(message: bytes, metadata: RPCMetadata(), deadline: nil, worker: TestWorker()), peer)
+    }
+  }
+
+  private func send(_ request: WireMessage, to handler: any RPCRequestStreamHandler) {
+    request.encoded.withUnsafeBytes { handler.received($0) }
+  }
+
+  private func ask(_ request: WireMessage, version: String = versions[0]) throws -> WireMessage {
+    let handler = try open(version: version)
+    send(request, to: handler)
+    handler.cancelled()
+    return try #require(peer.take().first)
+  }
+
+  /// The names of the files in the reply.
+  private func files(_ request: WireMessage) throws -> [String] {
+    try ask(request).message(4).messages(1).map { $0.text(1) }
+  }
+}
