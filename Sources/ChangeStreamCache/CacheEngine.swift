@@ -163,13 +163,14 @@ struct CacheEngine<Model: CachedModel>: Sendable {
   /// Whether a change waits for the stream to pass the moment of its lookup, or for the rest of its transaction.
   var isWaiting: Bool { !queue.isEmpty }
 
-  /// A wait ended without a change: everything up to `floor`, an operation time known before the wait, has come.
+  /// A wait ended without a change: everything up to `floor`, an operation time known for a while before, has come.
   ///
-  /// After a short wait (`isHurried`) that is enough for what waits, and not for a promise: a database may report a
-  /// time some milliseconds before a change of that time can be seen, by a lookup or in the stream.
-  mutating func receivedNothing(floor: Revision, isHurried: Bool = false, now: MonotonicTime, wallNow: WallTime) {
-    settled = max(settled, floor)
-    advance(to: isHurried ? .none : floor, now, wallNow)
+  /// And nothing that was looked up is of a change up to `settled`, the operation time known when the wait began, that
+  /// has not come. The two differ because a database may report a time some milliseconds before a change of that time
+  /// can be seen, by a lookup or in the stream.
+  mutating func receivedNothing(floor: Revision, settled: Revision, now: MonotonicTime, wallNow: WallTime) {
+    self.settled = max(self.settled, settled)
+    advance(to: floor, now, wallNow)
     confirm(now)
   }
 

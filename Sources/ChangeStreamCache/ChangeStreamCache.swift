@@ -26,6 +26,9 @@ public final class ChangeStreamCache<Model: CachedModel>: Sendable {
     public var historySeconds: Double = 600
     /// So long the cache waits for that before it is warm without.
     public var historyPatienceSeconds: Double = 5
+    /// An empty reply proves what the source had reported so long before: some milliseconds pass until a change of that
+    /// time can be seen (SecantusDB, with its log synced to disk).
+    public var reportSettlesAfterSeconds: Double = 0.1
     /// Up to this part of the TTL earlier, by chance, the collection is read again.
     package var reloadJitter: Double = 0.1
     /// So many rows of a read are taken at once.

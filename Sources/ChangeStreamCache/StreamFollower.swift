@@ -16,6 +16,7 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
   private var backoff: Backoff
   /// How long the stream may wait for the next change, while one that has come waits for the stream to pass its moment.
   private var hurriedWait = Limits.hurriedWaitSeconds
+  private var reportedTimes = ReportedTimes()
   /// Whether the open stream has answered.
   private var hasAnswered = false
   /// Since when the source has refused the position, without one answer in between.
@@ -72,6 +73,8 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
       isOpening = true
       stream = try source.openStream(resumingAfter: token, reportingFields: Model.placingFields ?? [])
       hasAnswered = false
+      // Of this stream only: another connection's time may be another server's.
+      reportedTimes = ReportedTimes()
       state.withEngine { $0.streamOpened(resumed: token != nil, identity: identity) }
       return 0
     } catch {
@@ -104,8 +107,8 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
   /// Waits for a change and applies it. False: the stream has ended with it.
   private func follow(_ stream: any DocumentStream) throws(SourceError) -> Bool {
     let isHurried = prepare(operationTime: stream.operationTime)
-    // Of this stream only: another connection's time may be another server's.
-    let floor = stream.operationTime
+    let settled = stream.operationTime
+    reportedTimes.add(settled, at: clock.now)
     let change = try stream.next(waitingAtMost: isHurried ? hurriedWait : .infinity)
     hurriedWait = isHurried && change == nil ? hurriedWait * 2 : Limits.hurriedWaitSeconds
     if state.isStopping { return true }
@@ -116,15 +119,14 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
       complaints.end(["stream_lost", "stream_not_opened"])
     }
     token = stream.resumeToken ?? token
-    return apply(change, floor: floor, isHurried: isHurried, operationTime: stream.operationTime)
+    return apply(change, settled: settled, operationTime: stream.operationTime)
   }
 
-  private func apply(
-    _ change: DocumentChange?, floor: Revision, isHurried: Bool, operationTime: Revision
-  ) -> Bool {
+  private func apply(_ change: DocumentChange?, settled: Revision, operationTime: Revision) -> Bool {
     let (now, wallNow) = (clock.now, clock.wallNow)
     guard let change else {
-      state.withEngine { $0.receivedNothing(floor: floor, isHurried: isHurried, now: now, wallNow: wallNow) }
+      let floor = reportedTimes.latest(notAfter: now.advanced(bySeconds: -options.reportSettlesAfterSeconds))
+      state.withEngine { $0.receivedNothing(floor: floor, settled: settled, now: now, wallNow: wallNow) }
       return true
     }
     let reading = read(change)

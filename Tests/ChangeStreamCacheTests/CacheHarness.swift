@@ -16,6 +16,8 @@ final class CacheHarness: Sendable {
     options.ttlSeconds = ttlSeconds
     options.firstRetrySeconds = 0.001
     options.retryLimitSeconds = 0.01
+    // The clock stands still.
+    options.reportSettlesAfterSeconds = 0
     let announced = announced
     cache = ChangeStreamCache(source: source, options: options, clock: clock, logger: log.logger) { invalidations in
       announced.withLock { $0 += invalidations }

@@ -30,7 +30,7 @@ struct EngineTests {
       let reload = try #require(begun)
       engine.readEnded(reload.number, at: Revision(5), now: now, wallNow: .now)
       #expect(!reader.isLoaded)
-      engine.receivedNothing(floor: Revision(5), now: now, wallNow: .now)
+      engine.receivedNothing(floor: Revision(5), settled: Revision(5), now: now, wallNow: .now)
       #expect(reader.isLoaded)
     }
 
@@ -50,7 +50,9 @@ struct EngineTests {
       _ = engine.received(change, reading, operationTime: Revision(time), now: now, wallNow: .now)
     }
 
-    func idle(_ floor: UInt64) { engine.receivedNothing(floor: Revision(floor), now: now, wallNow: .now) }
+    func idle(_ floor: UInt64) {
+      engine.receivedNothing(floor: Revision(floor), settled: Revision(floor), now: now, wallNow: .now)
+    }
 
     /// What has been announced since it was last asked, in order of key.
     var news: [String] {
@@ -157,11 +159,11 @@ struct EngineTests {
   }
 
   /// A database may report a time before a change of that time can be seen.
-  @Test func aShortWaitSettlesWhatWaitsAndPromisesNothing() throws {
+  @Test func whatWaitsIsSettledBeforeAnythingIsPromised() throws {
     let steps = Steps()
     try steps.load()
     try steps.receive(.update(lookedUp: BSONDocument(json: country("1", "KE", "Kenya"))), "1", 6, at: 10)
-    steps.engine.receivedNothing(floor: Revision(10), isHurried: true, now: .now, wallNow: .now)
+    steps.engine.receivedNothing(floor: Revision(5), settled: Revision(10), now: .now, wallNow: .now)
     #expect(steps.name("KE") == "Kenya" && steps.news == ["upsert KE 6"])
     #expect(steps.reader.observedRevision == Revision(5))
     try steps.receive(.insert(BSONDocument(json: country("2", "UG", "Uganda"))), "2", 9, at: 12)
@@ -319,7 +321,7 @@ struct EngineTests {
     let first = try #require(begun1)
     _ = engine.rowsRead(first.number, [(DocumentID("1"), try reading("Kenya"))])
     engine.readEnded(first.number, at: Revision(100), now: now, wallNow: .now)
-    engine.receivedNothing(floor: Revision(100), now: now, wallNow: .now)
+    engine.receivedNothing(floor: Revision(100), settled: Revision(100), now: now, wallNow: .now)
     engine.streamClosed(nil, historyLost: true)
     engine.streamOpened(resumed: false, identity: "new")
     // Until the new one is served, everything is said of the old one.
@@ -328,7 +330,7 @@ struct EngineTests {
     let second = try #require(begun2)
     _ = engine.rowsRead(second.number, [(DocumentID("1"), try reading("Kenia"))])
     engine.readEnded(second.number, at: Revision(7), now: now, wallNow: .now)
-    engine.receivedNothing(floor: Revision(7), now: now, wallNow: .now)
+    engine.receivedNothing(floor: Revision(7), settled: Revision(7), now: now, wallNow: .now)
     #expect(reader.identity == "new" && reader.observedRevision == Revision(7))
     #expect(reader.answer(LookupKey("KE"))?.revision == Revision(7))
   }

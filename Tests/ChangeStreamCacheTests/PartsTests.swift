@@ -89,6 +89,20 @@ struct PartsTests {
     #expect(DocumentFilter.all.query.json == "{ }")
   }
 
+  @Test func aReportedTimeIsProvenWhenItIsOldEnough() {
+    var times = ReportedTimes()
+    let start = MonotonicTime.now
+    func at(_ seconds: Double) -> MonotonicTime { start.advanced(bySeconds: seconds) }
+    #expect(times.latest(notAfter: at(9)) == .none)
+    times.add(Revision(5), at: at(1))
+    times.add(Revision(7), at: at(2))
+    times.add(Revision(7), at: at(3))
+    #expect(times.latest(notAfter: at(0.9)) == .none)
+    #expect(times.latest(notAfter: at(1.9)) == Revision(5))
+    #expect(times.latest(notAfter: at(2)) == Revision(7))
+    #expect(times.latest(notAfter: at(9)) == Revision(7))
+  }
+
   @Test func etagsAreStable() {
     // XXH3's 128 bits of nothing and of "a", from xxHash's own tool: equal on every server, for ever.
     let empty = ETag(of: UnsafeRawBufferPointer(start: nil, count: 0))

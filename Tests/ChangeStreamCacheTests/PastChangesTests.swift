@@ -159,7 +159,7 @@ struct EarlierHistoryTests {
     let begun = engine.nextRead(operationTime: Revision(5), now: .now)
     let reload = try #require(begun)
     engine.readEnded(reload.number, at: Revision(5), now: .now, wallNow: .now)
-    engine.receivedNothing(floor: Revision(5), now: .now, wallNow: .now)
+    engine.receivedNothing(floor: Revision(5), settled: Revision(5), now: .now, wallNow: .now)
     #expect(!reader.isLoaded, "the past is to be read first")
     engine.streamClosed(SourceError(.transient, "gone"), historyLost: false)
     engine.openFailed(SourceError(.transient, "gone"))

@@ -40,6 +40,8 @@ final class ServiceHarness {
       options.ttlSeconds = ttlSeconds
       options.firstRetrySeconds = 0.001
       options.retryLimitSeconds = 0.01
+      // The clock stands still.
+      options.reportSettlesAfterSeconds = 0
       return ChangeStreamCache(
         source: sources[entity.rawValue], options: options, clock: clock, onInvalidation: { hub.publish(entity, $0) },
         onObserved: { hub.observed() }, onHistoryStart: { hub.beginHistory(entity, after: $0) })

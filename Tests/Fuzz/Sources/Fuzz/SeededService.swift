@@ -19,8 +19,11 @@ final class SeededService: Sendable {
     let hub = InvalidationHub()
     func cache<Model: CachedModel>(_ entity: ServedEntity, _ file: String, as _: Model.Type) -> ChangeStreamCache<Model>
     {
-      ChangeStreamCache(
-        source: SeedSource(file), clock: StandingClock(), onInvalidation: { hub.publish(entity, $0) },
+      var options = ChangeStreamCache<Model>.Options()
+      // The clock stands still.
+      options.reportSettlesAfterSeconds = 0
+      return ChangeStreamCache(
+        source: SeedSource(file), options: options, clock: StandingClock(), onInvalidation: { hub.publish(entity, $0) },
         onObserved: { hub.observed() }, onHistoryStart: { hub.beginHistory(entity, after: $0) })
     }
     let agents = cache(.agentConfig, "agent_configs", as: AgentConfig.self)
