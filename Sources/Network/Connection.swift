@@ -49,6 +49,8 @@ public final class Connection: LoopResident {
 
   // Promises to the loop
   var isTouched = false
+  /// The protocol asked to be called before what it wrote is sent.
+  var owesTurnEnd = false
   var isResuming = false
   /// The protocol was told to wait and must be told to go on.
   var owesWritable = false
@@ -114,16 +116,27 @@ public final class Connection: LoopResident {
       closeStalled("the peer does not keep up with its streams")
       return nil
     }
-    if !isTouched {
-      isTouched = true
-      loop.touch(self)
-    }
+    touch()
     let room = queue.extend(by: count)
     if queue.count > limits.unsentBytesHigh {
       isWritable = false
       owesWritable = true
     }
     return room
+  }
+
+  /// Has ``ConnectionProtocol/turnEnds()`` called before the turn's bytes are sent: for a protocol that gathers what is
+  /// written in a turn.
+  public func askAtTurnEnd() {
+    guard state == .open, !owesTurnEnd else { return }
+    owesTurnEnd = true
+    touch()
+  }
+
+  private func touch() {
+    guard !isTouched else { return }
+    isTouched = true
+    loop.touch(self)
   }
 
   /// Sends what was written, then closes so that the peer can read it to the last byte. No more can be written.
@@ -136,10 +149,7 @@ public final class Connection: LoopResident {
     // What the peer still sends is read and dropped: unread, it would turn our close into a reset.
     if isReadPaused, !hasInputEnded { event_add(readEvent, nil) }
     isReadPaused = false
-    if !isTouched {
-      isTouched = true
-      loop.touch(self)
-    }
+    touch()
   }
 
   /// All is sent, after ``finish()``.

@@ -3,12 +3,13 @@ internal import ConfigModels
 public import Core
 internal import FramedTransport
 internal import GRPCServices
+internal import GRPCTransport
 internal import LookupService
 internal import MongoSource
 public import Network
 internal import RPC
 
-/// Everything that the server is made of, wired: caches on MongoDB, the service over them, the transport in front.
+/// Everything that the server is made of, wired: caches on MongoDB, the service over them, the transports in front.
 public final class ConfigLookupServer: Sendable {
   private let agentConfigs: ChangeStreamCache<AgentConfig>
   private let prompts: ChangeStreamCache<Prompt>
@@ -16,7 +17,7 @@ public final class ConfigLookupServer: Sendable {
   private let hub: InvalidationHub
   private let group: EventLoopGroup
   private let service: LookupService
-  private let transport: FramedServer
+  private let transport: ConnectionServer
   private let readiness: Readiness
   private let health: HealthService
   private let http: OperationsHTTP
@@ -71,10 +72,18 @@ public final class ConfigLookupServer: Sendable {
         epoch: EpochSource(readers: served.map(\.reader), salt: configuration.epochSalt), workers: group.loops,
         options: options)
       health = HealthService(subjects: readiness.subjects, workers: group.loops)
-      var framed = FramedServer.Configuration(listen: configuration.listen)
-      framed.maximumConnectionAgeSeconds = configuration.maximumConnectionAgeSeconds
-      transport = try listening("--listen") { [service, group] () throws(NetworkError) in
-        try FramedServer(router: RPCRouter(service.methods), group: group, configuration: framed, logger: logger)
+      let endpoint = ProtocolSniffer(
+        framed: FramedEndpoint(
+          router: RPCRouter(service.methods), group: group,
+          maximumAgeSeconds: configuration.maximumConnectionAgeSeconds),
+        http2: GRPCEndpoint(
+          router: RPCRouter(grpcMethods(service, health, hasReflection: configuration.hasReflection)), group: group,
+          maximumAgeSeconds: configuration.maximumConnectionAgeSeconds, logger: logger),
+        group: group)
+      transport = try listening("--listen") { [group] () throws(NetworkError) in
+        try ConnectionServer(
+          endpoint: endpoint, group: group, configuration: ConnectionServer.Configuration(listen: configuration.listen),
+          logger: logger)
       }
     } catch {
       group.stop()

@@ -33,7 +33,8 @@ public func temporaryFolder<Result>(
   return try await body(folder)
 }
 
-func makeTemporaryFolder() throws -> URL {
+/// An empty folder of its own; whoever asks for it deletes it.
+public func makeTemporaryFolder() throws -> URL {
   let folder = FileManager.default.temporaryDirectory.appendingPathComponent("config-lookup-test-\(UUID().uuidString)")
   try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
   return folder

@@ -1,0 +1,68 @@
+internal import Core
+internal import Foundation
+internal import Glibc
+internal import Network
+internal import ServiceTestSupport
+internal import TestSupport
+
+/// Runs a case of Tests/Interop.
+enum Interop {
+  /// A server's process, and where it listens.
+  struct Server {
+    let process: ServerProcess
+    let address: HostAndPort
+  }
+
+  /// The Python stubs of proto/, made once.
+  private static let stubs = Result<URL, any Error> {
+    let folder = try makeTemporaryFolder()
+    atexit { Interop.removeStubs() }
+    try ChildProcess.run(
+      PythonEnvironment.command("python"), ["examples/python/make_stubs.py", folder.path], folder: packageRoot)
+    return folder
+  }
+
+  private static func removeStubs() {
+    if case .success(let folder) = stubs { try? FileManager.default.removeItem(at: folder) }
+  }
+
+  /// A warm server over the deployment's collections.
+  static func server(_ test: Deployment, _ flags: [String] = []) throws -> Server {
+    let process = try ServerProcess(test.arguments + flags)
+    return Server(process: process, address: try process.address())
+  }
+
+  /// A server whose database is not there.
+  static func coldServer(_ test: Deployment) throws -> Server {
+    let uri = "mongodb://127.0.0.1:\(try freePort())/?serverSelectionTimeoutMS=200"
+    let process = try ServerProcess(test.arguments + ["--mongodb-uri", uri])
+    let line = try process.child.waitForLine("listening") { $0.contains("\"event\":\"listening\"") }
+    guard let address = try jsonObject(line)["listen"] as? String else { throw TestFailure("no address in: \(line)") }
+    return Server(process: process, address: try HostAndPort(address))
+  }
+
+  /// Runs a case to its end.
+  static func run(_ script: String, _ name: String, _ test: Deployment, _ servers: [Server]) throws {
+    try finish(start(script, name, test, servers))
+  }
+
+  static func start(_ script: String, _ name: String, _ test: Deployment, _ servers: [Server]) throws -> ChildProcess {
+    let setting: [String: Any] = [
+      "uri": test.database.uri, "database": test.name, "stubs": try stubs.get().path,
+      "servers": servers.map { ["address": "\($0.address)", "pid": Int($0.process.child.pid)] },
+    ]
+    let file = try stubs.get().appendingPathComponent("\(test.name)-\(name).json")
+    try JSONSerialization.data(withJSONObject: setting).write(to: file)
+    return try ChildProcess(
+      PythonEnvironment.command("python"), ["-B", "Tests/Interop/\(script)", name, file.path], folder: packageRoot)
+  }
+
+  static func finish(_ client: ChildProcess) throws {
+    let status = try client.waitForExit(timeoutSeconds: 150)
+    guard status == .exited(0), client.outputLines.last?.hasPrefix("passed ") == true else {
+      throw TestFailure("\(status). Its last lines:\n\(client.lastLines)")
+    }
+    // Figures, where a case has some.
+    for line in client.outputLines.dropLast() { print(line) }
+  }
+}

@@ -1,0 +1,55 @@
+"""Which config is in force for this key?
+
+    python lookup.py 127.0.0.1:50061 agent disease-diagnosis
+    python lookup.py 127.0.0.1:50061 prompt disease-diagnosis --subject farmer-17
+    python lookup.py 127.0.0.1:50061 source qc-machine-results
+"""
+
+import argparse
+import sys
+
+import grpc
+from configlookup.v1 import config_lookup_pb2 as messages
+from configlookup.v1 import config_lookup_pb2_grpc as services
+
+
+def look_up(stub, kind, key, subject=None, min_revision=0, timeout=2):
+    """Gives the value and the reply's metadata, which says as of when it is.
+
+    `min_revision` is the `operationTime` of a write of yours (seconds << 32 | increment) or a revision from any server:
+    the answer is that new, or UNAVAILABLE.
+    """
+    options = messages.LookupOptions(min_revision=min_revision)
+    if kind == "agent":
+        reply = stub.GetAgentConfig(messages.GetAgentConfigRequest(agent_id=key, options=options), timeout=timeout)
+        return reply.config, reply.metadata
+    if kind == "prompt":
+        variant = messages.PROMPT_VARIANT_AB_TEST if subject else messages.PROMPT_VARIANT_ACTIVE
+        request = messages.GetPromptRequest(agent_id=key, variant=variant, subject=subject, options=options)
+        reply = stub.GetPrompt(request, timeout=timeout)
+        return reply.prompt, reply.metadata
+    reply = stub.GetSourceConfig(messages.GetSourceConfigRequest(source_id=key, options=options), timeout=timeout)
+    return reply.config, reply.metadata
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Which config is in force for this key?")
+    parser.add_argument("server", metavar="HOST:PORT")
+    parser.add_argument("kind", choices=["agent", "prompt", "source"])
+    parser.add_argument("key")
+    parser.add_argument("--subject", help="who asks, where a prompt is under test")
+    arguments = parser.parse_args()
+
+    # Not warm yet, or draining: gRPC tries again by itself, on another connection where there is one.
+    with grpc.insecure_channel(arguments.server) as channel:
+        stub = services.ConfigLookupStub(channel)
+        try:
+            value, metadata = look_up(stub, arguments.kind, arguments.key, arguments.subject)
+        except grpc.RpcError as error:
+            sys.exit(f"{error.code().name}: {error.details()}")
+    print(f"# revision {metadata.revision}, confirmed {metadata.age_ms} ms ago")
+    print(value, end="")
+
+
+if __name__ == "__main__":
+    main()

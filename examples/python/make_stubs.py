@@ -1,0 +1,18 @@
+"""Makes the stubs of the service out of proto/: python make_stubs.py [FOLDER], by default the folder of this file."""
+
+import pathlib
+import subprocess
+import sys
+
+here = pathlib.Path(__file__).resolve().parent
+proto = here.parent.parent / "proto"
+
+
+def make_stubs(folder):
+    files = sorted(str(path.relative_to(proto)) for path in proto.glob("configlookup/v1/*.proto"))
+    command = [sys.executable, "-m", "grpc_tools.protoc", "-I", str(proto)]
+    subprocess.run([*command, f"--python_out={folder}", f"--grpc_python_out={folder}", *files], check=True)
+
+
+if __name__ == "__main__":
+    make_stubs(sys.argv[1] if len(sys.argv) > 1 else here)

@@ -1,0 +1,115 @@
+"""Holds every config in memory and follows every change, over one server or several; loses none, whatever ends.
+
+    python watch.py 127.0.0.1:50061
+    python watch.py 10.0.0.1:50061 10.0.0.2:50061
+"""
+
+import itertools
+import sys
+import time
+
+import grpc
+from configlookup.v1 import config_lookup_pb2 as messages
+from configlookup.v1 import config_lookup_pb2_grpc as services
+
+# Where nothing comes any more, not even a PROGRESS, the link may be dead: gRPC finds out.
+KEEPALIVE = [
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.max_receive_message_length", 32 * 1024 * 1024),
+]
+
+
+class Subscriber:
+    """What is in force, kept: `held` maps a cache key (`prompt:disease-diagnosis`) to the notice that brought it.
+
+    A position is a revision and its epoch. Everything up to it is held; a watch that starts there, on any server,
+    brings what has changed since, or says RESYNC.
+    """
+
+    def __init__(self, servers, progress_interval_ms=0):
+        self.servers = servers
+        self.progress_interval_ms = progress_interval_ms
+        self.held = {}
+        self.position = 0
+        self.epoch = ""
+        self.is_open = True
+        self._call = None
+
+    def notices(self):
+        """Every notice as it comes, after it has been taken into account. Ends after `close` only."""
+        for server in itertools.cycle(self.servers):
+            try:
+                with grpc.insecure_channel(server, options=KEEPALIVE) as channel:
+                    yield from self._follow(services.ConfigLookupStub(channel))
+            except grpc.RpcError as error:
+                # The server is away, draining or not warm; anything else would fail again.
+                if self.is_open and error.code() != grpc.StatusCode.UNAVAILABLE:
+                    raise
+            if not self.is_open:
+                return
+            time.sleep(0.1)
+
+    def close(self):
+        """Ends the watch. From any thread."""
+        self.is_open = False
+        if self._call:
+            self._call.cancel()
+
+    def _follow(self, stub):
+        if not self.position:
+            self.held.clear()
+        self._call = stub.WatchInvalidations(
+            messages.WatchInvalidationsRequest(
+                start_revision=self.position,
+                epoch=self.epoch,
+                send_initial_state=not self.position,
+                include_values=True,
+                progress_interval_ms=self.progress_interval_ms,
+            )
+        )
+        is_first = True
+        for notice in self._call:
+            if notice.kind == messages.NOTICE_KIND_UPSERT:
+                self._take(notice)
+            elif notice.kind == messages.NOTICE_KIND_DELETE:
+                self.held.pop(notice.cache_key, None)
+            elif notice.kind == messages.NOTICE_KIND_PROGRESS and not is_first:
+                # Not the first: what is replayed, or the initial state, comes after that one.
+                self._advance(notice)
+            elif notice.kind == messages.NOTICE_KIND_RESYNC:
+                # Changes may have been missed: start anew, with the initial state.
+                self.position = 0
+            is_first = False
+            yield notice
+            if notice.kind == messages.NOTICE_KIND_RESYNC:
+                self._call.cancel()
+                return
+
+    def _take(self, notice):
+        # After a start at a position some of what is held is told again, from the older on.
+        held = self.held.get(notice.cache_key)
+        if held is None or held.epoch != notice.epoch or held.revision <= notice.revision:
+            self.held[notice.cache_key] = notice
+
+    def _advance(self, notice):
+        # A server may be behind the one before.
+        is_same = notice.epoch == self.epoch
+        self.position = max(self.position, notice.revision) if is_same else notice.revision
+        self.epoch = notice.epoch
+
+
+def main():
+    if len(sys.argv) < 2:
+        sys.exit("usage: watch.py HOST:PORT [HOST:PORT ...]")
+    subscriber = Subscriber(sys.argv[1:])
+    try:
+        for notice in subscriber.notices():
+            kind = messages.NoticeKind.Name(notice.kind).removeprefix("NOTICE_KIND_")
+            print(kind, notice.cache_key, f"revision {notice.revision}", notice.reason, flush=True)
+    except KeyboardInterrupt:
+        subscriber.close()
+
+
+if __name__ == "__main__":
+    main()
