@@ -70,11 +70,11 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
       let identity = try source.identity()
       let known = state.withEngine { $0.identity }
       if !known.isEmpty, known != identity { token = nil }
+      // Of one stream only: another connection's time may be another server's.
+      reportedTimes = ReportedTimes()
       isOpening = true
       stream = try source.openStream(resumingAfter: token, reportingFields: Model.placingFields ?? [])
       hasAnswered = false
-      // Of this stream only: another connection's time may be another server's.
-      reportedTimes = ReportedTimes()
       state.withEngine { $0.streamOpened(resumed: token != nil, identity: identity) }
       return 0
     } catch {
