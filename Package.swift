@@ -39,6 +39,7 @@ let package = Package(
     .systemLibrary(name: "CMongoC", pkgConfig: "libmongoc-1.0", providers: [.apt(["libmongoc-dev"])]),
     .systemLibrary(name: "CLibevent", pkgConfig: "libevent_core", providers: [.apt(["libevent-dev"])]),
     .systemLibrary(name: "CProtobufC", pkgConfig: "libprotobuf-c", providers: [.apt(["libprotobuf-c-dev"])]),
+    .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
 
     // In the order of the data: see docs/architecture.md.
@@ -56,19 +57,20 @@ let package = Package(
         "Core", "ChangeStreamCache", "ConfigModels", "RPC", "ProtobufMessages", "CConfigLookupProto", "CProtobufC",
         "CXXHash",
       ]),
-    library("Network", ["Core", "RPC", "CLibevent"]),
-    library("FramedTransport", ["Core", "RPC", "Network"]),
+    library("TLS", ["Core", "COpenSSL"]),
+    library("Network", ["Core", "RPC", "TLS", "CLibevent"]),
+    library("FramedTransport", ["Core", "RPC", "TLS", "Network"]),
     library(
       "Server",
       [
-        "Core", "MongoSource", "ChangeStreamCache", "ConfigModels", "LookupService", "RPC", "Network",
-        "FramedTransport",
+        "Core", "MongoSource", "ChangeStreamCache", "ConfigModels", "LookupService", "RPC", "TLS",
+        "Network", "FramedTransport",
       ]),
     library(
       "CommandLineTool",
       [
-        "Core", "BSON", "ConfigModels", "ChangeStreamCache", "MongoSource", "RPC", "Network", "FramedTransport",
-        "ProtobufMessages", "CConfigLookupProto",
+        "Core", "BSON", "ConfigModels", "ChangeStreamCache", "MongoSource", "RPC", "TLS", "Network",
+        "FramedTransport", "ProtobufMessages", "CConfigLookupProto",
       ]),
     .executableTarget(name: "config-lookup-server", dependencies: ["Server"], swiftSettings: strict),
     .executableTarget(name: "config-lookup", dependencies: ["CommandLineTool"], swiftSettings: strict),
@@ -111,13 +113,15 @@ let package = Package(
         "LookupService", "ConfigModels", "RPC", "ChangeStreamCache", "BSON", "Core", "ProtobufMessages",
         "CConfigLookupProto",
       ]),
-    tests("NetworkTests", ["Network", "Core"]),
+    tests("TLSTests", ["TLS"]),
+    tests("NetworkTests", ["Network", "TLS", "Core"]),
     tests(
-      "FramedTransportTests", ["FramedTransport", "Network", "RPC", "Core", "ProtobufMessages", "CConfigLookupProto"]),
+      "FramedTransportTests",
+      ["FramedTransport", "Network", "TLS", "RPC", "Core", "ProtobufMessages", "CConfigLookupProto"]),
     tests(
       "IntegrationTests",
       [
-        "Server", "CommandLineTool", "MongoSource", "FramedTransport", "Network", "RPC", "Core", "BSON",
+        "Server", "CommandLineTool", "MongoSource", "FramedTransport", "Network", "TLS", "RPC", "Core", "BSON",
         "ChangeStreamCache", "ConfigModels", "ProtobufMessages", "CConfigLookupProto", "ServiceTestSupport",
       ]),
     tests("TidyTests", []),

@@ -1,6 +1,7 @@
 public import Core
 public import Network
 public import RPC
+public import TLS
 
 /// A listener, loops that are the caller's, and the framed protocol on what is accepted.
 public final class FramedServer: Sendable {
@@ -11,6 +12,8 @@ public final class FramedServer: Sendable {
     /// Seconds after which a connection is drained, give or take a tenth; 0 for never.
     public var maximumConnectionAgeSeconds = 0.0
     public var limits = ConnectionLimits()
+    /// Nil: connections are plain.
+    public var tls: TLSServer?
 
     public init(listen: HostAndPort) {
       self.listen = listen
@@ -29,7 +32,8 @@ public final class FramedServer: Sendable {
       router: router, group: group, maximumAgeSeconds: configuration.maximumConnectionAgeSeconds)
     let quota = ConnectionQuota(limit: configuration.maximumConnections)
     listener = try Listener(
-      configuration.listen, group: group, quota: quota, limits: configuration.limits, logger: logger
+      configuration.listen, group: group, quota: quota, limits: configuration.limits, tls: configuration.tls,
+      logger: logger
     ) { endpoint.open($0) }
     self.endpoint = endpoint
     self.quota = quota

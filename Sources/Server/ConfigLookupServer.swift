@@ -18,6 +18,7 @@ public final class ConfigLookupServer: Sendable {
   private let transport: FramedServer
   private let operations: Operations
   private let http: OperationsHTTP
+  private let files: FileWatcher
 
   /// Binds the ports and starts to read the collections. Calls get UNAVAILABLE until ``isWarm``.
   public init(_ configuration: ServerConfiguration, logger: Logger) throws {
@@ -41,9 +42,20 @@ public final class ConfigLookupServer: Sendable {
 
     let served = [ServedCache(agentConfigs), ServedCache(prompts), ServedCache(sourceConfigs)]
     operations = Operations(caches: served, maximumStalenessSeconds: configuration.maximumStalenessSeconds)
+    let tls = try ServerTLS(configuration)
+    tls.logWarnings(logger)
+    files = FileWatcher(
+      tls.watched.map { files in
+        [
+          FileWatcher.Group(name: "tls", files: files) {
+            try tls.reload()
+            tls.logWarnings(logger)
+          }
+        ]
+      } ?? [], everySeconds: configuration.fileCheckSeconds, logger: logger)
     // First, and last to go: somebody may ask how it is doing at any time.
     http = try listening("--http-listen") { [operations] () throws(NetworkError) in
-      try OperationsHTTP(configuration.httpListen, routes: operations.routes)
+      try OperationsHTTP(configuration.httpListen, routes: operations.routes, tls: tls.http, logger: logger)
     }
     do {
       group = try EventLoopGroup(count: configuration.threads)
@@ -61,6 +73,7 @@ public final class ConfigLookupServer: Sendable {
         options: options)
       var framed = FramedServer.Configuration(listen: configuration.listen)
       framed.maximumConnectionAgeSeconds = configuration.maximumConnectionAgeSeconds
+      framed.tls = tls.rpc
       transport = try listening("--listen") { [service, group] () throws(NetworkError) in
         try FramedServer(router: RPCRouter(service.methods), group: group, configuration: framed, logger: logger)
       }
@@ -73,6 +86,12 @@ public final class ConfigLookupServer: Sendable {
     agentConfigs.start()
     prompts.start()
     sourceConfigs.start()
+    files.start()
+  }
+
+  /// Reads the files again that the configuration names, soon. What is wrong is logged, and changes nothing.
+  public func reloadFiles() {
+    files.reloadAll()
   }
 
   /// Where lookups and watches are served, with the port that was taken.
@@ -95,6 +114,7 @@ public final class ConfigLookupServer: Sendable {
   /// Ends everything, in the opposite order of its start, and waits: as long as the database's time limits if it does
   /// not answer.
   public func stop() {
+    files.stop()
     transport.stop()
     agentConfigs.beginStop()
     prompts.beginStop()

@@ -25,7 +25,13 @@ public struct ServerConfiguration: Sendable {
   public var maximumQueuedKeys = 10_000
   /// 0: for ever.
   public var maximumConnectionAgeSeconds = 0.0
+  public var tlsCertificate: String?
+  public var tlsKey: String?
+  public var tlsClientCA: String?
+  public var isHTTPPlain = false
   public var allowsInsecure = false
+  /// Files are looked at so often for a change. No flag: tests make it small.
+  public var fileCheckSeconds = 2.0
   public var epochSalt = ""
   public var logLevel = Logger.Level.info
   public var logFormat: Logger.Format?
@@ -37,12 +43,7 @@ public struct ServerConfiguration: Sendable {
     let rest = try Self.flags.parse(arguments, environment: environment, into: &self)
     if let first = rest.first { throw UsageError("\(first): not a flag; --help lists them") }
     guard action == .run || action == .checkConfig else { return }
-    for (flag, address) in [("--listen", listen), ("--http-listen", httpListen)]
-    where !address.isLoopback && !allowsInsecure {
-      throw UsageError(
-        "\(flag): \(address) is reachable from other machines, and there is neither TLS nor credentials: "
-          + "listen on 127.0.0.1, or say --allow-insecure if the network is trusted")
-    }
+    try checkSecurity()
   }
 
   /// What `--help` prints.
@@ -51,7 +52,7 @@ public struct ServerConfiguration: Sendable {
     config-lookup-server: answers from memory which config is in force for a key, and tells subscribers of changes.
 
     Reads three collections of MongoDB (a replica set: change streams need one) and serves them over framed protobuf.
-    Each flag has an environment variable; a flag wins.
+    Each flag has an environment variable; a flag wins. SIGHUP has files read again that flags name.
 
     \(flags.help)
 
@@ -59,7 +60,9 @@ public struct ServerConfiguration: Sendable {
     """
   }
 
-  static let flags = FlagParser<ServerConfiguration>(flags: [
+  static let flags = FlagParser<ServerConfiguration>(flags: servingFlags + securityFlags + processFlags)
+
+  private static let servingFlags: [Flag<ServerConfiguration>] = [
     Flag(
       "mongodb-uri", "The MongoDB deployment, as a connection string.", default: "mongodb://127.0.0.1:27017",
       .value(placeholder: "URI") { text, configuration in
@@ -112,9 +115,9 @@ public struct ServerConfiguration: Sendable {
       "max-connection-age-seconds", "Connections are drained after so long, give or take a tenth.",
       default: "0, for ever",
       .value(placeholder: "SECONDS") { seconds($0, 0...31_536_000, &$1.maximumConnectionAgeSeconds) }),
-    Flag(
-      "allow-insecure", "Listen off loopback without TLS and credentials.", default: "false",
-      .toggle { $1.allowsInsecure = $0 }),
+  ]
+
+  private static let processFlags: [Flag<ServerConfiguration>] = [
     Flag(
       "epoch-salt", "Change it after a restore of the database's files: clients then know that time went back.",
       default: "empty",
@@ -141,7 +144,7 @@ public struct ServerConfiguration: Sendable {
     Flag("check-config", "Say what would run, and end.", .toggle { if $0 { $1.action = .checkConfig } }),
     Flag("version", "Print the version, and end.", .toggle { if $0 { $1.action = .version } }),
     Flag("help", "Print this, and end.", .toggle { if $0 { $1.action = .help } }),
-  ])
+  ]
 }
 
 private func address(_ text: String, _ address: inout HostAndPort) -> String? {
