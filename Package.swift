@@ -38,6 +38,7 @@ let package = Package(
     .systemLibrary(name: "CBSON", pkgConfig: "libbson-1.0", providers: [.apt(["libbson-dev"])]),
     .systemLibrary(name: "CMongoC", pkgConfig: "libmongoc-1.0", providers: [.apt(["libmongoc-dev"])]),
     .systemLibrary(name: "CLibevent", pkgConfig: "libevent_core", providers: [.apt(["libevent-dev"])]),
+    .systemLibrary(name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
     .systemLibrary(name: "CProtobufC", pkgConfig: "libprotobuf-c", providers: [.apt(["libprotobuf-c-dev"])]),
     .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
@@ -60,11 +61,12 @@ let package = Package(
     library("TLS", ["Core", "COpenSSL"]),
     library("Network", ["Core", "RPC", "TLS", "CLibevent"]),
     library("FramedTransport", ["Core", "RPC", "TLS", "Network"]),
+    library("GRPCTransport", ["Core", "RPC", "Network", "ProtobufMessages", "CNGHTTP2"]),
     library(
       "Server",
       [
-        "Core", "MongoSource", "ChangeStreamCache", "ConfigModels", "LookupService", "RPC", "TLS",
-        "Network", "FramedTransport",
+        "Core", "MongoSource", "ChangeStreamCache", "ConfigModels", "LookupService", "RPC", "TLS", "Network",
+        "FramedTransport", "GRPCTransport",
       ]),
     library(
       "CommandLineTool",

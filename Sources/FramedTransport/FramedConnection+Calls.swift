@@ -1,4 +1,5 @@
 internal import Core
+internal import Network
 internal import RPC
 
 extension FramedConnection {
@@ -54,10 +55,10 @@ extension FramedConnection {
 
   /// A unary call that has to wait is an open call like a stream, with one reply.
   private func openWaiting(
-    _ id: UInt32, _ request: borrowing RPCRequest, _ handle: @escaping FramedWaitingCall.Handler, _ wait: RPCWait
+    _ id: UInt32, _ request: borrowing RPCRequest, _ handle: @escaping RPCWaitingCall.Handler, _ wait: RPCWait
   ) throws(RPCStatus) {
     let stream = try addStream(id)
-    let call = FramedWaitingCall(request, stream, handle)
+    let call = RPCWaitingCall(request, stream, handle)
     stream.begin(call, deadline: request.deadline)
     call.wait(wait)
   }

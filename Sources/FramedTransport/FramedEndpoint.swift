@@ -2,7 +2,7 @@ public import Network
 public import RPC
 
 /// Serves the methods of a router to connections that speak frames, whoever accepted them.
-public final class FramedEndpoint: Sendable {
+public final class FramedEndpoint: ConnectionEndpoint {
   private let loops: [FramedLoop]
 
   /// The names of the router's methods must differ, across services too: frames know no services.
@@ -13,17 +13,15 @@ public final class FramedEndpoint: Sendable {
     loops = group.loops.map { FramedLoop(eventLoop: $0, router: router, maximumAgeSeconds: maximumAgeSeconds) }
   }
 
-  /// What is spoken on a new connection. On the thread of the connection's loop.
   public func open(_ connection: Connection) -> any ConnectionProtocol {
     loops[connection.loop.index].open(connection)
   }
 
-  /// Sends `go_away` on every connection; each closes when its calls have ended. Any thread.
+  /// Sends `go_away` on every connection.
   public func drain() {
     for loop in loops { loop.eventLoop.execute { loop.drain() } }
   }
 
-  /// Closes every connection, whatever is open on it. Any thread.
   public func close() {
     for loop in loops { loop.eventLoop.execute { loop.closeAll() } }
   }

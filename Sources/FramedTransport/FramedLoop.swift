@@ -8,7 +8,7 @@ final class FramedLoop: @unchecked Sendable {
   let eventLoop: EventLoop
   let router: RPCRouter
   let maximumAgeSeconds: Double
-  let counters = FramedCounters()
+  let counters = TransportCounters<FramedCounter>()
   private var connections: [ObjectIdentifier: FramedConnection] = [:]  // loop thread
   private var spareReply: RPCReply?  // loop thread
   private var isDraining = false  // loop thread

@@ -4,7 +4,7 @@ internal import RPC
 /// An open streaming call of a connection. Loop thread only.
 ///
 /// Connection, stream and handler hold each other while the call is open; ``close()`` lets go.
-final class FramedStream: RPCStreamWriter {
+final class FramedStream: RPCStreamWriter, RPCReplyWriter {
   let callID: UInt32
   private var connection: FramedConnection?
   private var handler: (any RPCStreamHandler)?
@@ -43,7 +43,6 @@ final class FramedStream: RPCStreamWriter {
       metadata: reply.metadata)
   }
 
-  /// Ends a unary call with its reply.
   func finish(with reply: borrowing RPCReply) {
     guard let connection else { return }
     close()

@@ -23,7 +23,7 @@ extension LookupService {
     var entities = ServedEntity.allCases
     if message.entity.rawValue != 0 {
       guard let entity = ServedEntity(wireValue: message.entity.rawValue) else {
-        throw RPCStatus(.invalidArgument, "entity: \(message.entity.rawValue) is no entity")
+        throw RPCStatus.invalid("entity", "\(message.entity.rawValue) is no entity")
       }
       entities = [entity]
     }

@@ -99,7 +99,7 @@ extension LookupService {
   private func page(
     _ entity: ServedEntity, list: String, size: Int32, token: ProtobufCBinaryData
   ) throws(RPCStatus) -> Page {
-    if size < 0 { throw RPCStatus(.invalidArgument, "page_size: \(size) is below 0") }
+    if size < 0 { throw RPCStatus.invalid("page_size", "\(size) is below 0") }
     let size = size == 0 ? defaultPageSize : min(Int(size), maximumPageSize)
     let reader = caches[entity.rawValue].reader
     let name = "\(reader.entity)/\(list)"
@@ -131,7 +131,7 @@ extension LookupService {
   /// A filter's value: empty, or one of `choices`.
   private func choice(_ data: ProtobufCBinaryData, _ field: String, _ choices: [String]) throws(RPCStatus) -> String {
     guard let text = data.text, text.isEmpty || choices.contains(text) else {
-      throw RPCStatus(.invalidArgument, "\(field): is none of \(choices.joined(separator: ", "))")
+      throw RPCStatus.invalid(field, "is none of \(choices.joined(separator: ", "))")
     }
     return text
   }

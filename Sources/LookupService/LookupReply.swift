@@ -40,7 +40,8 @@ extension LookupService {
   func requireWarm() throws(RPCStatus) {
     guard !isWarm else { return }
     let cold = caches.filter { !$0.reader.isLoaded }.map(\.reader.entity).joined(separator: ", ")
-    throw RPCStatus(.unavailable, "the server is not warm yet: \(cold) still loading; try again")
+    throw RPCStatus(
+      .unavailable, "the server is not warm yet: \(cold) still loading; try again", detail: .retry(afterSeconds: 1))
   }
 
   /// Throws if the contents are older than the server may serve.

@@ -40,7 +40,7 @@ extension LookupService {
       key = try checkedKey(message.prompt_id, field)
       (activeSpace, stagedSpace) = (Prompt.Space.promptID, Prompt.Space.stagedPromptID)
     default:
-      throw RPCStatus(.invalidArgument, "selector: give agent_id or prompt_id")
+      throw RPCStatus.invalid("selector", "give agent_id or prompt_id")
     }
     let reader = caches[ServedEntity.prompt.rawValue].reader
     try requireFresh(view, options)
@@ -67,7 +67,7 @@ extension LookupService {
       }
       if !isStaged { answer = reader.answer(space: activeSpace, key: key) }
     default:
-      throw RPCStatus(.invalidArgument, "variant: \(message.variant.rawValue) is none of ACTIVE, STAGED, AB_TEST")
+      throw RPCStatus.invalid("variant", "\(message.variant.rawValue) is none of ACTIVE, STAGED, AB_TEST")
     }
     let isTest = message.variant == CONFIGLOOKUP__V1__PROMPT_VARIANT__PROMPT_VARIANT_AB_TEST
     let reached = isTest ? nil : answer?.complete
@@ -103,7 +103,7 @@ extension LookupService {
       (space, field) = (SourceConfig.Space.aiAgentID, "ai_agent_id")
       key = try checkedKey(message.ai_agent_id, field)
     default:
-      throw RPCStatus(.invalidArgument, "selector: give source_id, container or ai_agent_id")
+      throw RPCStatus.invalid("selector", "give source_id, container or ai_agent_id")
     }
     try requireFresh(view, options)
     let matches = sources(space, key)

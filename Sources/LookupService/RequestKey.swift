@@ -12,9 +12,9 @@ func checkedKey(_ data: ProtobufCBinaryData, _ field: String, limit: Int = maxim
   -> UnsafeRawBufferPointer
 {
   let bytes = data.buffer
-  if bytes.isEmpty { throw RPCStatus(.invalidArgument, "\(field): is empty") }
+  if bytes.isEmpty { throw RPCStatus.invalid(field, "is empty") }
   if bytes.count > limit {
-    throw RPCStatus(.invalidArgument, "\(field): has \(bytes.count) bytes, more than \(limit)")
+    throw RPCStatus.invalid(field, "has \(bytes.count) bytes, more than \(limit)")
   }
   try checkText(bytes, field)
   return bytes
@@ -29,9 +29,9 @@ func checkText(_ bytes: UnsafeRawBufferPointer, _ field: String) throws(RPCStatu
     all |= byte
     if byte == 0 { hasZero = true }
   }
-  if hasZero { throw RPCStatus(.invalidArgument, "\(field): holds a zero byte") }
+  if hasZero { throw RPCStatus.invalid(field, "holds a zero byte") }
   if all >= 0x80, String(validating: bytes, as: UTF8.self) == nil {
-    throw RPCStatus(.invalidArgument, "\(field): is not valid UTF-8")
+    throw RPCStatus.invalid(field, "is not valid UTF-8")
   }
 }
 

@@ -42,14 +42,14 @@ extension LookupService {
     for index in 0..<message.n_entities {
       let value = message.entities[index]
       guard let entity = ServedEntity(wireValue: value.rawValue) else {
-        throw RPCStatus(.invalidArgument, "entities.\(index): \(value.rawValue) is no entity")
+        throw RPCStatus.invalid("entities.\(index)", "\(value.rawValue) is no entity")
       }
       if !entities.contains(entity) { entities.append(entity) }
     }
     var progress = message.progress_interval_ms
     if progress == 0 { progress = defaultProgressMilliseconds }
     if progress < minimumProgressMilliseconds {
-      throw RPCStatus(.invalidArgument, "progress_interval_ms: \(progress) is below \(minimumProgressMilliseconds)")
+      throw RPCStatus.invalid("progress_interval_ms", "\(progress) is below \(minimumProgressMilliseconds)")
     }
     let keys = try checkedKeys(message.keys, message.n_keys, "keys")
     let prefixes = try checkedKeys(message.key_prefixes, message.n_key_prefixes, "key_prefixes")

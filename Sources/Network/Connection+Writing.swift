@@ -3,8 +3,12 @@ internal import Glibc
 internal import RPC
 
 extension Connection {
-  /// The turn ends: one attempt to send what was written in it. Calls no protocol.
+  /// The turn ends: one attempt to send what was written in it. Calls a protocol that has asked for it, and no other.
   func flush() {
+    if owesTurnEnd, state == .open {
+      handler?.turnEnds()
+      owesTurnEnd = false
+    }
     isTouched = false
     guard state == .open || state == .finishing else { return }
     // While the socket is full, trying costs a call of the system for nothing: it will say when it has room.

@@ -55,6 +55,8 @@ public final class Connection: LoopResident {
 
   // Promises to the loop
   var isTouched = false
+  /// The protocol asked to be called before what it wrote is sent.
+  var owesTurnEnd = false
   var isResuming = false
   /// The protocol was told to wait and must be told to go on.
   var owesWritable = false
@@ -135,6 +137,21 @@ public final class Connection: LoopResident {
     return room
   }
 
+  /// Has ``ConnectionProtocol/turnEnds()`` called before the turn's bytes are sent: for a protocol that gathers what is
+  /// written in a turn.
+  public func askAtTurnEnd() {
+    guard state == .open, !owesTurnEnd else { return }
+    owesTurnEnd = true
+    touch()
+  }
+
+  /// Has it flushed when the turn ends.
+  func touch() {
+    guard !isTouched else { return }
+    isTouched = true
+    loop.touch(self)
+  }
+
   /// Sends what was written, then closes so that the peer can read it to the last byte. No more can be written.
   public func finish() {
     guard state == .open else { return }
@@ -146,13 +163,6 @@ public final class Connection: LoopResident {
     if isReadPaused, !hasInputEnded { event_add(readEvent, nil) }
     isReadPaused = false
     touch()
-  }
-
-  /// Has it flushed when the turn ends.
-  func touch() {
-    guard !isTouched else { return }
-    isTouched = true
-    loop.touch(self)
   }
 
   /// All is sent, after ``finish()``.

@@ -9,6 +9,10 @@ public protocol ConnectionProtocol: AnyObject {
   /// The peer takes more again, after ``Connection/isWritable`` was false.
   func writable()
 
+  /// The turn ends, after ``Connection/askAtTurnEnd()``: what is written now is sent with the rest of it. May be called
+  /// once more than was asked for.
+  func turnEnds()
+
   /// Bytes of something incomplete have waited for their rest longer than allowed.
   func inputStalled()
 
@@ -17,4 +21,8 @@ public protocol ConnectionProtocol: AnyObject {
 
   /// The connection is gone, for whatever reason. The last call.
   func closed()
+}
+
+extension ConnectionProtocol {
+  public func turnEnds() {}
 }

@@ -160,8 +160,8 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
     end()
   }
 
-  /// Calls of a protocol may touch or close other connections: again until nothing is left. Ends, because `flush` calls
-  /// no protocol and a connection is buried once.
+  /// Calls of a protocol may touch or close other connections: again until nothing is left. Ends, because what a
+  /// protocol writes in `flush` is bounded by what its peer takes, and a connection is buried once.
   private func endTurn() {
     while !touched.isEmpty || !buried.isEmpty {
       let toFlush = touched

@@ -57,6 +57,15 @@ public protocol RPCStreamWriter: AnyObject {
   func finish(_ status: RPCStatus, _ metadata: RPCMetadata)
 }
 
+/// Where a unary call that had to wait writes its one reply: a transport's side of it. On the worker's thread only.
+public protocol RPCReplyWriter: AnyObject {
+  /// Ends the call with its reply.
+  func finish(with reply: borrowing RPCReply)
+
+  /// Ends the call without one.
+  func finish(_ status: RPCStatus, _ metadata: RPCMetadata)
+}
+
 /// A streaming call under way: a service's side of it. Called on the worker's thread only.
 public protocol RPCStreamHandler: AnyObject {
   /// The peer takes more again.

@@ -44,13 +44,28 @@ public struct RPCStatus: Error, Sendable, Hashable, CustomStringConvertible {
     }
   }
 
+  /// What a program can act on, beside the code.
+  public enum Detail: Sendable, Hashable {
+    /// This field of the request is at fault, for this reason.
+    case badField(String, String)
+    /// The call is worth another try after so many seconds.
+    case retry(afterSeconds: Double)
+  }
+
   public var code: Code
   /// For people: names the field, the key, or what to do.
   public var message: String
+  public var detail: Detail?
 
-  public init(_ code: Code, _ message: String) {
+  public init(_ code: Code, _ message: String, detail: Detail? = nil) {
     self.code = code
     self.message = message
+    self.detail = detail
+  }
+
+  /// INVALID_ARGUMENT: what is wrong with a field of the request.
+  public static func invalid(_ field: String, _ problem: String) -> RPCStatus {
+    RPCStatus(.invalidArgument, "\(field): \(problem)", detail: .badField(field, problem))
   }
 
   public static let ok = RPCStatus(.ok, "")

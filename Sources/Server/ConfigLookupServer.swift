@@ -2,12 +2,13 @@ internal import ChangeStreamCache
 internal import ConfigModels
 public import Core
 internal import FramedTransport
+internal import GRPCTransport
 internal import LookupService
 internal import MongoSource
 public import Network
 internal import RPC
 
-/// Everything that the server is made of, wired: caches on MongoDB, the service over them, the transport in front.
+/// Everything that the server is made of, wired: caches on MongoDB, the service over them, the transports in front.
 public final class ConfigLookupServer: Sendable {
   private let agentConfigs: ChangeStreamCache<AgentConfig>
   private let prompts: ChangeStreamCache<Prompt>
@@ -15,7 +16,7 @@ public final class ConfigLookupServer: Sendable {
   private let hub: InvalidationHub
   private let group: EventLoopGroup
   private let service: LookupService
-  private let transport: FramedServer
+  private let transport: ConnectionServer
   private let operations: Operations
   private let http: OperationsHTTP
   private let files: FileWatcher
@@ -71,11 +72,20 @@ public final class ConfigLookupServer: Sendable {
         caches: served, hub: hub,
         epoch: EpochSource(readers: served.map(\.reader), salt: configuration.epochSalt), workers: group.loops,
         options: options)
-      var framed = FramedServer.Configuration(listen: configuration.listen)
-      framed.maximumConnectionAgeSeconds = configuration.maximumConnectionAgeSeconds
-      framed.tls = tls.rpc
-      transport = try listening("--listen") { [service, group] () throws(NetworkError) in
-        try FramedServer(router: RPCRouter(service.methods), group: group, configuration: framed, logger: logger)
+      // What only gRPC has comes here.
+      let grpcMethods = service.methods
+      let endpoint = ProtocolSniffer(
+        framed: FramedEndpoint(
+          router: RPCRouter(service.methods), group: group,
+          maximumAgeSeconds: configuration.maximumConnectionAgeSeconds),
+        http2: GRPCEndpoint(
+          router: RPCRouter(grpcMethods), group: group,
+          maximumAgeSeconds: configuration.maximumConnectionAgeSeconds, logger: logger),
+        group: group)
+      var serving = ConnectionServer.Configuration(listen: configuration.listen)
+      serving.tls = tls.rpc
+      transport = try listening("--listen") { [group] () throws(NetworkError) in
+        try ConnectionServer(endpoint: endpoint, group: group, configuration: serving, logger: logger)
       }
     } catch {
       group.stop()

@@ -137,7 +137,7 @@ extension ServerConfiguration {
         agent configs       \(agentConfigs)
         prompts             \(prompts)
         source configs      \(sourceConfigs)
-        lookups, watches    \(listen)
+        lookups, watches    \(listen), gRPC and framed protobuf
         HTTP                \(httpListen)
         TLS                 \(tlsSummary)
         threads             \(threads.map(String.init) ?? "one per core")

@@ -51,7 +51,8 @@ public struct ServerConfiguration: Sendable {
     """
     config-lookup-server: answers from memory which config is in force for a key, and tells subscribers of changes.
 
-    Reads three collections of MongoDB (a replica set: change streams need one) and serves them over framed protobuf.
+    Reads three collections of MongoDB (a replica set: change streams need one) and serves them over gRPC and framed
+    protobuf, on one port.
     Each flag has an environment variable; a flag wins. SIGHUP has files read again that flags name.
 
     \(flags.help)

@@ -44,7 +44,7 @@ extension SocketTests {
         // With much more behind it, the reason still arrives.
         let padded = try goAway(test, bytes + [UInt8](repeating: 0xaa, count: 200_000))
         #expect(padded?.isEmpty == false)
-        #expect(test.server.endpoint.counter(.protocolErrors) == 2)
+        #expect(test.endpoint.counter(.protocolErrors) == 2)
       }
     }
 

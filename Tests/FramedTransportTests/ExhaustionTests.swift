@@ -13,8 +13,8 @@ extension SocketTests {
         let lines = Locked<[String]>([])
         let logger = Logger(level: .warning, sink: { line in lines.withLock { $0.append(line) } })
         let group = try EventLoopGroup(count: 1)
-        let server = try FramedServer(
-          router: testRouter(StreamLog()), group: group,
+        let server = try ConnectionServer(
+          endpoint: FramedEndpoint(router: testRouter(StreamLog()), group: group), group: group,
           configuration: .init(listen: HostAndPort(host: "127.0.0.1", port: 0)), logger: logger)
         var fillers = [open("/dev/null", O_RDONLY)]
         let maximum = rlim_t(fillers[0] + 20)

@@ -52,7 +52,7 @@ extension SocketTests {
     }
 
     @Test func aConnectionOfItsAgeIsDrained() throws {
-      try withServer({ $0.maximumConnectionAgeSeconds = 0.05 }) { test throws in
+      try withServer(maximumAgeSeconds: 0.05) { test throws in
         let client = try test.client()
         #expect(try client.nextEvent(deadline: soon()) == .goAway(reason: "draining"))
         // Others may come.
@@ -75,8 +75,9 @@ extension SocketTests {
     @Test func anAddressInUseIsNamed() throws {
       try withServer { test throws in
         let error = #expect(throws: NetworkError.self) {
-          _ = try FramedServer(
-            router: RPCRouter([]), group: test.group, configuration: .init(listen: test.address), logger: .silent)
+          _ = try ConnectionServer(
+            endpoint: FramedEndpoint(router: RPCRouter([]), group: test.group), group: test.group,
+            configuration: .init(listen: test.address), logger: .silent)
         }
         #expect(error?.code == .addressInUse && error?.message.contains("\(test.address)") == true)
       }
@@ -104,8 +105,9 @@ extension SocketTests {
         ("192.0.2.1", NetworkError.Code.addressNotAvailable), ("no.such.host.invalid", .unknownHost),
       ] {
         let error = #expect(throws: NetworkError.self) {
-          _ = try FramedServer(
-            router: RPCRouter([]), group: group, configuration: .init(listen: HostAndPort(host: host, port: 1)),
+          _ = try ConnectionServer(
+            endpoint: FramedEndpoint(router: RPCRouter([]), group: group), group: group,
+            configuration: .init(listen: HostAndPort(host: host, port: 1)),
             logger: .silent)
         }
         #expect(error?.code == code)

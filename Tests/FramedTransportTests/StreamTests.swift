@@ -1,5 +1,6 @@
 import Core
 import FramedTransport
+import Network
 import RPC
 import Testing
 
@@ -37,7 +38,7 @@ extension SocketTests {
         #expect(try client.call("FinishThenThrow").status == RPCStatus(.aborted, "first"))
         try client.ping(1, deadline: soon())
         #expect(try client.call("Echo", [1]).status == .ok)
-        #expect(test.server.endpoint.counter(.streamsEnded) == 1)
+        #expect(test.endpoint.counter(.streamsEnded) == 1)
       }
     }
 

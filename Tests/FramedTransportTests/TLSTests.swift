@@ -304,7 +304,7 @@ final class TLSTest: Sendable {
 }
 
 private func withTLS(
-  isMutual: Bool = false, _ configure: @escaping (inout FramedServer.Configuration) -> Void = { _ in },
+  isMutual: Bool = false, _ configure: @escaping (inout ConnectionServer.Configuration) -> Void = { _ in },
   _ body: (TLSTest) throws -> Void
 ) throws {
   try temporaryFolder { folder in

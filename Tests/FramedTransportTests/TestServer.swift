@@ -178,7 +178,8 @@ func testRouter(_ log: StreamLog) -> RPCRouter {
 }
 
 struct TestServer {
-  let server: FramedServer
+  let server: ConnectionServer
+  let endpoint: FramedEndpoint
   let group: EventLoopGroup
   let log: StreamLog
 
@@ -195,21 +196,23 @@ struct TestServer {
 
 /// Runs a server on a free port, and leaves nothing of it behind.
 func withServer(
-  loops: Int = 2, logger: Logger = .silent, _ configure: (inout FramedServer.Configuration) -> Void = { _ in },
+  loops: Int = 2, maximumAgeSeconds: Double = 0, logger: Logger = .silent,
+  _ configure: (inout ConnectionServer.Configuration) -> Void = { _ in },
   _ body: (TestServer) throws -> Void
 ) throws {
   let group = try EventLoopGroup(count: loops)
   defer { group.stop() }
-  var configuration = FramedServer.Configuration(listen: HostAndPort(host: "127.0.0.1", port: 0))
+  var configuration = ConnectionServer.Configuration(listen: HostAndPort(host: "127.0.0.1", port: 0))
   configure(&configuration)
   let log = StreamLog()
-  let server = try FramedServer(
-    router: testRouter(log), group: group, configuration: configuration, logger: logger)
+  let endpoint = FramedEndpoint(router: testRouter(log), group: group, maximumAgeSeconds: maximumAgeSeconds)
+  let server = try ConnectionServer(
+    endpoint: endpoint, group: group, configuration: configuration, logger: logger)
   defer {
     server.stop()
     #expect(server.waitUntilDrained(deadline: soon()), "connections are left")
   }
-  try body(TestServer(server: server, group: group, log: log))
+  try body(TestServer(server: server, endpoint: endpoint, group: group, log: log))
 }
 
 /// Far enough that only a failure reaches it.

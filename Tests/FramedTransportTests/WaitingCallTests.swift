@@ -17,7 +17,7 @@ extension SocketTests {
         #expect(reply.status == .ok && !reply.more && reply.payload == [asks])
         #expect(reply.metadata["asks"] == "\(Int(asks) + 1)")
         #expect(test.log.now.waits == Int(asks))
-        #expect(test.server.endpoint.counter(.streamsEnded) == 1)
+        #expect(test.endpoint.counter(.streamsEnded) == 1)
       }
     }
 
@@ -48,7 +48,7 @@ extension SocketTests {
         let id = try client.openCall("Wait", [255])
         try client.cancel(id)
         try client.ping(1, deadline: soon())
-        #expect(test.server.endpoint.counter(.streamsEnded) == 1)
+        #expect(test.endpoint.counter(.streamsEnded) == 1)
         #expect(test.log.now.asks == 1)
       }
     }
@@ -59,7 +59,7 @@ extension SocketTests {
         _ = try client.openCall("Wait", [255])
         try poll("the call waits") { test.log.now.waits == 1 }
         client.close()
-        try poll("the call has ended") { test.server.endpoint.counter(.streamsEnded) == 1 }
+        try poll("the call has ended") { test.endpoint.counter(.streamsEnded) == 1 }
       }
     }
   }

@@ -34,7 +34,7 @@ struct ListTests {
       #expect(try page(harness, request(size: 1000)).keys == keys(0..<100))
       #expect(try page(harness, request(size: Int64(Int32.max))).keys == keys(0..<100))
       let refused = try harness.call("ListAgentConfigs", request(size: -1))
-      #expect(refused.status == RPCStatus(.invalidArgument, "page_size: -1 is below 0"))
+      #expect(refused.status == RPCStatus.invalid("page_size", "-1 is below 0"))
       let least = try harness.call("ListAgentConfigs", request(size: Int64(Int32.min)))
       #expect(least.code == .invalidArgument)
 
@@ -103,7 +103,7 @@ struct ListTests {
         let reply = try harness.call(method, request(size: 1, token: token, filter: filter))
         #expect(
           reply.status
-            == RPCStatus(.invalidArgument, "page_token: is not one that this list, with this filter, has given"))
+            == RPCStatus.invalid("page_token", "is not one that this list, with this filter, has given"))
       }
       #expect(try page(harness, request(size: 1, token: token)).keys == keys(1..<2))
     }

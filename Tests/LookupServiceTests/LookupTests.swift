@@ -111,10 +111,10 @@ struct LookupTests {
     try Self.run { harness throws in
       #expect(
         try harness.call("GetPrompt").status
-          == RPCStatus(.invalidArgument, "selector: give agent_id or prompt_id"))
+          == RPCStatus.invalid("selector", "give agent_id or prompt_id"))
       #expect(
         try harness.call("GetSourceConfig").status
-          == RPCStatus(.invalidArgument, "selector: give source_id, container or ai_agent_id"))
+          == RPCStatus.invalid("selector", "give source_id, container or ai_agent_id"))
     }
   }
 

@@ -82,9 +82,9 @@ struct PromptVariantTests {
   @Test func aSubjectIsNeededAndVariantsAreThree() throws {
     try ServiceHarness.run(prompts: [prompt("p", agent: "a")]) { harness throws in
       let missing = try harness.call("GetPrompt", Self.request(.abTest, of: getPrompt(agentID: "a")))
-      #expect(missing.status == RPCStatus(.invalidArgument, "subject: is empty"))
+      #expect(missing.status == RPCStatus.invalid("subject", "is empty"))
       let unknown = try harness.call("GetPrompt", getPrompt(agentID: "a").with(3, 4))
-      #expect(unknown.status == RPCStatus(.invalidArgument, "variant: 4 is none of ACTIVE, STAGED, AB_TEST"))
+      #expect(unknown.status == RPCStatus.invalid("variant", "4 is none of ACTIVE, STAGED, AB_TEST"))
       let long = try harness.call(
         "GetPrompt", Self.request(.abTest, subject: String(repeating: "s", count: 257), of: getPrompt(agentID: "a")))
       #expect(long.status.message == "subject: has 257 bytes, more than 256")

@@ -1,30 +1,31 @@
 internal import Core
-internal import RPC
 
-/// A unary call that waits for something: its request, kept, and who is asked again. Loop thread only.
-final class FramedWaitingCall: RPCStreamHandler {
-  typealias Handler = @Sendable (borrowing RPCRequest, inout RPCReply) throws(RPCStatus) -> RPCWait?
+/// A unary call that waits for something: its request, kept, and who is asked again. On the worker's thread only.
+public final class RPCWaitingCall: RPCStreamHandler {
+  /// A unary method's handler.
+  public typealias Handler = @Sendable (borrowing RPCRequest, inout RPCReply) throws(RPCStatus) -> RPCWait?
 
   private let message: [UInt8]
   private let metadata: RPCMetadata
   private let deadline: MonotonicTime?
   private let worker: any RPCWorker
-  private let stream: FramedStream
+  private let writer: any RPCReplyWriter
   private let handle: Handler
   private var waiting: (any RPCTimer)?
   private var limit: (any RPCTimer)?
 
-  init(_ request: borrowing RPCRequest, _ stream: FramedStream, _ handle: @escaping Handler) {
+  /// Copies the request.
+  public init(_ request: borrowing RPCRequest, _ writer: any RPCReplyWriter, _ handle: @escaping Handler) {
     message = Array(request.message)
     metadata = request.metadata
     deadline = request.deadline
     worker = request.worker
-    self.stream = stream
+    self.writer = writer
     self.handle = handle
   }
 
   /// Asks again when it may help; ends the call when the wait has lasted long enough.
-  func wait(_ wait: RPCWait) {
+  public func wait(_ wait: RPCWait) {
     if limit == nil {
       limit = worker.schedule(afterSeconds: wait.deadline.seconds(since: .now)) { [weak self] in
         self?.expire(wait.expired)
@@ -33,9 +34,9 @@ final class FramedWaitingCall: RPCStreamHandler {
     waiting = wait.begin { [weak self] in self?.ask() }
   }
 
-  func writable() {}
+  public func writable() {}
 
-  func cancelled() {
+  public func cancelled() {
     stop()
   }
 
@@ -47,11 +48,11 @@ final class FramedWaitingCall: RPCStreamHandler {
         wait(again)
       } else {
         stop()
-        stream.finish(with: reply)
+        writer.finish(with: reply)
       }
     } catch {
       stop()
-      stream.finish(error, reply.metadata)
+      writer.finish(error, reply.metadata)
     }
   }
 
@@ -68,13 +69,13 @@ final class FramedWaitingCall: RPCStreamHandler {
     do throws(RPCStatus) {
       if try answer(&reply) == nil {
         stop()
-        return stream.finish(with: reply)
+        return writer.finish(with: reply)
       }
       stop()
-      stream.finish(status, reply.metadata)
+      writer.finish(status, reply.metadata)
     } catch {
       stop()
-      stream.finish(error, reply.metadata)
+      writer.finish(error, reply.metadata)
     }
   }
 

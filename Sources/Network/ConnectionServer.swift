@@ -1,16 +1,12 @@
 public import Core
-public import Network
-public import RPC
 public import TLS
 
-/// A listener, loops that are the caller's, and the framed protocol on what is accepted.
-public final class FramedServer: Sendable {
+/// A listener, loops that are the caller's, and an endpoint that serves what is accepted.
+public final class ConnectionServer: Sendable {
   public struct Configuration: Sendable {
     public var listen: HostAndPort
     /// Connections open at once; more are closed at once and counted.
     public var maximumConnections = 10_000
-    /// Seconds after which a connection is drained, give or take a tenth; 0 for never.
-    public var maximumConnectionAgeSeconds = 0.0
     public var limits = ConnectionLimits()
     /// Nil: connections are plain.
     public var tls: TLSServer?
@@ -20,16 +16,14 @@ public final class FramedServer: Sendable {
     }
   }
 
-  public let endpoint: FramedEndpoint
+  private let endpoint: any ConnectionEndpoint
   private let listener: Listener
   private let quota: ConnectionQuota
 
   /// Listens and serves from then on.
   public init(
-    router: RPCRouter, group: EventLoopGroup, configuration: Configuration, logger: Logger
+    endpoint: any ConnectionEndpoint, group: EventLoopGroup, configuration: Configuration, logger: Logger
   ) throws(NetworkError) {
-    let endpoint = FramedEndpoint(
-      router: router, group: group, maximumAgeSeconds: configuration.maximumConnectionAgeSeconds)
     let quota = ConnectionQuota(limit: configuration.maximumConnections)
     listener = try Listener(
       configuration.listen, group: group, quota: quota, limits: configuration.limits, tls: configuration.tls,

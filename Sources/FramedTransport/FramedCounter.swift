@@ -1,0 +1,9 @@
+/// What a loop counts about frames and calls.
+public enum FramedCounter: Int, Sendable, CaseIterable {
+  case framesReceived
+  case framesSent
+  case streamsOpened
+  case streamsEnded
+  /// Connections ended with a `go_away` that names what the client did wrong.
+  case protocolErrors
+}

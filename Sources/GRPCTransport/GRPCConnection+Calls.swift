@@ -1,0 +1,125 @@
+internal import Core
+internal import Network
+internal import RPC
+
+extension GRPCConnection {
+  /// The headers of a call are there: ends it at once if they are reason enough, and begins it if it waits for no
+  /// request.
+  func open(_ stream: GRPCStream) {
+    // Answered when its request is whole, so that what it is answered does not cross what it sends.
+    guard stream.head.stranger == nil else { return }
+    if let refusal = stream.head.refusal { return stream.finish(refusal, RPCMetadata()) }
+    guard case .bidirectionalStreaming(let begin) = stream.head.method?.handler else { return }
+    call(stream, UnsafeRawBufferPointer(start: nil, count: 0)) { request throws(RPCStatus) in
+      stream.share()
+      begun(stream, try begin(request, stream), deadline: request.deadline)
+    }
+  }
+
+  /// Bytes of a request.
+  func take(_ bytes: UnsafeRawBufferPointer, _ stream: GRPCStream) {
+    guard stream.phase != .ended, stream.head.stranger == nil else { return }
+    stream.decoder.append(bytes)
+    do throws(RPCStatus) {
+      if stream.phase == .open { return try stream.deliverRequests(limit: loop.limits.requestBytes) }
+      while let place = try stream.decoder.next(limit: loop.limits.requestBytes) {
+        guard stream.message == nil else {
+          throw RPCStatus(.unimplemented, "the method takes one request, and more than one came")
+        }
+        stream.message = place
+      }
+    } catch {
+      stream.fail(error)
+    }
+  }
+
+  func requestEnded(_ stream: GRPCStream) {
+    guard !stream.hasRequestEnded else { return }
+    stream.hasRequestEnded = true
+    switch stream.phase {
+    case .request:
+      if let stranger = stream.head.stranger {
+        loop.counters.add(.notGRPC)
+        stream.answer(stranger)
+      } else {
+        answer(stream)
+      }
+    case .open:
+      do throws(RPCStatus) {
+        try stream.deliverRequests(limit: loop.limits.requestBytes)
+      } catch {
+        stream.fail(error)
+      }
+    case .ended: break
+    }
+  }
+
+  /// Answers a unary call, or begins a stream of replies.
+  private func answer(_ stream: GRPCStream) {
+    guard !stream.decoder.hasRest else {
+      return stream.fail(RPCStatus(.internalError, "the request ends within a message"))
+    }
+    guard let message = stream.message, let method = stream.head.method else {
+      return stream.fail(RPCStatus(.unimplemented, "the method takes one request, and none came"))
+    }
+    guard ownReplyBytes <= loop.limits.ownReplyBytes else {
+      return stream.fail(
+        RPCStatus(
+          .resourceExhausted, "replies of \(ownReplyBytes) bytes wait on this connection: read them first",
+          detail: .retry(afterSeconds: 1)))
+    }
+    stream.decoder.withMessage(message) { bytes in
+      switch method.handler {
+      case .unary(let handle):
+        call(stream, bytes) { request throws(RPCStatus) in
+          if let wait = try handle(request, &stream.reply) {
+            self.wait(wait, stream, request, handle)
+          } else {
+            stream.finishWithOwnReply()
+          }
+        }
+      case .serverStreaming(let begin):
+        call(stream, bytes) { request throws(RPCStatus) in
+          stream.share()
+          begun(stream, try begin(request, stream, &stream.reply), deadline: request.deadline)
+        }
+      case .bidirectionalStreaming: break
+      }
+    }
+  }
+
+  /// A unary call that has to wait is an open call like a stream, with one reply.
+  private func wait(
+    _ wait: RPCWait, _ stream: GRPCStream, _ request: borrowing RPCRequest, _ handle: @escaping RPCWaitingCall.Handler
+  ) {
+    stream.share()
+    let call = RPCWaitingCall(request, stream, handle)
+    stream.open(call, deadline: request.deadline)
+    call.wait(wait)
+  }
+
+  private func begun(_ stream: GRPCStream, _ handler: any RPCStreamHandler, deadline: MonotonicTime?) {
+    stream.open(handler, deadline: deadline)
+    stream.sendHeaders()
+    if state != .open { stream.draining() }
+  }
+
+  private func call(
+    _ stream: GRPCStream, _ message: UnsafeRawBufferPointer,
+    _ body: (borrowing RPCRequest) throws(RPCStatus) -> Void
+  ) {
+    let deadline = stream.head.timeoutNanoseconds.map {
+      MonotonicTime(nanoseconds: stream.lastProgress.nanoseconds.addingReportingOverflow($0).partialValue)
+    }
+    if let deadline, deadline <= now {
+      return stream.fail(RPCStatus(.deadlineExceeded, "the call's grpc-timeout has passed"))
+    }
+    do throws(RPCStatus) {
+      try body(
+        RPCRequest(message: message, metadata: stream.head.metadata, deadline: deadline, worker: worker))
+    } catch {
+      // Through the stream: it may have ended itself before it threw.
+      stream.finish(error, stream.reply.metadata)
+    }
+  }
+}

@@ -1,0 +1,332 @@
+internal import Core
+internal import Network
+internal import RPC
+
+/// The server's side of one connection that speaks gRPC. Loop thread only.
+///
+/// Here: bytes in and out, and the life of the connection. The calls are in `GRPCConnection+Calls.swift`; what nghttp2
+/// reports of its frames, in `GRPCConnection+Frames.swift`.
+final class GRPCConnection: ConnectionProtocol {
+  enum State {
+    case open
+    /// The first GOAWAY is sent: new calls are taken until the client has seen it.
+    case draining
+    /// The last GOAWAY is sent: the connection closes after the last open call.
+    case goneAway
+    /// Nothing is read or written any more.
+    case over
+  }
+
+  let loop: GRPCLoop
+  let session: HTTP2Session
+  private let connection: Connection
+  private(set) var state = State.open
+  private var scanner: HTTP2FrameScanner
+  var floodGuard: FloodGuard
+  var keepalive: Keepalive
+  /// As of the bytes that are being handled, or a little earlier.
+  private(set) var now: MonotonicTime
+
+  /// The open streams by their place, which is their tag in nghttp2, less one.
+  private(set) var streams: [GRPCStream?] = []
+  private var freePlaces: [Int] = []
+  /// The stream that was last asked for: it mostly is the next one too.
+  private var latest: GRPCStream?
+  /// The stream whose headers come.
+  var headersStream: GRPCStream?
+  /// Bytes of replies that wait and are shared with nobody.
+  var ownReplyBytes = 0
+  /// Streams to be told when the client takes more; first come, first told.
+  private var waitingStreams: [GRPCStream] = []
+
+  private var ageTimer: (any RPCTimer)?
+  private var drainTimer: (any RPCTimer)?
+  private var drainReason: StaticString = ""
+
+  init(_ connection: Connection, loop: GRPCLoop) {
+    self.connection = connection
+    self.loop = loop
+    now = .now
+    session = HTTP2Session(limits: loop.limits)
+    scanner = HTTP2FrameScanner(headerBlockBytes: loop.limits.headerBlockBytes)
+    floodGuard = FloodGuard(
+      maximum: loop.limits.floodCredits, perSecond: loop.limits.floodCreditsPerSecond, now: now)
+    keepalive = Keepalive(limits: loop.limits, now: now)
+    session.setOwner(self)
+    // The settings.
+    connection.askAtTurnEnd()
+  }
+
+  var worker: any RPCWorker { loop.eventLoop }
+  var isWritable: Bool { connection.isWritable }
+
+  // MARK: Bytes
+
+  func received(_ bytes: UnsafeRawBufferPointer) -> Int {
+    guard state != .over else { return bytes.count }
+    now = .now
+    keepalive.heard(now)
+    floodGuard.refill(now)
+    let scan = scanner.scan(bytes)
+    floodGuard.spend(scan.cost)
+    if floodGuard.isExhausted || scan.isBlockTooLong {
+      calm("flood", scan.isBlockTooLong ? "a header block is too long" : "too many frames that lead to nothing")
+      return bytes.count
+    }
+    guard scan.usable > 0 else { return 0 }
+    let isSound = session.receive(UnsafeRawBufferPointer(rebasing: bytes[..<scan.usable]))
+    send()
+    if !isSound, state != .over { endBadly(.protocolErrors, "grpc_protocol_error", "what came is no HTTP/2") }
+    return state == .over ? bytes.count : scan.usable
+  }
+
+  /// Something was queued: to be sent with whatever else is, when the turn ends.
+  func askToSend() {
+    connection.askAtTurnEnd()
+  }
+
+  func turnEnds() {
+    send()
+  }
+
+  func writable() {
+    now = .now
+    send()
+  }
+
+  /// Writes what nghttp2 has, as far as the peer keeps up; then lets those write who waited for that.
+  private func send() {
+    guard state != .over else { return }
+    repeat {
+      while state != .over, connection.isWritable, let output = session.nextOutput() {
+        connection.extendOutput(by: output.count)?.copyMemory(from: output)
+      }
+    } while tellWaiting()
+    if state != .over, session.isOver { end(.finish) }
+  }
+
+  enum WriteOutcome {
+    case written
+    /// The connection is full.
+    case full
+    case over
+  }
+
+  func writeReply(_ id: Int32, header: UnsafeRawBufferPointer, count: Int) -> WriteOutcome {
+    guard connection.isWritable else { return connection.isClosed ? .over : .full }
+    guard let stream = stream(id), let room = connection.extendOutput(by: header.count + count) else { return .over }
+    room.copyMemory(from: header)
+    stream.write(into: UnsafeMutableRawBufferPointer(rebasing: room[header.count...]))
+    return .written
+  }
+
+  // MARK: Slow clients
+
+  func awaitWritable(_ stream: GRPCStream) {
+    waitingStreams.append(stream)
+  }
+
+  /// Whether anybody was told.
+  private func tellWaiting() -> Bool {
+    guard state != .over, connection.isWritable, !waitingStreams.isEmpty else { return false }
+    let line = waitingStreams
+    waitingStreams = []
+    for (index, stream) in line.enumerated() {
+      // Those that do not get their turn, because the ones before filled the connection, are first next time.
+      guard state != .over, connection.isWritable else {
+        waitingStreams = line[index...] + waitingStreams
+        break
+      }
+      stream.becameWritable()
+    }
+    return true
+  }
+
+  func inputStalled() {
+    endBadly(.protocolErrors, "grpc_stalled", "a frame or a header block was begun and not ended in time")
+  }
+
+  // MARK: Streams
+
+  func add(_ id: Int32) -> GRPCStream {
+    let stream = loop.takeStream()
+    let place: Int
+    if let free = freePlaces.popLast() {
+      place = free
+      streams[place] = stream
+    } else {
+      place = streams.count
+      streams.append(stream)
+    }
+    stream.begin(id, place: place, on: self, now: now)
+    session.setTag(place + 1, of: id)
+    latest = stream
+    return stream
+  }
+
+  /// Nil for a stream that is gone, or was refused before it began.
+  func stream(_ id: Int32) -> GRPCStream? {
+    if let latest, latest.id == id { return latest }
+    let tag = session.tag(of: id)
+    guard tag > 0, tag <= streams.count, let stream = streams[tag - 1], stream.id == id else { return nil }
+    latest = stream
+    return stream
+  }
+
+  func remove(_ stream: GRPCStream) {
+    streams[stream.place] = nil
+    freePlaces.append(stream.place)
+    if latest === stream { latest = nil }
+    if headersStream === stream { headersStream = nil }
+    if stream.phase == .open {
+      callEnded(.cancelled, wasOpen: true)
+      stream.cancel()
+    } else {
+      stream.close()
+    }
+    loop.giveBack(stream)
+  }
+
+  func callEnded(_ code: RPCStatus.Code, wasOpen: Bool) {
+    if wasOpen { loop.counters.add(.streamsEnded) }
+    loop.counters.addCall(code)
+  }
+
+  // MARK: Time
+
+  func tick(_ now: MonotonicTime) {
+    guard state != .over else { return }
+    self.now = now
+    switch keepalive.tick(now) {
+    case .none: break
+    case .ping:
+      session.submitPing(Self.keepalivePayload)
+      askToSend()
+    case .close:
+      loop.counters.add(.keepaliveTimeouts)
+      loop.report("grpc_keepalive_timeout", "the client gives no sign of life", peer: connection.peer)
+      return connection.close()
+    }
+    for stream in streams {
+      guard let stream else { continue }
+      let seconds = now.seconds(since: stream.lastProgress)
+      if stream.phase == .request, seconds >= loop.limits.requestSeconds {
+        stream.fail(RPCStatus(.deadlineExceeded, "the request did not come within \(loop.limits.requestSeconds) s"))
+      } else if stream.isUnary, stream.hasPendingReply, seconds >= loop.limits.stalledReplySeconds {
+        stream.reset(.enhanceYourCalm)
+      }
+    }
+  }
+
+  /// Drains when the connection has reached its age, earlier or later by a tenth: not all of a restart's at once.
+  func limitAge(seconds: Double) {
+    guard seconds > 0 else { return }
+    ageTimer = worker.schedule(afterSeconds: seconds * Double.random(in: 0.9...1.1)) { [weak self] in
+      self?.ageTimer = nil
+      self?.drain("max_age")
+    }
+  }
+
+  static let keepalivePayload: UInt64 = 0x6b65_6570_616c_6976
+  static let drainPayload: UInt64 = 0x6472_6169_6e69_6e67
+
+  // MARK: The end
+
+  /// Lets the client know that it should go elsewhere, in two steps: a call that is on its way when the first GOAWAY
+  /// comes is still taken, and nothing is refused that the client could not know about.
+  func drain(_ reason: StaticString) {
+    guard state == .open else { return }
+    state = .draining
+    drainReason = reason
+    session.submitShutdownNotice()
+    // Its answer says that the client has read the notice.
+    session.submitPing(Self.drainPayload)
+    drainTimer = worker.schedule(afterSeconds: loop.limits.drainGraceSeconds) { [weak self] in
+      self?.drainTimer = nil
+      self?.goAway()
+    }
+    askToSend()
+    for stream in streams { stream?.draining() }
+  }
+
+  /// The second step.
+  func goAway() {
+    guard state == .draining else { return }
+    state = .goneAway
+    drainTimer?.cancel()
+    drainTimer = nil
+    session.submitGoAway(.none, drainReason)
+    askToSend()
+  }
+
+  /// The client does too much of something. Says so, and closes.
+  func calm(_ reason: StaticString, _ problem: String) {
+    guard state != .over else { return }
+    session.submitGoAway(.enhanceYourCalm, reason)
+    // As far as it gets: who does not read gets no reason.
+    while state != .over, connection.isWritable, let output = session.nextOutput() {
+      connection.extendOutput(by: output.count)?.copyMemory(from: output)
+    }
+    endBadly(.floods, "grpc_flood", problem)
+  }
+
+  /// A GOAWAY with an error was written: what nghttp2 would send after it is of no use to anybody.
+  func goAwaySent(_ code: UInt32) {
+    guard code != HTTP2Session.ErrorCode.none.rawValue, state != .over else { return }
+    endBadly(
+      code == HTTP2Session.ErrorCode.enhanceYourCalm.rawValue ? .floods : .protocolErrors, "grpc_protocol_error",
+      "the connection was ended with HTTP/2 error \(code)")
+  }
+
+  private func endBadly(_ counter: GRPCCounter, _ event: String, _ problem: String) {
+    guard state != .over else { return }
+    loop.counters.add(counter)
+    loop.report(event, problem, peer: connection.peer)
+    end(.finish)
+  }
+
+  func close() {
+    connection.close()
+  }
+
+  func inputEnded() {
+    end(.leave)
+  }
+
+  func closed() {
+    end(.leave)
+    loop.remove(self)
+  }
+
+  private enum Farewell {
+    /// Send what has been written, and close.
+    case finish
+    /// The connection ends by itself.
+    case leave
+  }
+
+  private func end(_ farewell: Farewell) {
+    guard state != .over else { return }
+    state = .over
+    ageTimer?.cancel()
+    ageTimer = nil
+    drainTimer?.cancel()
+    drainTimer = nil
+    waitingStreams = []
+    latest = nil
+    headersStream = nil
+    let open = streams
+    streams = []
+    freePlaces = []
+    for case let stream? in open {
+      if stream.phase == .open {
+        callEnded(.cancelled, wasOpen: true)
+        stream.cancel()
+      } else {
+        stream.close()
+      }
+      loop.giveBack(stream)
+    }
+    if farewell == .finish { connection.finish() }
+  }
+}

@@ -1,0 +1,87 @@
+internal import Core
+internal import Network
+internal import RPC
+
+/// What the gRPC connections of one loop share.
+final class GRPCLoop: @unchecked Sendable {
+  // Safe to share: what is marked "loop thread" is touched by the thread of `eventLoop` alone, the rest never changes.
+  let eventLoop: EventLoop
+  let router: RPCRouter
+  let limits: GRPCLimits
+  let counters = TransportCounters<GRPCCounter>()
+  private let maximumAgeSeconds: Double
+  private let logger: Logger
+  private var connections: [ObjectIdentifier: GRPCConnection] = [:]  // loop thread
+  private var spareStreams: [GRPCStream] = []  // loop thread
+  private var ticker: (any RPCTimer)?  // loop thread
+  private var lastReport: MonotonicTime?  // loop thread
+  private var isDraining = false  // loop thread
+  private var isClosed = false  // loop thread
+
+  init(eventLoop: EventLoop, router: RPCRouter, limits: GRPCLimits, maximumAgeSeconds: Double, logger: Logger) {
+    self.eventLoop = eventLoop
+    self.router = router
+    self.limits = limits
+    self.maximumAgeSeconds = maximumAgeSeconds
+    self.logger = logger
+  }
+
+  func open(_ connection: Connection) -> any ConnectionProtocol {
+    let grpc = GRPCConnection(connection, loop: self)
+    connections[ObjectIdentifier(grpc)] = grpc
+    if isClosed {
+      connection.close()
+    } else if isDraining {
+      grpc.drain("draining")
+    } else {
+      grpc.limitAge(seconds: maximumAgeSeconds)
+    }
+    if ticker == nil { tick() }
+    return grpc
+  }
+
+  func remove(_ connection: GRPCConnection) {
+    connections[ObjectIdentifier(connection)] = nil
+    guard connections.isEmpty else { return }
+    ticker?.cancel()
+    ticker = nil
+  }
+
+  func drain() {
+    isDraining = true
+    for connection in Array(connections.values) { connection.drain("draining") }
+  }
+
+  func closeAll() {
+    isClosed = true
+    for connection in Array(connections.values) { connection.close() }
+  }
+
+  /// One timer for all connections: what it looks at may be late by a tick.
+  private func tick() {
+    ticker = eventLoop.schedule(afterSeconds: limits.tickSeconds) { [weak self] in
+      guard let self else { return }
+      tick()
+      let now = MonotonicTime.now
+      for connection in Array(connections.values) { connection.tick(now) }
+    }
+  }
+
+  /// A connection was ended for what its client did. One line for many of them.
+  func report(_ event: String, _ problem: String, peer: String) {
+    let now = MonotonicTime.now
+    if let lastReport, now.seconds(since: lastReport) < Limits.reportSeconds { return }
+    lastReport = now
+    logger.warning(event, problem, ["peer": .string(peer)])
+  }
+
+  func takeStream() -> GRPCStream {
+    spareStreams.popLast() ?? GRPCStream()
+  }
+
+  func giveBack(_ stream: GRPCStream) {
+    guard !stream.isShared, spareStreams.count < Limits.keptStreams else { return }
+    stream.recycle()
+    spareStreams.append(stream)
+  }
+}

@@ -1,0 +1,142 @@
+internal import Core
+internal import RPC
+
+/// What the headers of a request say. Read one by one as they come; the names of gRPC's own are compared as bytes.
+struct GRPCRequestHead {
+  /// Whom an answer in gRPC's terms would tell nothing.
+  enum Stranger {
+    case method
+    case contentType
+  }
+
+  private var isPost = false
+  private var isGRPC = false
+  private(set) var method: RPCMethod?
+  private(set) var timeoutNanoseconds: UInt64?
+  private(set) var metadata = RPCMetadata()
+  /// The first thing that is wrong with the call.
+  private(set) var problem: RPCStatus?
+  /// The client compresses its messages in a way that is not known here.
+  private(set) var isEncodingUnknown = false
+  private var unknownPath = ""
+  private var metadataBytes = 0
+  private var listBytes = 0
+
+  var stranger: Stranger? { isPost ? isGRPC ? nil : .contentType : .method }
+
+  /// The call's status if its headers are reason enough to end it.
+  var refusal: RPCStatus? {
+    if let problem { return problem }
+    if method == nil { return RPCStatus(.unimplemented, "unknown method \(unknownPath)") }
+    return nil
+  }
+
+  /// Back to the beginning, with the storage.
+  mutating func reset() {
+    isPost = false
+    isGRPC = false
+    method = nil
+    timeoutNanoseconds = nil
+    problem = nil
+    isEncodingUnknown = false
+    if !metadata.isEmpty { metadata.removeAll() }
+    metadataBytes = 0
+    listBytes = 0
+  }
+
+  mutating func add(
+    _ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, _ router: RPCRouter, _ limits: GRPCLimits
+  ) {
+    // As HTTP/2 counts the size of a list.
+    listBytes += name.count + value.count + 32
+    guard listBytes <= 2 * limits.headerListBytes, let first = name.first else {
+      refuse(RPCStatus(.resourceExhausted, "the headers: more than \(limits.headerListBytes) bytes"))
+      return
+    }
+    switch first {
+    case UInt8(ascii: ":"): addPseudo(name, value, router)
+    case UInt8(ascii: "g") where name.starts(with: "grpc-"): addOwn(name, value)
+    case UInt8(ascii: "c") where name.isEqual(to: "content-type"): isGRPC = Self.isGRPC(value)
+    case UInt8(ascii: "t") where name.isEqual(to: "te"): break
+    case UInt8(ascii: "u") where name.isEqual(to: "user-agent"): break
+    default: addMetadata(name, value, limits)
+    }
+  }
+
+  private mutating func addPseudo(
+    _ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, _ router: RPCRouter
+  ) {
+    if name.isEqual(to: ":path") {
+      method = router.method(path: value)
+      guard method == nil else { return }
+      let isShown = value.count <= Limits.shownPathBytes
+      unknownPath = isShown ? "\"\(String(decoding: value, as: UTF8.self))\"" : "of \(value.count) bytes"
+    } else if name.isEqual(to: ":method") {
+      isPost = value.isEqual(to: "POST")
+    }
+  }
+
+  /// Headers that are gRPC's own and not the application's.
+  private mutating func addOwn(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
+    if name.isEqual(to: "grpc-timeout") {
+      timeoutNanoseconds = GRPCText.timeout(value)
+      if timeoutNanoseconds == nil {
+        refuse(RPCStatus.invalid("grpc-timeout", "is not one to eight digits and one of H, M, S, m, u, n"))
+      }
+    } else if name.isEqual(to: "grpc-encoding"), !value.isEqual(to: "identity") {
+      isEncodingUnknown = true
+      refuse(RPCStatus(.unimplemented, "grpc-encoding: only identity is known here; send messages uncompressed"))
+    }
+  }
+
+  private mutating func addMetadata(
+    _ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, _ limits: GRPCLimits
+  ) {
+    metadataBytes += name.count + value.count
+    guard metadata.pairs.count < limits.metadataPairs else {
+      return refuse(RPCStatus(.resourceExhausted, "metadata: the limit is \(limits.metadataPairs) pairs"))
+    }
+    guard metadataBytes <= limits.metadataBytes else {
+      return refuse(RPCStatus(.resourceExhausted, "metadata: the limit is \(limits.metadataBytes) bytes"))
+    }
+    // What HTTP allows in a name and gRPC does not is no metadata of a call.
+    guard GRPCText.isKey(name) else { return }
+    let key = String(decoding: name, as: UTF8.self)
+    guard let text = String(validating: value, as: UTF8.self) else {
+      return refuse(RPCStatus(.invalidArgument, "metadata: the value of \"\(key)\" is not UTF-8"))
+    }
+    guard key.hasSuffix("-bin") else { return metadata.append(key, text) }
+    // Bytes stay in the base64 they came in. Several values may share a header.
+    for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+      let value = part.drop { $0 == " " }
+      guard GRPCText.isBase64(value.utf8) else {
+        return refuse(RPCStatus(.invalidArgument, "metadata: the value of \"\(key)\" is not base64"))
+      }
+      metadata.append(key, String(value))
+    }
+  }
+
+  private mutating func refuse(_ status: RPCStatus) {
+    if problem == nil { problem = status }
+  }
+
+  /// `application/grpc`, with `+proto` or without, and whatever parameters. Another format of message is not spoken.
+  private static func isGRPC(_ type: UnsafeRawBufferPointer) -> Bool {
+    guard type.starts(with: "application/grpc") else { return false }
+    var rest = UnsafeRawBufferPointer(rebasing: type.dropFirst(16))
+    if rest.starts(with: "+proto") { rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(6)) }
+    return rest.isEmpty || rest[0] == UInt8(ascii: ";")
+  }
+}
+
+extension UnsafeRawBufferPointer {
+  func isEqual(to text: StaticString) -> Bool {
+    count == text.utf8CodeUnitCount && starts(with: text)
+  }
+
+  func starts(with text: StaticString) -> Bool {
+    guard count >= text.utf8CodeUnitCount else { return false }
+    for index in 0..<text.utf8CodeUnitCount where self[index] != text.utf8Start[index] { return false }
+    return true
+  }
+}

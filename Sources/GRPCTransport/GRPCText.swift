@@ -1,0 +1,70 @@
+/// The texts of gRPC's headers: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
+enum GRPCText {
+  /// `grpc-timeout` in nanoseconds: one to eight digits and a unit. Nil if it is not that.
+  static func timeout(_ text: UnsafeRawBufferPointer) -> UInt64? {
+    guard (2...9).contains(text.count), let unit = text.last else { return nil }
+    var number: UInt64 = 0
+    for digit in text.dropLast() {
+      guard (0x30...0x39).contains(digit) else { return nil }
+      number = number * 10 + UInt64(digit - 0x30)
+    }
+    switch unit {
+    // The most, 99,999,999 hours, is beyond what 64 bits hold; so is what it is cut to beyond any call's end.
+    case UInt8(ascii: "H"): return min(number, 1_000_000) * 3_600_000_000_000
+    case UInt8(ascii: "M"): return number * 60_000_000_000
+    case UInt8(ascii: "S"): return number * 1_000_000_000
+    case UInt8(ascii: "m"): return number * 1_000_000
+    case UInt8(ascii: "u"): return number * 1000
+    case UInt8(ascii: "n"): return number
+    default: return nil
+    }
+  }
+
+  /// `grpc-message`: printable ASCII but `%` stands for itself, every other byte of the UTF-8 is `%XX`.
+  static func percentEncoded(_ text: String, to out: inout [UInt8]) {
+    for byte in text.utf8 {
+      if (0x20...0x7e).contains(byte), byte != UInt8(ascii: "%") {
+        out.append(byte)
+      } else {
+        out.append(UInt8(ascii: "%"))
+        out.append(hexDigits[Int(byte >> 4)])
+        out.append(hexDigits[Int(byte & 15)])
+      }
+    }
+  }
+
+  /// Base64 without padding, as gRPC sends it.
+  static func base64(_ bytes: [UInt8], to out: inout [UInt8]) {
+    var bits: UInt32 = 0
+    var count = 0
+    for byte in bytes {
+      bits = bits << 8 | UInt32(byte)
+      count += 8
+      while count >= 6 {
+        count -= 6
+        out.append(base64Digits[Int(bits >> UInt32(count)) & 63])
+      }
+    }
+    if count > 0 { out.append(base64Digits[Int(bits << UInt32(6 - count)) & 63]) }
+  }
+
+  /// Whether this is base64, padded or not.
+  static func isBase64(_ text: some BidirectionalCollection<UInt8>) -> Bool {
+    var digits = text[...]
+    if text.count % 4 == 0 {
+      for _ in 0..<2 where digits.last == UInt8(ascii: "=") { digits = digits.dropLast() }
+    }
+    return digits.count % 4 != 1 && digits.allSatisfy { base64Digits.contains($0) }
+  }
+
+  /// Whether the bytes are a key of metadata; HTTP/2 has seen to it that it has no capitals.
+  static func isKey(_ name: UnsafeRawBufferPointer) -> Bool {
+    !name.isEmpty
+      && name.allSatisfy {
+        (0x61...0x7a).contains($0) || (0x30...0x39).contains($0) || $0 == 0x2d || $0 == 0x2e || $0 == 0x5f
+      }
+  }
+
+  private static let hexDigits = Array("0123456789ABCDEF".utf8)
+  private static let base64Digits = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+}

@@ -1,0 +1,38 @@
+internal import RPC
+
+/// The headers with which a call ends.
+enum GRPCTrailers {
+  /// Behind the last message.
+  static func list(_ status: RPCStatus, _ metadata: RPCMetadata) -> HTTP2HeaderList {
+    var headers = HTTP2HeaderList()
+    append(status, metadata, to: &headers)
+    return headers
+  }
+
+  /// In place of headers and messages: `Trailers-Only`.
+  static func only(_ status: RPCStatus, _ metadata: RPCMetadata, _ isEncodingUnknown: Bool) -> HTTP2HeaderList {
+    var headers = HTTP2HeaderList()
+    headers.append(":status", "200")
+    headers.append("content-type", "application/grpc")
+    if isEncodingUnknown { headers.append("grpc-accept-encoding", "identity") }
+    append(status, metadata, to: &headers)
+    return headers
+  }
+
+  private static func append(_ status: RPCStatus, _ metadata: RPCMetadata, to headers: inout HTTP2HeaderList) {
+    headers.append("grpc-status", "\(status.code.rawValue)")
+    if !status.message.isEmpty {
+      headers.append("grpc-message", isVarying: true) { GRPCText.percentEncoded(status.message, to: &$0) }
+    }
+    if let detail = status.detail {
+      headers.append("grpc-status-details-bin", isVarying: true) {
+        GRPCText.base64(GRPCStatusDetails.encode(status, detail), to: &$0)
+      }
+      // Clients that retry by themselves leave this one alone so long.
+      if case .retry(let seconds) = detail { headers.append("grpc-retry-pushback-ms", "\(Int(seconds * 1000))") }
+    }
+    for pair in metadata.pairs {
+      headers.append(pair.key, isVarying: true) { GRPCText.percentEncoded(pair.value, to: &$0) }
+    }
+  }
+}

@@ -1,0 +1,121 @@
+/// Finds out how much of a connection's input can be handed to nghttp2: whole frames, and header blocks with all their
+/// frames. So whatever is incomplete waits in the connection, under its clock.
+///
+/// It also weighs the frames that bring a call no further. What is wrong with a frame is for nghttp2 to say.
+struct HTTP2FrameScanner {
+  struct Scan: Equatable {
+    /// Bytes to hand on now.
+    var usable = 0
+    /// What the frames in them cost a `FloodGuard`.
+    var cost = 0
+    /// A header block is longer, or in more frames, than there is a reason for.
+    var isBlockTooLong = false
+  }
+
+  static let preface = Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8)
+  /// HTTP/2's default, which this server does not raise.
+  static let maximumFrameBytes = 16 * 1024
+  static let headerBytes = 9
+  /// Frames that continue one header block.
+  static let maximumContinuations = 8
+  /// A DATA frame below this that does not end its stream costs something: most requests are one frame.
+  private static let smallDataBytes = 256
+
+  private let headerBlockBytes: Int
+  private var hasPreface = false
+
+  init(headerBlockBytes: Int) {
+    self.headerBlockBytes = headerBlockBytes
+  }
+
+  mutating func scan(_ bytes: UnsafeRawBufferPointer) -> Scan {
+    var scan = Scan()
+    if !hasPreface {
+      let count = min(bytes.count, Self.preface.count)
+      guard bytes.prefix(count).elementsEqual(Self.preface.prefix(count)) else { return Scan(usable: bytes.count) }
+      guard count == Self.preface.count else { return scan }
+      hasPreface = true
+      scan.usable = count
+    }
+    while let frame = Frame(bytes, at: scan.usable) {
+      guard frame.length <= Self.maximumFrameBytes else {
+        // Not to be waited for.
+        scan.usable = bytes.count
+        break
+      }
+      guard frame.end <= bytes.count else { break }
+      if frame.opensBlock {
+        guard let end = endOfBlock(bytes, after: frame, &scan) else { break }
+        scan.usable = end
+      } else {
+        scan.cost += Self.cost(of: frame)
+        scan.usable = frame.end
+      }
+    }
+    return scan
+  }
+
+  /// Where the block ends whose first frame has been found; nil if its rest has not come yet.
+  private func endOfBlock(_ bytes: UnsafeRawBufferPointer, after first: Frame, _ scan: inout Scan) -> Int? {
+    var end = first.end
+    for _ in 0...Self.maximumContinuations {
+      guard end - first.start <= headerBlockBytes else { break }
+      guard let next = Frame(bytes, at: end) else { return nil }
+      // Another frame in between: nghttp2 ends the connection for it.
+      guard next.type == .continuation, next.length <= Self.maximumFrameBytes else { return end + Self.headerBytes }
+      guard next.end <= bytes.count else { return nil }
+      end = next.end
+      scan.cost += 1
+      if next.endsHeaders { return end }
+    }
+    scan.isBlockTooLong = true
+    return nil
+  }
+
+  private static func cost(of frame: Frame) -> Int {
+    switch frame.type {
+    case .headers: 0
+    case .data: frame.endsStream || frame.length >= smallDataBytes ? 0 : 1
+    // Answered by one of ours.
+    case .settings: frame.isAcknowledgement ? 1 : 10
+    case .ping, .resetStream: 2
+    default: 1
+    }
+  }
+}
+
+private struct Frame {
+  enum Kind: UInt8 {
+    case data = 0
+    case headers = 1
+    case priority = 2
+    case resetStream = 3
+    case settings = 4
+    case pushPromise = 5
+    case ping = 6
+    case goAway = 7
+    case windowUpdate = 8
+    case continuation = 9
+  }
+
+  let start: Int
+  let length: Int
+  /// Nil: an extension.
+  let type: Kind?
+  private let flags: UInt8
+
+  /// Nil if not even the frame's header is there.
+  init?(_ bytes: UnsafeRawBufferPointer, at start: Int) {
+    guard bytes.count - start >= HTTP2FrameScanner.headerBytes else { return nil }
+    self.start = start
+    length = Int(bytes[start]) << 16 | Int(bytes[start + 1]) << 8 | Int(bytes[start + 2])
+    type = Kind(rawValue: bytes[start + 3])
+    flags = bytes[start + 4]
+  }
+
+  var end: Int { start + HTTP2FrameScanner.headerBytes + length }
+  var endsStream: Bool { flags & 0x1 != 0 }
+  var isAcknowledgement: Bool { flags & 0x1 != 0 }
+  var endsHeaders: Bool { flags & 0x4 != 0 }
+  var opensBlock: Bool { type == .headers && !endsHeaders }
+}
