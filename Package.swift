@@ -40,6 +40,7 @@ let package = Package(
     .systemLibrary(name: "CLibevent", pkgConfig: "libevent_core", providers: [.apt(["libevent-dev"])]),
     .systemLibrary(name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
     .systemLibrary(name: "CProtobufC", pkgConfig: "libprotobuf-c", providers: [.apt(["libprotobuf-c-dev"])]),
+    .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
 
     // In the order of the data: see docs/architecture.md.
@@ -58,20 +59,22 @@ let package = Package(
         "CXXHash",
       ]),
     library("GRPCServices", ["RPC", "ProtobufMessages", "CConfigLookupProto"]),
-    library("Network", ["Core", "RPC", "CLibevent"]),
-    library("FramedTransport", ["Core", "RPC", "Network"]),
+    library("TLS", ["Core", "COpenSSL"]),
+    library("Network", ["Core", "RPC", "TLS", "CLibevent"]),
+    library("FramedTransport", ["Core", "RPC", "TLS", "Network"]),
     library("GRPCTransport", ["Core", "RPC", "Network", "ProtobufMessages", "CNGHTTP2"]),
     library(
       "Server",
       [
-        "Core", "MongoSource", "ChangeStreamCache", "ConfigModels", "LookupService", "GRPCServices", "RPC", "Network",
+        "Core", "MongoSource", "ChangeStreamCache", "ConfigModels", "LookupService", "GRPCServices", "RPC", "TLS",
+        "Network",
         "FramedTransport", "GRPCTransport",
       ]),
     library(
       "CommandLineTool",
       [
-        "Core", "BSON", "ConfigModels", "ChangeStreamCache", "MongoSource", "RPC", "Network", "FramedTransport",
-        "ProtobufMessages", "CConfigLookupProto",
+        "Core", "BSON", "ConfigModels", "ChangeStreamCache", "MongoSource", "RPC", "TLS", "Network",
+        "FramedTransport", "ProtobufMessages", "CConfigLookupProto",
       ]),
     .executableTarget(name: "config-lookup-server", dependencies: ["Server"], swiftSettings: strict),
     .executableTarget(name: "config-lookup", dependencies: ["CommandLineTool"], swiftSettings: strict),
@@ -115,13 +118,15 @@ let package = Package(
         "CConfigLookupProto",
       ]),
     tests("GRPCServicesTests", ["GRPCServices", "RPC", "Core", "ProtobufMessages"]),
-    tests("NetworkTests", ["Network", "Core"]),
+    tests("TLSTests", ["TLS"]),
+    tests("NetworkTests", ["Network", "TLS", "Core"]),
     tests(
-      "FramedTransportTests", ["FramedTransport", "Network", "RPC", "Core", "ProtobufMessages", "CConfigLookupProto"]),
+      "FramedTransportTests",
+      ["FramedTransport", "Network", "TLS", "RPC", "Core", "ProtobufMessages", "CConfigLookupProto"]),
     tests(
       "IntegrationTests",
       [
-        "Server", "CommandLineTool", "MongoSource", "FramedTransport", "Network", "RPC", "Core", "BSON",
+        "Server", "CommandLineTool", "MongoSource", "FramedTransport", "Network", "TLS", "RPC", "Core", "BSON",
         "ChangeStreamCache", "ConfigModels", "ProtobufMessages", "CConfigLookupProto", "ServiceTestSupport",
       ]),
     tests("TidyTests", []),

@@ -16,8 +16,8 @@ func runBench(_ words: [String], _ options: ToolOptions) throws -> Int32 {
   let threads = (0..<threadCount).map { thread in
     let connections = options.connections / threadCount + (thread < options.connections % threadCount ? 1 : 0)
     return OSThread(name: "bench \(thread)") {
-      do throws(FramedClientError) {
-        let result = try load(options.server, requests, connections: connections, depth: options.depth, until: end)
+      do {
+        let result = try load(options, requests, connections: connections, depth: options.depth, until: end)
         results.withLock { $0.append(result) }
       } catch {
         failure.withLock { $0 = "\(error)" }
@@ -68,10 +68,10 @@ private func agentRequests(_ options: ToolOptions) throws -> [[UInt8]] {
 
 /// Keeps `depth` calls under way on each connection: sends a block on every one, then waits for each block's replies.
 private func load(
-  _ server: HostAndPort, _ requests: [[UInt8]], connections: Int, depth: Int, until end: MonotonicTime
-) throws(FramedClientError) -> BenchResult {
+  _ options: ToolOptions, _ requests: [[UInt8]], connections: Int, depth: Int, until end: MonotonicTime
+) throws -> BenchResult {
   var clients: [FramedClient] = []
-  for _ in 0..<connections { clients.append(try FramedClient(server)) }
+  for _ in 0..<connections { clients.append(try FramedClient(options)) }
   // Made beforehand: the load must cost less than what it measures.
   var blocks: [[UInt8]] = []
   for start in 0..<min(requests.count, 1000) {

@@ -10,9 +10,9 @@ struct ToolClient {
   private let options: ToolOptions
   private let arena = ProtobufArena()
 
-  init(_ options: ToolOptions) throws(FramedClientError) {
+  init(_ options: ToolOptions) throws {
     self.options = options
-    client = try FramedClient(options.server, timeoutSeconds: options.timeoutSeconds)
+    client = try FramedClient(options)
   }
 
   /// Makes a call and lends its reply to `body`.

@@ -8,6 +8,7 @@ struct ToolOptions: Sendable {
   var timeoutSeconds = 10.0
   var wantsHelp = false
   var wantsVersion = false
+  var tls = ToolTLS()
 
   // get, list
   var subject: String?
@@ -42,7 +43,8 @@ struct ToolOptions: Sendable {
   var seconds = 3.0
   var threads = 1
 
-  static let flags = FlagParser<ToolOptions>(flags: general + lookups + watches + others)
+  static let flags = FlagParser<ToolOptions>(
+    flags: general + ToolTLS.flags + lookups + watches + others)
 
   private static let general: [Flag<ToolOptions>] = [
     Flag(

@@ -1,7 +1,7 @@
 public import Core
-internal import Glibc
 public import Network
 public import RPC
+public import TLS
 
 /// A small client that waits: for the command line, for tests and for benchmarks. One thread at a time.
 ///
@@ -13,7 +13,11 @@ public final class FramedClient {
   /// The reason of the server's `go_away`, once it has come.
   public private(set) var goAwayReason: String?
 
-  private var descriptor: Int32
+  private let isTLS: Bool
+  /// Whether the server has said anything yet.
+  private var hasHeard = false
+  /// Nil once closed.
+  private var stream: OutgoingStream?
   private var lastCallID: UInt32 = 0
   private var replies: [UInt32: [FramedReply]] = [:]
   private var pongs: Set<UInt64> = []
@@ -22,11 +26,15 @@ public final class FramedClient {
   private var inputHead = 0
   private var inputTail = 0
 
-  /// Connects.
-  public init(_ address: HostAndPort, timeoutSeconds: Double = 10) throws(FramedClientError) {
+  /// Connects, over TLS if there is `tls`: the server's certificate must be for `serverName`, by default the host.
+  public init(
+    _ address: HostAndPort, tls: TLSContext? = nil, serverName: String? = nil, timeoutSeconds: Double = 10
+  ) throws(FramedClientError) {
     self.address = address
+    isTLS = tls != nil
     do throws(NetworkError) {
-      descriptor = try connectSocket(to: address, deadline: .now.advanced(bySeconds: timeoutSeconds))
+      stream = try OutgoingStream(
+        to: address, tls: tls, serverName: serverName, deadline: .now.advanced(bySeconds: timeoutSeconds))
     } catch {
       throw FramedClientError(.cannotConnect, "\(address)", error.message)
     }
@@ -35,18 +43,13 @@ public final class FramedClient {
   /// Takes over a socket that is connected to `address` and does not block.
   init(adopting descriptor: Int32, of address: HostAndPort) {
     self.address = address
-    self.descriptor = descriptor
-  }
-
-  deinit {
-    close()
+    isTLS = false
+    stream = OutgoingStream(adopting: descriptor)
   }
 
   /// Closes the connection; what is open ends with it.
   public func close() {
-    guard descriptor >= 0 else { return }
-    Glibc.close(descriptor)
-    descriptor = -1
+    stream = nil
   }
 
   // MARK: Calls
@@ -122,23 +125,17 @@ public final class FramedClient {
     let deadline = MonotonicTime.now.advanced(bySeconds: patienceSeconds)
     var sent = 0
     while sent < bytes.count {
-      let count = bytes.withUnsafeBytes {
-        Glibc.send(descriptor, $0.baseAddress.map { $0 + sent }, bytes.count - sent, Int32(MSG_NOSIGNAL))
-      }
-      if count >= 0 {
-        sent += count
-        continue
-      }
-      switch errno {
-      case EINTR: continue
-      case EAGAIN:
-        guard waitForSocket(descriptor, writable: true, deadline: deadline) else {
+      guard let stream else { throw lost("the connection has been closed") }
+      switch bytes.withUnsafeBytes({ stream.write(UnsafeRawBufferPointer(rebasing: $0[sent...])) }) {
+      case .count(0):
+        guard stream.wait(writable: true, deadline: deadline) else {
           throw problem(.timedOut, "took no byte for \(patienceSeconds) s")
         }
         _ = try receive()
-      case let code:
+      case .count(let count): sent += count
+      case .lost(let reason):
         takeLastWords()
-        throw lost(systemMessage(code))
+        throw lost(reason)
       }
     }
   }
@@ -217,7 +214,7 @@ public final class FramedClient {
 
   private func waitForBytes(_ deadline: MonotonicTime) throws(FramedClientError) {
     while try !receive() {
-      guard waitForSocket(descriptor, writable: false, deadline: deadline) else {
+      guard stream?.wait(writable: false, deadline: deadline) == true else {
         throw problem(.timedOut, "no answer in time")
       }
     }
@@ -225,21 +222,18 @@ public final class FramedClient {
 
   /// Reads once, without waiting. False if there was nothing.
   private func receive() throws(FramedClientError) -> Bool {
+    guard let stream else { throw lost("the connection has been closed") }
     makeRoom()
-    while true {
-      let count = input.withUnsafeMutableBytes {
-        read(descriptor, $0.baseAddress.map { $0 + inputTail }, $0.count - inputTail)
-      }
-      if count > 0 {
-        inputTail += count
-        return true
-      }
-      if count == 0 { throw lost("closed the connection") }
-      switch errno {
-      case EINTR: continue
-      case EAGAIN: return false
-      case let code: throw lost(systemMessage(code))
-      }
+    let tail = inputTail
+    let outcome = input.withUnsafeMutableBytes {
+      stream.read(into: UnsafeMutableRawBufferPointer(rebasing: $0[tail...]))
+    }
+    switch outcome {
+    case .count(let count):
+      inputTail += count
+      if count > 0 { hasHeard = true }
+      return count > 0
+    case .lost(let reason): throw lost(reason)
     }
   }
 
@@ -258,6 +252,6 @@ public final class FramedClient {
 
   private func lost(_ text: String) -> FramedClientError {
     if let goAwayReason { return problem(.goAway, "the server goes away: \(goAwayReason)") }
-    return problem(.connectionLost, text)
+    return problem(.connectionLost, hasHeard || isTLS ? text : "\(text) without a word; it may want TLS")
   }
 }

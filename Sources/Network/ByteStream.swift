@@ -1,4 +1,5 @@
 internal import Glibc
+internal import TLS
 
 /// What came of a read or a write that does not wait.
 enum ByteStreamResult {
@@ -9,7 +10,20 @@ enum ByteStreamResult {
   case wantsWrite
   /// The peer sends no more.
   case end
-  case failed(Int32)
+  case failed(ByteStreamProblem)
+}
+
+/// Why nothing more can be read or written.
+enum ByteStreamProblem: CustomStringConvertible {
+  case system(Int32)
+  case tls(TLSFailure)
+
+  var description: String {
+    switch self {
+    case .system(let code): systemMessage(code)
+    case .tls(let failure): failure.message
+    }
+  }
 }
 
 /// What a connection reads from and writes to: the bare socket, or encryption over one. On the loop's thread.
@@ -18,8 +32,10 @@ protocol ByteStream: AnyObject {
   func write(_ bytes: UnsafeRawBufferPointer) -> ByteStreamResult
   /// Whether a read would give bytes although the socket is not readable.
   var hasBufferedInput: Bool { get }
-  /// No more will be written; the peer reads an end.
-  func finishWriting()
+  /// Nothing of the peer's is to be believed yet.
+  var isHandshaking: Bool { get }
+  /// No more will be written; the peer reads an end. False: there is no room, to be called again.
+  func finishWriting() -> Bool
 }
 
 /// The bare socket. Does not own the descriptor.
@@ -31,6 +47,7 @@ final class PlainSocket: ByteStream {
   }
 
   var hasBufferedInput: Bool { false }
+  var isHandshaking: Bool { false }
 
   func read(into buffer: UnsafeMutableRawBufferPointer) -> ByteStreamResult {
     while true {
@@ -40,7 +57,7 @@ final class PlainSocket: ByteStream {
       switch errno {
       case EINTR: continue
       case EAGAIN: return .wantsRead
-      case let code: return .failed(code)
+      case let code: return .failed(.system(code))
       }
     }
   }
@@ -53,12 +70,13 @@ final class PlainSocket: ByteStream {
       switch errno {
       case EINTR: continue
       case EAGAIN: return .wantsWrite
-      case let code: return .failed(code)
+      case let code: return .failed(.system(code))
       }
     }
   }
 
-  func finishWriting() {
+  func finishWriting() -> Bool {
     shutdown(descriptor, Int32(SHUT_WR))
+    return true
   }
 }

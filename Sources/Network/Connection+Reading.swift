@@ -4,6 +4,10 @@ internal import RPC
 
 extension Connection {
   func socketReadable() {
+    if writeAwaitsRead {
+      writeAwaitsRead = false
+      touch()
+    }
     switch state {
     case .open:
       if isWritable { readAndDeliver() } else { pauseReading() }
@@ -96,21 +100,20 @@ extension Connection {
   }
 
   private func read(into space: UnsafeMutableRawBufferPointer) -> Int? {
-    switch stream.read(into: space) {
+    let result = stream.read(into: space)
+    noteHandshake()
+    switch result {
     case .count(let count):
       loop.counters.add(UInt64(count), to: NetworkCounter.bytesReceived.rawValue)
       return count
-    case .wantsRead: return nil
+    case .wantsRead: break
     case .wantsWrite:
+      readAwaitsWrite = true
       awaitWritable()
-      return nil
-    case .end:
-      inputHasEnded()
-      return nil
-    case .failed:
-      close()
-      return nil
+    case .end: inputHasEnded()
+    case .failed(let problem): streamFailed(problem)
     }
+    return nil
   }
 
   private func inputHasEnded() {
@@ -123,6 +126,10 @@ extension Connection {
 
   /// Gives bytes to the protocol, and to the one that takes its place.
   private func deliver(_ bytes: UnsafeRawBufferPointer) -> Int {
+    if isUnheard, bytes.count >= 2 {
+      isUnheard = false
+      if port.tls == nil, bytes[0] == 0x16, bytes[1] == 0x03 { noteTLS() }
+    }
     var used = 0
     while used < bytes.count, state == .open, let current = handler {
       used += current.received(UnsafeRawBufferPointer(rebasing: bytes[used...]))
@@ -130,6 +137,12 @@ extension Connection {
     }
     if used > 0 { inputProgress &+= 1 }
     return used
+  }
+
+  /// A handshake's first record, to a port without TLS. No protocol of ours begins so: each will refuse it.
+  private func noteTLS() {
+    loop.counters.add(to: NetworkCounter.tlsToPlainPort.rawValue)
+    port.handshakes.unwanted(peer: peer)
   }
 
   private func afterDelivery() {
@@ -151,17 +164,19 @@ extension Connection {
   /// After the end of our side: read, so that the peer is not reset, and so that its end is seen.
   private func readAndDrop() {
     for _ in 0..<Limits.readsPerTurn {
-      switch stream.read(into: loop.readMemory) {
+      let result = stream.read(into: loop.readMemory)
+      noteHandshake()
+      switch result {
       case .count(let count):
         loop.counters.add(UInt64(count), to: NetworkCounter.bytesReceived.rawValue)
-        if count < loop.readMemory.count { return }
+        if count < loop.readMemory.count, !stream.hasBufferedInput { return }
       case .wantsRead, .wantsWrite: return
       case .end:
         hasInputEnded = true
         event_del(readEvent)
         if state == .lingering { close() }
         return
-      case .failed: return close()
+      case .failed(let problem): return streamFailed(problem)
       }
     }
   }

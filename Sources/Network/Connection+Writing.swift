@@ -16,6 +16,10 @@ extension Connection {
   }
 
   func socketWritable() {
+    if readAwaitsWrite {
+      readAwaitsWrite = false
+      socketReadable()
+    }
     guard state == .open || state == .finishing else { return }
     writeOut()
   }
@@ -30,8 +34,11 @@ extension Connection {
         // Less than asked for: the socket is full.
         if count < bytes.count { return awaitWritable() }
       case .wantsWrite: return awaitWritable()
-      case .wantsRead: return
-      case .end, .failed: return close()
+      case .wantsRead:
+        writeAwaitsRead = true
+        return stopAwaitingWritable()
+      case .end: return close()
+      case .failed(let problem): return streamFailed(problem)
       }
     }
     allWritten()
@@ -40,12 +47,15 @@ extension Connection {
   private func allWritten() {
     if let output { loop.giveBack(output) }
     output = nil
-    if isWriteAwaited {
-      isWriteAwaited = false
-      event_del(writeEvent)
-    }
+    stopAwaitingWritable()
     wentBelowMark()
     if state == .finishing { finishWriting() }
+  }
+
+  private func stopAwaitingWritable() {
+    guard isWriteAwaited else { return }
+    isWriteAwaited = false
+    event_del(writeEvent)
   }
 
   func awaitWritable() {

@@ -2,6 +2,7 @@ internal import CLibevent
 internal import Core
 internal import Glibc
 internal import RPC
+internal import TLS
 
 /// One accepted socket: bytes in, bytes out, and what to do when either side is slow.
 ///
@@ -19,11 +20,9 @@ public final class Connection: LoopResident {
   }
 
   public let loop: EventLoop
-  let limits: ConnectionLimits
-  let stream: any ByteStream
+  let port: Port
+  private(set) var stream: any ByteStream
   let descriptor: Int32
-  private let quota: ConnectionQuota
-  private let logger: Logger
   private(set) var state = State.open
   private(set) var handler: (any ConnectionProtocol)?
 
@@ -37,6 +36,13 @@ public final class Connection: LoopResident {
   /// Counts deliveries that used something: tells one incomplete frame from the next.
   var inputProgress: UInt64 = 0
   var inputTimer: (any RPCTimer)?
+  /// Whether the first bytes are still to come.
+  var isUnheard = true
+  /// A read must wait until the socket has room; a write, until something has been read. Only TLS has such.
+  var readAwaitsWrite = false
+  var writeAwaitsRead = false
+  /// Runs until the handshake is over.
+  private var handshakeTimer: (any RPCTimer)?
 
   // Writing
   var writeEvent: OpaquePointer?
@@ -59,14 +65,13 @@ public final class Connection: LoopResident {
   /// Whether the peer keeps up. False from the high mark of unsent bytes until they are below the low one.
   public internal(set) var isWritable = true
 
-  /// Takes over `descriptor`, which must not block.
-  init(loop: EventLoop, descriptor: Int32, limits: ConnectionLimits, quota: ConnectionQuota, logger: Logger) {
+  /// Takes over `descriptor`, which must not block. Nil without memory.
+  init?(loop: EventLoop, descriptor: Int32, port: Port) {
+    guard let stream = port.stream(over: descriptor) else { return nil }
     self.loop = loop
     self.descriptor = descriptor
-    self.limits = limits
-    self.quota = quota
-    self.logger = logger
-    stream = PlainSocket(descriptor: descriptor)
+    self.port = port
+    self.stream = stream
     // Unretained: the events are freed in `close`, and the loop holds `self` until then.
     let pointer = Unmanaged.passUnretained(self).toOpaque()
     readEvent = event_new(loop.base, descriptor, Int16(EV_READ | EV_PERSIST), connectionReadable, pointer)
@@ -83,6 +88,11 @@ public final class Connection: LoopResident {
     guard state == .open else { return handler.closed() }
     self.handler = handler
     event_add(readEvent, nil)
+    guard stream.isHandshaking else { return }
+    handshakeTimer = loop.schedule(afterSeconds: limits.handshakeSeconds) { [weak self] in
+      guard let self else { return }
+      handshakeFailed(TLSFailure(.timedOut, "the handshake was not over after \(limits.handshakeSeconds) s"))
+    }
   }
 
   /// Hands the connection to another protocol, which gets what the one before did not use. For a protocol that finds
@@ -93,6 +103,8 @@ public final class Connection: LoopResident {
   }
 
   public var isClosed: Bool { state == .closed }
+
+  var limits: ConnectionLimits { port.limits }
 
   /// Where the peer is; "unknown" once closed.
   public var peer: String {
@@ -133,7 +145,8 @@ public final class Connection: LoopResident {
     touch()
   }
 
-  private func touch() {
+  /// Has it flushed when the turn ends.
+  func touch() {
     guard !isTouched else { return }
     isTouched = true
     loop.touch(self)
@@ -155,9 +168,9 @@ public final class Connection: LoopResident {
   /// All is sent, after ``finish()``.
   func finishWriting() {
     guard state == .finishing else { return }
+    guard stream.finishWriting() else { return awaitWritable() }
     guard !hasInputEnded else { return close() }
     state = .lingering
-    stream.finishWriting()
     lingerTimer = loop.schedule(afterSeconds: limits.lingerSeconds) { [weak self] in
       self?.lingerTimer = nil
       self?.close()
@@ -167,9 +180,36 @@ public final class Connection: LoopResident {
   /// Closes because of a slow peer, which costs itself: a metric and a line.
   func closeStalled(_ problem: String) {
     loop.counters.add(to: NetworkCounter.connectionsStalled.rawValue)
-    logger.warning(
+    port.logger.warning(
       "connection_stalled", problem, ["peer": .string(peer), "unsent_bytes": .integer(Int64(unsentByteCount))])
     close()
+  }
+
+  /// To be called after each read.
+  func noteHandshake() {
+    guard let handshakeTimer, !stream.isHandshaking else { return }
+    handshakeTimer.cancel()
+    self.handshakeTimer = nil
+    loop.counters.add(to: NetworkCounter.handshakes.rawValue)
+  }
+
+  /// Reading or writing has failed.
+  func streamFailed(_ problem: ByteStreamProblem) {
+    guard case .tls(let failure) = problem, handshakeTimer != nil else { return close() }
+    handshakeFailed(failure)
+  }
+
+  private func handshakeFailed(_ failure: TLSFailure) {
+    handshakeTimer?.cancel()
+    handshakeTimer = nil
+    loop.handshakeFailures.add(to: failure.reason.index)
+    port.handshakes.failed(failure, peer: peer)
+    guard state == .open, failure.reason != .abandoned else { return close() }
+    // The peer shall read why, which a reset would overtake. Nothing of ours is ever sent without TLS.
+    if let output { loop.giveBack(output) }
+    output = nil
+    stream = PlainSocket(descriptor: descriptor)
+    finish()
   }
 
   /// Closes now; what is unsent is lost.
@@ -184,6 +224,8 @@ public final class Connection: LoopResident {
     inputTimer = nil
     lingerTimer?.cancel()
     lingerTimer = nil
+    handshakeTimer?.cancel()
+    handshakeTimer = nil
     if let output { loop.giveBack(output) }
     output = nil
     isWritable = false
@@ -198,7 +240,7 @@ public final class Connection: LoopResident {
     self.handler = nil
     handler?.closed()
     // Last, so that who waits for "none open" finds all calls ended.
-    quota.giveBack()
+    port.quota.giveBack()
   }
 
   func loopStops() {

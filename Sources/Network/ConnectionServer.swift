@@ -1,4 +1,5 @@
 public import Core
+public import TLS
 
 /// A listener, loops that are the caller's, and an endpoint that serves what is accepted.
 public final class ConnectionServer: Sendable {
@@ -7,6 +8,8 @@ public final class ConnectionServer: Sendable {
     /// Connections open at once; more are closed at once and counted.
     public var maximumConnections = 10_000
     public var limits = ConnectionLimits()
+    /// Nil: connections are plain.
+    public var tls: TLSServer?
 
     public init(listen: HostAndPort) {
       self.listen = listen
@@ -23,7 +26,8 @@ public final class ConnectionServer: Sendable {
   ) throws(NetworkError) {
     let quota = ConnectionQuota(limit: configuration.maximumConnections)
     listener = try Listener(
-      configuration.listen, group: group, quota: quota, limits: configuration.limits, logger: logger
+      configuration.listen, group: group, quota: quota, limits: configuration.limits, tls: configuration.tls,
+      logger: logger
     ) { endpoint.open($0) }
     self.endpoint = endpoint
     self.quota = quota

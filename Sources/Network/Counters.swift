@@ -40,4 +40,8 @@ public enum NetworkCounter: Int, Sendable, CaseIterable {
   case connectionsStalled
   case bytesReceived
   case bytesSent
+  /// TLS handshakes that came to a good end; those that did not are counted by ``TLS/TLSFailure/Reason``.
+  case handshakes
+  /// Connections whose peer spoke TLS to a port that does not.
+  case tlsToPlainPort
 }

@@ -3,6 +3,7 @@ internal import Core
 internal import Glibc
 public import RPC
 internal import Synchronization
+internal import TLS
 
 /// What lives on a loop and must be closed with it. Loop thread only.
 protocol LoopResident: AnyObject {
@@ -18,6 +19,8 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
   // alone, the rest never changes after `init`.
   public let index: Int
   let counters = CounterTable(count: NetworkCounter.allCases.count)
+  /// By ``TLS/TLSFailure/Reason``.
+  let handshakeFailures = CounterTable(count: TLSFailure.Reason.allCases.count)
   private let inbox = Locked(Inbox())
   private let threadID = Atomic<UInt>(0)
   private let wakeDescriptor: Int32

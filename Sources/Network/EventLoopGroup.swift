@@ -1,4 +1,5 @@
 internal import Glibc
+public import TLS
 
 /// The loops of a process. Started when made, to be stopped by its owner.
 public final class EventLoopGroup: Sendable {
@@ -26,5 +27,10 @@ public final class EventLoopGroup: Sendable {
   /// The sum of a counter over the loops.
   public func counter(_ counter: NetworkCounter) -> UInt64 {
     loops.reduce(0) { $0 &+ $1.counters.read(counter.rawValue) }
+  }
+
+  /// How many handshakes came to nothing for this reason.
+  public func handshakeFailures(_ reason: TLSFailure.Reason) -> UInt64 {
+    loops.reduce(0) { $0 &+ $1.handshakeFailures.read(reason.index) }
   }
 }

@@ -12,6 +12,8 @@ public struct ConnectionLimits: Sendable {
   public var stalledWriteSeconds = 30.0
   /// Seconds in which a request that has begun must be whole: against peers that hold a place by a byte a second.
   public var incompleteInputSeconds = 10.0
+  /// Seconds from accepting a connection to the end of its TLS handshake: a few round trips, on a bad day.
+  public var handshakeSeconds = 10.0
   /// Seconds a connection waits for the peer to close after our last byte, so that it can read that byte: closing with
   /// unread input would reset the connection and throw away what is on its way.
   public var lingerSeconds = 1.0
@@ -59,4 +61,7 @@ enum Limits {
   static let acceptPauseSeconds = 0.1
   /// Seconds between two log lines about it: at the limit it comes and goes with every connection.
   static let acceptReportSeconds = 60.0
+  /// Log lines about handshakes that failed for one reason, in so many seconds: enough to see what is wrong.
+  static let handshakeReports = 5
+  static let handshakeReportSeconds = 60.0
 }

@@ -3,6 +3,7 @@ public import Core
 internal import Glibc
 internal import RPC
 internal import Synchronization
+public import TLS
 
 /// Accepts connections on one loop and deals them out to all, in turn.
 public final class Listener: @unchecked Sendable, LoopResident {
@@ -16,9 +17,7 @@ public final class Listener: @unchecked Sendable, LoopResident {
   private let loop: EventLoop
   private let loops: [EventLoop]
   private let descriptor: Int32
-  private let limits: ConnectionLimits
-  private let quota: ConnectionQuota
-  private let logger: Logger
+  private let port: Port
   private let accept: Accept
   private var event: OpaquePointer?  // loop thread
   private var pause: (any RPCTimer)?  // loop thread
@@ -26,10 +25,10 @@ public final class Listener: @unchecked Sendable, LoopResident {
   private var lastReport: MonotonicTime?  // loop thread
   private var isClosed = false  // loop thread
 
-  /// Binds and listens; connections are taken from then on.
+  /// Binds and listens; connections are taken from then on, and are plain where there is no `tls`.
   public init(
     _ name: HostAndPort, group: EventLoopGroup, quota: ConnectionQuota, limits: ConnectionLimits = ConnectionLimits(),
-    logger: Logger, accept: @escaping Accept
+    tls: TLSServer? = nil, logger: Logger, accept: @escaping Accept
   ) throws(NetworkError) {
     descriptor = try listeningSocket(name)
     guard let address = SocketAddress.local(of: descriptor) else {
@@ -39,9 +38,7 @@ public final class Listener: @unchecked Sendable, LoopResident {
     self.address = address
     self.loops = group.loops
     self.loop = group.loops[0]
-    self.limits = limits
-    self.quota = quota
-    self.logger = logger
+    port = Port(limits: limits, quota: quota, tls: tls, logger: logger)
     self.accept = accept
     if !loop.tryExecute({ self.start() }) { Glibc.close(descriptor) }
   }
@@ -82,7 +79,7 @@ public final class Listener: @unchecked Sendable, LoopResident {
         case let code: return stopForAWhile(code)
         }
       }
-      guard quota.take() else {
+      guard port.quota.take() else {
         loop.counters.add(to: NetworkCounter.connectionsRefused.rawValue)
         Glibc.close(socket)
         continue
@@ -96,14 +93,17 @@ public final class Listener: @unchecked Sendable, LoopResident {
     setOption(socket, Int32(IPPROTO_TCP), TCP_NOTSENT_LOWAT, Limits.kernelUnsentBytes)
     let target = loops[nextLoop]
     nextLoop = (nextLoop + 1) % loops.count
-    let isTaken = target.tryExecute { [limits, quota, logger, accept] in
+    let isTaken = target.tryExecute { [port, accept] in
       target.counters.add(to: NetworkCounter.connectionsAccepted.rawValue)
-      let connection = Connection(loop: target, descriptor: socket, limits: limits, quota: quota, logger: logger)
+      guard let connection = Connection(loop: target, descriptor: socket, port: port) else {
+        Glibc.close(socket)
+        return port.quota.giveBack()
+      }
       connection.start(accept(connection))
     }
     if !isTaken {
       Glibc.close(socket)
-      quota.giveBack()
+      port.quota.giveBack()
     }
   }
 
@@ -112,9 +112,9 @@ public final class Listener: @unchecked Sendable, LoopResident {
     let now = MonotonicTime.now
     if lastReport.map({ now.seconds(since: $0) >= Limits.acceptReportSeconds }) ?? true {
       lastReport = now
-      logger.error(
+      port.logger.error(
         "accept_failed", "\(systemMessage(code)); raise the limit of open files, or lower that of connections",
-        ["listen": "\(address)", "connections": .integer(Int64(quota.count))])
+        ["listen": "\(address)", "connections": .integer(Int64(port.quota.count))])
     }
     event_del(event)
     pause = loop.schedule(afterSeconds: Limits.acceptPauseSeconds) { [weak self] in

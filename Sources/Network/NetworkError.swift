@@ -11,6 +11,8 @@ public struct NetworkError: Error, Sendable, Hashable, CustomStringConvertible {
     case addressNotAvailable
     /// The port is reserved.
     case notPermitted
+    /// The two sides did not agree on TLS.
+    case tls
     /// The system refused something else.
     case system
   }

@@ -1,7 +1,8 @@
 internal import CLibevent
-internal import Core
+public import Core
 internal import Glibc
 internal import RPC
+public import TLS
 
 /// The small HTTP server beside the service, for probes, scrapers and operators.
 ///
@@ -16,15 +17,19 @@ public final class OperationsHTTP: @unchecked Sendable, LoopResident {
   private let loop: EventLoop
   private let routes: [String: OperationsRoute]
   private let limits: OperationsLimits
+  /// Nil: the port is plain.
+  private let tls: TLSServer?
+  private let handshakes: HandshakeLog
   private let descriptor: Int32
   private var server: OpaquePointer?  // loop thread; owns listener, descriptor and connections
   private var listener: OpaquePointer?  // loop thread
   private var peers: OperationsPeers  // loop thread
   private var look: (any RPCTimer)?  // loop thread
 
-  /// Binds, listens and answers from then on; `routes` are by path.
+  /// Binds, listens and answers from then on, over TLS if there is `tls`; `routes` are by path.
   public init(
-    _ name: HostAndPort, routes: [String: OperationsRoute], limits: OperationsLimits = OperationsLimits()
+    _ name: HostAndPort, routes: [String: OperationsRoute], limits: OperationsLimits = OperationsLimits(),
+    tls: TLSServer? = nil, logger: Logger = .silent
   ) throws(NetworkError) {
     let descriptor = try listeningSocket(name)
     do throws(NetworkError) {
@@ -40,6 +45,8 @@ public final class OperationsHTTP: @unchecked Sendable, LoopResident {
     self.descriptor = descriptor
     self.routes = routes
     self.limits = limits
+    self.tls = tls
+    handshakes = HandshakeLog(logger)
     peers = OperationsPeers(idleSeconds: limits.idleSeconds)
     let outcome = Locked<Bool?>(nil)
     loop.execute {
@@ -103,10 +110,32 @@ public final class OperationsHTTP: @unchecked Sendable, LoopResident {
 
   // MARK: Connections, loop thread
 
-  /// One more is about to be taken: at the limit the next ones wait in the kernel.
-  fileprivate func accepted() {
+  /// One more is about to be taken: at the limit the next ones wait in the kernel. Gives its stream; nil has evhttp
+  /// make a plain one.
+  fileprivate func accepted() -> OpaquePointer? {
     let sockets = OperationsPeers.sockets(of: loop.base, except: descriptor)
     if sockets.count + 1 >= limits.connections { evconnlistener_disable(listener) }
+    guard let tls else { return nil }
+    let session = LentSession.make(tls.context) { [weak self] in self?.handshakeEnded($0, $1) }
+    let stream = session.flatMap {
+      bufferevent_openssl_socket_new(
+        loop.base, -1, $0, BUFFEREVENT_SSL_ACCEPTING, Int32(BEV_OPT_CLOSE_ON_FREE.rawValue))
+    }
+    // A plain stream in its place would answer without TLS.
+    precondition(stream != nil, "no memory for a TLS connection")
+    bufferevent_openssl_set_allow_dirty_shutdown(stream, 1)
+    return stream
+  }
+
+  private func handshakeEnded(_ failure: TLSFailure?, _ socket: Int32) {
+    guard let failure else { return loop.counters.add(to: NetworkCounter.handshakes.rawValue) }
+    loop.handshakeFailures.add(to: failure.reason.index)
+    handshakes.failed(failure, peer: SocketAddress.peer(of: socket)?.description ?? "unknown")
+  }
+
+  /// How many handshakes came to nothing for this reason. Any thread.
+  public func handshakeFailures(_ reason: TLSFailure.Reason) -> UInt64 {
+    loop.handshakeFailures.read(reason.index)
   }
 
   private func lookLater() {
@@ -194,11 +223,10 @@ private func requestArrived(_ request: OpaquePointer?, _ argument: UnsafeMutable
   Unmanaged<OperationsHTTP>.fromOpaque(argument).takeUnretainedValue().answer(request)
 }
 
-/// Asked for the stream of a new connection; nil has evhttp make it.
+/// Asked for the stream of a new connection.
 private func connectionArrived(_: OpaquePointer?, _ argument: UnsafeMutableRawPointer?) -> OpaquePointer? {
   guard let argument else { return nil }
-  Unmanaged<OperationsHTTP>.fromOpaque(argument).takeUnretainedValue().accepted()
-  return nil
+  return Unmanaged<OperationsHTTP>.fromOpaque(argument).takeUnretainedValue().accepted()
 }
 
 /// No descriptors or no memory: asking again at once would be a spin. The next look at the peers enables it again. The

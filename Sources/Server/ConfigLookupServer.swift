@@ -21,6 +21,7 @@ public final class ConfigLookupServer: Sendable {
   private let readiness: Readiness
   private let health: HealthService
   private let http: OperationsHTTP
+  private let files: FileWatcher
   /// Called when an observed revision has moved on: so, too, when a cache has been loaded. Leads to the caches, and is
   /// empty once they end.
   private let onObserved = Locked<(@Sendable () -> Void)?>(nil)
@@ -53,9 +54,20 @@ public final class ConfigLookupServer: Sendable {
     let served = [ServedCache(agentConfigs), ServedCache(prompts), ServedCache(sourceConfigs)]
     readiness = Readiness(caches: served, maximumStalenessSeconds: configuration.maximumStalenessSeconds)
     let operations = Operations(readiness)
+    let tls = try ServerTLS(configuration)
+    tls.logWarnings(logger)
+    files = FileWatcher(
+      tls.watched.map { files in
+        [
+          FileWatcher.Group(name: "tls", files: files) {
+            try tls.reload()
+            tls.logWarnings(logger)
+          }
+        ]
+      } ?? [], everySeconds: configuration.fileCheckSeconds, logger: logger)
     // First, and last to go: somebody may ask how it is doing at any time.
     http = try listening("--http-listen") { () throws(NetworkError) in
-      try OperationsHTTP(configuration.httpListen, routes: operations.routes)
+      try OperationsHTTP(configuration.httpListen, routes: operations.routes, tls: tls.http, logger: logger)
     }
     do {
       group = try EventLoopGroup(count: configuration.threads)
@@ -80,10 +92,10 @@ public final class ConfigLookupServer: Sendable {
           router: RPCRouter(grpcMethods(service, health, hasReflection: configuration.hasReflection)), group: group,
           maximumAgeSeconds: configuration.maximumConnectionAgeSeconds, logger: logger),
         group: group)
+      var serving = ConnectionServer.Configuration(listen: configuration.listen)
+      serving.tls = tls.rpc
       transport = try listening("--listen") { [group] () throws(NetworkError) in
-        try ConnectionServer(
-          endpoint: endpoint, group: group, configuration: ConnectionServer.Configuration(listen: configuration.listen),
-          logger: logger)
+        try ConnectionServer(endpoint: endpoint, group: group, configuration: serving, logger: logger)
       }
     } catch {
       group.stop()
@@ -95,6 +107,12 @@ public final class ConfigLookupServer: Sendable {
     agentConfigs.start()
     prompts.start()
     sourceConfigs.start()
+    files.start()
+  }
+
+  /// Reads the files again that the configuration names, soon. What is wrong is logged, and changes nothing.
+  public func reloadFiles() {
+    files.reloadAll()
   }
 
   /// Where lookups and watches are served, with the port that was taken.
@@ -118,6 +136,7 @@ public final class ConfigLookupServer: Sendable {
   /// Ends everything, in the opposite order of its start, and waits: as long as the database's time limits if it does
   /// not answer.
   public func stop() {
+    files.stop()
     transport.stop()
     onObserved.withLock { $0 = nil }
     agentConfigs.beginStop()

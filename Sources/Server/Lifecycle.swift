@@ -21,9 +21,22 @@ public func runServer(arguments: [String], environment: [String: String]) -> Int
   switch configuration.action {
   case .help: print(ServerConfiguration.help)
   case .version: print("config-lookup-server \(serverVersion)")
-  case .checkConfig: print(configuration.summary)
+  case .checkConfig: return check(configuration)
   case .run: return serve(configuration)
   }
+  return 0
+}
+
+private func check(_ configuration: ServerConfiguration) -> Int32 {
+  do throws(UsageError) {
+    for warning in try ServerTLS(configuration).warnings {
+      Logger.writeToStandardError("config-lookup-server: \(warning)")
+    }
+  } catch {
+    Logger.writeToStandardError("config-lookup-server: \(error.message)")
+    return EX_USAGE
+  }
+  print(configuration.summary)
   return 0
 }
 
@@ -32,7 +45,7 @@ private func serve(_ configuration: ServerConfiguration) -> Int32 {
   let format = configuration.logFormat ?? (isatty(STDERR_FILENO) == 1 ? .text : .json)
   let logger = Logger(level: configuration.logLevel, format: format)
   // Before the first thread starts: all threads inherit the mask, and only this one takes the signals.
-  let signals = TerminationSignals()
+  let signals = ProcessSignals()
   let server: ConfigLookupServer
   do {
     server = try ConfigLookupServer(configuration, logger: logger)
@@ -54,8 +67,14 @@ private func serve(_ configuration: ServerConfiguration) -> Int32 {
     ])
 
   var isReady = false
+  var isEnding = false
   while true {
-    if signals.wait(seconds: isReady ? 3600 : 0.02) { break }
+    switch signals.wait(seconds: isReady ? 3600 : 0.02) {
+    case SIGHUP: server.reloadFiles()
+    case nil: break
+    default: isEnding = true
+    }
+    if isEnding { break }
     if !isReady, server.isWarm {
       isReady = true
       logger.info(
@@ -79,29 +98,32 @@ private func serve(_ configuration: ServerConfiguration) -> Int32 {
   // A second signal, or a database that does not let go of the caches' threads, ends it at once.
   let end = deadline
   while !done.withLock({ $0 }) {
-    if signals.wait(seconds: 0.01) || MonotonicTime.now > end { _exit(0) }
+    let signal = signals.wait(seconds: 0.01)
+    if signal == SIGTERM || signal == SIGINT || MonotonicTime.now > end { _exit(0) }
   }
   drain.join()
   logger.info("stopped", "the server has ended")
   return 0
 }
 
-/// SIGTERM and SIGINT, taken one at a time by the thread that asks.
-private struct TerminationSignals {
+/// SIGTERM, SIGINT and SIGHUP, taken one at a time by the thread that asks.
+private struct ProcessSignals {
   private var set = sigset_t()
 
   init() {
     sigemptyset(&set)
     sigaddset(&set, SIGTERM)
     sigaddset(&set, SIGINT)
+    sigaddset(&set, SIGHUP)
     pthread_sigmask(SIG_BLOCK, &set, nil)
   }
 
-  /// Whether one came within `seconds`.
-  func wait(seconds: Double) -> Bool {
+  /// The one that came within `seconds`, if one did.
+  func wait(seconds: Double) -> Int32? {
     var set = set
     var time = timespec(tv_sec: Int(seconds), tv_nsec: Int((seconds - seconds.rounded(.down)) * 1e9))
-    return sigtimedwait(&set, nil, &time) > 0
+    let signal = sigtimedwait(&set, nil, &time)
+    return signal > 0 ? signal : nil
   }
 }
 
@@ -117,6 +139,7 @@ extension ServerConfiguration {
         source configs      \(sourceConfigs)
         lookups, watches    \(listen), gRPC and framed protobuf
         HTTP                \(httpListen)
+        TLS                 \(tlsSummary)
         threads             \(threads.map(String.init) ?? "one per core")
         TTL                 \(ttlSeconds) s
         maximum staleness   \(maximumStalenessSeconds.map { "\($0) s" } ?? "no limit")

@@ -25,9 +25,15 @@ public struct ServerConfiguration: Sendable {
   public var maximumQueuedKeys = 10_000
   /// 0: for ever.
   public var maximumConnectionAgeSeconds = 0.0
+  public var tlsCertificate: String?
+  public var tlsKey: String?
+  public var tlsClientCA: String?
+  public var isHTTPPlain = false
   public var allowsInsecure = false
   /// gRPC clients without stubs may ask what can be called.
   public var hasReflection = true
+  /// Files are looked at so often for a change. No flag: tests make it small.
+  public var fileCheckSeconds = 2.0
   public var epochSalt = ""
   public var logLevel = Logger.Level.info
   public var logFormat: Logger.Format?
@@ -39,12 +45,7 @@ public struct ServerConfiguration: Sendable {
     let rest = try Self.flags.parse(arguments, environment: environment, into: &self)
     if let first = rest.first { throw UsageError("\(first): not a flag; --help lists them") }
     guard action == .run || action == .checkConfig else { return }
-    for (flag, address) in [("--listen", listen), ("--http-listen", httpListen)]
-    where !address.isLoopback && !allowsInsecure {
-      throw UsageError(
-        "\(flag): \(address) is reachable from other machines, and there is neither TLS nor credentials: "
-          + "listen on 127.0.0.1, or say --allow-insecure if the network is trusted")
-    }
+    try checkSecurity()
   }
 
   /// What `--help` prints.
@@ -54,7 +55,7 @@ public struct ServerConfiguration: Sendable {
 
     Reads three collections of MongoDB (a replica set: change streams need one) and serves them over gRPC and framed
     protobuf, on one port.
-    Each flag has an environment variable; a flag wins.
+    Each flag has an environment variable; a flag wins. SIGHUP has files read again that flags name.
 
     \(flags.help)
 
@@ -62,7 +63,9 @@ public struct ServerConfiguration: Sendable {
     """
   }
 
-  static let flags = FlagParser<ServerConfiguration>(flags: [
+  static let flags = FlagParser<ServerConfiguration>(flags: servingFlags + securityFlags + processFlags)
+
+  private static let servingFlags: [Flag<ServerConfiguration>] = [
     Flag(
       "mongodb-uri", "The MongoDB deployment, as a connection string.", default: "mongodb://127.0.0.1:27017",
       .value(placeholder: "URI") { text, configuration in
@@ -115,9 +118,9 @@ public struct ServerConfiguration: Sendable {
       "max-connection-age-seconds", "Connections are drained after so long, give or take a tenth.",
       default: "0, for ever",
       .value(placeholder: "SECONDS") { seconds($0, 0...31_536_000, &$1.maximumConnectionAgeSeconds) }),
-    Flag(
-      "allow-insecure", "Listen off loopback without TLS and credentials.", default: "false",
-      .toggle { $1.allowsInsecure = $0 }),
+  ]
+
+  private static let processFlags: [Flag<ServerConfiguration>] = [
     Flag(
       "reflection", "Tell gRPC clients without stubs what can be called (grpcurl asks).", default: "true",
       .toggle { $1.hasReflection = $0 }),
@@ -147,7 +150,7 @@ public struct ServerConfiguration: Sendable {
     Flag("check-config", "Say what would run, and end.", .toggle { if $0 { $1.action = .checkConfig } }),
     Flag("version", "Print the version, and end.", .toggle { if $0 { $1.action = .version } }),
     Flag("help", "Print this, and end.", .toggle { if $0 { $1.action = .help } }),
-  ])
+  ]
 }
 
 private func address(_ text: String, _ address: inout HostAndPort) -> String? {

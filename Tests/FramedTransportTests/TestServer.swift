@@ -96,7 +96,10 @@ private final class ReplyStream: RPCStreamHandler {
   }
 }
 
-/// `Echo`, `Fail`, `Metadata`, `Deadline`; and the streams `Count` (request: number, size), `Hold`,
+/// As large as a document can be.
+let largeReplyBytes = 16 * 1024 * 1024
+
+/// `Echo`, `Fail`, `Metadata`, `Deadline`, `Large`; and the streams `Count` (request: number, size), `Hold`,
 /// `HoldUntilDrained`, `Flood`, `Refuse`, `Careless`, `CarelessHold`, `FinishThenThrow`.
 func testRouter(_ log: StreamLog) -> RPCRouter {
   func unary(
@@ -155,6 +158,7 @@ func testRouter(_ log: StreamLog) -> RPCRouter {
           return worker.schedule(afterSeconds: message[0] == 255 ? 3600 : 0.001, ready)
         }
       }),
+    unary("Large") { _, reply in reply.body = [UInt8](repeating: 5, count: largeReplyBytes) },
     stream("Count") { request, writer in
       ReplyStream(writer, log, count: Int(request.message[0]), size: Int(request.message[1]))
     },
@@ -192,7 +196,7 @@ struct TestServer {
 
 /// Runs a server on a free port, and leaves nothing of it behind.
 func withServer(
-  loops: Int = 2, maximumAgeSeconds: Double = 0,
+  loops: Int = 2, maximumAgeSeconds: Double = 0, logger: Logger = .silent,
   _ configure: (inout ConnectionServer.Configuration) -> Void = { _ in },
   _ body: (TestServer) throws -> Void
 ) throws {
@@ -203,7 +207,7 @@ func withServer(
   let log = StreamLog()
   let endpoint = FramedEndpoint(router: testRouter(log), group: group, maximumAgeSeconds: maximumAgeSeconds)
   let server = try ConnectionServer(
-    endpoint: endpoint, group: group, configuration: configuration, logger: .silent)
+    endpoint: endpoint, group: group, configuration: configuration, logger: logger)
   defer {
     server.stop()
     #expect(server.waitUntilDrained(deadline: soon()), "connections are left")

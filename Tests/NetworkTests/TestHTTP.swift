@@ -1,6 +1,7 @@
 internal import Core
 internal import Glibc
 internal import Network
+internal import TLS
 internal import TestSupport
 
 /// What the server under test answers.
@@ -106,5 +107,30 @@ final class RawSocket {
     var buffer = [UInt8](repeating: 0, count: 65_536)
     let count = Glibc.read(descriptor, &buffer, buffer.count)
     return count > 0 ? String(decoding: buffer[..<count], as: UTF8.self) : nil
+  }
+}
+
+extension TestHTTP {
+  /// Asks over TLS, and reads until the server closes.
+  func ask(_ text: String, _ tls: TLSContext) throws -> String {
+    let stream = try OutgoingStream(to: http.address.hostAndPort, tls: tls, deadline: soon())
+    var rest = Array(text.utf8)[...]
+    while !rest.isEmpty {
+      guard case .count(let count) = rest.withUnsafeBytes({ stream.write($0) }) else { throw TestFailure("not sent") }
+      rest = rest.dropFirst(count)
+      if count == 0, !stream.wait(writable: true, deadline: soon()) { throw TestFailure("not taken") }
+    }
+    var reply: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 65_536)
+    while true {
+      switch buffer.withUnsafeMutableBytes({ stream.read(into: $0) }) {
+      case .count(let count):
+        reply += buffer[..<count]
+        if count == 0, !stream.wait(writable: false, deadline: soon()) { throw TestFailure("no end") }
+      case .lost(let reason):
+        guard !reply.isEmpty else { throw TestFailure(reason) }
+        return String(decoding: reply, as: UTF8.self)
+      }
+    }
   }
 }

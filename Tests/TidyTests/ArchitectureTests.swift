@@ -34,7 +34,7 @@ internal import Testing
   /// The C libraries of the distribution, each behind one door.
   @Test func eachCLibraryHasOneOwner() throws {
     let table = try Architecture.table()
-    for (library, owner) in ["CBSON": "BSON", "CMongoC": "MongoSource", "CLibevent": "Network"] {
+    for (library, owner) in ["CBSON": "BSON", "CMongoC": "MongoSource", "CLibevent": "Network", "COpenSSL": "TLS"] {
       let users = table.filter { $0.value.contains(library) }.keys.sorted()
       #expect(users == [owner], "only \(owner) may import \(library)")
     }

@@ -1,0 +1,69 @@
+internal import Core
+internal import FramedTransport
+internal import TLS
+
+/// How the command line speaks TLS.
+struct ToolTLS: Sendable {
+  var isOn = false
+  var authorities: String?
+  var certificate: String?
+  var key: String?
+  var serverName: String?
+
+  static let flags: [Flag<ToolOptions>] = [
+    Flag(
+      "tls", "Speak TLS to the server.", default: "false, or true with another --tls flag", .toggle { $1.tls.isOn = $0 }
+    ),
+    Flag(
+      "tls-ca", "The authorities whose certificates the server may have (PEM).", default: "those of the system",
+      .value(placeholder: "FILE") {
+        $1.tls.authorities = $0; return nil
+      }),
+    Flag(
+      "tls-certificate", "A certificate to show to the server (PEM).",
+      .value(placeholder: "FILE") {
+        $1.tls.certificate = $0; return nil
+      }),
+    Flag(
+      "tls-key", "That certificate's private key (PEM, not encrypted).",
+      .value(placeholder: "FILE") {
+        $1.tls.key = $0; return nil
+      }),
+    Flag(
+      "tls-server-name", "The name that the server's certificate must be for.", default: "the host of --server",
+      .value(placeholder: "NAME") {
+        $1.tls.serverName = $0; return nil
+      }),
+  ]
+
+  /// Nil: plain.
+  func context() throws(UsageError) -> TLSContext? {
+    guard isOn || authorities != nil || certificate != nil || key != nil || serverName != nil else { return nil }
+    guard (certificate == nil) == (key == nil) else {
+      throw UsageError("--tls-certificate and --tls-key: one needs the other")
+    }
+    do throws(TLSError) {
+      var identity: TLSFiles?
+      if let certificate, let key { identity = TLSFiles(certificate: certificate, key: key) }
+      return try TLSContext(clientTrusting: authorities, identity: identity)
+    } catch {
+      let flag =
+        switch error.subject {
+        case .certificate: "--tls-certificate"
+        case .key: "--tls-key"
+        case .authorities: "--tls-ca"
+        case .library: "--tls"
+        }
+      throw UsageError("\(flag): \(error.message)")
+    }
+  }
+}
+
+extension FramedClient {
+  /// Connects as the options say.
+  convenience init(_ options: ToolOptions) throws {
+    try self.init(
+      options.server, tls: options.tls.context(), serverName: options.tls.serverName,
+      timeoutSeconds: options.timeoutSeconds)
+  }
+}

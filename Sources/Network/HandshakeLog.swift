@@ -1,0 +1,57 @@
+internal import Core
+internal import TLS
+
+/// Handshakes that came to nothing, in the log: a few lines a minute for each reason, whoever floods us. Any thread.
+final class HandshakeLog: Sendable {
+  private struct Minute: Sendable {
+    var start: MonotonicTime
+    var lines = 0
+    var suppressed: Int64 = 0
+  }
+
+  private let logger: Logger
+  private let minutes = Locked<[String: Minute]>([:])
+
+  init(_ logger: Logger) {
+    self.logger = logger
+  }
+
+  func failed(_ failure: TLSFailure, peer: @autoclosure () -> String) {
+    // Probes open a connection and close it.
+    if failure.reason == .abandoned {
+      return logger.debug("tls_handshake_failed", failure.message, ["peer": .string(peer()), "reason": "abandoned"])
+    }
+    let reason = failure.reason.rawValue
+    guard let suppressed = take(reason) else { return }
+    logger.warning(
+      "tls_handshake_failed", failure.message,
+      ["peer": .string(peer()), "reason": .string(reason), "suppressed": .integer(suppressed)])
+  }
+
+  /// A peer speaks TLS to a port that does not.
+  func unwanted(peer: @autoclosure () -> String) {
+    guard let suppressed = take("tls_to_plain_port") else { return }
+    logger.warning(
+      "tls_to_plain_port", "the peer speaks TLS, and this port does not: see --tls-certificate",
+      ["peer": .string(peer()), "suppressed": .integer(suppressed)])
+  }
+
+  /// Whether to write a line now: how many were left out since the last one, or nil.
+  private func take(_ reason: String) -> Int64? {
+    let now = MonotonicTime.now
+    return minutes.withLock { minutes in
+      var minute = minutes[reason] ?? Minute(start: now)
+      defer { minutes[reason] = minute }
+      if now.seconds(since: minute.start) >= Limits.handshakeReportSeconds {
+        minute = Minute(start: now, suppressed: minute.suppressed)
+      }
+      guard minute.lines < Limits.handshakeReports else {
+        minute.suppressed += 1
+        return nil
+      }
+      minute.lines += 1
+      defer { minute.suppressed = 0 }
+      return minute.suppressed
+    }
+  }
+}

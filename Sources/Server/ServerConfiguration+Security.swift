@@ -1,0 +1,71 @@
+internal import Core
+internal import Network
+internal import TLS
+
+/// Who may come from where: TLS, and what else keeps strangers out.
+extension ServerConfiguration {
+  static let securityFlags: [Flag<ServerConfiguration>] = [
+    Flag(
+      "tls-certificate", "Serve over TLS with this certificate (PEM, intermediates behind it); read again on change.",
+      default: "no TLS",
+      .value(placeholder: "FILE") {
+        $1.tlsCertificate = $0
+        return nil
+      }),
+    Flag(
+      "tls-key", "The certificate's private key (PEM, not encrypted).",
+      .value(placeholder: "FILE") {
+        $1.tlsKey = $0
+        return nil
+      }),
+    Flag(
+      "tls-client-ca", "Callers need a certificate of one of these authorities (PEM). Over HTTP they may have one.",
+      default: "no certificate needed",
+      .value(placeholder: "FILE") {
+        $1.tlsClientCA = $0
+        return nil
+      }),
+    Flag(
+      "http-plain", "Serve HTTP without TLS, although there is a certificate: for probes that cannot do otherwise.",
+      default: "false", .toggle { $1.isHTTPPlain = $0 }),
+    Flag(
+      "allow-insecure", "Listen off loopback without TLS or without credentials.", default: "false",
+      .toggle { $1.allowsInsecure = $0 }),
+  ]
+
+  /// For `--check-config`.
+  var tlsSummary: String {
+    guard let tlsCertificate else { return "no" }
+    return "\(tlsCertificate), \(tlsClientCA.map { "callers need a certificate of \($0)" } ?? "for any caller")"
+      + (isHTTPPlain ? "; HTTP is plain" : "")
+  }
+
+  /// What of this does not go together.
+  func checkSecurity() throws(UsageError) {
+    if (tlsCertificate == nil) != (tlsKey == nil) {
+      let (given, missing) = tlsKey == nil ? ("certificate", "key") : ("key", "certificate")
+      throw UsageError("--tls-\(given): needs --tls-\(missing) beside it")
+    }
+    if tlsClientCA != nil, tlsCertificate == nil {
+      throw UsageError("--tls-client-ca: needs --tls-certificate and --tls-key beside it")
+    }
+    guard !allowsInsecure else { return }
+    for (flag, address, isTLS) in [
+      ("--listen", listen, tlsFiles != nil), ("--http-listen", httpListen, tlsFiles != nil && !isHTTPPlain),
+    ] where !address.isLoopback {
+      var missing = isTLS ? [] : ["TLS (--tls-certificate)"]
+      if tlsClientCA == nil { missing.append("credentials (--tls-client-ca)") }
+      guard !missing.isEmpty else { continue }
+      throw UsageError(
+        "\(flag): \(address) is reachable from other machines, and there is no "
+          + missing.joined(separator: ", and there are no ")
+          + ": give that, listen on 127.0.0.1, or say --allow-insecure if the network is trusted")
+    }
+  }
+
+  /// Nil: no TLS.
+  var tlsFiles: TLSFiles? {
+    guard let tlsCertificate, let tlsKey else { return nil }
+    return TLSFiles(certificate: tlsCertificate, key: tlsKey, authorities: tlsClientCA)
+  }
+}

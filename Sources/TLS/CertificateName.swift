@@ -1,0 +1,58 @@
+internal import COpenSSL
+
+/// A name that a certificate gives its owner.
+public struct CertificateName: Sendable, Hashable, CustomStringConvertible {
+  public enum Kind: String, Sendable, CaseIterable {
+    /// The subject's common name.
+    case commonName = "cn"
+    /// The alternative names of the subject.
+    case dns, uri, email
+  }
+
+  public let kind: Kind
+  public let text: String
+
+  public init(_ kind: Kind, _ text: String) {
+    self.kind = kind
+    self.text = text
+  }
+
+  /// `dns:worker.example`
+  public var description: String { "\(kind.rawValue):\(text)" }
+
+  /// Those of a certificate; a name with a NUL in it, or that is not UTF-8, is none.
+  static func names(of certificate: OpaquePointer) -> [CertificateName] {
+    var names: [CertificateName] = []
+    let subject = X509_get_subject_name(certificate)
+    var index = X509_NAME_get_index_by_NID(subject, NID_commonName, -1)
+    while index >= 0 {
+      if let text = utf8(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, index))) {
+        names.append(CertificateName(.commonName, text))
+      }
+      index = X509_NAME_get_index_by_NID(subject, NID_commonName, index)
+    }
+    guard let list = X509_get_ext_d2i(certificate, NID_subject_alt_name, nil, nil) else { return names }
+    let alternatives = OpaquePointer(list)
+    defer { GENERAL_NAMES_free(alternatives) }
+    for index in 0..<configlookup_name_count(alternatives) {
+      guard let name = configlookup_name(alternatives, index)?.pointee else { continue }
+      switch name.type {
+      case GEN_DNS: if let text = utf8(name.d.dNSName) { names.append(CertificateName(.dns, text)) }
+      case GEN_URI: if let text = utf8(name.d.uniformResourceIdentifier) { names.append(CertificateName(.uri, text)) }
+      case GEN_EMAIL: if let text = utf8(name.d.rfc822Name) { names.append(CertificateName(.email, text)) }
+      default: break
+      }
+    }
+    return names
+  }
+
+  private static func utf8(_ string: UnsafePointer<ASN1_STRING>?) -> String? {
+    var bytes: UnsafeMutablePointer<UInt8>?
+    let count = ASN1_STRING_to_UTF8(&bytes, string)
+    guard count >= 0, let bytes else { return nil }
+    defer { CRYPTO_free(bytes, nil, 0) }
+    let buffer = UnsafeBufferPointer(start: bytes, count: Int(count))
+    guard !buffer.contains(0) else { return nil }
+    return String(validating: buffer, as: UTF8.self)
+  }
+}

@@ -1,0 +1,92 @@
+internal import COpenSSL
+internal import Glibc
+
+/// A PEM file, read once.
+struct PEMFile {
+  private let path: String
+  private let subject: TLSError.Subject
+  private let bytes: [UInt8]
+
+  init(_ path: String, _ subject: TLSError.Subject) throws(TLSError) {
+    self.path = path
+    self.subject = subject
+    do throws(FileProblem) {
+      bytes = try read(path, limit: 1024 * 1024)
+    } catch {
+      throw TLSError(subject, "\(path): \(error.text); give a PEM file that the server's user can read")
+    }
+  }
+
+  /// All certificates in it, at least one. Each is the caller's, to be freed.
+  func certificates() throws(TLSError) -> [OpaquePointer] {
+    var result: [OpaquePointer] = []
+    let problem: String? = withBIO { bio in
+      while let certificate = PEM_read_bio_X509(bio, nil, refusePassphrase, nil) { result.append(certificate) }
+      let code = ERR_peek_last_error()
+      return configlookup_is_end_of_pem(code) == 1 ? nil : libraryMessage(code)
+    }
+    if let problem {
+      for certificate in result { X509_free(certificate) }
+      throw TLSError(subject, "\(path): certificate \(result.count + 1) cannot be read: \(problem)")
+    }
+    if result.isEmpty {
+      throw TLSError(subject, "\(path): there is no certificate in it; a PEM file with BEGIN CERTIFICATE is wanted")
+    }
+    return result
+  }
+
+  /// The private key in it, the caller's, to be freed.
+  func privateKey() throws(TLSError) -> OpaquePointer {
+    var wantsPassphrase = false
+    let key = withBIO { bio in
+      withUnsafeMutablePointer(to: &wantsPassphrase) { PEM_read_bio_PrivateKey(bio, nil, refusePassphrase, $0) }
+    }
+    if let key { return key }
+    if wantsPassphrase {
+      throw TLSError(
+        subject, "\(path): the key is encrypted, and nobody can be asked for its passphrase; decrypt it: openssl pkey")
+    }
+    throw TLSError(subject, "\(path): there is no private key in it; a PEM file with BEGIN PRIVATE KEY is wanted")
+  }
+
+  private func withBIO<Result>(_ body: (OpaquePointer?) -> Result) -> Result {
+    bytes.withUnsafeBytes { buffer in
+      let bio = BIO_new_mem_buf(buffer.baseAddress, Int32(buffer.count))
+      defer {
+        BIO_free(bio)
+        ERR_clear_error()
+      }
+      ERR_clear_error()
+      return body(bio)
+    }
+  }
+}
+
+/// Notes that a passphrase is wanted; there is none.
+private func refusePassphrase(
+  _: UnsafeMutablePointer<CChar>?, _: Int32, _: Int32, _ wanted: UnsafeMutableRawPointer?
+) -> Int32 {
+  wanted?.assumingMemoryBound(to: Bool.self).pointee = true
+  return -1
+}
+
+private struct FileProblem: Error {
+  let text: String
+}
+
+private func read(_ path: String, limit: Int) throws(FileProblem) -> [UInt8] {
+  func problem() -> FileProblem { FileProblem(text: String(cString: strerror(errno))) }
+  let file = open(path, O_RDONLY | O_CLOEXEC)
+  guard file >= 0 else { throw problem() }
+  defer { close(file) }
+  var bytes: [UInt8] = []
+  var block = [UInt8](repeating: 0, count: 16 * 1024)
+  while bytes.count <= limit {
+    let count = Glibc.read(file, &block, block.count)
+    if count < 0, errno == EINTR { continue }
+    if count < 0 { throw problem() }
+    if count == 0 { return bytes }
+    bytes += block[..<count]
+  }
+  throw FileProblem(text: "more than \(limit) bytes")
+}

@@ -1,0 +1,148 @@
+internal import COpenSSL
+internal import Glibc
+
+/// What all connections of one port, or all of a client, have in common: certificate, key, rules.
+public final class TLSContext: @unchecked Sendable {
+  // Safe to share: `pointer` is set up in `init` and never changed; the library counts who holds it, by atomics.
+  let pointer: OpaquePointer
+  let isServer: Bool
+  /// ALPN: what a server speaks, the best one first.
+  fileprivate let protocols: [[UInt8]]
+  /// What somebody should see to, although it works.
+  public private(set) var warnings: [String] = []
+
+  /// Whether a server asks for a certificate of its clients.
+  public enum ClientCertificates: Sendable {
+    case required, welcome
+  }
+
+  private init(isServer: Bool, protocols: [String]) throws(TLSError) {
+    guard let method = isServer ? TLS_server_method() : TLS_client_method(), let pointer = SSL_CTX_new(method) else {
+      throw TLSError(.library, "TLS cannot be set up: \(libraryMessage(ERR_peek_last_error()))")
+    }
+    self.pointer = pointer
+    self.isServer = isServer
+    self.protocols = protocols.map { Array($0.utf8) }
+    _ = configlookup_require_tls12(pointer)
+    _ = SSL_CTX_set_options(pointer, configlookup_options)
+    // Many clients end without a word. It hurts nobody here: what they send has a length, and is whole or not at all.
+    if isServer { _ = SSL_CTX_set_options(pointer, configlookup_ignore_cut) }
+    // For TLS 1.2; those of 1.3 are all good.
+    _ = SSL_CTX_set_cipher_list(pointer, "ECDHE+AESGCM:ECDHE+CHACHA20")
+    configlookup_set_mode(pointer)
+    configlookup_read_ahead(pointer)
+    configlookup_no_session_cache(pointer)
+  }
+
+  deinit {
+    SSL_CTX_free(pointer)
+  }
+
+  /// A server's side.
+  ///
+  /// - Parameters:
+  ///   - protocols: what clients may ask for by ALPN; one that asks for others only is refused, one that asks for
+  ///     nothing is not.
+  ///   - clients: what `files.authorities` is for.
+  public convenience init(
+    server files: TLSFiles, protocols: [String], clients: ClientCertificates = .required
+  ) throws(TLSError) {
+    try self.init(isServer: true, protocols: protocols)
+    try use(files)
+    // Resumed sessions keep the client's certificate, and must not be taken from one port to another.
+    let name = Array("config-lookup".utf8)
+    _ = SSL_CTX_set_session_id_context(pointer, name, UInt32(name.count))
+    if let authorities = files.authorities {
+      try trust(authorities)
+      SSL_CTX_set_client_CA_list(pointer, SSL_load_client_CA_file(authorities))
+      let mode = SSL_VERIFY_PEER | (clients == .required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0)
+      SSL_CTX_set_verify(pointer, mode, nil)
+    }
+    // Unretained: sessions hold `self` for as long as the library can call.
+    SSL_CTX_set_alpn_select_cb(pointer, selectProtocol, Unmanaged.passUnretained(self).toOpaque())
+  }
+
+  /// A client's side.
+  ///
+  /// - Parameters:
+  ///   - authorities: whose certificates a server may have, a PEM file; nil: those that the system trusts.
+  ///   - identity: what the client shows; its `authorities` are not used.
+  ///   - protocols: what it asks for by ALPN; none: it does not ask.
+  public convenience init(
+    clientTrusting authorities: String?, identity: TLSFiles? = nil, protocols: [String] = []
+  ) throws(TLSError) {
+    try self.init(isServer: false, protocols: protocols)
+    if !protocols.isEmpty {
+      let list = self.protocols.flatMap { [UInt8($0.count)] + $0 }
+      _ = SSL_CTX_set_alpn_protos(pointer, list, UInt32(list.count))
+    }
+    if let authorities { try trust(authorities) } else { _ = SSL_CTX_set_default_verify_paths(pointer) }
+    if let identity { try use(identity) }
+    SSL_CTX_set_verify(pointer, SSL_VERIFY_PEER, nil)
+  }
+
+  // MARK: Files
+
+  private func use(_ files: TLSFiles) throws(TLSError) {
+    let chain = try PEMFile(files.certificate, .certificate).certificates()
+    defer { for certificate in chain { X509_free(certificate) } }
+    let leaf = chain[0]
+    guard SSL_CTX_use_certificate(pointer, leaf) == 1 else {
+      throw TLSError(.certificate, "\(files.certificate): \(libraryMessage(ERR_peek_last_error()))")
+    }
+    for certificate in chain.dropFirst() { _ = configlookup_add_chain(pointer, certificate) }
+    let key = try PEMFile(files.key, .key).privateKey()
+    defer { EVP_PKEY_free(key) }
+    guard X509_check_private_key(leaf, key) == 1, SSL_CTX_use_PrivateKey(pointer, key) == 1 else {
+      ERR_clear_error()
+      throw TLSError(
+        .key,
+        "\(files.key): is not the key of the certificate in \(files.certificate); give the two that belong together")
+    }
+    let (from, until) = (X509_get0_notBefore(leaf), X509_get0_notAfter(leaf))
+    if X509_cmp_current_time(until) < 0 {
+      warnings.append("\(files.certificate): the certificate expired on \(text(until)); nobody will accept it")
+    } else if X509_cmp_current_time(from) > 0 {
+      warnings.append("\(files.certificate): the certificate is not valid before \(text(from))")
+    }
+  }
+
+  private func trust(_ path: String) throws(TLSError) {
+    let authorities = try PEMFile(path, .authorities).certificates()
+    defer { for certificate in authorities { X509_free(certificate) } }
+    let store = SSL_CTX_get_cert_store(pointer)
+    for certificate in authorities { _ = X509_STORE_add_cert(store, certificate) }
+  }
+}
+
+/// `2026-01-09 10:20:30Z`
+private func text(_ time: UnsafePointer<ASN1_TIME>?) -> String {
+  var parts = tm()
+  guard ASN1_TIME_to_tm(time, &parts) == 1 else { return "an unknown day" }
+  func two(_ number: Int32) -> String { number < 10 ? "0\(number)" : "\(number)" }
+  return "\(parts.tm_year + 1900)-\(two(parts.tm_mon + 1))-\(two(parts.tm_mday)) "
+    + "\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec))Z"
+}
+
+/// The first of our protocols that the client offers. `offer` is a row of lengths and names.
+private func selectProtocol(
+  _: OpaquePointer?, _ chosen: UnsafeMutablePointer<UnsafePointer<UInt8>?>?, _ length: UnsafeMutablePointer<UInt8>?,
+  _ offer: UnsafePointer<UInt8>?, _ offerLength: UInt32, _ argument: UnsafeMutableRawPointer?
+) -> Int32 {
+  guard let chosen, let length, let offer, let argument else { return SSL_TLSEXT_ERR_ALERT_FATAL }
+  let context = Unmanaged<TLSContext>.fromOpaque(argument).takeUnretainedValue()
+  for name in context.protocols {
+    var start = 0
+    while start < Int(offerLength) {
+      let count = Int(offer[start])
+      guard start + 1 + count <= Int(offerLength) else { break }
+      if UnsafeBufferPointer(start: offer + start + 1, count: count).elementsEqual(name) {
+        chosen.pointee = offer + start + 1
+        length.pointee = UInt8(count)
+        return SSL_TLSEXT_ERR_OK
+      }
+      start += 1 + count
+    }
+  }
+  return SSL_TLSEXT_ERR_ALERT_FATAL
+}

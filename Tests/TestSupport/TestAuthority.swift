@@ -1,0 +1,60 @@
+public import Foundation
+
+/// A certificate authority of a test's own, in a folder of the test's: by the `openssl` command.
+public struct TestAuthority: Sendable {
+  /// A certificate and its key, as PEM files.
+  public struct Pair: Sendable {
+    public let certificate: String
+    public let key: String
+  }
+
+  private let folder: URL
+  private let own: Pair
+
+  /// The authority's certificate.
+  public var certificate: String { own.certificate }
+
+  public init(_ folder: URL, _ name: String = "authority") throws {
+    self.folder = folder
+    own = Pair(certificate: Self.path(folder, name, "pem"), key: Self.path(folder, name, "key"))
+    try Self.openssl(
+      ["req", "-x509", "-subj", "/CN=\(name)", "-days", "2", "-out", own.certificate] + Self.newKey(own.key))
+  }
+
+  /// A certificate for `name` and for alternative names (`DNS:localhost`), good for some days; -1: expired.
+  public func issue(_ name: String, _ alternatives: [String] = [], days: Int = 1) throws -> Pair {
+    let file = "\(name)-\(UUID().uuidString.prefix(8))"
+    let pair = Pair(certificate: Self.path(folder, file, "pem"), key: Self.path(folder, file, "key"))
+    let request = Self.path(folder, file, "csr")
+    try Self.openssl(["req", "-subj", "/CN=\(name)", "-out", request] + Self.newKey(pair.key))
+    var arguments = ["x509", "-req", "-in", request, "-CA", own.certificate, "-CAkey", own.key, "-CAcreateserial"]
+    arguments += ["-CAserial", Self.path(folder, file, "srl"), "-days", "\(days)", "-out", pair.certificate]
+    if !alternatives.isEmpty {
+      let extensions = Self.path(folder, file, "ext")
+      let text = "subjectAltName=\(alternatives.joined(separator: ","))\n"
+      try text.write(toFile: extensions, atomically: true, encoding: .utf8)
+      arguments += ["-extfile", extensions]
+    }
+    try Self.openssl(arguments)
+    return pair
+  }
+
+  /// For a server on loopback.
+  public func issueServer(days: Int = 1) throws -> Pair {
+    try issue("server", ["DNS:localhost", "IP:127.0.0.1"], days: days)
+  }
+
+  private static func newKey(_ path: String) -> [String] {
+    ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", path]
+  }
+
+  private static func path(_ folder: URL, _ name: String, _ kind: String) -> String {
+    folder.appendingPathComponent("\(name).\(kind)").path
+  }
+
+  /// Runs the `openssl` command.
+  @discardableResult
+  public static func openssl(_ arguments: [String]) throws -> [String] {
+    try ChildProcess.run("/usr/bin/env", ["openssl"] + arguments)
+  }
+}
