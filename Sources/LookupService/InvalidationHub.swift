@@ -9,6 +9,8 @@ public final class InvalidationHub: Sendable {
   private let lanes = Locked<[WatchLane]>([])
   /// By ``ServedEntity``.
   private let buffers: [Locked<ReplayBuffer>]
+  /// By ``ServedEntity``.
+  private let counters = ServedEntity.allCases.map { _ in Locked(InvalidationCounters()) }
 
   /// Keeps the last `replayLimit` notices of each cache for watches that start in the past.
   public init(replayLimit: Int = 10_000) {
@@ -18,6 +20,7 @@ public final class InvalidationHub: Sendable {
   /// Takes a cache's invalidations, on the cache's thread, in order.
   public func publish(_ entity: ServedEntity, _ invalidations: [Invalidation]) {
     guard !invalidations.isEmpty else { return }
+    counters[entity.rawValue].withLock { $0.count(invalidations) }
     let notices = invalidations.map { Notice($0, entity) }
     // First the buffer, then the lanes: a watch that has replayed the buffer leaves out what its lane brings again.
     buffers[entity.rawValue].withLock { $0.append(notices) }
@@ -45,6 +48,16 @@ public final class InvalidationHub: Sendable {
     buffers[entity.rawValue].withLock {
       ($0.since(revision, isNewcomer: isNewcomer, withValues: withValues), $0.lastSequence)
     }
+  }
+
+  /// What has been published of the cache, and what of it can be replayed.
+  func figures(_ entity: ServedEntity) -> CacheFigures {
+    var figures = CacheFigures()
+    figures.invalidations = counters[entity.rawValue].withLock { $0.counts }
+      .map { CacheFigures.Invalidations(reason: $0.key.reason, itemID: $0.key.itemID, count: $0.value) }
+      .sorted { ($0.reason, $0.itemID) < ($1.reason, $1.itemID) }
+    (figures.replayableNotices, figures.replayFloor) = buffers[entity.rawValue].withLock { ($0.count, $0.floor) }
+    return figures
   }
 
   /// An observed revision has moved on: whoever waits for it looks again. On a cache's thread.

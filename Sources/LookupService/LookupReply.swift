@@ -33,6 +33,9 @@ struct CacheView {
     observed = reader.observedRevision
     ageMilliseconds = reader.ageMilliseconds
   }
+
+  /// Confirmed within the TTL.
+  var isValid: Bool { Double(ageMilliseconds) <= reader.ttlSeconds * 1000 }
 }
 
 extension LookupService {

@@ -26,7 +26,7 @@ public final class LookupService: Sendable {
   let options: Options
   let epoch: EpochSource
   let hub: InvalidationHub
-  private let states: [WorkerState]
+  let states: [WorkerState]
   private let wasWarm = Atomic<Bool>(false)
 
   /// `caches` are in the order of ``ServedEntity``; `hub` takes their invalidations; `workers` are all the threads that
@@ -104,15 +104,25 @@ public final class LookupService: Sendable {
     return RPCMethod(
       service: Self.serviceName, name: name,
       handler: .unary { request, reply throws(RPCStatus) in
-        try self.requireWarm()
-        let view = CacheView(entity, self.caches[entity.rawValue].reader)
         let state = self.state(request)
         do throws(RPCStatus) {
+          try self.requireWarm()
+        } catch {
+          state.counters[entity.rawValue].count(isValid: false)
+          throw error
+        }
+        let view = CacheView(entity, self.caches[entity.rawValue].reader)
+        do throws(RPCStatus) {
           try self.requireFresh(view)
-          guard let wait = try answer(view, state, request, &reply) else { return nil }
+          guard let wait = try answer(view, state, request, &reply) else {
+            state.counters[entity.rawValue].count(isValid: view.isValid)
+            return nil
+          }
           self.addPosition(view, state, &reply)
           return wait
         } catch {
+          // NOT_FOUND is an answer, too; what was wrong with the request is none.
+          if error.code != .invalidArgument { state.counters[entity.rawValue].count(isValid: view.isValid) }
           self.addPosition(view, state, &reply)
           throw error
         }
@@ -122,9 +132,11 @@ public final class LookupService: Sendable {
 
 /// What one worker's thread keeps for its calls.
 final class WorkerState: @unchecked Sendable {
-  // Safe to share: `arena` and the epoch are used on the worker's own thread only; `lane` takes care of itself.
+  // Safe to share: `arena` and the epoch are used on the worker's own thread only; the others take care of themselves.
   let lane: WatchLane
   let arena = ProtobufArena()
+  /// By ``ServedEntity``.
+  let counters = ServedEntity.allCases.map { _ in LookupCounters() }
   private var epochGeneration = -1
   private var epochText = ""
 

@@ -27,6 +27,9 @@ struct ReplayBuffer: Sendable {
     self.limit = limit
   }
 
+  /// How many notices it holds.
+  var count: Int { notices.count - first }
+
   /// From here on every change after `revision` will be appended; what was before is not whole, and is forgotten.
   mutating func begin(after revision: Revision) {
     notices = []

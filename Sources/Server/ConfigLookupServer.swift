@@ -1,20 +1,15 @@
 internal import ChangeStreamCache
-internal import ConfigModels
 public import Core
 internal import FramedTransport
 internal import GRPCServices
 internal import GRPCTransport
 internal import LookupService
-internal import MongoSource
 public import Network
 internal import RPC
 
 /// Everything that the server is made of, wired: caches on MongoDB, the service over them, the transports in front.
 public final class ConfigLookupServer: Sendable {
-  private let agentConfigs: ChangeStreamCache<AgentConfig>
-  private let prompts: ChangeStreamCache<Prompt>
-  private let sourceConfigs: ChangeStreamCache<SourceConfig>
-  private let hub: InvalidationHub
+  private let caches: Caches
   private let group: EventLoopGroup
   private let service: LookupService
   private let transport: ConnectionServer
@@ -22,36 +17,11 @@ public final class ConfigLookupServer: Sendable {
   private let health: HealthService
   private let http: OperationsHTTP
   private let files: FileWatcher
-  /// Called when an observed revision has moved on: so, too, when a cache has been loaded. Leads to the caches, and is
-  /// empty once they end.
-  private let onObserved = Locked<(@Sendable () -> Void)?>(nil)
 
   /// Binds the ports and starts to read the collections. Calls get UNAVAILABLE until ``isWarm``.
   public init(_ configuration: ServerConfiguration, logger: Logger) throws {
-    let pool = try MongoClientPool(uri: configuration.mongoDBURI)
-    let readPool = try MongoClientPool(uri: configuration.mongoDBURI, for: .reads)
-    let hub = InvalidationHub()
-    self.hub = hub
-    let onObserved = onObserved
-    func cache<Model: CachedModel>(_ entity: ServedEntity, _ namespace: String) throws -> ChangeStreamCache<Model> {
-      guard let namespace = MongoNamespace(namespace) else { throw UsageError("\(namespace): not DATABASE.COLLECTION") }
-      var options = ChangeStreamCache<Model>.Options()
-      options.ttlSeconds = configuration.ttlSeconds
-      return ChangeStreamCache(
-        source: MongoDocumentSource(pool: pool, readPool: readPool, namespace: namespace), options: options,
-        logger: logger, onInvalidation: { hub.publish(entity, $0) },
-        onObserved: {
-          hub.observed()
-          onObserved.withLock { $0 }?()
-        },
-        onHistoryStart: { hub.beginHistory(entity, after: $0) },
-        onEarlierHistory: { hub.extendHistory(entity, from: $0, $1) })
-    }
-    agentConfigs = try cache(.agentConfig, configuration.agentConfigs)
-    prompts = try cache(.prompt, configuration.prompts)
-    sourceConfigs = try cache(.sourceConfig, configuration.sourceConfigs)
-
-    let served = [ServedCache(agentConfigs), ServedCache(prompts), ServedCache(sourceConfigs)]
+    caches = try Caches(configuration, logger: logger)
+    let (served, hub) = (caches.served, caches.hub)
     readiness = Readiness(caches: served, maximumStalenessSeconds: configuration.maximumStalenessSeconds)
     let operations = Operations(readiness)
     let tls = try ServerTLS(configuration)
@@ -103,11 +73,15 @@ public final class ConfigLookupServer: Sendable {
       hub.stop()
       throw error
     }
-    onObserved.withLock { [health] in $0 = { health.refresh() } }
-    agentConfigs.start()
-    prompts.start()
-    sourceConfigs.start()
-    files.start()
+    operations.report { [service, group, transport, readiness] in
+      MetricsReport(
+        caches: zip(readiness.caches, service.figures).map {
+          MetricsReport.Cache(name: $0.reader.entity, health: $0.health(), figures: $1)
+        },
+        subscribers: service.subscriberCount, connections: transport.connectionCount, network: group.counter,
+        isReady: readiness.isReady, process: ProcessFigures(), now: .now)
+    }
+    caches.start { [health] in health.refresh() }
   }
 
   /// Reads the files again that the configuration names, soon. What is wrong is logged, and changes nothing.
@@ -138,16 +112,10 @@ public final class ConfigLookupServer: Sendable {
   public func stop() {
     files.stop()
     transport.stop()
-    onObserved.withLock { $0 = nil }
-    agentConfigs.beginStop()
-    prompts.beginStop()
-    sourceConfigs.beginStop()
-    agentConfigs.stop()
-    prompts.stop()
-    sourceConfigs.stop()
+    caches.stop()
     group.stop()
     http.stop()
-    hub.stop()
+    caches.hub.stop()
   }
 }
 

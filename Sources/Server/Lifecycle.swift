@@ -42,6 +42,7 @@ private func check(_ configuration: ServerConfiguration) -> Int32 {
 
 private func serve(_ configuration: ServerConfiguration) -> Int32 {
   returnLargeMemoryToSystem()
+  ProcessFigures.noteStart()
   let format = configuration.logFormat ?? (isatty(STDERR_FILENO) == 1 ? .text : .json)
   let logger = Logger(level: configuration.logLevel, format: format)
   // Before the first thread starts: all threads inherit the mask, and only this one takes the signals.

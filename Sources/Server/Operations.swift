@@ -1,13 +1,21 @@
 internal import ChangeStreamCache
+internal import Core
 internal import LookupService
 internal import Network
 
 /// What the HTTP server answers. Any thread.
 final class Operations: Sendable {
   private let readiness: Readiness
+  /// Nil while there is nothing to measure yet.
+  private let metrics = Locked<(@Sendable () -> MetricsReport)?>(nil)
 
   init(_ readiness: Readiness) {
     self.readiness = readiness
+  }
+
+  /// What `/metrics` shows from now on.
+  func report(_ metrics: @escaping @Sendable () -> MetricsReport) {
+    self.metrics.withLock { $0 = metrics }
   }
 
   var routes: [String: OperationsRoute] {
@@ -16,7 +24,15 @@ final class Operations: Sendable {
       "/health/live": OperationsRoute(.get) { _ in .json("{\"status\":\"live\"}") },
       "/health/ready": OperationsRoute(.get) { _ in self.report.ready },
       "/health/cache": OperationsRoute(.get) { _ in self.report.detail },
+      "/metrics": OperationsRoute(.get) { _ in self.metricsReply },
     ]
+  }
+
+  private var metricsReply: OperationsReply {
+    guard let metrics = metrics.withLock({ $0 }) else {
+      return OperationsReply(status: 503, contentType: "text/plain", body: "the server is starting: try again\n")
+    }
+    return OperationsReply(status: 200, contentType: MetricsText.contentType, body: metrics().text)
   }
 
   private var report: HealthReport {

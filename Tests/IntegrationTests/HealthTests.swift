@@ -106,6 +106,47 @@ internal import Testing
     #expect(other.errorLines.count == 1)
     #expect(other.errorLines.first?.contains("--http-listen: \"\(server.address)\"") == true)
   }
+
+  /// The contract's metrics, by their names.
+  @Test func metricsCountWhatIsLookedUpAndAnnounced() throws {
+    let database = try TestDatabase()
+    defer { database.close() }
+    let server = try HealthServer(uri: database.uri)
+    defer { server.end() }
+    let line = try server.child.waitForLine("ready") { $0.contains("\"event\":\"ready\"") }
+    let fields = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
+    let client = try TestClient(HostAndPort(#require(fields?["listen"] as? String)))
+    defer { client.close() }
+    #expect(try client.agent("nobody").code == .notFound)
+    #expect(try client.agent("").code == .invalidArgument)
+    try database.python("client.ai_model.prompts.insert_one({'_id': 'bad', 'status': 'active'})")
+    try database.python(
+      "import bson.json_util; client.ai_model.agent_configs.insert_one(bson.json_util.loads(arguments[0]))",
+      [Documents.agent("a").json])
+    func metrics() throws -> [String: String] {
+      let reply = try server.get("/metrics")
+      #expect(reply.status == 200)
+      var values: [String: String] = [:]
+      for line in reply.text.split(separator: "\n") where !line.hasPrefix("#") {
+        let space = try #require(line.lastIndex(of: " "))
+        values[String(line[..<space])] = String(line[line.index(after: space)...])
+      }
+      return values
+    }
+    try poll("both are counted") {
+      let metrics = try metrics()
+      return metrics["agent_config_cache_size"] == "1"
+        && metrics["config_lookup_rejected_documents{cache=\"prompt\"}"] == "1"
+    }
+    let found = try metrics()
+    #expect(found["agent_config_cache_hits_total"] == "1" && found["agent_config_cache_misses_total"] == "0")
+    #expect(found["prompt_cache_hits_total"] == "0" && found["source_config_cache_size"] == "0")
+    let name = "agent_config_cache_invalidations_total{reason=\"change_stream:insert\",item_id=\"a:1.0.0\"}"
+    #expect(found[name] == "1")
+    #expect(try #require(found["prompt_cache_age_seconds"].flatMap(Double.init)) < 60)
+    #expect(found["config_lookup_ready"] == "1" && found["config_lookup_connections"] == "1")
+    #expect(try #require(found["process_resident_memory_bytes"].flatMap(Double.init)) > 1_000_000)
+  }
 }
 
 private struct HealthServer {

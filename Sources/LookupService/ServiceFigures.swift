@@ -1,0 +1,36 @@
+public import Core
+
+/// What the service has counted of one cache, as of one moment.
+public struct CacheFigures: Sendable {
+  /// Notices by why and of which document.
+  public struct Invalidations: Sendable {
+    public let reason: String
+    /// `_id` as text; `other` for all beyond the first thousand.
+    public let itemID: String
+    public let count: UInt64
+  }
+
+  /// Lookups that found the cache valid.
+  public var hits: UInt64 = 0
+  /// Lookups that found it past its TTL, or not loaded.
+  public var misses: UInt64 = 0
+  public var invalidations: [Invalidations] = []
+  /// Notices that a watch with a start can be given again.
+  public var replayableNotices = 0
+  /// The earliest start that is replayed exactly; nil while nothing is known.
+  public var replayFloor: Revision?
+}
+
+extension LookupService {
+  /// What has been counted of each cache, in the order of ``ServedEntity``. Any thread.
+  public var figures: [CacheFigures] {
+    ServedEntity.allCases.map { entity in
+      var figures = hub.figures(entity)
+      for state in states {
+        figures.hits += state.counters[entity.rawValue].hitCount
+        figures.misses += state.counters[entity.rawValue].missCount
+      }
+      return figures
+    }
+  }
+}

@@ -1,0 +1,62 @@
+internal import ChangeStreamCache
+internal import ConfigModels
+internal import Core
+internal import LookupService
+internal import MongoSource
+
+/// The three caches, on MongoDB, and the hub that their news go to.
+final class Caches: Sendable {
+  let hub = InvalidationHub()
+  private let agentConfigs: ChangeStreamCache<AgentConfig>
+  private let prompts: ChangeStreamCache<Prompt>
+  private let sourceConfigs: ChangeStreamCache<SourceConfig>
+  /// Called when an observed revision has moved on: so, too, when a cache has been loaded. May lead back here, and is
+  /// empty once the caches end.
+  private let onObserved = Locked<(@Sendable () -> Void)?>(nil)
+
+  init(_ configuration: ServerConfiguration, logger: Logger) throws {
+    let pool = try MongoClientPool(uri: configuration.mongoDBURI)
+    let readPool = try MongoClientPool(uri: configuration.mongoDBURI, for: .reads)
+    let (hub, onObserved) = (hub, onObserved)
+    func cache<Model: CachedModel>(_ entity: ServedEntity, _ namespace: String) throws -> ChangeStreamCache<Model> {
+      guard let namespace = MongoNamespace(namespace) else { throw UsageError("\(namespace): not DATABASE.COLLECTION") }
+      var options = ChangeStreamCache<Model>.Options()
+      options.ttlSeconds = configuration.ttlSeconds
+      return ChangeStreamCache(
+        source: MongoDocumentSource(pool: pool, readPool: readPool, namespace: namespace), options: options,
+        logger: logger, onInvalidation: { hub.publish(entity, $0) },
+        onObserved: {
+          hub.observed()
+          onObserved.withLock { $0 }?()
+        },
+        onHistoryStart: { hub.beginHistory(entity, after: $0) },
+        onEarlierHistory: { hub.extendHistory(entity, from: $0, $1) })
+    }
+    agentConfigs = try cache(.agentConfig, configuration.agentConfigs)
+    prompts = try cache(.prompt, configuration.prompts)
+    sourceConfigs = try cache(.sourceConfig, configuration.sourceConfigs)
+  }
+
+  /// In the order of ``ServedEntity``.
+  var served: [ServedCache] { [ServedCache(agentConfigs), ServedCache(prompts), ServedCache(sourceConfigs)] }
+
+  /// Begins to read the collections.
+  func start(onObserved: @escaping @Sendable () -> Void) {
+    self.onObserved.withLock { $0 = onObserved }
+    agentConfigs.start()
+    prompts.start()
+    sourceConfigs.start()
+  }
+
+  /// Waits for the threads: as long as the database's time limits if it does not answer. ``hub`` is left to the caller,
+  /// to be stopped last.
+  func stop() {
+    onObserved.withLock { $0 = nil }
+    agentConfigs.beginStop()
+    prompts.beginStop()
+    sourceConfigs.beginStop()
+    agentConfigs.stop()
+    prompts.stop()
+    sourceConfigs.stop()
+  }
+}
