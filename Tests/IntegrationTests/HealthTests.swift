@@ -1,7 +1,9 @@
+internal import BSON
 internal import Core
 internal import Foundation
 internal import Glibc
 internal import Network
+internal import RPC
 internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
@@ -116,13 +118,12 @@ internal import Testing
     let line = try server.child.waitForLine("ready") { $0.contains("\"event\":\"ready\"") }
     let fields = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
     let client = try TestClient(HostAndPort(#require(fields?["listen"] as? String)))
-    defer { client.close() }
     #expect(try client.agent("nobody").code == .notFound)
     #expect(try client.agent("").code == .invalidArgument)
     try database.python("client.ai_model.prompts.insert_one({'_id': 'bad', 'status': 'active'})")
     try database.python(
       "import bson.json_util; client.ai_model.agent_configs.insert_one(bson.json_util.loads(arguments[0]))",
-      [Documents.agent("a").json])
+      [#require(Documents.agent("a").json)])
     func metrics() throws -> [String: String] {
       let reply = try server.get("/metrics")
       #expect(reply.status == 200)

@@ -1,7 +1,7 @@
-import ChangeStreamCache
 import Core
 import Testing
 
+@testable import ChangeStreamCache
 @testable import LookupService
 
 struct InvalidationCountersTests {
