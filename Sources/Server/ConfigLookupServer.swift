@@ -82,6 +82,7 @@ public final class ConfigLookupServer: Sendable {
         isReady: readiness.isReady, process: ProcessFigures(), now: .now)
     }
     caches.start { [health] in health.refresh() }
+    files.start()
   }
 
   /// Reads the files again that the configuration names, soon. What is wrong is logged, and changes nothing.

@@ -119,7 +119,8 @@ class Wire:
         return self.go_away and self.go_away.error_code
 
     def wait_for(self, kind, holds=lambda frame: True):
+        """The next frame of a kind, or of one of several."""
         for frame in self.frames():
             if isinstance(frame, kind) and holds(frame):
                 return frame
-        raise AssertionError(f"the server closed before a {kind.__name__}; GOAWAY: {self.go_away}")
+        raise AssertionError(f"the server closed before a {kind}; GOAWAY: {self.go_away}")
