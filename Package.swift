@@ -62,7 +62,7 @@ let package = Package(
     library("TLS", ["Core", "COpenSSL"]),
     library("Network", ["Core", "RPC", "TLS", "CLibevent"]),
     library("FramedTransport", ["Core", "RPC", "TLS", "Network"]),
-    library("GRPCTransport", ["Core", "RPC", "Network", "ProtobufMessages", "CNGHTTP2"]),
+    library("GRPCTransport", ["Core", "RPC", "TLS", "Network", "ProtobufMessages", "CNGHTTP2"]),
     library(
       "Server",
       [
@@ -123,6 +123,7 @@ let package = Package(
     tests(
       "FramedTransportTests",
       ["FramedTransport", "Network", "TLS", "RPC", "Core", "ProtobufMessages", "CConfigLookupProto"]),
+    tests("GRPCTransportTests", ["GRPCTransport", "Network", "TLS", "RPC", "Core"]),
     tests(
       "IntegrationTests",
       [

@@ -50,7 +50,7 @@ public func runTool(arguments: [String], environment: [String: String]) -> Int32
   } catch let error as ToolFailure {
     complain(error.message)
     return error.status
-  } catch let error as FramedClientError {
+  } catch let error as RPCClientError {
     complain("\(error)")
     return ExitStatus.unavailable
   } catch {

@@ -49,7 +49,7 @@ struct ToolClient {
     }
   }
 
-  private func check(_ reply: FramedReply) throws(ToolFailure) {
+  private func check(_ reply: RPCClientReply) throws(ToolFailure) {
     guard reply.status.code != .ok else { return }
     let status =
       switch reply.status.code {

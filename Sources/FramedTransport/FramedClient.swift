@@ -3,12 +3,9 @@ public import Network
 public import RPC
 public import TLS
 
-/// A small client that waits: for the command line, for tests and for benchmarks. One thread at a time.
-///
-/// Many calls may be open at once; replies to another call than the one asked for are kept until they are asked for.
-public final class FramedClient {
+/// A small client that waits, and speaks frames. One thread at a time.
+public final class FramedClient: RPCClient {
   public let address: HostAndPort
-  /// Seconds that a call without a timeout waits, and that a write may take.
   public var patienceSeconds = 30.0
   /// The reason of the server's `go_away`, once it has come.
   public private(set) var goAwayReason: String?
@@ -19,7 +16,7 @@ public final class FramedClient {
   /// Nil once closed.
   private var stream: OutgoingStream?
   private var lastCallID: UInt32 = 0
-  private var replies: [UInt32: [FramedReply]] = [:]
+  private var replies: [UInt32: [RPCClientReply]] = [:]
   private var pongs: Set<UInt64> = []
   private var input = [UInt8](repeating: 0, count: 64 * 1024)
   /// 0 <= inputHead <= inputTail <= input.count; between the two are bytes not yet understood.
@@ -29,14 +26,14 @@ public final class FramedClient {
   /// Connects, over TLS if there is `tls`: the server's certificate must be for `serverName`, by default the host.
   public init(
     _ address: HostAndPort, tls: TLSContext? = nil, serverName: String? = nil, timeoutSeconds: Double = 10
-  ) throws(FramedClientError) {
+  ) throws(RPCClientError) {
     self.address = address
     isTLS = tls != nil
     do throws(NetworkError) {
       stream = try OutgoingStream(
         to: address, tls: tls, serverName: serverName, deadline: .now.advanced(bySeconds: timeoutSeconds))
     } catch {
-      throw FramedClientError(.cannotConnect, "\(address)", error.message)
+      throw RPCClientError(.cannotConnect, "\(address)", error.message)
     }
   }
 
@@ -47,37 +44,24 @@ public final class FramedClient {
     stream = OutgoingStream(adopting: descriptor)
   }
 
-  /// Closes the connection; what is open ends with it.
   public func close() {
     stream = nil
   }
 
   // MARK: Calls
 
-  /// Makes a unary call and waits for its reply: as long as the call's timeout and a second, or as long as the
-  /// patience.
-  public func call(
-    _ method: String, _ request: [UInt8] = [], timeoutMilliseconds: UInt32 = 0, metadata: RPCMetadata = RPCMetadata()
-  ) throws(FramedClientError) -> FramedReply {
-    let id = try openCall(method, request, timeoutMilliseconds: timeoutMilliseconds, metadata: metadata)
-    let seconds = timeoutMilliseconds == 0 ? patienceSeconds : Double(timeoutMilliseconds) / 1000 + 1
-    return try nextReply(id, deadline: .now.advanced(bySeconds: seconds))
-  }
-
-  /// Opens a call, unary or streaming, and gives its id for ``nextReply(_:deadline:)`` and ``cancel(_:)``.
-  public func openCall(
-    _ method: String, _ request: [UInt8] = [], timeoutMilliseconds: UInt32 = 0, metadata: RPCMetadata = RPCMetadata()
-  ) throws(FramedClientError) -> UInt32 {
+  public func open(_ call: RPCOutgoingCall) throws(RPCClientError) -> UInt32 {
     if let goAwayReason { throw problem(.goAway, "the server goes away: \(goAwayReason)") }
     lastCallID = lastCallID == .max ? 1 : lastCallID + 1
+    // A frame names the method alone.
+    let method = call.method.split(separator: "/").last.map(String.init) ?? ""
     try send(
       Self.encodeCall(
-        id: lastCallID, method, request, timeoutMilliseconds: timeoutMilliseconds, metadata: metadata))
+        id: lastCallID, method, call.request, timeoutMilliseconds: call.timeoutMilliseconds, metadata: call.metadata))
     return lastCallID
   }
 
-  /// The next reply to an open call. The last one has `more` false.
-  public func nextReply(_ callID: UInt32, deadline: MonotonicTime) throws(FramedClientError) -> FramedReply {
+  public func nextReply(_ callID: UInt32, deadline: MonotonicTime) throws(RPCClientError) -> RPCClientReply {
     while true {
       if var list = replies[callID] {
         let reply = list.removeFirst()
@@ -88,14 +72,13 @@ public final class FramedClient {
     }
   }
 
-  /// Tells the server that nobody waits for the call any more. A reply that crossed it may still come.
-  public func cancel(_ callID: UInt32) throws(FramedClientError) {
+  /// A reply that crossed it may still come.
+  public func cancel(_ callID: UInt32) throws(RPCClientError) {
     replies[callID] = nil
     try send(FrameEncoder.cancel(id: callID))
   }
 
-  /// Asks the server for a sign of life and waits for it.
-  public func ping(_ nonce: UInt64, deadline: MonotonicTime) throws(FramedClientError) {
+  public func ping(_ nonce: UInt64, deadline: MonotonicTime) throws(RPCClientError) {
     try send(FrameEncoder.ping(nonce))
     while pongs.remove(nonce) == nil { try keep(nextEvent(deadline: deadline)) }
   }
@@ -121,7 +104,7 @@ public final class FramedClient {
   }
 
   /// Sends bytes as they are. Reads meanwhile what comes, so that two sides that both write do not wait for each other.
-  public func send(_ bytes: [UInt8]) throws(FramedClientError) {
+  public func send(_ bytes: [UInt8]) throws(RPCClientError) {
     let deadline = MonotonicTime.now.advanced(bySeconds: patienceSeconds)
     var sent = 0
     while sent < bytes.count {
@@ -142,14 +125,14 @@ public final class FramedClient {
 
   /// The server has closed: what it said before, a `go_away` perhaps, is still to be read.
   private func takeLastWords() {
-    do throws(FramedClientError) {
+    do throws(RPCClientError) {
       while try receive() {}
     } catch {}
     while let event = try? event() { keep(event) }
   }
 
   /// The next thing that the server sends, whichever call it belongs to.
-  public func nextEvent(deadline: MonotonicTime) throws(FramedClientError) -> FramedEvent {
+  public func nextEvent(deadline: MonotonicTime) throws(RPCClientError) -> FramedEvent {
     while true {
       if let event = try event() { return event }
       try waitForBytes(deadline)
@@ -157,7 +140,7 @@ public final class FramedClient {
   }
 
   /// Reads `count` final replies (`more` false) without keeping them, and says how many of them were not OK.
-  public func countReplies(_ count: Int, deadline: MonotonicTime) throws(FramedClientError) -> Int {
+  public func countReplies(_ count: Int, deadline: MonotonicTime) throws(RPCClientError) -> Int {
     var failed = 0
     var seen = 0
     while seen < count {
@@ -171,11 +154,11 @@ public final class FramedClient {
     return failed
   }
 
-  private func event() throws(FramedClientError) -> FramedEvent? {
+  private func event() throws(RPCClientError) -> FramedEvent? {
     while true {
       let result = try withFrame { frame -> FramedEvent? in
         switch frame.body {
-        case .reply(let reply): .reply(callID: frame.callID, FramedReply(reply))
+        case .reply(let reply): .reply(callID: frame.callID, RPCClientReply(reply))
         case .pong(let nonce): .pong(nonce: nonce)
         case .goAway(let reason): .goAway(reason: String(decoding: reason, as: UTF8.self))
         case .none, .call, .cancel, .ping: nil
@@ -188,7 +171,7 @@ public final class FramedClient {
   }
 
   /// Lends the next whole frame; nil if there is none yet.
-  private func withFrame<Result>(_ body: (DecodedFrame) -> Result) throws(FramedClientError) -> Result? {
+  private func withFrame<Result>(_ body: (DecodedFrame) -> Result) throws(RPCClientError) -> Result? {
     let outcome: Swift.Result<Result?, FrameError> = input.withUnsafeBytes { buffer in
       let rest = UnsafeRawBufferPointer(rebasing: buffer[inputHead..<inputTail])
       do throws(FrameError) {
@@ -206,13 +189,13 @@ public final class FramedClient {
     do throws(FrameError) {
       return try outcome.get()
     } catch {
-      throw problem(.malformedFrame, "sent what is no frame: \(error)")
+      throw problem(.malformed, "sent what is no frame: \(error)")
     }
   }
 
   // MARK: Bytes
 
-  private func waitForBytes(_ deadline: MonotonicTime) throws(FramedClientError) {
+  private func waitForBytes(_ deadline: MonotonicTime) throws(RPCClientError) {
     while try !receive() {
       guard stream?.wait(writable: false, deadline: deadline) == true else {
         throw problem(.timedOut, "no answer in time")
@@ -221,7 +204,7 @@ public final class FramedClient {
   }
 
   /// Reads once, without waiting. False if there was nothing.
-  private func receive() throws(FramedClientError) -> Bool {
+  private func receive() throws(RPCClientError) -> Bool {
     guard let stream else { throw lost("the connection has been closed") }
     makeRoom()
     let tail = inputTail
@@ -246,11 +229,11 @@ public final class FramedClient {
     if inputTail == input.count { input.append(contentsOf: [UInt8](repeating: 0, count: input.count)) }
   }
 
-  private func problem(_ code: FramedClientError.Code, _ text: String) -> FramedClientError {
-    FramedClientError(code, "\(address)", text)
+  private func problem(_ code: RPCClientError.Code, _ text: String) -> RPCClientError {
+    RPCClientError(code, "\(address)", text)
   }
 
-  private func lost(_ text: String) -> FramedClientError {
+  private func lost(_ text: String) -> RPCClientError {
     if let goAwayReason { return problem(.goAway, "the server goes away: \(goAwayReason)") }
     return problem(.connectionLost, hasHeard || isTLS ? text : "\(text) without a word; it may want TLS")
   }

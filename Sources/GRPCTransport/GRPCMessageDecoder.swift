@@ -1,9 +1,14 @@
 internal import RPC
 
-/// Takes a request's bytes apart into messages: each has a prefix of five bytes, whether it is compressed and how long
-/// it is. The length is refused before a byte behind the prefix is awaited.
+/// Takes the bytes of a request or a reply apart into messages: each has a prefix of five bytes, whether it is
+/// compressed and how long it is. The length is refused before a byte behind the prefix is awaited.
 struct GRPCMessageDecoder {
   static let prefixBytes = 5
+
+  /// Of a message of so many bytes.
+  static func prefix(_ count: Int) -> [UInt8] {
+    [0] + withUnsafeBytes(of: UInt32(count).bigEndian) { Array($0) }
+  }
 
   private var buffer: [UInt8] = []
   /// Where the next message's prefix is.
@@ -31,7 +36,7 @@ struct GRPCMessageDecoder {
     }
     let length = buffer[(start + 1)..<(start + Self.prefixBytes)].reduce(0) { $0 << 8 | Int($1) }
     guard length <= limit else {
-      throw RPCStatus(.resourceExhausted, "a request of \(length) bytes; the limit is \(limit)")
+      throw RPCStatus(.resourceExhausted, "a message of \(length) bytes; the limit is \(limit)")
     }
     let first = start + Self.prefixBytes
     guard buffer.count - first >= length else { return nil }

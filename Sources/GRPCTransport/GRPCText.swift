@@ -20,6 +20,46 @@ enum GRPCText {
     }
   }
 
+  /// `grpc-timeout` as a client writes it.
+  static func timeout(milliseconds: UInt32, to out: inout [UInt8]) {
+    // Eight digits are the most.
+    let text = milliseconds < 100_000_000 ? "\(milliseconds)m" : "\(milliseconds / 1000)S"
+    out.append(contentsOf: text.utf8)
+  }
+
+  /// A status: one to nine digits. Nil if it is not that.
+  static func number(_ text: UnsafeRawBufferPointer) -> Int? {
+    guard (1...9).contains(text.count), text.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+    return text.reduce(0) { $0 * 10 + Int($1 - 0x30) }
+  }
+
+  /// What ``percentEncoded(_:to:)`` wrote. What is not as it should be stays as it is.
+  static func percentDecoded(_ text: UnsafeRawBufferPointer) -> String {
+    var bytes: [UInt8] = []
+    var index = 0
+    while index < text.count {
+      if text[index] == UInt8(ascii: "%"), index + 2 < text.count, let high = hexDigit(text[index + 1]),
+        let low = hexDigit(text[index + 2])
+      {
+        bytes.append(high << 4 | low)
+        index += 3
+      } else {
+        bytes.append(text[index])
+        index += 1
+      }
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  private static func hexDigit(_ byte: UInt8) -> UInt8? {
+    switch byte {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
+    case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
+    case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
+    default: nil
+    }
+  }
+
   /// `grpc-message`: printable ASCII but `%` stands for itself, every other byte of the UTF-8 is `%XX`.
   static func percentEncoded(_ text: String, to out: inout [UInt8]) {
     for byte in text.utf8 {

@@ -2,7 +2,7 @@ internal import CNGHTTP2
 
 // Each of these makes of nghttp2's arguments those of a method of the connection, and nothing else.
 
-func setCallbacks(_ callbacks: OpaquePointer?) {
+func setServerCallbacks(_ callbacks: OpaquePointer?) {
   nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, headersBegan)
   nghttp2_session_callbacks_set_on_header_callback(callbacks, headerCame)
   nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, frameCame)
@@ -20,7 +20,7 @@ private func isRequest(_ frame: UnsafePointer<nghttp2_frame>) -> Bool {
   frame.pointee.headers.cat == NGHTTP2_HCAT_REQUEST
 }
 
-private func endsStream(_ header: nghttp2_frame_hd) -> Bool {
+func endsStream(_ header: nghttp2_frame_hd) -> Bool {
   header.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0
 }
 
@@ -144,4 +144,4 @@ private func writeReply(
 }
 
 /// Ends the session.
-private let fatal = NGHTTP2_ERR_CALLBACK_FAILURE.rawValue
+let fatal = NGHTTP2_ERR_CALLBACK_FAILURE.rawValue

@@ -1,6 +1,6 @@
 internal import CNGHTTP2
 
-/// The server's side of one HTTP/2 connection: the one wrapper of `nghttp2_session`. Loop thread only.
+/// One side of one HTTP/2 connection: the one wrapper of `nghttp2_session`. One thread at a time; a server's loop.
 ///
 /// Bytes in by ``receive(_:)``, bytes out by ``nextOutput()``; what is submitted in between is only queued. So the
 /// callbacks may submit, but must call neither of the two: nghttp2 does not allow it.
@@ -9,13 +9,37 @@ final class HTTP2Session {
     case none = 0
     case protocolError = 1
     case internalError = 2
+    case refusedStream = 7
     case cancel = 8
     case enhanceYourCalm = 11
+    case inadequateSecurity = 12
+
+    /// As HTTP/2 writes it: `REFUSED_STREAM`.
+    static func name(_ code: UInt32) -> String { String(cString: nghttp2_http2_strerror(code)) }
   }
 
   private let session: OpaquePointer
 
-  init(limits: GRPCLimits) {
+  /// The server's side, whose owner is a `GRPCConnection`.
+  convenience init(limits: GRPCLimits) {
+    self.init(
+      isServer: true,
+      [
+        (NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits.openStreams),
+        (NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits.headerListBytes),
+      ], windowBytes: limits.receiveWindowBytes)
+  }
+
+  /// The client's side, whose owner is a `GRPCClient`. `windowBytes`: of replies that may be on their way at once, for
+  /// each call and for all of them.
+  convenience init(clientWindowBytes windowBytes: Int) {
+    self.init(
+      isServer: false,
+      [(NGHTTP2_SETTINGS_ENABLE_PUSH, 0), (NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, windowBytes)],
+      windowBytes: windowBytes)
+  }
+
+  private init(isServer: Bool, _ settings: [(nghttp2_settings_id, Int)], windowBytes: Int) {
     var callbacks: OpaquePointer?
     var options: OpaquePointer?
     defer {
@@ -24,21 +48,22 @@ final class HTTP2Session {
     }
     // These fail without memory only.
     precondition(nghttp2_session_callbacks_new(&callbacks) == 0 && nghttp2_option_new(&options) == 0)
-    setCallbacks(callbacks)
+    if isServer { setServerCallbacks(callbacks) } else { setClientCallbacks(callbacks) }
     // Closed streams are not kept for a tree of priorities.
     nghttp2_option_set_no_closed_streams(options, 1)
     // `FloodGuard` is stricter with those who mean it, and has room for who ends all of its calls at once.
     configlookup_set_stream_reset_rate_limit(options, 1_000_000, 1_000_000)
     var session: OpaquePointer?
-    nghttp2_session_server_new2(&session, callbacks, nil, options)
+    if isServer {
+      nghttp2_session_server_new2(&session, callbacks, nil, options)
+    } else {
+      nghttp2_session_client_new2(&session, callbacks, nil, options)
+    }
     guard let session else { preconditionFailure("no memory for a session") }
     self.session = session
-    let settings = [
-      (NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, UInt32(limits.openStreams)),
-      (NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, UInt32(limits.headerListBytes)),
-    ].map { nghttp2_settings_entry(settings_id: Int32($0.rawValue), value: $1) }
-    nghttp2_submit_settings(session, 0, settings, settings.count)
-    nghttp2_session_set_local_window_size(session, 0, 0, Int32(limits.receiveWindowBytes))
+    let entries = settings.map { nghttp2_settings_entry(settings_id: Int32($0.rawValue), value: UInt32($1)) }
+    nghttp2_submit_settings(session, 0, entries, entries.count)
+    nghttp2_session_set_local_window_size(session, 0, 0, Int32(windowBytes))
   }
 
   deinit {
@@ -46,7 +71,7 @@ final class HTTP2Session {
   }
 
   /// Who is called from ``receive(_:)`` and ``nextOutput()``; it must outlive the session.
-  func setOwner(_ owner: GRPCConnection) {
+  func setOwner(_ owner: AnyObject) {
     // Unretained: the owner owns the session.
     nghttp2_session_set_user_data(session, Unmanaged.passUnretained(owner).toOpaque())
   }
@@ -81,6 +106,15 @@ final class HTTP2Session {
   /// 0 for a stream that is not open.
   func tag(of stream: Int32) -> Int {
     Int(bitPattern: nghttp2_session_get_stream_user_data(session, stream))
+  }
+
+  /// Begins a call: sends headers, and then what the owner has for the stream. Nil if no stream can be begun any more.
+  func submitRequest(_ headers: HTTP2HeaderList) -> Int32? {
+    var provider = nghttp2_data_provider(source: nghttp2_data_source(ptr: nil), read_callback: readRequest)
+    let stream = headers.withFields {
+      nghttp2_submit_request(session, nil, $0.baseAddress, $0.count, &provider, nil)
+    }
+    return stream > 0 ? stream : nil
   }
 
   /// Sends headers, and then what the owner has for the stream.

@@ -8,4 +8,8 @@ enum Limits {
   static let keptStreams = 512
   /// Seconds between two log lines about connections that were ended for what their clients did.
   static let reportSeconds = 10.0
+  /// Bytes of a reply that the client takes: the largest document (16 MiB), and what goes around it.
+  static let replyBytes = 17 * 1024 * 1024
+  /// Bytes that the client gathers before it writes them.
+  static let clientOutputBytes = 64 * 1024
 }

@@ -53,6 +53,9 @@ public final class OutgoingStream {
     close(descriptor)
   }
 
+  /// What ALPN has come to; nil: plain, or nothing was asked for.
+  public var applicationProtocol: String? { (stream as? TLSStream)?.applicationProtocol }
+
   /// Reads what there is.
   public func read(into buffer: UnsafeMutableRawBufferPointer) -> Outcome {
     outcome(stream.read(into: buffer))

@@ -13,6 +13,7 @@ final class TLSStream: ByteStream {
 
   var hasBufferedInput: Bool { session.hasBufferedInput }
   var isHandshaking: Bool { session.isHandshaking }
+  var applicationProtocol: String? { session.applicationProtocol }
 
   func read(into buffer: UnsafeMutableRawBufferPointer) -> ByteStreamResult {
     ByteStreamResult(session.read(into: buffer))

@@ -199,7 +199,7 @@ extension SocketTests {
         let second = try test.client()
         #expect(try first.call("Echo").status == .ok)
         #expect(try second.call("Echo").status == .ok)
-        let error = #expect(throws: FramedClientError.self) { try test.client().call("Echo") }
+        let error = #expect(throws: RPCClientError.self) { try test.client().call("Echo") }
         #expect(error?.code == .connectionLost && error?.address == "\(test.address)")
         #expect(test.group.counter(.connectionsRefused) == 1)
         first.close()

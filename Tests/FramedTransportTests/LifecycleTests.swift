@@ -22,15 +22,15 @@ extension SocketTests {
         // A call that crossed the go_away.
         try busy.send(FramedClient.encodeCall(id: 900, "Echo"))
         #expect(try busy.nextReply(900, deadline: soon()).status.code == .unavailable)
-        #expect(throws: FramedClientError.self) { try busy.openCall("Echo") }
-        let error = #expect(throws: FramedClientError.self) { try idle.nextEvent(deadline: soon()) }
+        #expect(throws: RPCClientError.self) { try busy.openCall("Echo") }
+        let error = #expect(throws: RPCClientError.self) { try idle.nextEvent(deadline: soon()) }
         #expect(error?.code == .goAway)
         eventually("only the busy one is left") { test.server.connectionCount == 1 }
         #expect(test.log.now.drained == 1 && test.log.now.cancelled == 0)
         try busy.cancel(stream)
-        #expect(throws: FramedClientError.self) { try busy.nextEvent(deadline: soon()) }
+        #expect(throws: RPCClientError.self) { try busy.nextEvent(deadline: soon()) }
         #expect(test.server.waitUntilDrained(deadline: soon()))
-        let refused = #expect(throws: FramedClientError.self) { try test.client() }
+        let refused = #expect(throws: RPCClientError.self) { try test.client() }
         #expect(refused?.code == .cannotConnect && refused?.description.contains("\(test.address)") == true)
       }
     }
@@ -68,7 +68,7 @@ extension SocketTests {
         test.server.stop()
         #expect(test.server.waitUntilDrained(deadline: soon()))
         #expect(test.log.now.cancelled == 1)
-        #expect(throws: FramedClientError.self) { try client.call("Echo") }
+        #expect(throws: RPCClientError.self) { try client.call("Echo") }
       }
     }
 

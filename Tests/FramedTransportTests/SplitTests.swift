@@ -1,6 +1,7 @@
 import Core
 import FramedTransport
 import Network
+import RPC
 import Testing
 
 extension SocketTests {

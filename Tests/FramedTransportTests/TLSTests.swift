@@ -62,7 +62,7 @@ extension SocketTests {
         tls.test.server.drain()
         #expect(try client.nextEvent(deadline: soon()) == .goAway(reason: "draining"))
         // The end of TLS, not of the socket only: the client knows that nothing was cut off.
-        let error = #expect(throws: FramedClientError.self) { try client.nextEvent(deadline: soon()) }
+        let error = #expect(throws: RPCClientError.self) { try client.nextEvent(deadline: soon()) }
         #expect(error?.code == .goAway)
       }
     }
@@ -98,7 +98,7 @@ extension SocketTests {
           (try tls.authority.issue("late", days: -1), .expiredCertificate, "certificate expired"),
         ] as [(TestAuthority.Pair?, TLSFailure.Reason, String)] {
           // A client hears of it with the first reply: in TLS 1.3 it has shaken hands before.
-          let error = #expect(throws: FramedClientError.self) { try tls.client(pair).call("Echo") }
+          let error = #expect(throws: RPCClientError.self) { try tls.client(pair).call("Echo") }
           #expect(error?.problem.contains(words) == true, "\(error as Any)")
           tls.expectRefusal(reason)
         }
@@ -110,12 +110,12 @@ extension SocketTests {
       try withTLS { tls throws in
         let stranger = try TestAuthority(tls.folder, "stranger")
         let trusting = try TLSContext(clientTrusting: stranger.certificate)
-        let error = #expect(throws: FramedClientError.self) {
+        let error = #expect(throws: RPCClientError.self) {
           try FramedClient(tls.test.address, tls: trusting)
         }
         #expect(error?.code == .cannotConnect && error?.problem.contains("certificate") == true)
         tls.expectRefusal(.refusedByPeer)
-        let name = #expect(throws: FramedClientError.self) {
+        let name = #expect(throws: RPCClientError.self) {
           try FramedClient(tls.test.address, tls: tls.trusting, serverName: "elsewhere.example")
         }
         #expect(name?.problem.contains("hostname mismatch") == true, "\(name as Any)")
@@ -150,7 +150,7 @@ extension SocketTests {
           #expect(said != nil && said?.starts(with: [0]) == false, "no frame in answer")
           tls.expectRefusal(.plainText)
         }
-        let error = #expect(throws: FramedClientError.self) { try tls.test.client().call("Echo") }
+        let error = #expect(throws: RPCClientError.self) { try tls.test.client().call("Echo") }
         #expect(error?.problem.contains("TLS") == true, "\(error as Any)")
       }
     }
@@ -160,7 +160,7 @@ extension SocketTests {
       try withServer(logger: log.logger) { test throws in
         try temporaryFolder { folder in
           let trusting = try TLSContext(clientTrusting: TestAuthority(folder).certificate)
-          let error = #expect(throws: FramedClientError.self) { try FramedClient(test.address, tls: trusting) }
+          let error = #expect(throws: RPCClientError.self) { try FramedClient(test.address, tls: trusting) }
           #expect(error?.problem.contains("no TLS") == true)
           #expect(test.group.counter(.tlsToPlainPort) == 1)
           #expect(log.lines(event: "tls_to_plain_port").count == 1)

@@ -30,7 +30,7 @@ internal import Testing
         try client.send(good + bytes)
         let answered = try client.nextReply(1, deadline: soon())
         #expect(answered.status == .ok, "\(name)")
-        let failure = #expect(throws: FramedClientError.self, "\(name)") {
+        let failure = #expect(throws: RPCClientError.self, "\(name)") {
           while true { _ = try client.nextEvent(deadline: soon()) }
         }
         #expect(failure?.code == .goAway, "\(name): \(failure.map { "\($0)" } ?? "")")
@@ -82,7 +82,7 @@ internal import Testing
       try client.send(FramedClient.encodeCall(id: 5, "WatchInvalidations", request))
       #expect(try client.nextReply(5, deadline: soon()).more)
       try client.send(FramedClient.encodeCall(id: 5, "WatchInvalidations", request))
-      #expect(throws: FramedClientError.self) {
+      #expect(throws: RPCClientError.self) {
         while true { _ = try client.nextEvent(deadline: soon()) }
       }
       #expect(client.goAwayReason?.contains("5") == true)

@@ -4,6 +4,7 @@ internal import FramedTransport
 internal import Glibc
 internal import MongoSource
 internal import Network
+internal import RPC
 internal import Server
 internal import ServiceTestSupport
 internal import TLS
@@ -64,7 +65,7 @@ internal import Testing
         let newTrust = try TLSContext(clientTrusting: other.certificate)
         try poll("the new pair") { (try? FramedClient(server.address, tls: newTrust)) != nil }
         #expect(server.log.lines(event: "files_reloaded").count == 1)
-        #expect(throws: FramedClientError.self) { try FramedClient(server.address, tls: trusting) }
+        #expect(throws: RPCClientError.self) { try FramedClient(server.address, tls: trusting) }
         try old.ping(7, deadline: soon())
       }
     }
@@ -98,7 +99,7 @@ internal import Testing
         }
         let other = try TestAuthority(files.folder, "other")
         let newTrust = try TLSContext(clientTrusting: other.certificate)
-        #expect(throws: FramedClientError.self) { try FramedClient(server.address, tls: newTrust) }
+        #expect(throws: RPCClientError.self) { try FramedClient(server.address, tls: newTrust) }
         try version("..2", other.issueServer())
         try poll("the new pair") { (try? FramedClient(server.address, tls: newTrust)) != nil }
         #expect(server.log.lines(event: "files_not_reloaded").isEmpty)

@@ -143,7 +143,7 @@ package final class TestClient {
   package func call<Request, Response>(
     _ method: String, _ request: UnsafeMutablePointer<Request>, _ unpack: Unpack<Response>,
     _ read: (UnsafePointer<Response>) -> Void
-  ) throws -> FramedReply {
+  ) throws -> RPCClientReply {
     let reply = try framed.call(method, ProtobufArena.pack(UnsafePointer(request)))
     arena.reset()
     if reply.status.code == .ok {

@@ -1,6 +1,7 @@
 internal import Core
 internal import Glibc
 internal import Network
+internal import RPC
 
 @testable internal import FramedTransport
 
@@ -19,7 +20,7 @@ func fuzzClient(_ input: UnsafeRawBufferPointer) {
 /// What a client reads of a connection on which pieces come, one after the other, and then the end.
 private struct Session: Equatable {
   var events: [FramedEvent] = []
-  var end = FramedClientError.Code.timedOut
+  var end = RPCClientError.Code.timedOut
 
   init(of pieces: [UnsafeRawBufferPointer]) {
     var ends: [Int32] = [-1, -1]
@@ -41,7 +42,7 @@ private struct Session: Equatable {
 
   /// What is there, until there is no more: then the end is `timedOut`.
   private mutating func read(_ client: FramedClient) {
-    do throws(FramedClientError) {
+    do throws(RPCClientError) {
       while true { events.append(try client.nextEvent(deadline: .now)) }
     } catch {
       end = error.code

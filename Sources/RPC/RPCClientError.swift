@@ -1,15 +1,16 @@
-/// What kept a client from an answer; an answer that is an error is a ``FramedReply`` with its status.
-public struct FramedClientError: Error, Sendable, Hashable, CustomStringConvertible {
+/// What kept a client from an answer; an answer that is an error is an ``RPCClientReply`` with its status.
+public struct RPCClientError: Error, Sendable, Hashable, CustomStringConvertible {
+  /// What a program can act on.
   public enum Code: Sendable, Hashable {
     case cannotConnect
     /// The connection ended without a word.
     case connectionLost
-    /// The server sent `go_away`: no new calls.
+    /// The server goes away: no new calls.
     case goAway
     /// Nothing came in time.
     case timedOut
-    /// What the server sent is no frame.
-    case malformedFrame
+    /// What the server sent is not of the protocol.
+    case malformed
   }
 
   public let code: Code
@@ -18,7 +19,7 @@ public struct FramedClientError: Error, Sendable, Hashable, CustomStringConverti
   /// For people: what happened.
   public let problem: String
 
-  init(_ code: Code, _ address: String, _ problem: String) {
+  public init(_ code: Code, _ address: String, _ problem: String) {
     self.code = code
     self.address = address
     self.problem = problem

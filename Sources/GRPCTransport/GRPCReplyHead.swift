@@ -1,0 +1,59 @@
+internal import RPC
+
+/// What the headers and trailers of a reply say. Read one by one as they come.
+struct GRPCReplyHead {
+  private var httpStatus = 0
+  /// What follows are messages.
+  private(set) var isGRPC = false
+  private var code: RPCStatus.Code?
+  private var message = ""
+  private(set) var metadata = RPCMetadata()
+
+  mutating func add(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
+    if name.isEqual(to: ":status") {
+      httpStatus = GRPCText.number(value) ?? 0
+    } else if name.isEqual(to: "content-type") {
+      isGRPC = value.starts(with: "application/grpc")
+    } else if name.isEqual(to: "grpc-status") {
+      // A status that has no name here is one all the same.
+      code = GRPCText.number(value).flatMap { RPCStatus.Code(rawValue: UInt32($0)) } ?? .unknown
+    } else if name.isEqual(to: "grpc-message") {
+      message = GRPCText.percentDecoded(value)
+    } else if GRPCText.isKey(name), !name.starts(with: "grpc-"), let text = String(validating: value, as: UTF8.self) {
+      metadata.append(String(decoding: name, as: UTF8.self), text)
+    }
+  }
+
+  /// How the call ended, once the reply has come to its end.
+  var status: RPCStatus {
+    if let code { return RPCStatus(code, message) }
+    if httpStatus != 200 {
+      return RPCStatus(Self.code(ofHTTP: httpStatus), "the server answered by HTTP: \(httpStatus)")
+    }
+    return RPCStatus(.unknown, isGRPC ? "the reply has no grpc-status" : "the reply is no gRPC")
+  }
+
+  /// https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md
+  private static func code(ofHTTP status: Int) -> RPCStatus.Code {
+    switch status {
+    case 400: .internalError
+    case 401: .unauthenticated
+    case 403: .permissionDenied
+    case 404: .unimplemented
+    case 429, 502, 503, 504: .unavailable
+    default: .unknown
+    }
+  }
+
+  /// How a call ended whose stream was reset.
+  static func status(ofReset code: UInt32) -> RPCStatus {
+    let name = HTTP2Session.ErrorCode.name(code)
+    return switch HTTP2Session.ErrorCode(rawValue: code) {
+    case .refusedStream: RPCStatus(.unavailable, "the server has not taken the call")
+    case .cancel: RPCStatus(.cancelled, "the server has cancelled the call")
+    case .enhanceYourCalm: RPCStatus(.resourceExhausted, "the server has reset the call: \(name)")
+    case .inadequateSecurity: RPCStatus(.permissionDenied, "the server has reset the call: \(name)")
+    default: RPCStatus(.internalError, "the server has reset the call: \(name)")
+    }
+  }
+}
