@@ -28,6 +28,7 @@ let package = Package(
   products: [
     .library(name: "ChangeStreamCache", targets: ["ChangeStreamCache", "BSON", "Core"]),
     .library(name: "MongoSource", targets: ["MongoSource"]),
+    .library(name: "NearCache", targets: ["NearCache"]),
     .executable(name: "config-lookup-server", targets: ["config-lookup-server"]),
     .executable(name: "config-lookup", targets: ["config-lookup"]),
     // For Tests/Fuzz only, which is a package of its own.
@@ -46,6 +47,7 @@ let package = Package(
     // In the order of the data: see docs/architecture.md.
     .target(name: "CConfigLookupProto", dependencies: ["CProtobufC"]),
     library("Core", []),
+    library("NearCache", ["Core"]),
     library("BSON", ["CBSON"]),
     library("ChangeStreamCache", ["Core", "BSON", "CXXHash"]),
     library("MongoSource", ["Core", "BSON", "ChangeStreamCache", "CMongoC"]),
@@ -106,6 +108,7 @@ let package = Package(
       name: "simulate", dependencies: ["Simulation", "Guarantees"], path: "Tests/simulate", swiftSettings: strict),
     tests("SimulationTests", ["Guarantees"]),
     tests("CoreTests", ["Core"]),
+    tests("NearCacheTests", ["NearCache", "Core"]),
     tests("BSONTests", ["BSON", "Core"]),
     tests("ChangeStreamCacheTests", ["ChangeStreamCache", "BSON", "Core"]),
     tests(
