@@ -29,6 +29,7 @@ let package = Package(
     .library(name: "ChangeStreamCache", targets: ["ChangeStreamCache", "BSON", "Core"]),
     .library(name: "MongoSource", targets: ["MongoSource"]),
     .library(name: "NearCache", targets: ["NearCache"]),
+    .library(name: "ConfigLookupClient", targets: ["ConfigLookupClient"]),
     .executable(name: "config-lookup-server", targets: ["config-lookup-server"]),
     .executable(name: "config-lookup", targets: ["config-lookup"]),
     // For Tests/Fuzz only, which is a package of its own.
@@ -78,6 +79,9 @@ let package = Package(
         "Core", "BSON", "ConfigModels", "ChangeStreamCache", "MongoSource", "RPC", "TLS", "Network",
         "FramedTransport", "ProtobufMessages", "CConfigLookupProto",
       ]),
+    library(
+      "ConfigLookupClient",
+      ["Core", "NearCache", "RPC", "TLS", "Network", "FramedTransport", "ProtobufMessages", "CConfigLookupProto"]),
     .executableTarget(name: "config-lookup-server", dependencies: ["Server"], swiftSettings: strict),
     .executableTarget(name: "config-lookup", dependencies: ["CommandLineTool"], swiftSettings: strict),
 
@@ -132,8 +136,10 @@ let package = Package(
       [
         "Server", "CommandLineTool", "MongoSource", "FramedTransport", "Network", "TLS", "RPC", "Core", "BSON",
         "ChangeStreamCache", "ConfigModels", "ProtobufMessages", "CConfigLookupProto", "ServiceTestSupport",
+        "ConfigLookupClient", "NearCache",
       ]),
     tests("TidyTests", []),
+    testTool("parts", path: "Tests/Parts", ["NearCache"]),
     testTool(
       "subscribers", path: "Tests/Subscribers",
       [

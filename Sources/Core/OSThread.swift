@@ -26,6 +26,15 @@ public final class OSThread: @unchecked Sendable {
   }
 }
 
+/// Starts a thread that nobody waits for: it must hold all that it uses.
+public func detachThread(name: String, _ body: @escaping @Sendable () -> Void) {
+  var handle = pthread_t()
+  let start = Unmanaged.passRetained(ThreadStart(name: String(name.prefix(15)), body: body))
+  let code = pthread_create(&handle, nil, runThread, start.toOpaque())
+  precondition(code == 0, "pthread_create failed with \(code)")
+  pthread_detach(handle)
+}
+
 private final class ThreadStart: Sendable {
   let name: String
   let body: @Sendable () -> Void

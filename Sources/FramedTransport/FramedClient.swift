@@ -154,6 +154,19 @@ public final class FramedClient: RPCClient {
     return failed
   }
 
+  /// What has come already, or nil. Does not wait.
+  func nextEventIfAny() throws(RPCClientError) -> FramedEvent? {
+    while true {
+      if let event = try event() { return event }
+      guard try receive() else { return nil }
+    }
+  }
+
+  /// Waits until something has come, here or at another descriptor, or until the deadline.
+  func wait(orReadable other: Int32, deadline: MonotonicTime) {
+    stream?.wait(orReadable: other, deadline: deadline)
+  }
+
   private func event() throws(RPCClientError) -> FramedEvent? {
     while true {
       let result = try withFrame { frame -> FramedEvent? in

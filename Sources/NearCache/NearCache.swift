@@ -155,6 +155,23 @@ public final class NearCache<Value: Sendable>: Sendable {
     state.withLock { $0.confirmedAt = max($0.confirmedAt, now) }
   }
 
+  /// Stores a value in the place of another. False if there is none; then nothing is stored.
+  public func replace(_ key: CacheKey, by value: Value) -> Bool {
+    let now = now
+    return state.withLock { state in
+      overtake(&state) { $0 == key }
+      guard state.table.change(key, { _ in }) != nil else { return false }
+      store(value, key, bornAt: now, &state)
+      return true
+    }
+  }
+
+  /// Whether there is an answer under a key that can be given, if need be past its time.
+  public func holds(_ key: CacheKey) -> Bool {
+    let (now, policy) = (now, policy(key))
+    return state.withLock { Self.find(key, policy, now, &$0) != nil }
+  }
+
   // MARK: Dropping
 
   /// Drops the answer under a key. A fetch of it that is under way is not stored, and who asks from now on does not get

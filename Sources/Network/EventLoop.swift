@@ -23,7 +23,7 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
   let handshakeFailures = CounterTable(count: TLSFailure.Reason.allCases.count)
   private let inbox = Locked(Inbox())
   private let threadID = Atomic<UInt>(0)
-  private let wakeDescriptor: Int32
+  private let wakeDescriptor: WakeDescriptor
 
   let base: OpaquePointer  // loop thread
   let readMemory: UnsafeMutableRawBufferPointer  // loop thread; lent to the connection that reads
@@ -44,16 +44,12 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
   }
 
   init(index: Int, threadName: String? = nil) throws(NetworkError) {
-    let wakeDescriptor = eventfd(0, Int32(EFD_NONBLOCK) | Int32(EFD_CLOEXEC))
-    guard wakeDescriptor >= 0 else {
-      throw NetworkError(.system, "eventfd: \(systemMessage(errno)); raise the limit of open files")
-    }
+    let wakeDescriptor = try WakeDescriptor()
     let configuration = event_config_new()
     defer { if let configuration { event_config_free(configuration) } }
     // No lock of libevent's: only the loop's thread touches the base.
     if let configuration { event_config_set_flag(configuration, Int32(EVENT_BASE_FLAG_NOLOCK.rawValue)) }
     guard let configuration, let base = event_base_new_with_config(configuration) else {
-      close(wakeDescriptor)
       throw NetworkError(.system, "no event base: \(systemMessage(errno)); raise the limit of open files")
     }
     self.index = index
@@ -64,8 +60,6 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
   }
 
   deinit {
-    // The base is gone since `run` ended; other threads may have written to the descriptor until now.
-    close(wakeDescriptor)
     readMemory.deallocate()
   }
 
@@ -91,10 +85,7 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
       defer { inbox.isWoken = true }
       return (true, !inbox.isWoken)
     }
-    if wakes {
-      var one: UInt64 = 1
-      _ = write(wakeDescriptor, &one, 8)
-    }
+    if wakes { wakeDescriptor.signal() }
     return isAccepted
   }
 
@@ -148,7 +139,7 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
     threadID.store(UInt(pthread_self()), ordering: .relaxed)
     // Unretained: this very function frees the event.
     wakeEvent = event_new(
-      base, wakeDescriptor, Int16(EV_READ | EV_PERSIST), loopWoken, Unmanaged.passUnretained(self).toOpaque())
+      base, wakeDescriptor.descriptor, Int16(EV_READ | EV_PERSIST), loopWoken, Unmanaged.passUnretained(self).toOpaque())
     event_add(wakeEvent, nil)
     while !stopping {
       event_base_loop(base, resumed.isEmpty ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK)
@@ -191,8 +182,7 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
   }
 
   fileprivate func wake() {
-    var count: UInt64 = 0
-    _ = read(wakeDescriptor, &count, 8)
+    wakeDescriptor.clear()
     runInbox()
   }
 

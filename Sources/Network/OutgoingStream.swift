@@ -71,6 +71,17 @@ public final class OutgoingStream {
     stream.hasBufferedInput || waitForSocket(descriptor, writable: writable || wantsWrite, deadline: deadline)
   }
 
+  /// Waits until it may help to read again, until another descriptor is readable, or until the deadline.
+  public func wait(orReadable other: Int32, deadline: MonotonicTime) {
+    guard !stream.hasBufferedInput else { return }
+    let events = Int16(POLLIN) | (wantsWrite ? Int16(POLLOUT) : 0)
+    var items = [
+      pollfd(fd: descriptor, events: events, revents: 0), pollfd(fd: other, events: Int16(POLLIN), revents: 0),
+    ]
+    // Rounded up, so that it does not spin through the last millisecond.
+    _ = poll(&items, 2, Int32(min(deadline.milliseconds(since: .now) + 1, 1_000_000)))
+  }
+
   private func outcome(_ result: ByteStreamResult) -> Outcome {
     wantsWrite = false
     switch result {

@@ -1,0 +1,237 @@
+internal import CConfigLookupProto
+internal import Core
+internal import FramedTransport
+internal import NearCache
+internal import ProtobufMessages
+internal import RPC
+
+/// Follows the notices over all connections, keeps the near cache true by them, and hands them on. Any thread.
+final class Watcher: Sendable {
+  private struct State: Sendable {
+    /// The stream that counts, and where it is.
+    var current: (channel: FramedChannel, call: UInt32?)?
+    var feeds: [UInt64: NoticeFeed] = [:]
+    var lastFeed: UInt64 = 0
+    /// The first PROGRESS of the current stream has come.
+    var isLive = false
+    var wasLive = false
+    /// The server did not allow it.
+    var refusal: RPCStatus?
+    var isEnded = false
+  }
+
+  private let position: Position
+  private let cache: NearCache<Kept>?
+  private let pushesValues: Bool
+  private let metadata: RPCMetadata
+  private let state = Locked(State())
+  private let onChange = Locked<@Sendable () -> Void>({})
+
+  init(position: Position, cache: NearCache<Kept>?, pushesValues: Bool, metadata: RPCMetadata) {
+    self.position = position
+    self.cache = cache
+    self.pushesValues = pushesValues
+    self.metadata = metadata
+  }
+
+  /// - Parameter onChange: called when ``isLive`` or ``refusal`` may have changed.
+  func start(onChange: @escaping @Sendable () -> Void) {
+    self.onChange.withLock { $0 = onChange }
+  }
+
+  private func stateChanged() {
+    onChange.withLock { $0 }()
+  }
+
+  /// Whether every change is heard of.
+  var isLive: Bool { state.withLock { $0.isLive } }
+  /// Whether that has ever been so.
+  var wasLive: Bool { state.withLock { $0.wasLive } }
+  var refusal: RPCStatus? { state.withLock { $0.refusal } }
+
+  // MARK: Readers
+
+  func invalidations() -> Invalidations {
+    let feed = NoticeFeed()
+    let (id, isEnded) = state.withLock { state in
+      state.lastFeed += 1
+      if !state.isEnded { state.feeds[state.lastFeed] = feed }
+      return (state.lastFeed, state.isEnded)
+    }
+    if isEnded { feed.end() }
+    return Invalidations(feed: feed) { [weak self] in
+      self?.state.withLock { _ = $0.feeds.removeValue(forKey: id) }
+    }
+  }
+
+  func close() {
+    let feeds = state.withLock { state -> [NoticeFeed] in
+      state.isEnded = true
+      defer { state.feeds = [:] }
+      return Array(state.feeds.values)
+    }
+    for feed in feeds { feed.end() }
+  }
+
+  // MARK: Streams
+
+  /// Opens the stream of a new connection, before any lookup goes over it.
+  func connected(_ channel: FramedChannel) {
+    let start = position.watchStart
+    state.withLock { state in
+      state.current = (channel, nil)
+      state.isLive = false
+      state.refusal = nil
+    }
+    let arena = ProtobufArena()
+    let request = withExtendedLifetime(arena) {
+      ProtobufArena.pack(
+        arena.make(configlookup__v1__watch_invalidations_request__init) {
+          $0.start_revision = start.revision
+          if start.revision > 0 { $0.epoch = arena.bytes(start.epoch) }
+          $0.include_values = pushesValues ? 1 : 0
+        })
+    }
+    let stream = NoticeStream(isResumed: start.revision > 0)
+    let call = try? channel.stream("WatchInvalidations", request, metadata: metadata) { [weak self] result in
+      self?.received(result, channel, stream)
+    }
+    state.withLock { state in
+      if state.current?.channel === channel { state.current?.call = call }
+    }
+  }
+
+  func disconnected() {
+    let current = state.withLock { state in
+      defer {
+        state.current = nil
+        state.isLive = false
+      }
+      return state.current
+    }
+    if let current, let call = current.call { current.channel.cancel(call) }
+    stateChanged()
+  }
+
+  /// On the channel's thread.
+  private func received(
+    _ result: Result<RPCClientReply, RPCClientError>, _ channel: FramedChannel, _ stream: NoticeStream
+  ) {
+    guard state.withLock({ $0.current?.channel === channel }) else { return }
+    guard case .success(let reply) = result else { return }
+    guard reply.status.code == .ok else { return refused(reply.status, channel) }
+    guard reply.more || !reply.payload.isEmpty else { return }
+    stream.read(reply.payload, hasValue: pushesValues) { notice, value in
+      apply(notice, value, stream)
+    }
+    if !stream.isHeard { return }
+    let isNews = state.withLock { state in
+      defer {
+        state.isLive = true
+        state.wasLive = true
+      }
+      return !state.isLive
+    }
+    if isNews { stateChanged() }
+  }
+
+  private func refused(_ status: RPCStatus, _ channel: FramedChannel) {
+    if status.code == .failedPrecondition { position.startAnew() }
+    if status.code == .unauthenticated || status.code == .permissionDenied {
+      state.withLock { $0.refusal = status }
+    }
+    stateChanged()
+    // Nothing is heard of on this connection: another one may be better.
+    channel.finish()
+    disconnected()
+  }
+
+  private func apply(_ notice: Notice, _ value: Kept?, _ stream: NoticeStream) {
+    if position.show(nil, 0, epoch: notice.epoch) { cache?.clear() }
+    switch notice.kind {
+    case .progress:
+      // The first one says where the stream begins; what lies between it and the stream before comes behind it.
+      if stream.isResumed, !stream.isBegun {
+        stream.isBegun = true
+        return
+      }
+      // What was fetched before this stream may have changed unheard.
+      if !stream.isResumed, !stream.isHeard { cache?.clear() }
+      stream.isHeard = true
+      position.progress(notice.revision, epoch: notice.epoch)
+      cache?.confirm()
+    case .resync: drop(notice.entity)
+    case .upsert, .delete:
+      position.show(notice.entity, notice.revision, epoch: notice.epoch)
+      change(notice, value)
+    }
+    for feed in state.withLock({ Array($0.feeds.values) }) { feed.add(notice) }
+  }
+
+  private func drop(_ entity: Entity?) {
+    guard let cache else { return }
+    guard let entity else { return cache.clear() }
+    cache.invalidate(prefix: "\(entity.name):")
+    cache.invalidate(prefix: Keys.derivedPrefix(entity))
+  }
+
+  private func change(_ notice: Notice, _ value: Kept?) {
+    guard let cache, let entity = notice.entity else { return }
+    cache.invalidate(prefix: Keys.derivedPrefix(entity))
+    guard let key = Keys.noticed(notice) else { return }
+    if notice.kind == .upsert, let value, cache.replace(key, by: value) { return }
+    // What was fetched while the notice was on its way may be as new already.
+    cache.invalidate(key, unless: { ($0?.revision ?? 0) >= notice.revision })
+  }
+}
+
+/// What one stream of notices remembers. On its channel's thread.
+private final class NoticeStream: @unchecked Sendable {
+  // Safe to share: all of it is used on the thread of the channel only.
+  private let arena = ProtobufArena()
+  let isResumed: Bool
+  /// Its first PROGRESS has come.
+  var isBegun = false
+  /// All that changed since the stream before has come.
+  var isHeard = false
+
+  init(isResumed: Bool) {
+    self.isResumed = isResumed
+  }
+
+  func read(_ payload: [UInt8], hasValue: Bool, _ body: (Notice, Kept?) -> Void) {
+    payload.withUnsafeBytes { bytes in
+      // A message that cannot be read is one that this library does not know.
+      try? arena.withUnpacked(bytes, by: configlookup__v1__invalidation_notice__unpack, limit: .max) { message in
+        guard let notice = Notice(message.pointee) else { return }
+        body(notice, hasValue ? Kept(message.pointee, notice, byteCount: bytes.count) : nil)
+      }
+    }
+  }
+}
+
+extension Kept {
+  /// The value of a notice, if it has one.
+  fileprivate init?(_ message: Configlookup__V1__InvalidationNotice, _ notice: Notice, byteCount: Int) {
+    func answer<Value: Keepable>(_ value: Value) -> Kept.Content {
+      Value.keep(
+        Answer(
+          value: value, revision: notice.revision, etag: notice.etag, observedRevision: notice.revision,
+          isStale: false))
+    }
+    switch message.value_case {
+    case CONFIGLOOKUP__V1__INVALIDATION_NOTICE__VALUE_AGENT_CONFIG:
+      guard let value = message.agent_config else { return nil }
+      content = answer(AgentConfig(value.pointee))
+    case CONFIGLOOKUP__V1__INVALIDATION_NOTICE__VALUE_PROMPT:
+      guard let value = message.prompt else { return nil }
+      content = answer(Prompt(value.pointee))
+    case CONFIGLOOKUP__V1__INVALIDATION_NOTICE__VALUE_SOURCE_CONFIG:
+      guard let value = message.source_config else { return nil }
+      content = answer(SourceConfig(value.pointee))
+    default: return nil
+    }
+    revision = notice.revision
+    self.byteCount = byteCount
+  }
+}

@@ -1,0 +1,45 @@
+import Foundation
+import NearCache
+
+// What the parts cost, one by one: script/parts. Nanoseconds are of this machine and moment; compare within one run.
+
+/// Runs `body` for about half a second and prints what one of its `count` rounds took, at best of five.
+func measure(_ what: String, count: Int, _ body: () async -> Void) async {
+  var best = Double.infinity
+  await body()
+  for _ in 0..<5 {
+    let start = DispatchTime.now().uptimeNanoseconds
+    await body()
+    best = min(best, Double(DispatchTime.now().uptimeNanoseconds - start) / Double(count))
+  }
+  let name = what.padding(toLength: 56, withPad: " ", startingAt: 0)
+  print("\(name) \(String(format: "%8.1f", best)) ns")
+}
+
+let rounds = 200_000
+let cache = NearCache<String>(NearCacheOptions(maximumEntries: 100_000))
+let keys = (0..<1000).map { CacheKey(entity: "prompt", identifier: "agent-\($0)") }
+for key in keys { cache.set("value of \(key)", for: key) }
+
+await measure("near cache: hit, key at hand", count: rounds) {
+  for round in 0..<rounds { _ = cache.lookup(keys[round % 1000]) }
+}
+await measure("near cache: hit, key made", count: rounds) {
+  for _ in 0..<rounds { _ = cache.lookup(CacheKey(entity: "prompt", identifier: "agent-7")) }
+}
+await measure("near cache: hit by getOrFetch", count: rounds) {
+  for round in 0..<rounds { _ = try? await cache.getOrFetch(keys[round % 1000]) { nil } }
+}
+await measure("near cache: hit, two threads at once", count: 2 * rounds) {
+  await withTaskGroup(of: Void.self) { group in
+    for _ in 0..<2 {
+      group.addTask { for round in 0..<rounds { _ = cache.lookup(keys[round % 1000]) } }
+    }
+  }
+}
+await measure("near cache: invalidate and set", count: rounds) {
+  for round in 0..<rounds {
+    cache.invalidate(keys[round % 1000])
+    cache.set("new", for: keys[round % 1000])
+  }
+}
