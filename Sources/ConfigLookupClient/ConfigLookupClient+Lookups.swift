@@ -28,8 +28,8 @@ extension ConfigLookupClient {
     try await kept(promptLookup(.prompt(promptID), variant), Keys.promptByID(promptID, variant))
   }
 
-  /// The prompt of an agent for a subject: the staged one for the share of subjects that its test asks for. Always asks a
-  /// server.
+  /// The prompt of an agent for a subject: the staged one for the share of subjects that its test asks for. Always asks
+  /// a server.
   public func prompt(agentID: String, subject: String) async throws -> Answer<ChosenPrompt> {
     try await ask(
       promptLookup(.agent(agentID), nil, subject: subject) { message in

@@ -9,7 +9,8 @@ internal import TLS
 /// server. Any thread; one for a process is enough.
 ///
 /// It never goes back in time: what it has shown of an entity is the least that it asks any server for. A lookup that
-/// cannot be answered (a server is gone, drains, or is behind) is tried again, at another server too, until its timeout.
+/// cannot be answered (a server is gone, drains, or is behind) is tried again, at another server too, until its
+/// timeout.
 public final class ConfigLookupClient: Sendable {
   public enum State: Sendable, Hashable {
     /// There was no connection yet.

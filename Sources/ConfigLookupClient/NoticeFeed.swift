@@ -75,8 +75,8 @@ final class NoticeFeed: Sendable {
 
 /// The notices of a ``ConfigLookupClient``, from now on, over all its connections: an `AsyncSequence`.
 ///
-/// When the connection is lost it goes on where it was, on any server; where that cannot be done exactly, a RESYNC comes
-/// first. It is for one reader; ask the client for one each.
+/// When the connection is lost it goes on where it was, on any server; where that cannot be done exactly, a RESYNC
+/// comes first. It is for one reader; ask the client for one each.
 public struct Invalidations: AsyncSequence, Sendable {
   public typealias Element = Notice
   let feed: NoticeFeed

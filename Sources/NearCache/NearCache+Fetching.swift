@@ -3,9 +3,9 @@ internal import Core
 extension NearCache {
   /// The value under a key: from memory, or by `fetch`, which answers nil where there is nothing.
   ///
-  /// However many ask for a key, it is fetched once at a time. What was fetched is stored unless the key was invalidated,
-  /// or set, after the fetch began; who asks after an invalidation never gets an answer that was fetched before it. Who is
-  /// cancelled stops waiting; a fetch that nobody waits for any more is cancelled.
+  /// However many ask for a key, it is fetched once at a time. What was fetched is stored unless the key was
+  /// invalidated, or set, after the fetch began; who asks after an invalidation never gets an answer that was fetched
+  /// before it. Who is cancelled stops waiting; a fetch that nobody waits for any more is cancelled.
   ///
   /// - Throws: what `fetch` throws, if there is no stale answer to give; `CancellationError`.
   public func getOrFetch(_ key: CacheKey, _ fetch: @escaping @Sendable () async throws -> Value?) async throws -> Value?

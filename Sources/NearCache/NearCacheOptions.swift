@@ -7,8 +7,8 @@ public struct NearCachePolicy: Sendable, Hashable {
   public var timeToLive: Double
   /// The same for the answer that there is nothing under the key.
   public var negativeTimeToLive: Double
-  /// Each answer's time is longer or shorter by at most this part of it, so that what was stored at once does not expire
-  /// at once. In 0...1.
+  /// Each answer's time is longer or shorter by at most this part of it, so that what was stored at once does not
+  /// expire at once. In 0...1.
   public var jitter: Double
   /// From this part of its time on, an answer that is asked for is fetched anew behind the back of who asks, who gets
   /// the old one at once. In 0...1; 1 for never.

@@ -1,8 +1,8 @@
 /// A table with room for so much: what is not asked for again makes room first.
 ///
-/// SIEVE (Zhang et al., NSDI 2024): entries stand in the order in which they came; a hit only marks one, and a hand that
-/// goes from the oldest to the newest takes the first without a mark, and takes the marks it passes. Scans do not wash out
-/// what is used, and a hit moves nothing.
+/// SIEVE (Zhang et al., NSDI 2024): entries stand in the order in which they came; a hit only marks one, and a hand
+/// that goes from the oldest to the newest takes the first without a mark, and takes the marks it passes. Scans do not
+/// wash out what is used, and a hit moves nothing.
 struct SieveTable<Value: Sendable>: Sendable {
   private struct Slot: Sendable {
     var key: CacheKey

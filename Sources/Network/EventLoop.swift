@@ -139,7 +139,8 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
     threadID.store(UInt(pthread_self()), ordering: .relaxed)
     // Unretained: this very function frees the event.
     wakeEvent = event_new(
-      base, wakeDescriptor.descriptor, Int16(EV_READ | EV_PERSIST), loopWoken, Unmanaged.passUnretained(self).toOpaque())
+      base, wakeDescriptor.descriptor, Int16(EV_READ | EV_PERSIST), loopWoken, Unmanaged.passUnretained(self).toOpaque()
+    )
     event_add(wakeEvent, nil)
     while !stopping {
       event_base_loop(base, resumed.isEmpty ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK)

@@ -4,6 +4,7 @@ internal import Core
 internal import MongoSource
 internal import NearCache
 internal import Network
+internal import Server
 internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
@@ -134,8 +135,8 @@ internal import Testing
     }
   }
 
-  /// A document changes again and again while two servers take turns: no answer is older than a notice or an answer before
-  /// it, and the last state arrives.
+  /// A document changes again and again while two servers take turns: no answer is older than a notice or an answer
+  /// before it, and the last state arrives.
   @Test func neverBackAcrossServers() async throws {
     try await withClientDeployment { test in
       let deployment = test.deployment

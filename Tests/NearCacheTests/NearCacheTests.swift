@@ -304,8 +304,8 @@ struct NearCacheFetchTests {
     #expect(count.withLock { $0 } == 2)
   }
 
-  /// A writer that changes the truth and then invalidates, and readers at full speed: once an invalidation has returned,
-  /// nobody who asks is told what was true before.
+  /// A writer that changes the truth and then invalidates, and readers at full speed: once an invalidation has
+  /// returned, nobody who asks is told what was true before.
   @Test func anInvalidationRacesFetches() async throws {
     let cache = NearCache<Int>(NearCacheOptions(maximumEntries: 4))
     let truth = Locked([0, 0, 0, 0, 0, 0])
