@@ -289,9 +289,12 @@ final class TLSTest: Sendable {
     eventually("refused for \(reason)", sourceLocation: sourceLocation) {
       test.group.handshakeFailures(reason) == count
     }
-    let lines = log.lines(event: "tls_handshake_failed").filter { $0.contains("\"reason\":\"\(reason.rawValue)\"") }
-    #expect(lines.count == Int(count), sourceLocation: sourceLocation)
-    #expect(lines.allSatisfy { $0.contains("\"peer\":\"127.0.0.1:") }, sourceLocation: sourceLocation)
+    func lines() -> [String] {
+      log.lines(event: "tls_handshake_failed").filter { $0.contains("\"reason\":\"\(reason.rawValue)\"") }
+    }
+    // It is counted first, and logged then.
+    eventually("a line for \(reason)", sourceLocation: sourceLocation) { lines().count == Int(count) }
+    #expect(lines().allSatisfy { $0.contains("\"peer\":\"127.0.0.1:") }, sourceLocation: sourceLocation)
   }
 
   /// Another certificate of the same authority, in the same files.
