@@ -210,7 +210,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     wanted = nil
     reloadNumber += 1
     let start = max(operationTime, observed, lastChange)
-    reload = Reload(number: reloadNumber, reason: reason, start: start)
+    reload = Reload(number: reloadNumber, reason: reason, start: start, began: now)
     return ReadRequest(number: reloadNumber, subject: .collection(notBefore: start))
   }
 
@@ -282,6 +282,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     }
     health.isStreamActive = isStreamOpen && isContinuous
     health.size = reader.count
+    health.byteCount = live.byteCount
     return health
   }
 
@@ -396,6 +397,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     isContinuous = true
     reloadDue = now.advanced(bySeconds: reloadSeconds)
     health.reloads += 1
+    health.reloadSeconds = now.seconds(since: finished.began)
     health.loadedAt = wallNow
     reader.publishConfirmed(now)
     reader.publishObserved(observed)

@@ -12,6 +12,8 @@ public struct CacheHealth: Sendable {
 
   /// Keys that have an answer.
   public var size = 0
+  /// Bytes of the encoded documents that are held.
+  public var byteCount = 0
   /// Since the contents were last confirmed; nil before the first load.
   public var ageSeconds: Double?
   public var isStreamActive = false
@@ -23,6 +25,8 @@ public struct CacheHealth: Sendable {
   public var reconnects: UInt64 = 0
   public var resyncs: UInt64 = 0
   public var reloads: UInt64 = 0
+  /// How long the last reload took, from its beginning until it was published; nil before the first.
+  public var reloadSeconds: Double?
   public var drift: UInt64 = 0
   /// The first hundred, in order of `_id` as text.
   public var rejected: [Rejected] = []

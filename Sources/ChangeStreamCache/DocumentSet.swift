@@ -36,6 +36,8 @@ struct DocumentSet: Sendable {
   private(set) var claims: [LookupKey: Claims] = [:]
   /// The documents that are bad now.
   private(set) var problems: [DocumentID: DocumentProblem] = [:]
+  /// Bytes of the encoded documents.
+  private(set) var byteCount = 0
 
   /// Puts what was read of a document in the place of what is known of it. A bad document is stood in for by its last
   /// good version: the one here, or else `lastGood`.
@@ -53,6 +55,7 @@ struct DocumentSet: Sendable {
     if let problem = new?.problem { problems[id] = problem } else if old?.problem != nil { problems[id] = nil }
 
     if old?.entry === new?.entry { return [] }
+    byteCount += (new?.entry?.bytes.count ?? 0) - (old?.entry?.bytes.count ?? 0)
     var changed: [LookupKey] = []
     if let entry = old?.entry {
       for key in entry.keys {

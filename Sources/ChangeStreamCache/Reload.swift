@@ -11,15 +11,17 @@ struct Reload: Sendable {
   let reason: Invalidation.Reason?
   /// Every change after this reaches the reload.
   let start: Revision
+  let began: MonotonicTime
   /// The revision at the end of the read, once it has ended.
   var end: Revision?
   var documents = DocumentSet()
   private var changed: Set<DocumentID> = []
 
-  init(number: UInt64, reason: Invalidation.Reason?, start: Revision) {
+  init(number: UInt64, reason: Invalidation.Reason?, start: Revision, began: MonotonicTime) {
     self.number = number
     self.reason = reason
     self.start = start
+    self.began = began
   }
 
   /// Takes a row, unless a change of the document has come.

@@ -5,46 +5,47 @@ internal import RPC
 extension FramedConnection {
   /// Answers a unary call at once, or begins a stream.
   func open(_ call: DecodedCall, id: UInt32) {
+    let method = loop.router.method(named: call.method)
     guard state == .open else {
-      return fail(id, RPCStatus(.unavailable, "draining: connect again, to another server if there is one"))
+      return fail(id, method, RPCStatus(.unavailable, "draining: connect again, to another server if there is one"))
     }
     var reply = loop.takeReply()
     do throws(RPCStatus) {
-      guard let method = loop.router.method(named: call.method) else {
+      guard let method else {
         try openUnknown(call, id: id)
         return loop.giveBack(reply)
       }
       let deadline =
         call.timeoutMilliseconds == 0
-        ? nil : MonotonicTime.now.advanced(bySeconds: Double(call.timeoutMilliseconds) / 1000)
+        ? nil : loop.eventLoop.turnBegan.advanced(bySeconds: Double(call.timeoutMilliseconds) / 1000)
       let request = RPCRequest(
         message: call.request, metadata: try metadata(of: call), deadline: deadline, worker: worker)
       switch method.handler {
       case .unary(let handle):
         if let wait = try handle(request, &reply) {
-          try openWaiting(id, request, handle, wait)
+          try openWaiting(id, method, request, handle, wait)
         } else {
           send(
             FrameEncoder.Reply(callID: id, status: .ok, more: false), head: reply.head, body: reply.body,
             metadata: reply.metadata)
-          loop.counters.addCall(.ok)
+          loop.calls.ended(method, .ok)
         }
       case .serverStreaming(let begin):
-        try openStream(id, request, &reply, begin)
+        try openStream(id, method, request, &reply, begin)
       case .bidirectionalStreaming:
         throw RPCStatus(.unimplemented, "\(method.name) takes a stream of requests, which frames do not have")
       }
     } catch {
-      fail(id, error, reply.metadata)
+      fail(id, method, error, reply.metadata)
     }
     loop.giveBack(reply)
   }
 
   private func openStream(
-    _ id: UInt32, _ request: borrowing RPCRequest, _ reply: inout RPCReply,
+    _ id: UInt32, _ method: RPCMethod, _ request: borrowing RPCRequest, _ reply: inout RPCReply,
     _ begin: (borrowing RPCRequest, any RPCStreamWriter, inout RPCReply) throws(RPCStatus) -> any RPCStreamHandler
   ) throws(RPCStatus) {
-    let stream = try addStream(id)
+    let stream = try addStream(id, method)
     do {
       stream.begin(try begin(request, stream, &reply), deadline: request.deadline)
     } catch {
@@ -55,20 +56,21 @@ extension FramedConnection {
 
   /// A unary call that has to wait is an open call like a stream, with one reply.
   private func openWaiting(
-    _ id: UInt32, _ request: borrowing RPCRequest, _ handle: @escaping RPCWaitingCall.Handler, _ wait: RPCWait
+    _ id: UInt32, _ method: RPCMethod, _ request: borrowing RPCRequest, _ handle: @escaping RPCWaitingCall.Handler,
+    _ wait: RPCWait
   ) throws(RPCStatus) {
-    let stream = try addStream(id)
+    let stream = try addStream(id, method)
     let call = RPCWaitingCall(request, stream, handle)
     stream.begin(call, deadline: request.deadline)
     call.wait(wait)
   }
 
-  private func addStream(_ id: UInt32) throws(RPCStatus) -> FramedStream {
+  private func addStream(_ id: UInt32, _ method: RPCMethod) throws(RPCStatus) -> FramedStream {
     guard streams.count < Limits.openStreams else {
       throw RPCStatus(
         .resourceExhausted, "\(Limits.openStreams) calls are open on this connection; end one, or open another")
     }
-    let stream = FramedStream(callID: id, connection: self)
+    let stream = FramedStream(callID: id, method, connection: self)
     streams[id] = stream
     loop.counters.add(.streamsOpened)
     return stream
@@ -85,7 +87,7 @@ extension FramedConnection {
     }
     helloMetadata = try call.metadata.values()
     send(FrameEncoder.Reply(callID: id, status: .ok, more: false), head: [], body: [], metadata: RPCMetadata())
-    loop.counters.addCall(.ok)
+    loop.calls.ended(nil, .ok)
   }
 
   /// The call's own pairs, and of those of `Hello` the ones whose key the call does not have.
@@ -97,8 +99,10 @@ extension FramedConnection {
     return merged
   }
 
-  private func fail(_ id: UInt32, _ status: RPCStatus, _ metadata: RPCMetadata = RPCMetadata()) {
+  private func fail(
+    _ id: UInt32, _ method: RPCMethod?, _ status: RPCStatus, _ metadata: RPCMetadata = RPCMetadata()
+  ) {
     send(FrameEncoder.Reply(callID: id, status: status, more: false), head: [], body: [], metadata: metadata)
-    loop.counters.addCall(status.code)
+    loop.calls.ended(method, status.code)
   }
 }

@@ -75,7 +75,7 @@ final class FramedConnection: ConnectionProtocol {
     // Unknown: the call may have ended while the frame was on its way.
     guard let stream = streams[callID] else { return }
     stream.cancel()
-    streamEnded(callID, .cancelled)
+    streamEnded(stream, .cancelled)
   }
 
   // MARK: Frames out
@@ -122,11 +122,15 @@ final class FramedConnection: ConnectionProtocol {
 
   // MARK: The end
 
-  func streamEnded(_ callID: UInt32, _ code: RPCStatus.Code) {
-    streams[callID] = nil
-    loop.counters.add(.streamsEnded)
-    loop.counters.addCall(code)
+  func streamEnded(_ stream: FramedStream, _ code: RPCStatus.Code) {
+    streams[stream.callID] = nil
+    count(stream, code)
     finishIfDrained()
+  }
+
+  private func count(_ stream: FramedStream, _ code: RPCStatus.Code) {
+    loop.counters.add(.streamsEnded)
+    loop.calls.ended(stream.method, code, since: stream.began)
   }
 
   /// The client broke the protocol: says why, and closes.
@@ -191,8 +195,7 @@ final class FramedConnection: ConnectionProtocol {
     streams = [:]
     for stream in open.values {
       stream.cancel()
-      loop.counters.add(.streamsEnded)
-      loop.counters.addCall(.cancelled)
+      count(stream, .cancelled)
     }
   }
 }

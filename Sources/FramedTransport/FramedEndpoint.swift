@@ -31,8 +31,6 @@ public final class FramedEndpoint: ConnectionEndpoint {
     loops.reduce(0) { $0 &+ $1.counters.read(counter) }
   }
 
-  /// How many calls ended with this status. Any thread.
-  public func calls(_ code: RPCStatus.Code) -> UInt64 {
-    loops.reduce(0) { $0 &+ $1.counters.readCalls(code) }
-  }
+  /// The calls that have ended. Any thread.
+  public var calls: [CallMeter.Calls] { CallMeter.calls(loops.map(\.calls)) }
 }

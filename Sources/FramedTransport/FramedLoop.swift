@@ -9,6 +9,7 @@ final class FramedLoop: @unchecked Sendable {
   let router: RPCRouter
   let maximumAgeSeconds: Double
   let counters = TransportCounters<FramedCounter>()
+  let calls: CallMeter
   private var connections: [ObjectIdentifier: FramedConnection] = [:]  // loop thread
   private var spareReply: RPCReply?  // loop thread
   private var isDraining = false  // loop thread
@@ -17,6 +18,7 @@ final class FramedLoop: @unchecked Sendable {
   init(eventLoop: EventLoop, router: RPCRouter, maximumAgeSeconds: Double) {
     self.eventLoop = eventLoop
     self.router = router
+    calls = CallMeter(router, loop: eventLoop)
     self.maximumAgeSeconds = maximumAgeSeconds
   }
 

@@ -1,4 +1,5 @@
 internal import Core
+internal import Network
 internal import RPC
 
 /// An open streaming call of a connection. Loop thread only.
@@ -6,14 +7,18 @@ internal import RPC
 /// Connection, stream and handler hold each other while the call is open; ``close()`` lets go.
 final class FramedStream: RPCStreamWriter, RPCReplyWriter {
   let callID: UInt32
+  let method: RPCMethod
+  let began: MonotonicTime
   private var connection: FramedConnection?
   private var handler: (any RPCStreamHandler)?
   private var timer: (any RPCTimer)?
   /// The handler found the peer slow, and is in the line of those to be told when it is not.
   private var isWaiting = false
 
-  init(callID: UInt32, connection: FramedConnection) {
+  init(callID: UInt32, _ method: RPCMethod, connection: FramedConnection) {
     self.callID = callID
+    self.method = method
+    began = connection.loop.eventLoop.turnBegan
     self.connection = connection
   }
 
@@ -49,7 +54,7 @@ final class FramedStream: RPCStreamWriter, RPCReplyWriter {
     connection.send(
       FrameEncoder.Reply(callID: callID, status: .ok, more: false), head: reply.head, body: reply.body,
       metadata: reply.metadata)
-    connection.streamEnded(callID, .ok)
+    connection.streamEnded(self, .ok)
   }
 
   func finish(_ status: RPCStatus, _ metadata: RPCMetadata) {
@@ -57,7 +62,7 @@ final class FramedStream: RPCStreamWriter, RPCReplyWriter {
     close()
     connection.send(
       FrameEncoder.Reply(callID: callID, status: status, more: false), head: [], body: [], metadata: metadata)
-    connection.streamEnded(callID, status.code)
+    connection.streamEnded(self, status.code)
   }
 
   /// Tells the service that the peer takes more again.
@@ -84,7 +89,7 @@ final class FramedStream: RPCStreamWriter, RPCReplyWriter {
     let status = RPCStatus(.deadlineExceeded, "the call's timeout_ms has passed")
     connection.send(
       FrameEncoder.Reply(callID: callID, status: status, more: false), head: [], body: [], metadata: .init())
-    connection.streamEnded(callID, status.code)
+    connection.streamEnded(self, status.code)
   }
 
   private func close() {

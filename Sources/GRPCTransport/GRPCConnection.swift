@@ -64,7 +64,7 @@ final class GRPCConnection: ConnectionProtocol {
 
   func received(_ bytes: UnsafeRawBufferPointer) -> Int {
     guard state != .over else { return bytes.count }
-    now = .now
+    now = loop.eventLoop.turnBegan
     keepalive.heard(now)
     floodGuard.refill(now)
     let scan = scanner.scan(bytes)
@@ -179,7 +179,7 @@ final class GRPCConnection: ConnectionProtocol {
     if latest === stream { latest = nil }
     if headersStream === stream { headersStream = nil }
     if stream.phase == .open {
-      callEnded(.cancelled, wasOpen: true)
+      callEnded(stream, .cancelled)
       stream.cancel()
     } else {
       stream.close()
@@ -187,9 +187,9 @@ final class GRPCConnection: ConnectionProtocol {
     loop.giveBack(stream)
   }
 
-  func callEnded(_ code: RPCStatus.Code, wasOpen: Bool) {
-    if wasOpen { loop.counters.add(.streamsEnded) }
-    loop.counters.addCall(code)
+  func callEnded(_ stream: GRPCStream, _ code: RPCStatus.Code) {
+    if stream.phase == .open { loop.counters.add(.streamsEnded) }
+    loop.calls.ended(stream.head.method, code, since: stream.began)
   }
 
   // MARK: Time
@@ -320,7 +320,7 @@ final class GRPCConnection: ConnectionProtocol {
     freePlaces = []
     for case let stream? in open {
       if stream.phase == .open {
-        callEnded(.cancelled, wasOpen: true)
+        callEnded(stream, .cancelled)
         stream.cancel()
       } else {
         stream.close()

@@ -9,6 +9,7 @@ final class GRPCLoop: @unchecked Sendable {
   let router: RPCRouter
   let limits: GRPCLimits
   let counters = TransportCounters<GRPCCounter>()
+  let calls: CallMeter
   private let maximumAgeSeconds: Double
   private let logger: Logger
   private var connections: [ObjectIdentifier: GRPCConnection] = [:]  // loop thread
@@ -21,6 +22,7 @@ final class GRPCLoop: @unchecked Sendable {
   init(eventLoop: EventLoop, router: RPCRouter, limits: GRPCLimits, maximumAgeSeconds: Double, logger: Logger) {
     self.eventLoop = eventLoop
     self.router = router
+    calls = CallMeter(router, loop: eventLoop)
     self.limits = limits
     self.maximumAgeSeconds = maximumAgeSeconds
     self.logger = logger

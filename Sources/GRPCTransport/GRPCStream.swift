@@ -21,6 +21,7 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
   private(set) var place = 0
   private(set) var phase = Phase.request
   private(set) var connection: GRPCConnection?
+  private(set) var began = MonotonicTime(nanoseconds: 0)
   /// When it began; once the reply waits for the client's window, when that last took something.
   private(set) var lastProgress = MonotonicTime(nanoseconds: 0)
 
@@ -60,6 +61,7 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
     self.id = id
     self.place = place
     self.connection = connection
+    began = now
     lastProgress = now
   }
 
@@ -279,7 +281,7 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
   // MARK: The end
 
   private func end(_ code: RPCStatus.Code) {
-    connection?.callEnded(code, wasOpen: phase == .open)
+    connection?.callEnded(self, code)
     phase = .ended
     letGo()
   }

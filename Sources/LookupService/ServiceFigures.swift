@@ -21,7 +21,31 @@ public struct CacheFigures: Sendable {
   public var replayFloor: Revision?
 }
 
+/// What the service has counted of the watches, as of one moment.
+public struct WatchFigures: Sendable {
+  /// Watches that are open.
+  public var subscribers = 0
+  /// Changed keys that wait for slow subscribers, added up.
+  public var queuedKeys = 0
+  /// Notices sent, of every kind.
+  public var notices: UInt64 = 0
+  /// RESYNCs among them.
+  public var resyncs: UInt64 = 0
+}
+
 extension LookupService {
+  /// What has been counted of the watches. Any thread.
+  public var watchFigures: WatchFigures {
+    var figures = WatchFigures()
+    figures.subscribers = subscriberCount
+    for lane in states.map(\.lane) {
+      figures.queuedKeys += lane.counters.queuedKeyCount
+      figures.notices += lane.counters.noticeCount
+      figures.resyncs += lane.counters.resyncCount
+    }
+    return figures
+  }
+
   /// What has been counted of each cache, in the order of ``ServedEntity``. Any thread.
   public var figures: [CacheFigures] {
     ServedEntity.allCases.map { entity in

@@ -6,8 +6,8 @@ internal import Synchronization
 
 /// The watches of one worker, and the inbox through which notices reach them.
 final class WatchLane: @unchecked Sendable {
-  // Safe to share: `inbox` and the count are locked, `hasWaiters` is atomic, `worker` and `readers` are constant; the
-  // rest is touched on the worker's thread only.
+  // Safe to share: `inbox` and the count are locked, counters and `hasWaiters` are atomic, `worker` and `readers` are
+  // constant; the rest is touched on the worker's thread only.
   private let worker: any RPCWorker
   let readers: [CacheReader]
   private let epoch: EpochSource
@@ -21,6 +21,7 @@ final class WatchLane: @unchecked Sendable {
   private var firstNumber = 0
   private var depth = 0
   private let sessionCount = Locked(0)
+  let counters = WatchCounters()
   /// Whether a call waits for a revision. Set before the waiter looks at what is observed, and read after that has
   /// moved on: so one of the two sees the other.
   private let hasWaiters = Atomic<Bool>(false)

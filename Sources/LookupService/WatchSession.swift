@@ -33,6 +33,8 @@ final class WatchSession: RPCStreamHandler {
   /// Nil once the watch is over.
   private var writer: (any RPCStreamWriter)?
   private var queue: WatchQueue
+  /// Of them the lane knows.
+  private var countedKeys = 0
   /// What is left of it, the next part last.
   private var backlog: [Backlog] = []
   /// Notices up to here are in the backlog.
@@ -135,8 +137,9 @@ final class WatchSession: RPCStreamHandler {
       send(notice)
       isSending = false
       if !queue.isEmpty { pump() }
-    } else if queue.append(notice) {
-      dropBacklog()
+    } else {
+      if queue.append(notice) { dropBacklog() }
+      countQueue()
     }
   }
 
@@ -186,7 +189,10 @@ final class WatchSession: RPCStreamHandler {
   private func pump() {
     guard !isSending else { return }
     isSending = true
-    defer { isSending = false }
+    defer {
+      isSending = false
+      countQueue()
+    }
     while let writer, writer.isWritable {
       if sendBacklog() { continue }
       switch queue.popFirst() {
@@ -237,6 +243,7 @@ final class WatchSession: RPCStreamHandler {
 
   /// PROGRESS or RESYNC.
   private func sendMark(_ kind: NoticeKind, _ entity: ServedEntity?, _ revision: Revision, reason: String) {
+    if kind == .resync { lane.counters.countResync() }
     let encoded = encodeNotice(kind: kind, entity, revision: revision, reason: reason)
     send(encoded, value: nil, nil)
   }
@@ -255,8 +262,15 @@ final class WatchSession: RPCStreamHandler {
     } else {
       scratch.body = encoded
     }
+    lane.counters.countNotice()
     writer?.send(scratch)
     scratch.body = []
+  }
+
+  private func countQueue() {
+    guard queue.keyCount != countedKeys else { return }
+    lane.counters.addQueuedKeys(queue.keyCount - countedKeys)
+    countedKeys = queue.keyCount
   }
 
   private func scheduleProgress() {
@@ -288,6 +302,7 @@ final class WatchSession: RPCStreamHandler {
     timer = nil
     writer = nil
     queue.removeAll()
+    countQueue()
     backlog = []
     lane.remove(self)
   }

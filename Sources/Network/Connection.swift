@@ -250,11 +250,14 @@ public final class Connection: LoopResident {
 
 private func connectionReadable(_: Int32, _: Int16, _ argument: UnsafeMutableRawPointer?) {
   guard let argument else { return }
-  Unmanaged<Connection>.fromOpaque(argument).takeUnretainedValue().socketReadable()
+  let connection = Unmanaged<Connection>.fromOpaque(argument).takeUnretainedValue()
+  connection.loop.beginWork()
+  connection.socketReadable()
 }
 
 private func connectionWritable(_: Int32, _ what: Int16, _ argument: UnsafeMutableRawPointer?) {
   guard let argument else { return }
   let connection = Unmanaged<Connection>.fromOpaque(argument).takeUnretainedValue()
+  connection.loop.beginWork()
   if what & Int16(EV_WRITE) != 0 { connection.socketWritable() } else { connection.writeTimedOut() }
 }

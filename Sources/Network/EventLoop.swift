@@ -1,5 +1,5 @@
 internal import CLibevent
-internal import Core
+public import Core
 internal import Glibc
 public import RPC
 internal import Synchronization
@@ -35,6 +35,9 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
   private var residents: [ObjectIdentifier: any LoopResident] = [:]  // loop thread
   private var timers: [ObjectIdentifier: LoopTimer] = [:]  // loop thread
   private var spareBuffers: [ByteQueue] = []  // loop thread
+  private var workBegan: MonotonicTime?  // loop thread; of this turn
+  private var unsettled: [CallMeter] = []  // loop thread
+  private let turns = DurationTable(rows: 1)
   private var thread: OSThread?  // the thread that makes and stops the loop
 
   private struct Inbox: Sendable {
@@ -135,6 +138,34 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
 
   // MARK: Turns, loop thread
 
+  /// When this turn's work began: what has come since then was not waited for.
+  public var turnBegan: MonotonicTime {
+    if let workBegan { return workBegan }
+    let now = MonotonicTime.now
+    workBegan = now
+    return now
+  }
+
+  /// Notes the time, if this is the turn's first work. To be called by all that libevent calls.
+  func beginWork() {
+    if workBegan == nil { workBegan = .now }
+  }
+
+  /// Has `meter` count what ended in this turn, when its bytes are on their way.
+  func settleAtTurnEnd(_ meter: CallMeter) { unsettled.append(meter) }
+
+  /// How long the turns took in which there was something to do. Any thread.
+  var turnDurations: DurationCounts { turns.read(0) }
+
+  private func settle() {
+    guard let began = workBegan else { return }
+    workBegan = nil
+    let ended = MonotonicTime.now
+    turns.add(nanoseconds: ended.nanoseconds &- began.nanoseconds, to: 0)
+    for meter in unsettled { meter.settle(began: began, ended: ended) }
+    unsettled.removeAll(keepingCapacity: true)
+  }
+
   private func run() {
     threadID.store(UInt(pthread_self()), ordering: .relaxed)
     // Unretained: this very function frees the event.
@@ -146,8 +177,10 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
       event_base_loop(base, resumed.isEmpty ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK)
       let batch = resumed
       resumed = []
+      if !batch.isEmpty { beginWork() }
       for connection in batch { connection.resume() }
       endTurn()
+      settle()
     }
     end()
   }
@@ -174,6 +207,7 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
     runInbox()
     for resident in Array(residents.values) { resident.loopStops() }
     endTurn()
+    settle()
     resumed = []
     for timer in Array(timers.values) { timer.cancel() }
     spareBuffers = []
@@ -183,6 +217,7 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
   }
 
   fileprivate func wake() {
+    beginWork()
     wakeDescriptor.clear()
     runInbox()
   }

@@ -1,3 +1,4 @@
+internal import Core
 internal import Glibc
 public import TLS
 
@@ -19,6 +20,20 @@ public final class EventLoopGroup: Sendable {
     self.loops = loops
   }
 
+  /// Runs `body` on the last loop that comes round to it: if one hangs, never.
+  public func whenAllTurn(_ body: @escaping @Sendable () -> Void) {
+    let missing = Locked(loops.count)
+    for loop in loops {
+      loop.execute {
+        let isLast = missing.withLock { missing in
+          missing -= 1
+          return missing == 0
+        }
+        if isLast { body() }
+      }
+    }
+  }
+
   /// Closes what lives on the loops and joins their threads. Not from one of them; once.
   public func stop() {
     for loop in loops { loop.stop() }
@@ -27,6 +42,11 @@ public final class EventLoopGroup: Sendable {
   /// The sum of a counter over the loops.
   public func counter(_ counter: NetworkCounter) -> UInt64 {
     loops.reduce(0) { $0 &+ $1.counters.read(counter.rawValue) }
+  }
+
+  /// How long the loops' turns took in which there was something to do: so long an event may have to wait.
+  public var turnDurations: DurationCounts {
+    loops.reduce(into: DurationCounts()) { $0 += $1.turnDurations }
   }
 
   /// How many handshakes came to nothing for this reason.

@@ -14,7 +14,7 @@ public final class Listener: @unchecked Sendable, LoopResident {
 
   /// Where it listens, with the port that was taken.
   public let address: SocketAddress
-  private let loop: EventLoop
+  fileprivate let loop: EventLoop
   private let loops: [EventLoop]
   private let descriptor: Int32
   private let port: Port
@@ -127,7 +127,9 @@ public final class Listener: @unchecked Sendable, LoopResident {
 
 private func listenerReadable(_: Int32, _: Int16, _ argument: UnsafeMutableRawPointer?) {
   guard let argument else { return }
-  Unmanaged<Listener>.fromOpaque(argument).takeUnretainedValue().acceptSome()
+  let listener = Unmanaged<Listener>.fromOpaque(argument).takeUnretainedValue()
+  listener.loop.beginWork()
+  listener.acceptSome()
 }
 
 /// The first address of the name that can be listened on.

@@ -27,6 +27,7 @@ final class LoopTimer: RPCTimer {
   }
 
   fileprivate func fire() {
+    loop.beginWork()
     let job = job
     end()
     job?()

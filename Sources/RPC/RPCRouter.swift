@@ -18,6 +18,8 @@ public final class RPCMethod: Sendable {
   /// `GetAgentConfig`
   public let name: String
   public let handler: Handler
+  /// Its place among the methods of the router that gives it.
+  public let index: Int
   fileprivate let nameBytes: [UInt8]
   fileprivate let pathBytes: [UInt8]
 
@@ -25,8 +27,18 @@ public final class RPCMethod: Sendable {
     self.service = service
     self.name = name
     self.handler = handler
+    index = 0
     nameBytes = Array(name.utf8)
     pathBytes = Array("/\(service)/\(name)".utf8)
+  }
+
+  fileprivate init(_ method: RPCMethod, index: Int) {
+    service = method.service
+    name = method.name
+    handler = method.handler
+    self.index = index
+    nameBytes = method.nameBytes
+    pathBytes = method.pathBytes
   }
 }
 
@@ -36,7 +48,7 @@ public final class RPCRouter: Sendable {
 
   public init(_ methods: [RPCMethod]) {
     precondition(Set(methods.map(\.pathBytes)).count == methods.count, "two methods of one service and name")
-    self.methods = methods
+    self.methods = methods.enumerated().map { RPCMethod($1, index: $0) }
   }
 
   /// The method with this bare name, as the framed protocol has it.

@@ -12,6 +12,8 @@ public final class ConfigLookupServer: Sendable {
   private let caches: Caches
   private let group: EventLoopGroup
   private let service: LookupService
+  private let framed: FramedEndpoint
+  private let grpc: GRPCEndpoint
   private let transport: ConnectionServer
   private let readiness: Readiness
   private let health: HealthService
@@ -54,14 +56,13 @@ public final class ConfigLookupServer: Sendable {
         epoch: EpochSource(readers: served.map(\.reader), salt: configuration.epochSalt), workers: group.loops,
         options: options)
       health = HealthService(subjects: readiness.subjects, workers: group.loops)
-      let endpoint = ProtocolSniffer(
-        framed: FramedEndpoint(
-          router: RPCRouter(service.methods), group: group,
-          maximumAgeSeconds: configuration.maximumConnectionAgeSeconds),
-        http2: GRPCEndpoint(
-          router: RPCRouter(grpcMethods(service, health, hasReflection: configuration.hasReflection)), group: group,
-          maximumAgeSeconds: configuration.maximumConnectionAgeSeconds, logger: logger),
-        group: group)
+      framed = FramedEndpoint(
+        router: RPCRouter(service.methods), group: group,
+        maximumAgeSeconds: configuration.maximumConnectionAgeSeconds)
+      grpc = GRPCEndpoint(
+        router: RPCRouter(grpcMethods(service, health, hasReflection: configuration.hasReflection)), group: group,
+        maximumAgeSeconds: configuration.maximumConnectionAgeSeconds, logger: logger)
+      let endpoint = ProtocolSniffer(framed: framed, http2: grpc, group: group)
       var serving = ConnectionServer.Configuration(listen: configuration.listen)
       serving.tls = tls.rpc
       transport = try listening("--listen") { [group] () throws(NetworkError) in
@@ -73,13 +74,13 @@ public final class ConfigLookupServer: Sendable {
       hub.stop()
       throw error
     }
-    operations.report { [service, group, transport, readiness] in
+    operations.report { [service, framed, grpc, group, transport, readiness] in
       MetricsReport(
         caches: zip(readiness.caches, service.figures).map {
           MetricsReport.Cache(name: $0.reader.entity, health: $0.health(), figures: $1)
         },
-        subscribers: service.subscriberCount, connections: transport.connectionCount, network: group.counter,
-        isReady: readiness.isReady, process: ProcessFigures(), now: .now)
+        watches: service.watchFigures, transports: [.init(framed), .init(grpc)], group: group,
+        connections: transport.connectionCount, isReady: readiness.isReady, process: ProcessFigures(), now: .now)
     }
     caches.start { [health] in health.refresh() }
     files.start()

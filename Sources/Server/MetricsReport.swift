@@ -2,8 +2,10 @@ internal import ChangeStreamCache
 internal import Core
 internal import LookupService
 internal import Network
+internal import RPC
+internal import TLS
 
-/// Everything that is counted or measured, as of one moment: what `/metrics` shows.
+/// Everything that is counted or measured, as of one moment. `docs/operations.md` says what each figure is for.
 struct MetricsReport {
   struct Cache {
     /// The first part of the cache's keys, and of its metrics' names.
@@ -13,76 +15,76 @@ struct MetricsReport {
   }
 
   let caches: [Cache]
-  let subscribers: Int
+  let watches: WatchFigures
+  let transports: [TransportFigures]
+  let group: EventLoopGroup
   let connections: Int
-  /// The sum over the loops.
-  let network: (NetworkCounter) -> UInt64
   let isReady: Bool
   let process: ProcessFigures
   let now: WallTime
 
-  var text: String {
-    var out = MetricsText()
-    for cache in caches { writeLookups(cache, to: &out) }
-    writeCaches(to: &out)
-    writeServer(to: &out)
-    writeProcess(to: &out)
-    return out.text
+  var metrics: Metrics {
+    var out = Metrics()
+    for cache in caches { addLookups(cache, to: &out) }
+    addCaches(to: &out)
+    addCalls(to: &out)
+    addWatches(to: &out)
+    addConnections(to: &out)
+    addProcess(to: &out)
+    return out
   }
 
   /// The metrics that have the cache's name in theirs.
-  private func writeLookups(_ cache: Cache, to out: inout MetricsText) {
+  private func addLookups(_ cache: Cache, to out: inout Metrics) {
     let prefix = "\(cache.name)_cache"
     out.value(
-      "\(prefix)_hits_total", .counter, "Lookups answered from a valid cache, NOT_FOUND too.", cache.figures.hits)
-    out.value("\(prefix)_misses_total", .counter, "Lookups that found the cache not valid.", cache.figures.misses)
+      "\(prefix)_hits_total", .counter, "Lookups answered from a valid cache, NOT_FOUND too.",
+      .integer(cache.figures.hits))
+    out.value(
+      "\(prefix)_misses_total", .counter, "Lookups that found the cache not valid.", .integer(cache.figures.misses))
     out.family(
       "\(prefix)_invalidations_total", .counter, "Changes of answers that were announced, by why and by document.")
     for row in cache.figures.invalidations {
-      out.sample("\(prefix)_invalidations_total", ["reason": row.reason, "item_id": row.itemID], row.count)
+      out.point(["reason": row.reason, "item_id": row.itemID], .integer(row.count))
     }
     out.value(
       "\(prefix)_age_seconds", .gauge, "Seconds since the contents were last confirmed; NaN before the first load.",
-      cache.health.ageSeconds)
-    out.value("\(prefix)_size", .gauge, "Keys that have an answer.", UInt64(cache.health.size))
+      .number(orNone: cache.health.ageSeconds))
+    out.value("\(prefix)_size", .gauge, "Keys that have an answer.", .count(cache.health.size))
   }
 
-  private func writeCaches(to out: inout MetricsText) {
-    func family(_ name: String, _ kind: MetricsText.Kind, _ help: String, _ value: (Cache) -> UInt64) {
-      out.family(name, kind, help)
-      for cache in caches { out.sample(name, ["cache": cache.name], value(cache)) }
+  private func addCaches(to out: inout Metrics) {
+    func family(_ name: String, _ kind: Metrics.Kind, _ help: String, _ value: (Cache) -> Metrics.Value) {
+      out.family("config_lookup_\(name)", kind, help)
+      for cache in caches { out.point(["cache": cache.name], value(cache)) }
     }
-    func times(_ name: String, _ help: String, _ value: (Cache) -> Double?) {
-      out.family(name, .gauge, help)
-      for cache in caches { out.sample(name, ["cache": cache.name], value(cache)) }
+    family("cache_valid", .gauge, "1 if the contents were confirmed within the TTL.") { .flag($0.health.isValid) }
+    family("cache_bytes", .gauge, "Bytes of the encoded documents that are held.") { .count($0.health.byteCount) }
+    family("change_stream_active", .gauge, "1 if the change stream carries on from what is served.") {
+      .flag($0.health.isStreamActive)
     }
-    family("config_lookup_cache_valid", .gauge, "1 if the contents were confirmed within the TTL.") {
-      $0.health.isValid ? 1 : 0
+    family("change_stream_reconnects_total", .counter, "How often the change stream was lost.") {
+      .integer($0.health.reconnects)
     }
-    family("config_lookup_change_stream_active", .gauge, "1 if the change stream carries on from what is served.") {
-      $0.health.isStreamActive ? 1 : 0
+    family("cache_reloads_total", .counter, "How often the whole collection was read.") { .integer($0.health.reloads) }
+    family("cache_reload_duration_seconds", .gauge, "How long the last reload took; NaN before the first.") {
+      .number(orNone: $0.health.reloadSeconds)
     }
-    family("config_lookup_change_stream_reconnects_total", .counter, "How often the change stream was lost.") {
-      $0.health.reconnects
+    family("cache_resyncs_total", .counter, "Reloads because history was lost.") { .integer($0.health.resyncs) }
+    family("cache_drift_total", .counter, "Keys that a reload found changed behind the stream's back.") {
+      .integer($0.health.drift)
     }
-    family("config_lookup_cache_reloads_total", .counter, "How often the whole collection was read.") {
-      $0.health.reloads
+    family("rejected_documents", .gauge, "Documents that break a rule and are not served as they are.") {
+      .count($0.health.rejectedCount)
     }
-    family("config_lookup_cache_resyncs_total", .counter, "Reloads because history was lost.") { $0.health.resyncs }
-    family("config_lookup_cache_drift_total", .counter, "Keys that a reload found changed behind the stream's back.") {
-      $0.health.drift
+    family("observed_lag_seconds", .gauge, "Seconds from the observed revision to now, in whole seconds.") {
+      .number(orNone: lag(of: $0.health.observedRevision))
     }
-    family("config_lookup_rejected_documents", .gauge, "Documents that break a rule and are not served as they are.") {
-      UInt64($0.health.rejectedCount)
+    family("replay_notices", .gauge, "Notices that a watch with a start can be given again.") {
+      .count($0.figures.replayableNotices)
     }
-    times("config_lookup_observed_lag_seconds", "Seconds from the observed revision to now, in whole seconds.") {
-      lag(of: $0.health.observedRevision)
-    }
-    family("config_lookup_replay_notices", .gauge, "Notices that a watch with a start can be given again.") {
-      UInt64($0.figures.replayableNotices)
-    }
-    times("config_lookup_replay_window_seconds", "Seconds back to the earliest start that is replayed exactly.") {
-      $0.figures.replayFloor.flatMap(lag)
+    family("replay_window_seconds", .gauge, "Seconds back to the earliest start that is replayed exactly.") {
+      .number(orNone: $0.figures.replayFloor.flatMap(lag))
     }
   }
 
@@ -91,10 +93,42 @@ struct MetricsReport {
     return max(0, Double(now.milliseconds / 1000 - Int64(revision.seconds)))
   }
 
-  private func writeServer(to out: inout MetricsText) {
-    out.value("config_lookup_ready", .gauge, "1 if calls should come here.", isReady ? 1 : UInt64(0))
-    out.value("config_lookup_subscribers", .gauge, "Watches that are open.", UInt64(subscribers))
-    out.value("config_lookup_connections", .gauge, "Connections that are open.", UInt64(connections))
+  private func addCalls(to out: inout Metrics) {
+    out.family(
+      "config_lookup_rpc_duration_seconds", .histogram,
+      "Calls that have ended, and how long they took from their arrival until the reply was handed to the system.")
+    for transport in transports {
+      for calls in transport.calls {
+        out.point(
+          ["protocol": transport.name, "method": calls.method, "status": calls.status.name],
+          .histogram(calls.durations.histogram))
+      }
+    }
+    out.family(
+      "config_lookup_open_streams", .gauge, "Open calls that could not be answered at once: watches, lookups that wait."
+    )
+    for transport in transports { out.point(["protocol": transport.name], .integer(transport.openStreams)) }
+    out.value(
+      "config_lookup_loop_turn_duration_seconds", .histogram,
+      "Turns of the event loops, and how long they took: so long an event may have waited.",
+      .histogram(group.turnDurations.histogram))
+  }
+
+  private func addWatches(to out: inout Metrics) {
+    out.value("config_lookup_subscribers", .gauge, "Watches that are open.", .count(watches.subscribers))
+    out.value(
+      "config_lookup_watch_queued_keys", .gauge, "Changed keys that wait for slow subscribers, added up.",
+      .count(watches.queuedKeys))
+    out.value(
+      "config_lookup_watch_notices_total", .counter, "Notices sent, of every kind.", .integer(watches.notices))
+    out.value(
+      "config_lookup_watch_resyncs_total", .counter, "RESYNCs sent: a subscriber had to look everything up again.",
+      .integer(watches.resyncs))
+  }
+
+  private func addConnections(to out: inout Metrics) {
+    out.value("config_lookup_ready", .gauge, "1 if calls should come here.", .flag(isReady))
+    out.value("config_lookup_connections", .gauge, "Connections that are open.", .count(connections))
     let counters: [(NetworkCounter, String, String)] = [
       (.connectionsAccepted, "connections_accepted", "Connections that were accepted."),
       (.connectionsClosed, "connections_closed", "Connections that have ended."),
@@ -102,19 +136,35 @@ struct MetricsReport {
       (.connectionsStalled, "connections_stalled", "Connections cut because the peer did not take its bytes."),
       (.bytesReceived, "received_bytes", "Bytes read from connections."),
       (.bytesSent, "sent_bytes", "Bytes written to connections."),
+      (.handshakes, "tls_handshakes", "TLS handshakes that came to a good end."),
+      (.tlsToPlainPort, "tls_to_plain_port", "Connections that spoke TLS to a port that does not."),
     ]
     for (counter, name, help) in counters {
-      out.value("config_lookup_\(name)_total", .counter, help, network(counter))
+      out.value("config_lookup_\(name)_total", .counter, help, .integer(group.counter(counter)))
+    }
+    out.family("config_lookup_tls_handshake_failures_total", .counter, "TLS handshakes that came to nothing, by why.")
+    for reason in TLSFailure.Reason.allCases {
+      out.point(["reason": reason.rawValue], .integer(group.handshakeFailures(reason)))
+    }
+    out.family(
+      "config_lookup_connections_ended_total", .counter, "Connections that were ended for what the peer did, by why.")
+    for transport in transports {
+      for (reason, count) in transport.endedConnections {
+        out.point(["protocol": transport.name, "reason": reason], .integer(count))
+      }
     }
   }
 
-  private func writeProcess(to out: inout MetricsText) {
-    out.value("process_cpu_seconds_total", .counter, "Seconds of processor time, user and system.", process.cpuSeconds)
-    out.value("process_resident_memory_bytes", .gauge, "Bytes of memory in use.", process.residentBytes)
-    out.value("process_open_fds", .gauge, "File descriptors that are open.", process.openDescriptors)
-    out.value("process_max_fds", .gauge, "File descriptors that may be open.", process.maximumDescriptors)
-    out.value("process_start_time_seconds", .gauge, "When the process started, in Unix time.", process.startSeconds)
+  private func addProcess(to out: inout Metrics) {
+    out.value(
+      "process_cpu_seconds_total", .counter, "Seconds of processor time, user and system.", .number(process.cpuSeconds))
+    out.value(
+      "process_resident_memory_bytes", .gauge, "Bytes of memory in use.", .integer(process.residentBytes))
+    out.value("process_open_fds", .gauge, "File descriptors that are open.", .integer(process.openDescriptors))
+    out.value("process_max_fds", .gauge, "File descriptors that may be open.", .integer(process.maximumDescriptors))
+    out.value(
+      "process_start_time_seconds", .gauge, "When the process started, in Unix time.", .number(process.startSeconds))
     out.family("config_lookup_build_info", .gauge, "1, with the version that runs.")
-    out.sample("config_lookup_build_info", ["version": serverVersion], 1 as UInt64)
+    out.point(["version": serverVersion], .integer(1))
   }
 }

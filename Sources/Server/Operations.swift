@@ -28,11 +28,14 @@ final class Operations: Sendable {
     ]
   }
 
+  /// As of now; nil while there is nothing to measure yet.
+  var currentMetrics: Metrics? { metrics.withLock({ $0 })?().metrics }
+
   private var metricsReply: OperationsReply {
-    guard let metrics = metrics.withLock({ $0 }) else {
+    guard let metrics = currentMetrics else {
       return OperationsReply(status: 503, contentType: "text/plain", body: "the server is starting: try again\n")
     }
-    return OperationsReply(status: 200, contentType: MetricsText.contentType, body: metrics().text)
+    return OperationsReply(status: 200, contentType: Metrics.textContentType, body: metrics.text)
   }
 
   private var report: HealthReport {

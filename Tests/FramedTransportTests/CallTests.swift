@@ -32,7 +32,7 @@ extension SocketTests {
         #expect(reply.status == RPCStatus(.notFound, "no key \"ä\""))
         #expect(reply.payload.isEmpty)
         #expect(reply.metadata["why"] == "asked for")
-        eventually("counted") { test.endpoint.calls(.notFound) == 1 }
+        eventually("counted") { test.callCount("Fail", .notFound) == 1 }
       }
     }
 
@@ -65,7 +65,7 @@ extension SocketTests {
         for id in UInt32(1)...1000 {
           #expect(try client.nextReply(id, deadline: soon()).payload == [UInt8(truncatingIfNeeded: id)])
         }
-        eventually("counted") { test.endpoint.calls(.ok) == 1000 }
+        eventually("counted") { test.callCount("Echo", .ok) == 1000 }
       }
     }
 

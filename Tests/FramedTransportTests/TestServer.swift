@@ -189,6 +189,11 @@ struct TestServer {
     try FramedClient(address)
   }
 
+  func callCount(_ method: String, _ status: RPCStatus.Code) -> UInt64 {
+    endpoint.calls.filter { $0.method.hasSuffix("/\(method)") && $0.status == status }
+      .reduce(0) { $0 + $1.durations.count }
+  }
+
   func raw() throws -> RawSocket {
     try RawSocket(address)
   }

@@ -57,6 +57,17 @@ enum Interop {
       PythonEnvironment.command("python"), ["-B", "Tests/Interop/\(script)", name, file.path], folder: packageRoot)
   }
 
+  /// One unary call over gRPC.
+  static func grpcHealthCheck(_ address: HostAndPort) throws {
+    let code = """
+      import sys, grpc
+      from grpc_health.v1 import health_pb2, health_pb2_grpc
+      with grpc.insecure_channel(sys.argv[1]) as channel:
+          health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=20)
+      """
+    try ChildProcess.run(PythonEnvironment.command("python"), ["-c", code, "\(address)"])
+  }
+
   static func finish(_ client: ChildProcess) throws {
     let status = try client.waitForExit(timeoutSeconds: 150)
     guard status == .exited(0), client.outputLines.last?.hasPrefix("passed ") == true else {

@@ -1,0 +1,27 @@
+internal import Synchronization
+
+/// What one worker's watches have come to. Written on the worker's thread, read on any.
+final class WatchCounters: Sendable {
+  private let queued = Atomic<Int>(0)
+  private let notices = Atomic<UInt64>(0)
+  private let resyncs = Atomic<UInt64>(0)
+
+  // Loads and stores, no locked instruction: nobody else writes.
+
+  /// So many more changed keys wait for slow subscribers, or fewer.
+  func addQueuedKeys(_ change: Int) {
+    queued.store(queued.load(ordering: .relaxed) + change, ordering: .relaxed)
+  }
+
+  func countNotice() {
+    notices.store(notices.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
+  }
+
+  func countResync() {
+    resyncs.store(resyncs.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
+  }
+
+  var queuedKeyCount: Int { queued.load(ordering: .relaxed) }
+  var noticeCount: UInt64 { notices.load(ordering: .relaxed) }
+  var resyncCount: UInt64 { resyncs.load(ordering: .relaxed) }
+}

@@ -1,0 +1,105 @@
+internal import BSON
+internal import Core
+internal import Foundation
+internal import FramedTransport
+internal import Glibc
+internal import Network
+internal import RPC
+internal import ServiceTestSupport
+internal import TestSupport
+internal import Testing
+
+/// Metrics of the whole server as a process: as they are scraped, and as they are sent.
+@Suite struct MetricsTests {
+  /// The contract's metrics, by their names.
+  @Test func whatIsLookedUpAndAnnouncedIsCounted() throws {
+    try withTestDatabase { database in
+      let server = try HealthServer(uri: database.uri)
+      defer { server.end() }
+      try server.waitUntilReady()
+      let client = try TestClient(server.rpcAddress)
+      #expect(try client.agent("nobody").code == .notFound)
+      #expect(try client.agent("").code == .invalidArgument)
+      try database.python("client.ai_model.prompts.insert_one({'_id': 'bad', 'status': 'active'})")
+      try database.python(
+        "import bson.json_util; client.ai_model.agent_configs.insert_one(bson.json_util.loads(arguments[0]))",
+        [#require(Documents.agent("a").json)])
+      try poll("both are counted") {
+        let metrics = try server.metrics()
+        return metrics["agent_config_cache_size"] == 1
+          && metrics["config_lookup_rejected_documents{cache=\"prompt\"}"] == 1
+      }
+      let found = try server.metrics()
+      #expect(found["agent_config_cache_hits_total"] == 1 && found["agent_config_cache_misses_total"] == 0)
+      #expect(found["prompt_cache_hits_total"] == 0 && found["source_config_cache_size"] == 0)
+      let name = "agent_config_cache_invalidations_total{reason=\"change_stream:insert\",item_id=\"a:1.0.0\"}"
+      #expect(found[name] == 1)
+      #expect(try #require(found["prompt_cache_age_seconds"]) < 60)
+      #expect(found["config_lookup_ready"] == 1 && found["config_lookup_connections"] == 1)
+      #expect(try #require(found["config_lookup_cache_bytes{cache=\"agent_config\"}"]) > 100)
+      #expect(found["config_lookup_cache_bytes{cache=\"prompt\"}"] == 0)
+      #expect(try #require(found["config_lookup_cache_reload_duration_seconds{cache=\"prompt\"}"]) > 0)
+      #expect(try #require(found["process_resident_memory_bytes"]) > 1_000_000)
+    }
+  }
+
+  @Test func everyCallIsCountedByProtocolMethodAndStatusWithItsTime() throws {
+    try withDeployment { test in
+      let server = try HealthServer(uri: test.uri)
+      defer { server.end() }
+      try server.waitUntilReady()
+      let client = try TestClient(server.rpcAddress)
+      for _ in 0..<3 { #expect(try client.agent("nobody").code == .notFound) }
+      #expect(try client.framed.call("Nope", []).status.code == .unimplemented)
+      let watch = try Watch.open(server.rpcAddress)
+      try Interop.grpcHealthCheck(server.rpcAddress)
+      func labels(_ name: String, _ transport: String, _ method: String, _ status: String) -> String {
+        "config_lookup_rpc_duration_seconds_\(name){protocol=\"\(transport)\",method=\"\(method)\","
+          + "status=\"\(status)\"}"
+      }
+      let lookup = "configlookup.v1.ConfigLookup/GetAgentConfig"
+      try poll("all have ended") {
+        let found = try server.metrics()
+        return found[labels("count", "framed", lookup, "NOT_FOUND")] == 3
+          && found[labels("count", "framed", "_OTHER", "UNIMPLEMENTED")] == 1
+          && found[labels("count", "grpc", "grpc.health.v1.Health/Check", "OK")] == 1
+      }
+      let found = try server.metrics()
+      let sum = try #require(found[labels("sum", "framed", lookup, "NOT_FOUND")])
+      #expect(sum > 0 && sum < 20)
+      #expect(found["config_lookup_open_streams{protocol=\"framed\"}"] == 1 && found["config_lookup_subscribers"] == 1)
+      #expect(try #require(found["config_lookup_watch_notices_total"]) >= 1)
+      #expect(try #require(found["config_lookup_loop_turn_duration_seconds_count"]) >= 5)
+      watch.framed.close()
+      try poll("the watch is over") {
+        let name = "configlookup.v1.ConfigLookup/WatchInvalidations"
+        return try server.metrics()[labels("count", "framed", name, "CANCELLED")] == 1
+      }
+    }
+  }
+
+  @Test func aStrictReaderFindsNothingToComplainOf() throws {
+    try withTestDatabase { database in
+      let server = try HealthServer(uri: database.uri)
+      defer { server.end() }
+      func check() throws {
+        let lines = try ChildProcess.run(
+          PythonEnvironment.command("python"), ["-B", "Tests/Interop/metrics.py", "http://\(server.address)/metrics"],
+          folder: packageRoot)
+        #expect(lines.last?.hasPrefix("passed ") == true)
+      }
+      try check()
+      try server.waitUntilReady()
+      #expect(try TestClient(server.rpcAddress).agent("nobody").code == .notFound)
+      // Names with all that must be escaped.
+      try database.python(
+        #"""
+        client.ai_model.prompts.insert_many([{'_id': 'bad"\\\n' + chr(228), 'status': 'active'}])
+        """#)
+      try poll("it is counted") {
+        try server.metrics()["config_lookup_rejected_documents{cache=\"prompt\"}"] == 1
+      }
+      try check()
+    }
+  }
+}
