@@ -64,14 +64,14 @@ let package = Package(
     library("GRPCServices", ["RPC", "ProtobufMessages", "CConfigLookupProto"]),
     library("TLS", ["Core", "COpenSSL"]),
     library("Network", ["Core", "RPC", "TLS", "CLibevent"]),
+    library("OpenTelemetry", ["Core", "Network", "ProtobufMessages"]),
     library("FramedTransport", ["Core", "RPC", "TLS", "Network"]),
     library("GRPCTransport", ["Core", "RPC", "TLS", "Network", "ProtobufMessages", "CNGHTTP2"]),
     library(
       "Server",
       [
         "Core", "MongoSource", "ChangeStreamCache", "ConfigModels", "LookupService", "GRPCServices", "RPC", "TLS",
-        "Network",
-        "FramedTransport", "GRPCTransport",
+        "Network", "OpenTelemetry", "FramedTransport", "GRPCTransport",
       ]),
     library(
       "CommandLineTool",
@@ -127,6 +127,7 @@ let package = Package(
     tests("GRPCServicesTests", ["GRPCServices", "RPC", "Core", "ProtobufMessages"]),
     tests("TLSTests", ["TLS"]),
     tests("NetworkTests", ["Network", "TLS", "Core"]),
+    tests("OpenTelemetryTests", ["OpenTelemetry", "Network", "Core"]),
     tests(
       "FramedTransportTests",
       ["FramedTransport", "Network", "TLS", "RPC", "Core", "ProtobufMessages", "CConfigLookupProto"]),

@@ -43,7 +43,26 @@ public enum ProtobufWriter {
   @inlinable
   public static func fixed64(_ field: UInt32, _ value: UInt64, to out: inout [UInt8]) {
     guard value != 0 else { return }
+    presentFixed64(field, value, to: &out)
+  }
+
+  /// A `fixed64` or the bits of a `double`, for 0 too: of a field whose presence says something.
+  @inlinable
+  public static func presentFixed64(_ field: UInt32, _ value: UInt64, to out: inout [UInt8]) {
     tag(field, wireType: 1, to: &out)
+    eightBytes(value, to: &out)
+  }
+
+  /// A `repeated fixed64`, or the bits of a `repeated double`.
+  @inlinable
+  public static func packedFixed64(_ field: UInt32, _ values: [UInt64], to out: inout [UInt8]) {
+    guard !values.isEmpty else { return }
+    lengthPrefix(field, values.count * 8, to: &out)
+    for value in values { eightBytes(value, to: &out) }
+  }
+
+  @inlinable
+  static func eightBytes(_ value: UInt64, to out: inout [UInt8]) {
     for shift in stride(from: UInt64(0), to: 64, by: 8) { out.append(UInt8(truncatingIfNeeded: value >> shift)) }
   }
 

@@ -5,6 +5,7 @@ internal import GRPCServices
 internal import GRPCTransport
 internal import LookupService
 public import Network
+internal import OpenTelemetry
 internal import RPC
 
 /// Everything that the server is made of, wired: caches on MongoDB, the service over them, the transports in front.
@@ -19,6 +20,8 @@ public final class ConfigLookupServer: Sendable {
   private let health: HealthService
   private let http: OperationsHTTP
   private let files: FileWatcher
+  /// Nil: metrics are not sent anywhere.
+  private let exporter: OTLPExporter?
 
   /// Binds the ports and starts to read the collections. Calls get UNAVAILABLE until ``isWarm``.
   public init(_ configuration: ServerConfiguration, logger: Logger) throws {
@@ -82,13 +85,24 @@ public final class ConfigLookupServer: Sendable {
         watches: service.watchFigures, transports: [.init(framed), .init(grpc)], group: group,
         connections: transport.connectionCount, isReady: readiness.isReady, process: ProcessFigures(), now: .now)
     }
+    exporter = configuration.otlp.map { settings in
+      OTLPExporter(settings, version: serverVersion, since: ProcessFigures.start, logger: logger) {
+        operations.currentMetrics ?? Metrics()
+      }
+    }
     caches.start { [health] in health.refresh() }
     files.start()
+    exporter?.run()
   }
 
   /// Reads the files again that the configuration names, soon. What is wrong is logged, and changes nothing.
   public func reloadFiles() {
     files.reloadAll()
+  }
+
+  /// Runs `body` once every loop has come round to it: that none hangs.
+  func whenAllLoopsTurn(_ body: @escaping @Sendable () -> Void) {
+    group.whenAllTurn(body)
   }
 
   /// Where lookups and watches are served, with the port that was taken.
@@ -112,6 +126,7 @@ public final class ConfigLookupServer: Sendable {
   /// Ends everything, in the opposite order of its start, and waits: as long as the database's time limits if it does
   /// not answer.
   public func stop() {
+    exporter?.stop()
     files.stop()
     transport.stop()
     caches.stop()

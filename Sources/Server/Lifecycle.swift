@@ -3,6 +3,7 @@ internal import Foundation
 internal import Glibc
 internal import MongoSource
 internal import Network
+internal import OpenTelemetry
 
 /// The version that `--version` and the log name.
 public let serverVersion = "0.1.0"
@@ -22,7 +23,7 @@ public func runServer(arguments: [String], environment: [String: String]) -> Int
   case .help: print(ServerConfiguration.help)
   case .version: print("config-lookup-server \(serverVersion)")
   case .checkConfig: return check(configuration)
-  case .run: return serve(configuration)
+  case .run: return serve(configuration, ServiceManager(environment: environment))
   }
   return 0
 }
@@ -40,9 +41,9 @@ private func check(_ configuration: ServerConfiguration) -> Int32 {
   return 0
 }
 
-private func serve(_ configuration: ServerConfiguration) -> Int32 {
+private func serve(_ configuration: ServerConfiguration, _ manager: ServiceManager) -> Int32 {
   returnLargeMemoryToSystem()
-  ProcessFigures.noteStart()
+  _ = ProcessFigures.start
   let format = configuration.logFormat ?? (isatty(STDERR_FILENO) == 1 ? .text : .json)
   let logger = Logger(level: configuration.logLevel, format: format)
   // Before the first thread starts: all threads inherit the mask, and only this one takes the signals.
@@ -67,23 +68,9 @@ private func serve(_ configuration: ServerConfiguration) -> Int32 {
       "version": .string(serverVersion),
     ])
 
-  var isReady = false
-  var isEnding = false
-  while true {
-    switch signals.wait(seconds: isReady ? 3600 : 0.02) {
-    case SIGHUP: server.reloadFiles()
-    case nil: break
-    default: isEnding = true
-    }
-    if isEnding { break }
-    if !isReady, server.isWarm {
-      isReady = true
-      logger.info(
-        "ready", "the server is ready",
-        ["listen": .string("\(server.address)"), "http_listen": .string("\(server.httpAddress)")])
-    }
-  }
+  serveUntilSignalled(server, signals, manager, logger)
 
+  manager.isDraining()
   logger.info("draining", "the server takes no new calls", ["seconds": .number(configuration.drainSeconds)])
   let deadline = MonotonicTime.now.advanced(bySeconds: configuration.drainSeconds)
   let done = Locked(false)
@@ -105,6 +92,32 @@ private func serve(_ configuration: ServerConfiguration) -> Int32 {
   drain.join()
   logger.info("stopped", "the server has ended")
   return 0
+}
+
+private func serveUntilSignalled(
+  _ server: ConfigLookupServer, _ signals: ProcessSignals, _ manager: ServiceManager, _ logger: Logger
+) {
+  var isReady = false
+  var nextSign = MonotonicTime.now
+  while true {
+    let pause = isReady ? manager.watchdogSeconds ?? 3600 : 0.02
+    switch signals.wait(seconds: pause) {
+    case SIGHUP: server.reloadFiles()
+    case nil: break
+    default: return
+    }
+    if !isReady, server.isWarm {
+      isReady = true
+      manager.isReady()
+      logger.info(
+        "ready", "the server is ready",
+        ["listen": .string("\(server.address)"), "http_listen": .string("\(server.httpAddress)")])
+    }
+    if let seconds = manager.watchdogSeconds, MonotonicTime.now >= nextSign {
+      nextSign = .now.advanced(bySeconds: seconds)
+      server.whenAllLoopsTurn { manager.isAlive() }
+    }
+  }
 }
 
 /// SIGTERM, SIGINT and SIGHUP, taken one at a time by the thread that asks.
@@ -145,6 +158,7 @@ extension ServerConfiguration {
         TTL                 \(ttlSeconds) s
         maximum staleness   \(maximumStalenessSeconds.map { "\($0) s" } ?? "no limit")
         drain               \(drainSeconds) s
+        OTLP                \(otlp.map { "metrics to \($0.target) every \($0.intervalSeconds) s" } ?? "no")
         connection age      \(maximumConnectionAgeSeconds == 0 ? "no limit" : "\(maximumConnectionAgeSeconds) s")
       """
   }

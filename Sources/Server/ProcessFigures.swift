@@ -9,14 +9,12 @@ struct ProcessFigures: Sendable {
   var maximumDescriptors: UInt64 = 0
   var startSeconds: Double
 
-  private static let started = Double(WallTime.now.milliseconds) / 1000
-
-  /// To be called once early: it is the start that is told.
-  static func noteStart() { _ = started }
+  /// When the process started: to be asked for early.
+  static let start = WallTime.now
 
   /// As of now.
   init() {
-    startSeconds = Self.started
+    startSeconds = Double(Self.start.milliseconds) / 1000
     var usage = rusage()
     if getrusage(RUSAGE_SELF.rawValue, &usage) == 0 {
       cpuSeconds = [usage.ru_utime, usage.ru_stime].reduce(0) { $0 + Double($1.tv_sec) + Double($1.tv_usec) / 1e6 }

@@ -1,6 +1,7 @@
 public import Core
 internal import MongoSource
 public import Network
+public import OpenTelemetry
 
 /// What the server runs with: made of flags and environment, and of nothing else.
 public struct ServerConfiguration: Sendable {
@@ -37,6 +38,8 @@ public struct ServerConfiguration: Sendable {
   public var epochSalt = ""
   public var logLevel = Logger.Level.info
   public var logFormat: Logger.Format?
+  /// Nil: metrics are not sent anywhere.
+  public var otlp: OTLPSettings?
 
   public init() {}
 
@@ -46,6 +49,7 @@ public struct ServerConfiguration: Sendable {
     if let first = rest.first { throw UsageError("\(first): not a flag; --help lists them") }
     guard action == .run || action == .checkConfig else { return }
     try checkSecurity()
+    otlp = try OTLPSettings(environment: environment, serviceName: "config-lookup")
   }
 
   /// What `--help` prints.
@@ -58,6 +62,12 @@ public struct ServerConfiguration: Sendable {
     Each flag has an environment variable; a flag wins. SIGHUP has files read again that flags name.
 
     \(flags.help)
+
+    Metrics are at /metrics. They are sent by OTLP, too, where OTEL_EXPORTER_OTLP_ENDPOINT (http://HOST:4318) or
+    OTEL_EXPORTER_OTLP_METRICS_ENDPOINT is set; as OpenTelemetry has them, these are respected:
+    OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES, OTEL_METRIC_EXPORT_INTERVAL, OTEL_EXPORTER_OTLP_HEADERS,
+    OTEL_EXPORTER_OTLP_TIMEOUT, OTEL_EXPORTER_OTLP_PROTOCOL (http/protobuf), OTEL_METRICS_EXPORTER, OTEL_SDK_DISABLED.
+    systemd is told of READY, STOPPING and its watchdog where NOTIFY_SOCKET is set (Type=notify).
 
     Exit status: 0 ended by a signal and drained; 64 a mistake in flags or environment; 69 cannot listen.
     """

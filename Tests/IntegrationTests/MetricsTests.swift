@@ -11,6 +11,8 @@ internal import Testing
 
 /// Metrics of the whole server as a process: as they are scraped, and as they are sent.
 @Suite struct MetricsTests {
+  private static let endpoint = "OTEL_EXPORTER_OTLP_ENDPOINT"
+
   /// The contract's metrics, by their names.
   @Test func whatIsLookedUpAndAnnouncedIsCounted() throws {
     try withTestDatabase { database in
@@ -101,5 +103,90 @@ internal import Testing
       }
       try check()
     }
+  }
+
+  // MARK: OTLP
+
+  @Test func whatIsSentIsWhatIsScraped() throws {
+    try withTestDatabase { database in
+      let receiver = try OTLPReceiver()
+      let server = try HealthServer(
+        uri: database.uri,
+        environment: [
+          Self.endpoint: "http://\(receiver.address)", "OTEL_METRIC_EXPORT_INTERVAL": "100",
+          "OTEL_SERVICE_NAME": "lookups", "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment=a%20test",
+          "OTEL_EXPORTER_OTLP_HEADERS": "x-key=a%20b",
+        ])
+      defer { server.end() }
+      try server.waitUntilReady()
+      #expect(try TestClient(server.rpcAddress).agent("nobody").code == .notFound)
+      // What changes from one moment to the next can only be there.
+      let moving = [
+        "age_seconds", "lag_seconds", "replay_window", "process_", "loop_turn", "connections", "bytes_total",
+      ]
+      var differing: [String] = []
+      try poll("the two agree") {
+        let scraped = try server.metrics().filter { !$0.value.isNaN }
+        guard let sent = try receiver.exports.last?.samples, scraped.keys.contains(where: { $0.contains("NOT_FOUND") })
+        else { return false }
+        differing = Set(scraped.keys).union(sent.keys).filter { name in
+          guard let a = scraped[name], let b = sent[name] else { return true }
+          return a != b && !moving.contains { name.contains($0) }
+        }
+        return differing.isEmpty
+      }
+      #expect(differing.isEmpty)
+      let export = try #require(try receiver.exports.last)
+      #expect(export.path == "/v1/metrics" && export.headers["x-key"] == "a b")
+      #expect(export.resource == ["service.name": "lookups", "deployment.environment": "a test"])
+      #expect(export.units["config_lookup_rpc_duration_seconds"] == "s")
+      #expect(export.units["config_lookup_sent_bytes_total"] == "By")
+    }
+  }
+
+  @Test func aCollectorThatIsAwayCostsALineAndIsSentTheLastFigures() throws {
+    try withTestDatabase { database in
+      let port = try freePort()
+      let server = try HealthServer(
+        uri: database.uri,
+        environment: [Self.endpoint: "http://127.0.0.1:\(port)", "OTEL_METRIC_EXPORT_INTERVAL": "20"])
+      defer { server.end() }
+      try server.waitUntilReady()
+      let line = try server.child.waitForLine("it says so") { $0.contains("\"event\":\"otlp_export_failed\"") }
+      #expect(line.contains("127.0.0.1:\(port)"))
+      #expect(try TestClient(server.rpcAddress).agent("nobody").code == .notFound)
+      let receiver = try OTLPReceiver(port: port)
+      try server.child.waitForLine("it is back") { $0.contains("\"event\":\"otlp_export_recovered\"") }
+      #expect(server.child.errorLines.count { $0.contains("otlp_export_failed") } == 1)
+      server.child.send(SIGTERM)
+      #expect(try server.child.waitForExit() == .exited(0))
+      try poll("the end is told") { try receiver.exports.last?.samples["config_lookup_ready"] == 0 }
+    }
+  }
+
+  @Test func aCollectorThatNeverAnswersHoldsUpNobody() throws {
+    try withTestDatabase { database in
+      let silent = try SilentListener()
+      let server = try HealthServer(
+        uri: database.uri,
+        environment: [
+          Self.endpoint: "http://127.0.0.1:\(silent.port)", "OTEL_METRIC_EXPORT_INTERVAL": "1",
+          "OTEL_EXPORTER_OTLP_TIMEOUT": "86400000",
+        ])
+      defer { server.end() }
+      try server.waitUntilReady()
+      try silent.waitForClient()
+      #expect(try server.get("/health/ready").status == 200)
+      server.child.send(SIGTERM)
+      #expect(try server.child.waitForExit() == .exited(0))
+      // Where it is not let go of in time, the process ends without this line.
+      #expect(server.child.errorLines.last?.contains("\"event\":\"stopped\"") == true)
+    }
+  }
+
+  @Test func whatCannotBeSpokenIsRefusedAtTheStart() throws {
+    let end = try ProcessEnd("config-lookup-server", [], environment: [Self.endpoint: "https://collector:4318"])
+    #expect(end.status == .exited(EX_USAGE))
+    #expect(end.errors.contains(Self.endpoint) && end.errors.contains("https"))
   }
 }

@@ -1,0 +1,105 @@
+public import Core
+internal import Network
+
+/// Sends metrics by OTLP over HTTP, from time to time, on a thread of its own that nobody waits for.
+///
+/// A collector that is away costs a line in the log, and one more when it is back. Nothing is kept for it: all figures
+/// count from the start of the process, so the next export says all that the lost one would have.
+public final class OTLPExporter: Sendable {
+  private struct State: Sendable {
+    var isStopped = false
+    var hasFailed = false
+  }
+
+  private let settings: OTLPSettings
+  private let version: String
+  private let start: WallTime
+  private let metrics: @Sendable () -> Metrics
+  private let logger: Logger
+  private let state = Locked(State())
+  private let thread = Locked<OSThread?>(nil)
+
+  /// - Parameter start: since when the figures have been counted.
+  public init(
+    _ settings: OTLPSettings, version: String, since start: WallTime, logger: Logger,
+    metrics: @escaping @Sendable () -> Metrics
+  ) {
+    self.settings = settings
+    self.version = version
+    self.start = start
+    self.logger = logger
+    self.metrics = metrics
+  }
+
+  /// To be followed by ``stop()``.
+  public func run() {
+    logger.info(
+      "otlp_export", "metrics are sent by OTLP",
+      ["to": .string(settings.target), "interval_seconds": .number(settings.intervalSeconds)])
+    thread.withLock { $0 = OSThread(name: "otlp") { self.exportUntilStopped() } }
+  }
+
+  /// Sends the last figures, if the collector was there the time before, and ends.
+  public func stop() {
+    state.withLock { $0.isStopped = true }
+    state.signal()
+    let running = thread.withLock { thread in
+      defer { thread = nil }
+      return thread
+    }
+    running?.join()
+  }
+
+  private func exportUntilStopped() {
+    while true {
+      let end = MonotonicTime.now.advanced(bySeconds: settings.intervalSeconds)
+      let isStopped = state.wait(until: end) { $0.isStopped ? true : nil } == true
+      if isStopped, state.withLock({ $0.hasFailed }) { return }
+      export(isLast: isStopped)
+      if isStopped { return }
+    }
+  }
+
+  private func export(isLast: Bool) {
+    let request = OTLPRequest(
+      resource: settings.resource, version: version, startNanoseconds: nanoseconds(start),
+      nowNanoseconds: nanoseconds(.now))
+    let seconds = isLast ? min(settings.timeoutSeconds, Limits.lastExportSeconds) : settings.timeoutSeconds
+    let post = HTTPPost(
+      address: settings.address, path: settings.path,
+      headers: settings.headers.map { ($0.name, $0.value) } + [
+        ("content-type", "application/x-protobuf"), ("user-agent", "OTel-OTLP-Exporter-ConfigLookup/\(version)"),
+      ])
+    do throws(HTTPPostFailure) {
+      let status = try post.send(
+        request.encoded(metrics()), deadline: .now.advanced(bySeconds: seconds)
+      ) { !isLast && self.state.withLock { $0.isStopped } }
+      if (200..<300).contains(status) { succeeded() } else { failed("the collector answers with status \(status)") }
+    } catch {
+      failed(error.message)
+    }
+  }
+
+  private func succeeded() {
+    let isBack = state.withLock { state in
+      defer { state.hasFailed = false }
+      return state.hasFailed
+    }
+    if isBack { logger.info("otlp_export_recovered", "metrics are taken again", ["to": .string(settings.target)]) }
+  }
+
+  private func failed(_ problem: String) {
+    let isNews = state.withLock { state in
+      defer { state.hasFailed = true }
+      return !state.hasFailed && !state.isStopped
+    }
+    guard isNews else { return }
+    logger.warning(
+      "otlp_export_failed", "metrics cannot be sent; trying again every interval, and saying so when it works",
+      ["to": .string(settings.target), "problem": .string(problem)])
+  }
+
+  private func nanoseconds(_ time: WallTime) -> UInt64 {
+    UInt64(max(0, time.milliseconds)) * 1_000_000
+  }
+}

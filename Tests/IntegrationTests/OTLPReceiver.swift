@@ -1,0 +1,69 @@
+internal import Core
+internal import Foundation
+internal import Glibc
+internal import Network
+internal import ServiceTestSupport
+internal import TestSupport
+internal import Testing
+
+/// A collector that others made the messages for, in Python: Tests/Interop/otlp_receiver.py.
+final class OTLPReceiver {
+  struct Export {
+    let path: String
+    let headers: [String: String]
+    let resource: [String: String]
+    let units: [String: String]
+    /// By name and labels, as `/metrics` has them.
+    let samples: [String: Double]
+  }
+
+  let address: HostAndPort
+  private let child: ChildProcess
+
+  /// Port 0 takes a free one.
+  init(port: UInt16 = 0) throws {
+    child = try ChildProcess(
+      PythonEnvironment.command("python"), ["-B", "Tests/Interop/otlp_receiver.py", "\(port)"], folder: packageRoot)
+    let line = try child.waitForLine("it listens") { $0.hasPrefix("listening ") }
+    address = HostAndPort(host: "127.0.0.1", port: try #require(UInt16(line.dropFirst("listening ".count))))
+  }
+
+  /// What has come so far.
+  var exports: [Export] {
+    get throws {
+      try child.outputLines.dropFirst().map { line in
+        let fields = try jsonObject(line)
+        if let problem = fields["wrong"] { throw TestFailure("\(problem)") }
+        return Export(
+          path: try #require(fields["path"] as? String), headers: try #require(fields["headers"] as? [String: String]),
+          resource: try #require(fields["resource"] as? [String: String]),
+          units: try #require(fields["units"] as? [String: String]),
+          samples: try #require(fields["samples"] as? [String: NSNumber]).mapValues(\.doubleValue))
+      }
+    }
+  }
+}
+
+/// A socket that is listened on and says nothing.
+final class SilentListener {
+  let port: UInt16
+  private let descriptor: Int32
+
+  init() throws {
+    descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    var port: UInt16 = 0
+    for _ in 0..<100 where port == 0 {
+      let free = try freePort()
+      if atLoopback(free, descriptor, { bind($0, $1, $2) }) { port = free }
+    }
+    self.port = port
+    guard port > 0, listen(descriptor, 8) == 0 else { throw TestFailure("cannot listen") }
+  }
+
+  deinit { close(descriptor) }
+
+  /// The connection is left to the kernel, which takes what is sent.
+  func waitForClient() throws {
+    guard waitForSocket(descriptor, writable: false, deadline: soon()) else { throw TestFailure("nobody came") }
+  }
+}
