@@ -18,6 +18,7 @@ struct OTLPRequest {
     ProtobufWriter.message(1, to: &out) { out in  // ResourceMetrics
       ProtobufWriter.message(1, to: &out) { out in
         for pair in resource { writeAttribute(1, pair.name, pair.value, to: &out) }
+        writeAttribute(1, "service.version", version, to: &out)
       }
       ProtobufWriter.message(2, to: &out) { out in  // ScopeMetrics
         ProtobufWriter.message(1, to: &out) { out in

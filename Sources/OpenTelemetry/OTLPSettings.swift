@@ -14,7 +14,7 @@ public struct OTLPSettings: Sendable, Hashable {
   public internal(set) var address: HostAndPort
   public internal(set) var path: String
   public internal(set) var headers: [Pair] = []
-  /// Who exports, `service.name` first.
+  /// Who exports, `service.name` and `service.instance.id` first.
   public internal(set) var resource: [Pair] = []
   public internal(set) var intervalSeconds = 60.0
   public internal(set) var timeoutSeconds = 10.0
@@ -44,7 +44,11 @@ public struct OTLPSettings: Sendable, Hashable {
     let given = try variables[attributes].map { text throws(UsageError) in try Self.pairs(text, attributes) } ?? []
     let service =
       variables["OTEL_SERVICE_NAME"] ?? given.last { $0.name == "service.name" }?.value ?? serviceName
-    resource = [Pair(name: "service.name", value: service)] + given.filter { $0.name != "service.name" }
+    // Replicas of one name are told apart by the instance, which OpenTelemetry would have at random.
+    let instance = given.last { $0.name == "service.instance.id" }?.value ?? randomText()
+    resource =
+      [Pair(name: "service.name", value: service), Pair(name: "service.instance.id", value: instance)]
+      + given.filter { $0.name != "service.name" && $0.name != "service.instance.id" }
   }
 
   /// `http://HOST[:PORT][/PATH]`.
@@ -120,6 +124,10 @@ public struct OTLPSettings: Sendable, Hashable {
     }
     return Double(number) / 1000
   }
+}
+
+private func randomText() -> String {
+  (0..<2).map { _ in String(UInt64.random(in: .min ... .max), radix: 36) }.joined()
 }
 
 /// The environment, in which an empty variable is none.

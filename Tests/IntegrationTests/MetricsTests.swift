@@ -5,6 +5,7 @@ internal import FramedTransport
 internal import Glibc
 internal import Network
 internal import RPC
+internal import Server
 internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
@@ -114,7 +115,8 @@ internal import Testing
         uri: database.uri,
         environment: [
           Self.endpoint: "http://\(receiver.address)", "OTEL_METRIC_EXPORT_INTERVAL": "100",
-          "OTEL_SERVICE_NAME": "lookups", "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment=a%20test",
+          "OTEL_SERVICE_NAME": "lookups",
+          "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment=a%20test,service.instance.id=one",
           "OTEL_EXPORTER_OTLP_HEADERS": "x-key=a%20b",
         ])
       defer { server.end() }
@@ -138,7 +140,11 @@ internal import Testing
       #expect(differing.isEmpty)
       let export = try #require(try receiver.exports.last)
       #expect(export.path == "/v1/metrics" && export.headers["x-key"] == "a b")
-      #expect(export.resource == ["service.name": "lookups", "deployment.environment": "a test"])
+      #expect(
+        export.resource == [
+          "service.name": "lookups", "service.instance.id": "one", "deployment.environment": "a test",
+          "service.version": serverVersion,
+        ])
       #expect(export.units["config_lookup_rpc_duration_seconds"] == "s")
       #expect(export.units["config_lookup_sent_bytes_total"] == "By")
     }

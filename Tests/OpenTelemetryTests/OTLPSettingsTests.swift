@@ -45,12 +45,13 @@ struct OTLPSettingsTests {
         "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20x,y=z", "OTEL_EXPORTER_OTLP_TIMEOUT": "1500",
         "OTEL_METRIC_EXPORT_INTERVAL": "250", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
       ]))
-    #expect(found.resource.map(\.name) == ["service.name", "deployment.environment"])
-    #expect(found.resource.map(\.value) == ["mine", "a b"])
+    #expect(found.resource.map(\.name) == ["service.name", "service.instance.id", "deployment.environment"])
+    #expect(found.resource[0].value == "mine" && found.resource[2].value == "a b")
     #expect(found.headers.map(\.name) == ["authorization", "y"] && found.headers.map(\.value) == ["Bearer x", "z"])
     #expect(found.timeoutSeconds == 1.5 && found.intervalSeconds == 0.25)
     let usual = try #require(try settings([Self.endpoint: "http://c:1"]))
-    #expect(usual.resource.map(\.value) == ["config-lookup"] && usual.intervalSeconds == 60)
+    #expect(usual.resource.first?.value == "config-lookup" && usual.intervalSeconds == 60)
+    #expect(try settings([Self.endpoint: "http://c:1"])?.resource != usual.resource, "no two instances are the same")
   }
 
   @Test(arguments: [
