@@ -142,7 +142,7 @@ extension Connection {
   /// A handshake's first record, to a port without TLS. No protocol of ours begins so: each will refuse it.
   private func noteTLS() {
     loop.counters.add(to: NetworkCounter.tlsToPlainPort.rawValue)
-    port.handshakes.unwanted(peer: peer)
+    port.peers.unwanted(peer: peer)
   }
 
   private func afterDelivery() {

@@ -180,8 +180,7 @@ public final class Connection: LoopResident {
   /// Closes because of a slow peer, which costs itself: a metric and a line.
   func closeStalled(_ problem: String) {
     loop.counters.add(to: NetworkCounter.connectionsStalled.rawValue)
-    port.logger.warning(
-      "connection_stalled", problem, ["peer": .string(peer), "unsent_bytes": .integer(Int64(unsentByteCount))])
+    port.peers.stalled(problem, peer: peer, unsentBytes: unsentByteCount)
     close()
   }
 
@@ -203,7 +202,7 @@ public final class Connection: LoopResident {
     handshakeTimer?.cancel()
     handshakeTimer = nil
     loop.handshakeFailures.add(to: failure.reason.index)
-    port.handshakes.failed(failure, peer: peer)
+    port.peers.failed(failure, peer: peer)
     guard state == .open, failure.reason != .abandoned else { return close() }
     // The peer shall read why, which a reset would overtake. Nothing of ours is ever sent without TLS.
     if let output { loop.giveBack(output) }

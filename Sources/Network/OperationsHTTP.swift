@@ -19,7 +19,7 @@ public final class OperationsHTTP: @unchecked Sendable, LoopResident {
   private let limits: OperationsLimits
   /// Nil: the port is plain.
   private let tls: TLSServer?
-  private let handshakes: HandshakeLog
+  private let peerLog: PeerLog
   private let descriptor: Int32
   private var server: OpaquePointer?  // loop thread; owns listener, descriptor and connections
   private var listener: OpaquePointer?  // loop thread
@@ -46,7 +46,7 @@ public final class OperationsHTTP: @unchecked Sendable, LoopResident {
     self.routes = routes
     self.limits = limits
     self.tls = tls
-    handshakes = HandshakeLog(logger)
+    peerLog = PeerLog(logger)
     peers = OperationsPeers(idleSeconds: limits.idleSeconds)
     let outcome = Locked<Bool?>(nil)
     loop.execute {
@@ -130,7 +130,7 @@ public final class OperationsHTTP: @unchecked Sendable, LoopResident {
   private func handshakeEnded(_ failure: TLSFailure?, _ socket: Int32) {
     guard let failure else { return loop.counters.add(to: NetworkCounter.handshakes.rawValue) }
     loop.handshakeFailures.add(to: failure.reason.index)
-    handshakes.failed(failure, peer: SocketAddress.peer(of: socket)?.description ?? "unknown")
+    peerLog.failed(failure, peer: SocketAddress.peer(of: socket)?.description ?? "unknown")
   }
 
   /// How many handshakes came to nothing for this reason. Any thread.

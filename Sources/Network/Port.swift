@@ -8,14 +8,14 @@ final class Port: Sendable {
   let logger: Logger
   /// Nil: the port is plain.
   let tls: TLSServer?
-  let handshakes: HandshakeLog
+  let peers: PeerLog
 
   init(limits: ConnectionLimits, quota: ConnectionQuota, tls: TLSServer?, logger: Logger) {
     self.limits = limits
     self.quota = quota
     self.logger = logger
     self.tls = tls
-    handshakes = HandshakeLog(logger)
+    peers = PeerLog(logger)
   }
 
   /// What a new connection reads from and writes to. Nil without memory.

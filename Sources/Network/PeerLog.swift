@@ -1,8 +1,8 @@
 internal import Core
 internal import TLS
 
-/// Handshakes that came to nothing, in the log: a few lines a minute for each reason, whoever floods us. Any thread.
-final class HandshakeLog: Sendable {
+/// What peers do wrong, in the log: a few lines a minute for each kind of it, whoever floods us. Any thread.
+final class PeerLog: Sendable {
   private struct Minute: Sendable {
     var start: MonotonicTime
     var lines = 0
@@ -36,16 +36,26 @@ final class HandshakeLog: Sendable {
       ["peer": .string(peer()), "suppressed": .integer(suppressed)])
   }
 
+  /// A peer does not take its bytes, and was cut.
+  func stalled(_ problem: String, peer: @autoclosure () -> String, unsentBytes: Int) {
+    guard let suppressed = take("stalled") else { return }
+    logger.warning(
+      "connection_stalled", problem,
+      [
+        "peer": .string(peer()), "unsent_bytes": .integer(Int64(unsentBytes)), "suppressed": .integer(suppressed),
+      ])
+  }
+
   /// Whether to write a line now: how many were left out since the last one, or nil.
   private func take(_ reason: String) -> Int64? {
     let now = MonotonicTime.now
     return minutes.withLock { minutes in
       var minute = minutes[reason] ?? Minute(start: now)
       defer { minutes[reason] = minute }
-      if now.seconds(since: minute.start) >= Limits.handshakeReportSeconds {
+      if now.seconds(since: minute.start) >= Limits.peerReportSeconds {
         minute = Minute(start: now, suppressed: minute.suppressed)
       }
-      guard minute.lines < Limits.handshakeReports else {
+      guard minute.lines < Limits.peerReports else {
         minute.suppressed += 1
         return nil
       }
