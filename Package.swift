@@ -61,6 +61,7 @@ let package = Package(
         "Core", "ChangeStreamCache", "ConfigModels", "RPC", "ProtobufMessages", "CConfigLookupProto", "CProtobufC",
         "CXXHash",
       ]),
+    library("Credentials", ["Core", "RPC", "TLS", "LookupService"]),
     library("GRPCServices", ["RPC", "ProtobufMessages", "CConfigLookupProto"]),
     library("TLS", ["Core", "COpenSSL"]),
     library("Network", ["Core", "RPC", "TLS", "CLibevent"]),
@@ -70,8 +71,8 @@ let package = Package(
     library(
       "Server",
       [
-        "Core", "MongoSource", "ChangeStreamCache", "ConfigModels", "LookupService", "GRPCServices", "RPC", "TLS",
-        "Network", "OpenTelemetry", "FramedTransport", "GRPCTransport",
+        "Core", "MongoSource", "ChangeStreamCache", "ConfigModels", "LookupService", "Credentials", "GRPCServices",
+        "RPC", "TLS", "Network", "OpenTelemetry", "FramedTransport", "GRPCTransport",
       ]),
     library(
       "CommandLineTool",
@@ -124,6 +125,7 @@ let package = Package(
         "LookupService", "ConfigModels", "RPC", "ChangeStreamCache", "BSON", "Core", "ProtobufMessages",
         "CConfigLookupProto",
       ]),
+    tests("CredentialsTests", ["Credentials", "LookupService", "RPC"]),
     tests("GRPCServicesTests", ["GRPCServices", "RPC", "Core", "ProtobufMessages"]),
     tests("TLSTests", ["TLS"]),
     tests("NetworkTests", ["Network", "TLS", "Core"]),

@@ -18,8 +18,9 @@ extension FramedConnection {
       let deadline =
         call.timeoutMilliseconds == 0
         ? nil : loop.eventLoop.turnBegan.advanced(bySeconds: Double(call.timeoutMilliseconds) / 1000)
+      let (metadata, identity) = try head(of: call)
       let request = RPCRequest(
-        message: call.request, metadata: try metadata(of: call), deadline: deadline, worker: worker)
+        message: call.request, metadata: metadata, deadline: deadline, worker: worker, identity: identity)
       switch method.handler {
       case .unary(let handle):
         if let wait = try handle(request, &reply) {
@@ -85,18 +86,28 @@ extension FramedConnection {
       let shown = call.method.count <= Limits.methodNameBytes ? "\"\(name)\"" : "of \(call.method.count) bytes"
       throw RPCStatus(.unimplemented, "unknown method \(shown)")
     }
-    helloMetadata = try call.metadata.values()
+    let metadata = try call.metadata.values()
+    let identity = identity(metadata)
+    // Said once, and at once: not with every call that follows.
+    if metadata.hasAuthorization { _ = try identity?.caller() }
+    (helloMetadata, helloIdentity) = (metadata, identity)
     send(FrameEncoder.Reply(callID: id, status: .ok, more: false), head: [], body: [], metadata: RPCMetadata())
     loop.calls.ended(nil, .ok)
   }
 
-  /// The call's own pairs, and of those of `Hello` the ones whose key the call does not have.
-  private func metadata(of call: DecodedCall) throws(RPCStatus) -> RPCMetadata {
-    guard call.metadata.count > 0 else { return helloMetadata }
+  /// The call's own pairs, and of those of `Hello` the ones whose key the call does not have; and who makes the call.
+  private func head(of call: DecodedCall) throws(RPCStatus) -> (RPCMetadata, RPCIdentity?) {
+    guard call.metadata.count > 0 else { return (helloMetadata, helloIdentity) }
     let own = try call.metadata.values()
     var merged = own
     for pair in helloMetadata.pairs where own[pair.key] == nil { merged.append(pair.key, pair.value) }
-    return merged
+    return (merged, own.hasAuthorization ? identity(own) : helloIdentity)
+  }
+
+  private func identity(_ metadata: RPCMetadata) -> RPCIdentity? {
+    guard let identities else { return nil }
+    guard var authorization = metadata["authorization"] else { return identities[nil] }
+    return authorization.withUTF8 { identities[UnsafeRawBufferPointer($0)] }
   }
 
   private func fail(
@@ -105,4 +116,8 @@ extension FramedConnection {
     send(FrameEncoder.Reply(callID: id, status: status, more: false), head: [], body: [], metadata: metadata)
     loop.calls.ended(method, status.code)
   }
+}
+
+extension RPCMetadata {
+  fileprivate var hasAuthorization: Bool { self["authorization"] != nil }
 }

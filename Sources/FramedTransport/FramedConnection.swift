@@ -21,6 +21,10 @@ final class FramedConnection: ConnectionProtocol {
   var streams: [UInt32: FramedStream] = [:]
   /// What `Hello` brought: beneath the metadata of each later call.
   var helloMetadata = RPCMetadata()
+  /// Nil: everybody may do everything.
+  let identities: RPCIdentities?
+  /// Of calls that bring no `authorization` of their own.
+  var helloIdentity: RPCIdentity?
   /// The call_ids of streams to be told when the peer takes more; first come, first told.
   private var waitingStreams: [UInt32] = []
   private var ageTimer: (any RPCTimer)?
@@ -29,6 +33,8 @@ final class FramedConnection: ConnectionProtocol {
   init(_ connection: Connection, loop: FramedLoop) {
     self.connection = connection
     self.loop = loop
+    identities = loop.access.map { RPCIdentities($0, connection) }
+    helloIdentity = identities?[nil]
   }
 
   var worker: any RPCWorker { loop.eventLoop }

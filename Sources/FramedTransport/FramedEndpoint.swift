@@ -7,10 +7,16 @@ public final class FramedEndpoint: ConnectionEndpoint {
 
   /// The names of the router's methods must differ, across services too: frames know no services.
   ///
-  /// - Parameter maximumAgeSeconds: after which a connection is drained, give or take a tenth; 0 for never.
-  public init(router: RPCRouter, group: EventLoopGroup, maximumAgeSeconds: Double = 0) {
+  /// - Parameters:
+  ///   - access: who may call; nil: everybody.
+  ///   - maximumAgeSeconds: after which a connection is drained, give or take a tenth; 0 for never.
+  public init(
+    router: RPCRouter, group: EventLoopGroup, access: (any RPCAccess)? = nil, maximumAgeSeconds: Double = 0
+  ) {
     precondition(Set(router.methods.map(\.name)).count == router.methods.count, "two methods of one name")
-    loops = group.loops.map { FramedLoop(eventLoop: $0, router: router, maximumAgeSeconds: maximumAgeSeconds) }
+    loops = group.loops.map {
+      FramedLoop(eventLoop: $0, router: router, access: access, maximumAgeSeconds: maximumAgeSeconds)
+    }
   }
 
   public func open(_ connection: Connection) -> any ConnectionProtocol {

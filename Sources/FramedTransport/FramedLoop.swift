@@ -7,6 +7,8 @@ final class FramedLoop: @unchecked Sendable {
   // Safe to share: what is marked "loop thread" is touched by the thread of `eventLoop` alone, the rest never changes.
   let eventLoop: EventLoop
   let router: RPCRouter
+  /// Nil: everybody may do everything.
+  let access: (any RPCAccess)?
   let maximumAgeSeconds: Double
   let counters = TransportCounters<FramedCounter>()
   let calls: CallMeter
@@ -15,10 +17,11 @@ final class FramedLoop: @unchecked Sendable {
   private var isDraining = false  // loop thread
   private var isClosed = false  // loop thread
 
-  init(eventLoop: EventLoop, router: RPCRouter, maximumAgeSeconds: Double) {
+  init(eventLoop: EventLoop, router: RPCRouter, access: (any RPCAccess)?, maximumAgeSeconds: Double) {
     self.eventLoop = eventLoop
     self.router = router
     calls = CallMeter(router, loop: eventLoop)
+    self.access = access
     self.maximumAgeSeconds = maximumAgeSeconds
   }
 

@@ -116,7 +116,9 @@ extension GRPCConnection {
     }
     do throws(RPCStatus) {
       try body(
-        RPCRequest(message: message, metadata: stream.head.metadata, deadline: deadline, worker: worker))
+        RPCRequest(
+          message: message, metadata: stream.head.metadata, deadline: deadline, worker: worker,
+          identity: stream.head.identity ?? identities?[nil]))
     } catch {
       // Through the stream: it may have ended itself before it threw.
       stream.finish(error, stream.reply.metadata)

@@ -6,7 +6,7 @@ extension GRPCConnection {
   }
 
   func headerCame(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
-    headersStream?.head.add(name, value, loop.router, loop.limits)
+    headersStream?.head.add(name, value, loop.router, identities, loop.limits)
   }
 
   func headersCame(_ id: Int32, isRequest: Bool, endsRequest: Bool) {

@@ -19,6 +19,8 @@ final class GRPCConnection: ConnectionProtocol {
 
   let loop: GRPCLoop
   let session: HTTP2Session
+  /// Nil: everybody may do everything.
+  let identities: RPCIdentities?
   private let connection: Connection
   private(set) var state = State.open
   private var scanner: HTTP2FrameScanner
@@ -46,6 +48,7 @@ final class GRPCConnection: ConnectionProtocol {
   init(_ connection: Connection, loop: GRPCLoop) {
     self.connection = connection
     self.loop = loop
+    identities = loop.access.map { RPCIdentities($0, connection) }
     now = .now
     session = HTTP2Session(limits: loop.limits)
     scanner = HTTP2FrameScanner(headerBlockBytes: loop.limits.headerBlockBytes)

@@ -6,14 +6,17 @@ public import RPC
 public final class GRPCEndpoint: ConnectionEndpoint {
   private let loops: [GRPCLoop]
 
-  /// - Parameter maximumAgeSeconds: after which a connection is drained, give or take a tenth; 0 for never.
+  /// - Parameters:
+  ///   - access: who may call; nil: everybody.
+  ///   - maximumAgeSeconds: after which a connection is drained, give or take a tenth; 0 for never.
   public init(
-    router: RPCRouter, group: EventLoopGroup, limits: GRPCLimits = GRPCLimits(), maximumAgeSeconds: Double = 0,
-    logger: Logger
+    router: RPCRouter, group: EventLoopGroup, access: (any RPCAccess)? = nil, limits: GRPCLimits = GRPCLimits(),
+    maximumAgeSeconds: Double = 0, logger: Logger
   ) {
     loops = group.loops.map {
       GRPCLoop(
-        eventLoop: $0, router: router, limits: limits, maximumAgeSeconds: maximumAgeSeconds, logger: logger)
+        eventLoop: $0, router: router, access: access, limits: limits, maximumAgeSeconds: maximumAgeSeconds,
+        logger: logger)
     }
   }
 

@@ -7,6 +7,8 @@ final class GRPCLoop: @unchecked Sendable {
   // Safe to share: what is marked "loop thread" is touched by the thread of `eventLoop` alone, the rest never changes.
   let eventLoop: EventLoop
   let router: RPCRouter
+  /// Nil: everybody may do everything.
+  let access: (any RPCAccess)?
   let limits: GRPCLimits
   let counters = TransportCounters<GRPCCounter>()
   let calls: CallMeter
@@ -19,10 +21,14 @@ final class GRPCLoop: @unchecked Sendable {
   private var isDraining = false  // loop thread
   private var isClosed = false  // loop thread
 
-  init(eventLoop: EventLoop, router: RPCRouter, limits: GRPCLimits, maximumAgeSeconds: Double, logger: Logger) {
+  init(
+    eventLoop: EventLoop, router: RPCRouter, access: (any RPCAccess)?, limits: GRPCLimits, maximumAgeSeconds: Double,
+    logger: Logger
+  ) {
     self.eventLoop = eventLoop
     self.router = router
     calls = CallMeter(router, loop: eventLoop)
+    self.access = access
     self.limits = limits
     self.maximumAgeSeconds = maximumAgeSeconds
     self.logger = logger

@@ -14,6 +14,8 @@ struct GRPCRequestHead {
   private(set) var method: RPCMethod?
   private(set) var timeoutNanoseconds: UInt64?
   private(set) var metadata = RPCMetadata()
+  /// What `authorization` makes of the caller, where that matters; nil without it.
+  private(set) var identity: RPCIdentity?
   /// The first thing that is wrong with the call.
   private(set) var problem: RPCStatus?
   /// The client compresses its messages in a way that is not known here.
@@ -37,6 +39,7 @@ struct GRPCRequestHead {
     isGRPC = false
     method = nil
     timeoutNanoseconds = nil
+    identity = nil
     problem = nil
     isEncodingUnknown = false
     if !metadata.isEmpty { metadata.removeAll() }
@@ -45,7 +48,8 @@ struct GRPCRequestHead {
   }
 
   mutating func add(
-    _ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, _ router: RPCRouter, _ limits: GRPCLimits
+    _ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, _ router: RPCRouter,
+    _ identities: RPCIdentities?, _ limits: GRPCLimits
   ) {
     // As HTTP/2 counts the size of a list.
     listBytes += name.count + value.count + 32
@@ -57,6 +61,9 @@ struct GRPCRequestHead {
     case UInt8(ascii: ":"): addPseudo(name, value, router)
     case UInt8(ascii: "g") where name.starts(with: "grpc-"): addOwn(name, value)
     case UInt8(ascii: "c") where name.isEqual(to: "content-type"): isGRPC = Self.isGRPC(value)
+    // No metadata: it is a secret, and a string of it for each call would be a waste. The first one counts.
+    case UInt8(ascii: "a") where name.isEqual(to: "authorization"):
+      if identity == nil { identity = identities?[value] }
     case UInt8(ascii: "t") where name.isEqual(to: "te"): break
     case UInt8(ascii: "u") where name.isEqual(to: "user-agent"): break
     default: addMetadata(name, value, limits)

@@ -5,11 +5,14 @@ internal import ProtobufMessages
 internal import RPC
 
 extension LookupService {
-  /// How each cache is doing. Answers before the caches are warm, too: that is when people ask.
+  /// How each cache is doing that the caller may read; for an administrator, all of them. Answers before the caches are
+  /// warm, too: that is when people ask.
   func getCacheStatus(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) {
     let state = state(request)
     _ = try unpack(request, state, configlookup__v1__get_cache_status_request__unpack)
-    for entity in ServedEntity.allCases {
+    let isAdmin = try request.identity?.caller().has(.admin) ?? true
+    let entities = isAdmin ? ServedEntity.allCases : try request.readableEntities()
+    for entity in entities {
       let health = caches[entity.rawValue].health()
       ProtobufWriter.message(UInt32(entity.rawValue + 1), to: &reply.head) { writeHealth(health, to: &$0) }
     }
@@ -20,17 +23,23 @@ extension LookupService {
   func invalidateCache(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) {
     let state = state(request)
     let message = try unpack(request, state, configlookup__v1__invalidate_cache_request__unpack).pointee
-    var entities = ServedEntity.allCases
+    var entity: ServedEntity?
     if message.entity.rawValue != 0 {
-      guard let entity = ServedEntity(wireValue: message.entity.rawValue) else {
-        throw RPCStatus.invalid("entity", "\(message.entity.rawValue) is no entity")
-      }
-      entities = [entity]
+      entity = ServedEntity(wireValue: message.entity.rawValue)
+      if entity == nil { throw RPCStatus.invalid("entity", "\(message.entity.rawValue) is no entity") }
     }
+    let entities = reload(entity)
     ProtobufWriter.message(1, to: &reply.head) { out in
       for entity in entities { ProtobufWriter.varint(entity.wireValue, to: &out) }
     }
+  }
+
+  /// Asks a cache, nil for all of them, to read its collection again now. Gives those that were asked. Any thread.
+  @discardableResult
+  public func reload(_ entity: ServedEntity?) -> [ServedEntity] {
+    let entities = entity.map { [$0] } ?? ServedEntity.allCases
     for entity in entities { caches[entity.rawValue].reload() }
+    return entities
   }
 }
 

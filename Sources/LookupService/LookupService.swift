@@ -76,10 +76,16 @@ public final class LookupService: Sendable {
       RPCMethod(
         service: Self.adminServiceName, name: "InvalidateCache",
         handler: .unary { request, reply throws(RPCStatus) in
+          try request.require(.admin)
           try self.invalidateCache(request, &reply)
           return nil
         }),
     ]
+  }
+
+  /// Credentials have changed: watches end that are not permitted any more, soon. Any thread.
+  public func credentialsChanged() {
+    for state in states { state.lane.checkCallers() }
   }
 
   /// How many watches are open.
@@ -101,9 +107,11 @@ public final class LookupService: Sendable {
   /// A method that looks into one cache. Whatever it answers, an error too, says as of when: as of before it looked.
   private func lookup(_ name: String, _ entity: ServedEntity, _ body: @escaping Lookup) -> RPCMethod {
     let answer = body(self)
+    let right = entity.readRight
     return RPCMethod(
       service: Self.serviceName, name: name,
       handler: .unary { request, reply throws(RPCStatus) in
+        try request.require(right)
         let state = self.state(request)
         do throws(RPCStatus) {
           try self.requireWarm()

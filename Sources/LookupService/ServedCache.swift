@@ -13,7 +13,7 @@ public enum ServedEntity: Int, Sendable, CaseIterable {
   }
 
   /// The first part of its cache keys.
-  var name: String {
+  public var name: String {
     switch self {
     case .agentConfig: AgentConfig.entity
     case .prompt: Prompt.entity

@@ -11,6 +11,7 @@ extension LookupService {
   func watchInvalidations(
     _ request: borrowing RPCRequest, _ writer: any RPCStreamWriter, _ reply: inout RPCReply
   ) throws(RPCStatus) -> any RPCStreamHandler {
+    try request.require(.watch)
     let state = state(request)
     try requireWarm()
     // Of the caches, the one that is behind: a watch is about all of them.
@@ -29,14 +30,14 @@ extension LookupService {
   ) throws(RPCStatus) -> WatchSession {
     let message = try unpack(request, state, configlookup__v1__watch_invalidations_request__unpack).pointee
     let session = WatchSession(
-      try wishes(message, state), lane: state.lane, hub: hub, writer: writer,
+      try wishes(message, request, state), lane: state.lane, hub: hub, writer: writer,
       maximumQueuedKeys: options.maximumQueuedKeys)
     session.start()
     return session
   }
 
   private func wishes(
-    _ message: Configlookup__V1__WatchInvalidationsRequest, _ state: WorkerState
+    _ message: Configlookup__V1__WatchInvalidationsRequest, _ request: borrowing RPCRequest, _ state: WorkerState
   ) throws(RPCStatus) -> WatchSession.Wishes {
     var entities: [ServedEntity] = []
     for index in 0..<message.n_entities {
@@ -44,8 +45,11 @@ extension LookupService {
       guard let entity = ServedEntity(wireValue: value.rawValue) else {
         throw RPCStatus.invalid("entities.\(index)", "\(value.rawValue) is no entity")
       }
+      try request.require(entity.readRight)
       if !entities.contains(entity) { entities.append(entity) }
     }
+    // All, to a caller, are all that it may read.
+    if entities.isEmpty { entities = try request.readableEntities() }
     var progress = message.progress_interval_ms
     if progress == 0 { progress = defaultProgressMilliseconds }
     if progress < minimumProgressMilliseconds {
@@ -58,8 +62,9 @@ extension LookupService {
       !message.epoch.isEmpty && !state.epoch(epoch).utf8.elementsEqual(message.epoch.buffer)
     return WatchSession.Wishes(
       filter: WatchFilter(
-        entities: entities.isEmpty ? ServedEntity.allCases : entities, keys: Set(keys), prefixes: prefixes),
-      includesValues: message.include_values != 0, sendsInitialState: message.send_initial_state != 0,
+        entities: entities, keys: Set(keys), prefixes: prefixes),
+      identity: request.identity, includesValues: message.include_values != 0,
+      sendsInitialState: message.send_initial_state != 0,
       progressSeconds: Double(progress) / 1000, start: start == .none ? nil : start,
       isStartForeign: isOfAnotherEpoch || start.isInTheFuture)
   }

@@ -90,6 +90,13 @@ final class WatchLane: @unchecked Sendable {
     }
   }
 
+  /// Credentials have changed: every watch is looked at, one that is being opened now too. From any thread.
+  func checkCallers() {
+    worker.execute {
+      for session in Array(self.sessions.values) { session.checkCaller() }
+    }
+  }
+
   /// On the worker's thread.
   func refreshEpoch() {
     let generation = epoch.generation

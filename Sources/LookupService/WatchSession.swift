@@ -10,6 +10,8 @@ internal import RPC
 final class WatchSession: RPCStreamHandler {
   struct Wishes {
     var filter: WatchFilter
+    /// Who watches; nil: anybody may.
+    var identity: RPCIdentity?
     var includesValues: Bool
     var sendsInitialState: Bool
     var progressSeconds: Double
@@ -170,6 +172,18 @@ final class WatchSession: RPCStreamHandler {
 
   func cancelled() {
     end()
+  }
+
+  /// Ends the watch if its caller may not have it any more.
+  func checkCaller() {
+    guard let identity = wishes.identity, let writer else { return }
+    do throws(RPCStatus) {
+      try identity.require(.watch)
+      for entity in wishes.filter.entities { try identity.require(entity.readRight) }
+    } catch {
+      end()
+      writer.finish(error, RPCMetadata())
+    }
   }
 
   /// Says what is left, a last PROGRESS, and ends with OK.

@@ -34,6 +34,8 @@ protocol ByteStream: AnyObject {
   var hasBufferedInput: Bool { get }
   /// Nothing of the peer's is to be believed yet.
   var isHandshaking: Bool { get }
+  /// Names of the peer's verified certificate.
+  var peerNames: [CertificateName] { get }
   /// No more will be written; the peer reads an end. False: there is no room, to be called again.
   func finishWriting() -> Bool
 }
@@ -48,6 +50,7 @@ final class PlainSocket: ByteStream {
 
   var hasBufferedInput: Bool { false }
   var isHandshaking: Bool { false }
+  var peerNames: [CertificateName] { [] }
 
   func read(into buffer: UnsafeMutableRawBufferPointer) -> ByteStreamResult {
     while true {

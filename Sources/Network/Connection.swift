@@ -1,7 +1,7 @@
 internal import CLibevent
 internal import Core
 internal import Glibc
-internal import RPC
+public import RPC
 internal import TLS
 
 /// One accepted socket: bytes in, bytes out, and what to do when either side is slow.
@@ -245,6 +245,12 @@ public final class Connection: LoopResident {
   func loopStops() {
     close()
   }
+}
+
+extension Connection: RPCPeer {
+  public var address: String { peer }
+
+  public var certificateNames: [String] { stream.peerNames.map(\.description) }
 }
 
 private func connectionReadable(_: Int32, _: Int16, _ argument: UnsafeMutableRawPointer?) {

@@ -61,7 +61,4 @@ enum Limits {
   static let acceptPauseSeconds = 0.1
   /// Seconds between two log lines about it: at the limit it comes and goes with every connection.
   static let acceptReportSeconds = 60.0
-  /// Log lines about what peers do wrong, of one kind, in so many seconds: enough to see what it is.
-  static let peerReports = 5
-  static let peerReportSeconds = 60.0
 }

@@ -152,11 +152,8 @@ public final class OperationsHTTP: @unchecked Sendable, LoopResident {
   // MARK: Requests, loop thread
 
   fileprivate func answer(_ request: OpaquePointer) {
-    if let connection = evhttp_request_get_connection(request),
-      let stream = evhttp_connection_get_bufferevent(connection)
-    {
-      peers.heardFrom(bufferevent_getfd(stream), now: .now)
-    }
+    let stream = evhttp_request_get_connection(request).flatMap { evhttp_connection_get_bufferevent($0) }
+    if let stream { peers.heardFrom(bufferevent_getfd(stream), now: .now) }
     let uri = evhttp_request_get_evhttp_uri(request)
     let path = text(uri.flatMap { evhttp_uri_get_path($0) }) ?? "/"
     let method = evhttp_request_get_command(request)
@@ -170,8 +167,14 @@ public final class OperationsHTTP: @unchecked Sendable, LoopResident {
       let body = "this path takes \(route.allowed)\n"
       return send(OperationsReply(status: 405, contentType: plainText, body: body), to: request)
     }
-    let query = text(uri.flatMap { evhttp_uri_get_query($0) })
-    send(route.answer(OperationsRequest(query: query, body: body(of: request))), to: request)
+    let authorization = text(evhttp_find_header(evhttp_request_get_input_headers(request), "Authorization"))
+    let session = tls == nil ? nil : stream.flatMap { bufferevent_openssl_get_ssl($0) }
+    let question = OperationsRequest(
+      query: text(uri.flatMap { evhttp_uri_get_query($0) }), body: body(of: request),
+      authorization: authorization,
+      certificateNames: session.map { LentSession.peerNames(of: $0).map(\.description) } ?? [],
+      peer: stream.flatMap { SocketAddress.peer(of: bufferevent_getfd($0)) }?.description ?? "unknown")
+    send(route.answer(question), to: request)
   }
 
   private func body(of request: OpaquePointer) -> [UInt8] {
@@ -185,6 +188,7 @@ public final class OperationsHTTP: @unchecked Sendable, LoopResident {
     addHeader("Content-Type", reply.contentType, to: request)
     addHeader("Content-Length", "\(reply.body.utf8.count)", to: request)
     addHeader("Cache-Control", "no-store", to: request)
+    if reply.status == 401 { addHeader("WWW-Authenticate", "Bearer", to: request) }
     let isHead = evhttp_request_get_command(request) == EVHTTP_REQ_HEAD
     let buffer = isHead ? nil : evbuffer_new()
     defer { if let buffer { evbuffer_free(buffer) } }

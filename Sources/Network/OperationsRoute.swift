@@ -3,6 +3,12 @@ public struct OperationsRequest: Sendable {
   /// What stands after the `?`, as it was sent; nil without one.
   public let query: String?
   public let body: [UInt8]
+  /// The header of that name.
+  public let authorization: String?
+  /// The names in the caller's verified certificate, `dns:worker.example`; none without one.
+  public let certificateNames: [String]
+  /// Where the caller is.
+  public let peer: String
 }
 
 /// What a route answers.

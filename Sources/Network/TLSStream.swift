@@ -14,6 +14,7 @@ final class TLSStream: ByteStream {
   var hasBufferedInput: Bool { session.hasBufferedInput }
   var isHandshaking: Bool { session.isHandshaking }
   var applicationProtocol: String? { session.applicationProtocol }
+  var peerNames: [CertificateName] { session.peerNames }
 
   func read(into buffer: UnsafeMutableRawBufferPointer) -> ByteStreamResult {
     ByteStreamResult(session.read(into: buffer))

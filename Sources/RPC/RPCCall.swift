@@ -9,14 +9,24 @@ public struct RPCRequest {
   public let deadline: MonotonicTime?
   /// The thread that the call lives on.
   public let worker: any RPCWorker
+  /// Nil where there are no credentials: everybody may do everything.
+  public let identity: RPCIdentity?
 
   public init(
-    message: UnsafeRawBufferPointer, metadata: RPCMetadata, deadline: MonotonicTime?, worker: any RPCWorker
+    message: UnsafeRawBufferPointer, metadata: RPCMetadata, deadline: MonotonicTime?, worker: any RPCWorker,
+    identity: RPCIdentity? = nil
   ) {
     self.message = message
     self.metadata = metadata
     self.deadline = deadline
     self.worker = worker
+    self.identity = identity
+  }
+
+  /// Throws unless the caller may do this.
+  @inlinable
+  public func require(_ right: RPCRight) throws(RPCStatus) {
+    if let identity { try identity.require(right) }
   }
 }
 

@@ -9,6 +9,7 @@ public final class RPCWaitingCall: RPCStreamHandler {
   private let metadata: RPCMetadata
   private let deadline: MonotonicTime?
   private let worker: any RPCWorker
+  private let identity: RPCIdentity?
   private let writer: any RPCReplyWriter
   private let handle: Handler
   private var waiting: (any RPCTimer)?
@@ -20,6 +21,7 @@ public final class RPCWaitingCall: RPCStreamHandler {
     metadata = request.metadata
     deadline = request.deadline
     worker = request.worker
+    identity = request.identity
     self.writer = writer
     self.handle = handle
   }
@@ -58,7 +60,8 @@ public final class RPCWaitingCall: RPCStreamHandler {
 
   private func answer(_ reply: inout RPCReply) throws(RPCStatus) -> RPCWait? {
     try message.withLentBytes { bytes throws(RPCStatus) in
-      try handle(RPCRequest(message: bytes, metadata: metadata, deadline: deadline, worker: worker), &reply)
+      try handle(
+        RPCRequest(message: bytes, metadata: metadata, deadline: deadline, worker: worker, identity: identity), &reply)
     }
   }
 

@@ -1,5 +1,6 @@
 internal import ChangeStreamCache
 public import Core
+internal import Credentials
 internal import FramedTransport
 internal import GRPCServices
 internal import GRPCTransport
@@ -28,18 +29,11 @@ public final class ConfigLookupServer: Sendable {
     caches = try Caches(configuration, logger: logger)
     let (served, hub) = (caches.served, caches.hub)
     readiness = Readiness(caches: served, maximumStalenessSeconds: configuration.maximumStalenessSeconds)
-    let operations = Operations(readiness)
     let tls = try ServerTLS(configuration)
     tls.logWarnings(logger)
-    files = FileWatcher(
-      tls.watched.map { files in
-        [
-          FileWatcher.Group(name: "tls", files: files) {
-            try tls.reload()
-            tls.logWarnings(logger)
-          }
-        ]
-      } ?? [], everySeconds: configuration.fileCheckSeconds, logger: logger)
+    let credentialsFile = configuration.credentialsFile.map { WatchedFiles([$0]) }
+    let credentials = try configuration.credentials(logger)
+    let operations = Operations(readiness, access: credentials, wantsCertificate: configuration.tlsClientCA != nil)
     // First, and last to go: somebody may ask how it is doing at any time.
     http = try listening("--http-listen") { () throws(NetworkError) in
       try OperationsHTTP(configuration.httpListen, routes: operations.routes, tls: tls.http, logger: logger)
@@ -60,11 +54,11 @@ public final class ConfigLookupServer: Sendable {
         options: options)
       health = HealthService(subjects: readiness.subjects, workers: group.loops)
       framed = FramedEndpoint(
-        router: RPCRouter(service.methods), group: group,
+        router: RPCRouter(service.methods), group: group, access: credentials,
         maximumAgeSeconds: configuration.maximumConnectionAgeSeconds)
       grpc = GRPCEndpoint(
         router: RPCRouter(grpcMethods(service, health, hasReflection: configuration.hasReflection)), group: group,
-        maximumAgeSeconds: configuration.maximumConnectionAgeSeconds, logger: logger)
+        access: credentials, maximumAgeSeconds: configuration.maximumConnectionAgeSeconds, logger: logger)
       let endpoint = ProtocolSniffer(framed: framed, http2: grpc, group: group)
       var serving = ConnectionServer.Configuration(listen: configuration.listen)
       serving.tls = tls.rpc
@@ -77,13 +71,24 @@ public final class ConfigLookupServer: Sendable {
       hub.stop()
       throw error
     }
+    var watched = tls.fileGroups(logger)
+    if let credentials, let credentialsFile {
+      watched.append(
+        FileWatcher.Group(name: "credentials", files: credentialsFile) { [service] in
+          try credentials.reload()
+          service.credentialsChanged()
+        })
+    }
+    files = FileWatcher(watched, everySeconds: configuration.fileCheckSeconds, logger: logger)
+    operations.invalidate { [service] in service.reload($0) }
     operations.report { [service, framed, grpc, group, transport, readiness] in
       MetricsReport(
         caches: zip(readiness.caches, service.figures).map {
           MetricsReport.Cache(name: $0.reader.entity, health: $0.health(), figures: $1)
         },
         watches: service.watchFigures, transports: [.init(framed), .init(grpc)], group: group,
-        connections: transport.connectionCount, isReady: readiness.isReady, process: ProcessFigures(), now: .now)
+        connections: transport.connectionCount, refusals: { credentials?.refusals($0) ?? 0 },
+        isReady: readiness.isReady, process: ProcessFigures(), now: .now)
     }
     exporter = configuration.otlp.map { settings in
       OTLPExporter(settings, version: serverVersion, since: ProcessFigures.start, logger: logger) {

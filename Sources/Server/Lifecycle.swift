@@ -33,6 +33,7 @@ private func check(_ configuration: ServerConfiguration) -> Int32 {
     for warning in try ServerTLS(configuration).warnings {
       Logger.writeToStandardError("config-lookup-server: \(warning)")
     }
+    _ = try configuration.credentials()
   } catch {
     Logger.writeToStandardError("config-lookup-server: \(error.message)")
     return EX_USAGE
@@ -154,6 +155,7 @@ extension ServerConfiguration {
         lookups, watches    \(listen), gRPC and framed protobuf
         HTTP                \(httpListen)
         TLS                 \(tlsSummary)
+        credentials         \(credentialsFile ?? "none: everybody may do everything")
         threads             \(threads.map(String.init) ?? "one per core")
         TTL                 \(ttlSeconds) s
         maximum staleness   \(maximumStalenessSeconds.map { "\($0) s" } ?? "no limit")

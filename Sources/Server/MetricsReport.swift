@@ -19,6 +19,8 @@ struct MetricsReport {
   let transports: [TransportFigures]
   let group: EventLoopGroup
   let connections: Int
+  /// Calls that were refused.
+  let refusals: (RPCRefusal) -> UInt64
   let isReady: Bool
   let process: ProcessFigures
   let now: WallTime
@@ -28,6 +30,7 @@ struct MetricsReport {
     for cache in caches { addLookups(cache, to: &out) }
     addCaches(to: &out)
     addCalls(to: &out)
+    addRefusals(to: &out)
     addWatches(to: &out)
     addConnections(to: &out)
     addProcess(to: &out)
@@ -153,6 +156,11 @@ struct MetricsReport {
         out.point(["protocol": transport.name, "reason": reason], .integer(count))
       }
     }
+  }
+
+  private func addRefusals(to out: inout Metrics) {
+    out.family("config_lookup_calls_refused_total", .counter, "Calls without the credential or the right for them.")
+    for refusal in RPCRefusal.allCases { out.point(["reason": refusal.rawValue], .integer(refusals(refusal))) }
   }
 
   private func addProcess(to out: inout Metrics) {

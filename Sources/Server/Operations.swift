@@ -2,15 +2,29 @@ internal import ChangeStreamCache
 internal import Core
 internal import LookupService
 internal import Network
+internal import RPC
 
 /// What the HTTP server answers. Any thread.
 final class Operations: Sendable {
   private let readiness: Readiness
   /// Nil while there is nothing to measure yet.
   private let metrics = Locked<(@Sendable () -> MetricsReport)?>(nil)
+  /// Nil while there is nothing to reload yet.
+  private let reload = Locked<(@Sendable (ServedEntity?) -> [ServedEntity])?>(nil)
+  /// Who may do what; nil: everybody may do everything.
+  private let access: (any RPCAccess)?
+  /// Where there is no `access`, only who has a certificate may do what is not for everybody.
+  private let wantsCertificate: Bool
 
-  init(_ readiness: Readiness) {
+  init(_ readiness: Readiness, access: (any RPCAccess)?, wantsCertificate: Bool) {
     self.readiness = readiness
+    self.access = access
+    self.wantsCertificate = wantsCertificate
+  }
+
+  /// What has caches read their collections again from now on.
+  func invalidate(_ reload: @escaping @Sendable (ServedEntity?) -> [ServedEntity]) {
+    self.reload.withLock { $0 = reload }
   }
 
   /// What `/metrics` shows from now on.
@@ -25,7 +39,44 @@ final class Operations: Sendable {
       "/health/ready": OperationsRoute(.get) { _ in self.report.ready },
       "/health/cache": OperationsRoute(.get) { _ in self.report.detail },
       "/metrics": OperationsRoute(.get) { _ in self.metricsReply },
+      "/admin/cache/invalidate": OperationsRoute(.post) { self.invalidate($0) },
     ]
+  }
+
+  /// `?entity=prompt`, or all.
+  private func invalidate(_ request: OperationsRequest) -> OperationsReply {
+    do throws(RPCStatus) {
+      try requireAdmin(request)
+      var entity: ServedEntity?
+      if let query = request.query, !query.isEmpty {
+        entity = ServedEntity.allCases.first { query == "entity=\($0.name)" }
+        if entity == nil {
+          throw RPCStatus.invalid("entity", "is none of \(ServedEntity.allCases.map(\.name).joined(separator: ", "))")
+        }
+      }
+      guard let reload = reload.withLock({ $0 }) else { throw RPCStatus(.unavailable, "the server is starting") }
+      return .json("{\"entities\":[\(reload(entity).map { quoted($0.name) }.joined(separator: ","))]}")
+    } catch {
+      let status =
+        switch error.code {
+        case .unauthenticated: 401
+        case .permissionDenied: 403
+        case .invalidArgument: 400
+        default: 503
+        }
+      return OperationsReply(status: status, contentType: "text/plain", body: "\(error.message)\n")
+    }
+  }
+
+  private func requireAdmin(_ request: OperationsRequest) throws(RPCStatus) {
+    guard let access else {
+      guard wantsCertificate, request.certificateNames.isEmpty else { return }
+      throw RPCStatus(.unauthenticated, "show a certificate; this path is not for everybody")
+    }
+    var authorization = request.authorization
+    let identities = RPCIdentities(access, HTTPCaller(request))
+    let identity = authorization?.withUTF8 { identities[UnsafeRawBufferPointer($0)] } ?? identities[nil]
+    try identity.require(.admin)
   }
 
   /// As of now; nil while there is nothing to measure yet.
@@ -42,5 +93,16 @@ final class Operations: Sendable {
     HealthReport(
       caches: readiness.caches.map { ($0.reader.entity, $0.health(), readiness.reasonAgainst($0)) },
       isDraining: readiness.isDraining)
+  }
+}
+
+/// Who has sent a request over HTTP.
+private final class HTTPCaller: RPCPeer {
+  let address: String
+  let certificateNames: [String]
+
+  init(_ request: OperationsRequest) {
+    address = request.peer
+    certificateNames = request.certificateNames
   }
 }

@@ -1,4 +1,5 @@
 internal import Core
+internal import Credentials
 internal import Network
 internal import TLS
 
@@ -29,6 +30,13 @@ extension ServerConfiguration {
       "http-plain", "Serve HTTP without TLS, although there is a certificate: for probes that cannot do otherwise.",
       default: "false", .toggle { $1.isHTTPPlain = $0 }),
     Flag(
+      "credentials", "Who may do what, a line each: NAME sha256:DIGEST RIGHT...; read again on change.",
+      default: "none, everybody may do everything",
+      .value(placeholder: "FILE") {
+        $1.credentialsFile = $0
+        return nil
+      }),
+    Flag(
       "allow-insecure", "Listen off loopback without TLS or without credentials.", default: "false",
       .toggle { $1.allowsInsecure = $0 }),
   ]
@@ -54,12 +62,24 @@ extension ServerConfiguration {
       ("--listen", listen, tlsFiles != nil), ("--http-listen", httpListen, tlsFiles != nil && !isHTTPPlain),
     ] where !address.isLoopback {
       var missing = isTLS ? [] : ["TLS (--tls-certificate)"]
-      if tlsClientCA == nil { missing.append("credentials (--tls-client-ca)") }
+      if credentialsFile == nil, tlsClientCA == nil {
+        missing.append("credentials (--credentials, or --tls-client-ca)")
+      }
       guard !missing.isEmpty else { continue }
       throw UsageError(
         "\(flag): \(address) is reachable from other machines, and there is no "
           + missing.joined(separator: ", and there are no ")
           + ": give that, listen on 127.0.0.1, or say --allow-insecure if the network is trusted")
+    }
+  }
+
+  /// Reads the file of credentials, where there is one. Throws what is wrong with it.
+  func credentials(_ logger: Logger = .silent) throws(UsageError) -> Credentials? {
+    guard let credentialsFile else { return nil }
+    do throws(CredentialProblem) {
+      return try Credentials(file: credentialsFile, logger: logger)
+    } catch {
+      throw UsageError("--credentials: \(error)")
     }
   }
 

@@ -30,6 +30,8 @@ public struct ServerConfiguration: Sendable {
   public var tlsKey: String?
   public var tlsClientCA: String?
   public var isHTTPPlain = false
+  /// Nil: everybody may do everything.
+  public var credentialsFile: String?
   public var allowsInsecure = false
   /// gRPC clients without stubs may ask what can be called.
   public var hasReflection = true

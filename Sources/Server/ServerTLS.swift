@@ -37,6 +37,17 @@ struct ServerTLS: Sendable {
     }
   }
 
+  /// To have the files read again when they change.
+  func fileGroups(_ logger: Logger) -> [FileWatcher.Group] {
+    guard let watched else { return [] }
+    return [
+      FileWatcher.Group(name: "tls", files: watched) {
+        try reload()
+        logWarnings(logger)
+      }
+    ]
+  }
+
   /// What the files hold that somebody should see to.
   var warnings: [String] { rpc?.warnings ?? [] }
 

@@ -20,6 +20,13 @@ public struct CertificateName: Sendable, Hashable, CustomStringConvertible {
   /// `dns:worker.example`
   public var description: String { "\(kind.rawValue):\(text)" }
 
+  /// Those of the certificate that the session's peer has shown; none before the handshake is over.
+  static func peerNames(of session: OpaquePointer) -> [CertificateName] {
+    guard SSL_is_init_finished(session) == 1, let certificate = SSL_get1_peer_certificate(session) else { return [] }
+    defer { X509_free(certificate) }
+    return names(of: certificate)
+  }
+
   /// Those of a certificate; a name with a NUL in it, or that is not UTF-8, is none.
   static func names(of certificate: OpaquePointer) -> [CertificateName] {
     var names: [CertificateName] = []

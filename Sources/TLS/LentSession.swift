@@ -33,6 +33,11 @@ public final class LentSession {
     return session
   }
 
+  /// Names of the peer's certificate, which has been verified; empty without one.
+  public static func peerNames(of session: OpaquePointer) -> [CertificateName] {
+    CertificateName.peerNames(of: session)
+  }
+
   /// Where a session keeps its object: taken once, and never given back.
   fileprivate static let place = CRYPTO_get_ex_new_index(CRYPTO_EX_INDEX_SSL, 0, nil, nil, nil, sessionFreed)
 

@@ -1,5 +1,5 @@
 internal import COpenSSL
-internal import Glibc
+internal import Core
 
 /// A PEM file, read once.
 struct PEMFile {
@@ -11,9 +11,9 @@ struct PEMFile {
     self.path = path
     self.subject = subject
     do throws(FileProblem) {
-      bytes = try read(path, limit: 1024 * 1024)
+      bytes = try readSmallFile(path)
     } catch {
-      throw TLSError(subject, "\(path): \(error.text); give a PEM file that the server's user can read")
+      throw TLSError(subject, "\(path): \(error); give a PEM file that the server's user can read")
     }
   }
 
@@ -68,25 +68,4 @@ private func refusePassphrase(
 ) -> Int32 {
   wanted?.assumingMemoryBound(to: Bool.self).pointee = true
   return -1
-}
-
-private struct FileProblem: Error {
-  let text: String
-}
-
-private func read(_ path: String, limit: Int) throws(FileProblem) -> [UInt8] {
-  func problem() -> FileProblem { FileProblem(text: String(cString: strerror(errno))) }
-  let file = open(path, O_RDONLY | O_CLOEXEC)
-  guard file >= 0 else { throw problem() }
-  defer { close(file) }
-  var bytes: [UInt8] = []
-  var block = [UInt8](repeating: 0, count: 16 * 1024)
-  while bytes.count <= limit {
-    let count = Glibc.read(file, &block, block.count)
-    if count < 0, errno == EINTR { continue }
-    if count < 0 { throw problem() }
-    if count == 0 { return bytes }
-    bytes += block[..<count]
-  }
-  throw FileProblem(text: "more than \(limit) bytes")
 }

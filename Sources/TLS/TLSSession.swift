@@ -95,11 +95,7 @@ public final class TLSSession {
   }
 
   /// Names of the peer's certificate, which has been verified; empty without one, and before the handshake is over.
-  public var peerNames: [CertificateName] {
-    guard !isHandshaking, let certificate = SSL_get1_peer_certificate(pointer) else { return [] }
-    defer { X509_free(certificate) }
-    return CertificateName.names(of: certificate)
-  }
+  public var peerNames: [CertificateName] { CertificateName.peerNames(of: pointer) }
 
   /// What ALPN has come to; nil: nothing was asked for.
   public var applicationProtocol: String? {

@@ -42,17 +42,22 @@ enum Interop {
   }
 
   /// Runs a case to its end.
-  static func run(_ script: String, _ name: String, _ test: Deployment, _ servers: [Server]) throws {
-    try finish(start(script, name, test, servers))
+  static func run(
+    _ script: String, _ name: String, _ test: Deployment, _ servers: [Server], _ more: [String: Any] = [:]
+  ) throws {
+    try finish(start(script, name, test, servers, more))
   }
 
-  static func start(_ script: String, _ name: String, _ test: Deployment, _ servers: [Server]) throws -> ChildProcess {
-    let setting: [String: Any] = [
+  /// - Parameter more: what the case finds in its setting beside what every case does.
+  static func start(
+    _ script: String, _ name: String, _ test: Deployment, _ servers: [Server], _ more: [String: Any] = [:]
+  ) throws -> ChildProcess {
+    let common: [String: Any] = [
       "uri": test.database.uri, "database": test.name, "stubs": try stubs.get().path,
       "servers": servers.map { ["address": "\($0.address)", "pid": Int($0.process.child.pid)] },
     ]
     let file = try stubs.get().appendingPathComponent("\(test.name)-\(name).json")
-    try JSONSerialization.data(withJSONObject: setting).write(to: file)
+    try JSONSerialization.data(withJSONObject: common.merging(more) { $1 }).write(to: file)
     return try ChildProcess(
       PythonEnvironment.command("python"), ["-B", "Tests/Interop/\(script)", name, file.path], folder: packageRoot)
   }

@@ -1,7 +1,9 @@
 internal import Core
+internal import Foundation
 internal import Glibc
 internal import Network
 internal import TestSupport
+internal import Testing
 
 /// A connection that does what it is told, wrong or not.
 final class RawSocket {
@@ -51,4 +53,29 @@ final class RawSocket {
     setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
     close()
   }
+}
+
+/// What HTTP answers.
+struct HTTPAnswer {
+  let status: Int
+  let text: String
+}
+
+/// Sends a request without a body: its first line, and the headers behind it.
+func askHTTP(_ address: HostAndPort, _ head: String) throws -> HTTPAnswer {
+  let deadline = soon()
+  let socket = try connectSocket(to: address, deadline: deadline)
+  defer { close(socket) }
+  let request = Array("\(head)\r\n\r\n".utf8)
+  #expect(send(socket, request, request.count, Int32(MSG_NOSIGNAL)) == request.count)
+  var reply: [UInt8] = []
+  var chunk = [UInt8](repeating: 0, count: 65_536)
+  while waitForSocket(socket, writable: false, deadline: deadline) {
+    let count = read(socket, &chunk, chunk.count)
+    guard count > 0 else { break }
+    reply += chunk[..<count]
+  }
+  let text = String(decoding: reply, as: UTF8.self)
+  let head = try #require(text.range(of: "\r\n\r\n"), "no reply: \(text)")
+  return HTTPAnswer(status: Int(text.split(separator: " ")[1]) ?? 0, text: String(text[head.upperBound...]))
 }

@@ -19,6 +19,11 @@ package final class TestClient {
     framed = try FramedClient(address)
   }
 
+  /// Takes over a connection.
+  package init(_ framed: FramedClient) {
+    self.framed = framed
+  }
+
   /// What a caller can ask of every lookup.
   package struct Options {
     package var ifNoneMatch = ""

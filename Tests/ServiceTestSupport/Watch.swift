@@ -40,8 +40,13 @@ package final class Watch {
   private let call: UInt32
   private let arena = ProtobufArena()
 
-  package init(_ address: HostAndPort, _ request: Request = Request()) throws {
-    framed = try FramedClient(address)
+  package convenience init(_ address: HostAndPort, _ request: Request = Request()) throws {
+    try self.init(FramedClient(address), request)
+  }
+
+  /// On a connection that is there.
+  package init(_ framed: FramedClient, _ request: Request = Request()) throws {
+    self.framed = framed
     call = try framed.openCall("WatchInvalidations", request.encoded(arena))
   }
 

@@ -1,0 +1,113 @@
+internal import LookupService
+internal import RPC
+internal import TLS
+
+/// What a file of credentials says: a caller a line.
+///
+///     # name     proof                      rights
+///     ingest     sha256:<64 hex digits>     read:agent_config,prompt watch
+///     operator   certificate:cn:ops         read watch admin
+struct CredentialList: Sendable {
+  private struct Credential: Sendable {
+    let caller: RPCCaller
+    let proof: Proof
+    let line: Int
+  }
+
+  private enum Proof: Sendable, Hashable {
+    case token(TokenDigest)
+    /// A name of a client's certificate, with its kind.
+    case certificate(String)
+  }
+
+  private var credentials: [Credential] = []
+
+  /// Reads the text of `file`. Throws the first thing that is wrong with it: file, line and what to do.
+  init(_ text: String, file: String) throws(CredentialProblem) {
+    for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+      let words = line.split(whereSeparator: \.isWhitespace)
+      guard let first = words.first, !first.hasPrefix("#") else { continue }
+      do throws(CredentialProblem) {
+        try add(words, line: index + 1)
+      } catch {
+        throw CredentialProblem("\(file):\(index + 1): \(error.message)")
+      }
+    }
+    if credentials.isEmpty {
+      throw CredentialProblem("\(file): no credential is in it; a line is: NAME sha256:DIGEST RIGHT...")
+    }
+  }
+
+  var count: Int { credentials.count }
+
+  private mutating func add(_ words: [Substring], line: Int) throws(CredentialProblem) {
+    guard words.count >= 3 else {
+      throw CredentialProblem("a line is: NAME sha256:DIGEST RIGHT..., or NAME certificate:KIND:NAME RIGHT...")
+    }
+    let isName = words[0].utf8.count <= Limits.nameBytes && words[0].utf8.allSatisfy(isNameByte)
+    guard isName else {
+      throw CredentialProblem("the name is not of at most \(Limits.nameBytes) letters, digits and . _ - @ / :")
+    }
+    let proof = try Self.proof(words[1])
+    if let other = credentials.first(where: { $0.proof == proof }) {
+      throw CredentialProblem("the same \(words[1].prefix { $0 != ":" }) as in line \(other.line)")
+    }
+    var rights: Set<RPCRight> = []
+    for word in words.dropFirst(2) {
+      guard let named = RPCRight.rights(called: word) else {
+        throw CredentialProblem("\(word): no such right; there are \(RPCRight.words)")
+      }
+      rights.formUnion(named)
+    }
+    if rights.contains(.watch), rights.isSubset(of: [.watch, .admin]) {
+      throw CredentialProblem("watch: needs read beside it, which says what can be watched")
+    }
+    credentials.append(
+      Credential(caller: RPCCaller(name: String(words[0]), rights: rights), proof: proof, line: line))
+  }
+
+  private static func proof(_ word: Substring) throws(CredentialProblem) -> Proof {
+    if word.hasPrefix("sha256:") {
+      // Not repeated in a message: it may be the token itself.
+      guard let digest = TokenDigest(hexadecimal: word.dropFirst(7)) else {
+        throw CredentialProblem("sha256: is not followed by 64 hexadecimal digits: printf %s TOKEN | sha256sum")
+      }
+      return .token(digest)
+    }
+    let parts = word.split(separator: ":", maxSplits: 2)
+    let kinds = CertificateName.Kind.allCases.map(\.rawValue)
+    guard parts.count == 3, parts[0] == "certificate", kinds.contains(String(parts[1])) else {
+      throw CredentialProblem(
+        "the second word is neither sha256:DIGEST nor certificate:KIND:NAME, KIND one of "
+          + kinds.joined(separator: ", "))
+    }
+    return .certificate("\(parts[1]):\(parts[2])")
+  }
+
+  /// Whose token this is. Looks at all of them, each in constant time.
+  func caller(token: [UInt8]) -> RPCCaller? {
+    let digest = TokenDigest(of: token)
+    var found: RPCCaller?
+    for credential in credentials {
+      if case .token(let other) = credential.proof, other.matches(digest) { found = credential.caller }
+    }
+    return found
+  }
+
+  /// Whose certificate has one of these names: the first in the file.
+  func caller(certificateNames names: [String]) -> RPCCaller? {
+    credentials.first {
+      if case .certificate(let name) = $0.proof { names.contains(name) } else { false }
+    }?.caller
+  }
+}
+
+private func isNameByte(_ byte: UInt8) -> Bool {
+  switch byte {
+  case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+    UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"), UInt8(ascii: "@"),
+    UInt8(ascii: "/"), UInt8(ascii: ":"):
+    true
+  default: false
+  }
+}
