@@ -13,7 +13,8 @@ func runStatus(_ words: [String], _ options: ToolOptions) throws -> Int32 {
     let printer = MessagePrinter(includesDefaults: true)
     if options.json { say(printer.json(response)) } else { print(printer.text(response), terminator: "") }
     let caches = [response.pointee.agent_config, response.pointee.prompt, response.pointee.source_config]
-    let areValid = caches.allSatisfy { ($0?.pointee.cache_valid ?? 0) != 0 }
+    // The others are not for this caller to see.
+    let areValid = caches.compactMap { $0 }.allSatisfy { $0.pointee.cache_valid != 0 }
     return areValid ? ExitStatus.success : ExitStatus.notValid
   }
 }

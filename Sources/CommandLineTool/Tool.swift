@@ -19,6 +19,8 @@ enum ExitStatus {
   static let unavailable = EX_UNAVAILABLE
   /// The server answers with another error.
   static let failed = EX_SOFTWARE
+  /// The server does not know the caller, or does not permit it.
+  static let notPermitted = EX_NOPERM
   /// `status`: a cache is not loaded, or not confirmed within its TTL.
   static let notValid = EX_TEMPFAIL
 }
@@ -35,6 +37,7 @@ public func runTool(arguments: [String], environment: [String: String]) -> Int32
   do {
     // `CONFIG_LOOKUP_SERVER` and the others are defaults; a list from the environment would only surprise.
     let words = try ToolOptions.flags.parse(arguments, environment: environment, into: &options)
+    options.token = environment["CONFIG_LOOKUP_TOKEN"]
     if options.wantsVersion {
       print("config-lookup \(toolVersion)")
       return ExitStatus.success
@@ -111,5 +114,6 @@ private let help = """
   \(ToolOptions.flags.help)
 
   Exit status: 0 done; 1 no such key; 64 a mistake on the command line; 65 a document breaks a rule; 69 the server
-  cannot be reached or is not ready; 70 another error; 75 status: a cache is not valid.
+  cannot be reached or is not ready; 70 another error; 75 status: a cache is not valid; 77 not permitted, or no right
+  token.
   """

@@ -49,18 +49,6 @@ struct ToolClient {
     }
   }
 
-  private func check(_ reply: RPCClientReply) throws(ToolFailure) {
-    guard reply.status.code != .ok else { return }
-    let status =
-      switch reply.status.code {
-      case .notFound: ExitStatus.notFound
-      case .unavailable, .deadlineExceeded: ExitStatus.unavailable
-      case .invalidArgument: ExitStatus.usage
-      default: ExitStatus.failed
-      }
-    throw ToolFailure(status: status, message: "\(reply.status)")
-  }
-
   private func read<Response, Result>(
     _ payload: [UInt8],
     _ unpack: (UnsafeMutablePointer<ProtobufCAllocator>?, Int, UnsafePointer<UInt8>?) -> UnsafeMutablePointer<
@@ -70,4 +58,18 @@ struct ToolClient {
   ) throws -> Result {
     try payload.withUnsafeBytes { try arena.withUnpacked($0, by: unpack, limit: .max, body) }
   }
+}
+
+/// Throws what the reply says, if that is no OK.
+func check(_ reply: RPCClientReply) throws(ToolFailure) {
+  guard reply.status.code != .ok else { return }
+  let status =
+    switch reply.status.code {
+    case .notFound: ExitStatus.notFound
+    case .unavailable, .deadlineExceeded: ExitStatus.unavailable
+    case .invalidArgument: ExitStatus.usage
+    case .unauthenticated, .permissionDenied: ExitStatus.notPermitted
+    default: ExitStatus.failed
+    }
+  throw ToolFailure(status: status, message: "\(reply.status)")
 }

@@ -9,6 +9,9 @@ struct ToolOptions: Sendable {
   var wantsHelp = false
   var wantsVersion = false
   var tls = ToolTLS()
+  var tokenFile: String?
+  /// From the environment only: others on the machine see the words of a command line.
+  var token: String?
 
   // get, list
   var subject: String?
@@ -56,6 +59,11 @@ struct ToolOptions: Sendable {
         } catch {
           return error.message
         }
+      }),
+    Flag(
+      "token-file", "A file with the token that the server knows you by.", default: "CONFIG_LOOKUP_TOKEN, if it is set",
+      .value(placeholder: "FILE") {
+        $1.tokenFile = $0; return nil
       }),
     Flag("json", "One JSON object a line, for programs.", .toggle { $1.json = $0 }),
     Flag(

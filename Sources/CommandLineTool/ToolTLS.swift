@@ -1,5 +1,6 @@
 internal import Core
 internal import FramedTransport
+internal import RPC
 internal import TLS
 
 /// How the command line speaks TLS.
@@ -59,11 +60,35 @@ struct ToolTLS: Sendable {
   }
 }
 
+extension ToolOptions {
+  /// What the server knows the caller by; nil: nothing.
+  fileprivate func knownBy() throws(UsageError) -> String? {
+    guard let tokenFile else { return token }
+    do throws(FileProblem) {
+      let token = String(decoding: try readSmallFile(tokenFile, limit: 4096), as: UTF8.self)
+      return token.trimmingSuffix(while: \.isWhitespace)
+    } catch {
+      throw UsageError("--token-file: \(tokenFile): \(error)")
+    }
+  }
+}
+
 extension FramedClient {
   /// Connects as the options say.
   convenience init(_ options: ToolOptions) throws {
+    let token = try options.knownBy()
     try self.init(
       options.server, tls: options.tls.context(), serverName: options.tls.serverName,
       timeoutSeconds: options.timeoutSeconds)
+    guard let token else { return }
+    var metadata = RPCMetadata()
+    metadata.append("authorization", "Bearer \(token)")
+    try check(call("Hello", metadata: metadata))
+  }
+}
+
+extension String {
+  fileprivate func trimmingSuffix(while isLeftOut: (Character) -> Bool) -> String {
+    String(self[..<(lastIndex { !isLeftOut($0) }.map(index(after:)) ?? startIndex)])
   }
 }
