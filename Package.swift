@@ -78,7 +78,7 @@ let package = Package(
       "CommandLineTool",
       [
         "Core", "BSON", "ConfigModels", "ChangeStreamCache", "MongoSource", "RPC", "TLS", "Network",
-        "FramedTransport", "ProtobufMessages", "CConfigLookupProto",
+        "FramedTransport", "GRPCTransport", "ProtobufMessages", "CConfigLookupProto",
       ]),
     library(
       "ConfigLookupClient",
@@ -100,7 +100,8 @@ let package = Package(
     .target(
       name: "ServiceTestSupport",
       dependencies: [
-        "TestSupport", "FramedTransport", "Network", "RPC", "Core", "BSON", "ProtobufMessages", "CConfigLookupProto",
+        "TestSupport", "FramedTransport", "GRPCTransport", "Network", "RPC", "Core", "BSON", "ProtobufMessages",
+        "CConfigLookupProto",
       ], path: "Tests/ServiceTestSupport", swiftSettings: strict),
     .target(name: "Guarantees", dependencies: ["Core"], path: "Tests/Guarantees", swiftSettings: strict),
     tests("GuaranteesTests", ["Guarantees", "Core"]),

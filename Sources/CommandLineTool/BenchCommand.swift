@@ -1,10 +1,8 @@
 internal import CConfigLookupProto
 internal import Core
-internal import FramedTransport
-internal import Network
 internal import ProtobufMessages
 
-/// `bench`: lookups of every agent config in turn, over framed protobuf, and how long they took.
+/// `bench`: lookups of every agent config in turn, and how long they took.
 func runBench(_ words: [String], _ options: ToolOptions) throws -> Int32 {
   try expect(words)
   let requests = try agentRequests(options)
@@ -17,7 +15,7 @@ func runBench(_ words: [String], _ options: ToolOptions) throws -> Int32 {
     let connections = options.connections / threadCount + (thread < options.connections % threadCount ? 1 : 0)
     return OSThread(name: "bench \(thread)") {
       do {
-        let result = try load(options, requests, connections: connections, depth: options.depth, until: end)
+        let result = try load(options, requests, connections: connections, until: end)
         results.withLock { $0.append(result) }
       } catch {
         failure.withLock { $0 = "\(error)" }
@@ -68,33 +66,22 @@ private func agentRequests(_ options: ToolOptions) throws -> [[UInt8]] {
 
 /// Keeps `depth` calls under way on each connection: sends a block on every one, then waits for each block's replies.
 private func load(
-  _ options: ToolOptions, _ requests: [[UInt8]], connections: Int, depth: Int, until end: MonotonicTime
+  _ options: ToolOptions, _ requests: [[UInt8]], connections: Int, until end: MonotonicTime
 ) throws -> BenchResult {
-  var clients: [FramedClient] = []
-  for _ in 0..<connections { clients.append(try FramedClient(options)) }
-  // Made beforehand: the load must cost less than what it measures.
-  var blocks: [[UInt8]] = []
-  for start in 0..<min(requests.count, 1000) {
-    var block: [UInt8] = []
-    for index in 0..<depth {
-      block += FramedClient.encodeCall(
-        id: UInt32(index + 1), "GetAgentConfig", requests[(start + index) % requests.count])
-    }
-    blocks.append(block)
-  }
+  let connections = try benchConnections(options, requests, count: connections)
   var result = BenchResult()
   result.times.reserveCapacity(1_000_000)
   var next = 0
   while MonotonicTime.now < end {
     var sent: [MonotonicTime] = []
-    for client in clients {
+    for connection in connections {
       sent.append(.now)
-      try client.send(blocks[next % blocks.count])
+      try connection.send(block: next)
       next += 1
     }
-    for (client, began) in zip(clients, sent) {
-      result.failed += try client.countReplies(depth, deadline: .now.advanced(bySeconds: 30))
-      result.calls += depth
+    for (connection, began) in zip(connections, sent) {
+      result.failed += try connection.wait()
+      result.calls += options.depth
       result.times.append(MonotonicTime.now.nanoseconds - began.nanoseconds)
     }
   }
@@ -112,7 +99,8 @@ private func report(_ results: [BenchResult], _ seconds: Double, _ options: Tool
   let rate = Double(calls) / seconds
   if options.json {
     say(
-      "{\"connections\":\(options.connections),\"depth\":\(options.depth),\"seconds\":\(seconds),\"calls\":\(calls),"
+      "{\"protocol\":\"\(options.isGRPC ? "grpc" : "framed")\",\"connections\":\(options.connections),"
+        + "\"depth\":\(options.depth),\"seconds\":\(seconds),\"calls\":\(calls),"
         + "\"failed\":\(failed),\"calls_per_second\":\(rate),\"p50_us\":\(microseconds(0.5)),"
         + "\"p90_us\":\(microseconds(0.9)),\"p99_us\":\(microseconds(0.99)),\"max_us\":\(microseconds(1))}")
     return

@@ -34,7 +34,7 @@ func runInvalidate(_ words: [String], _ options: ToolOptions) throws -> Int32 {
     $0.entity = Configlookup__V1__Entity(rawValue: entity)
   }
   return try ToolClient(options).call(
-    "InvalidateCache", request, configlookup__v1__invalidate_cache_response__unpack
+    "configlookup.v1.ConfigLookupAdmin/InvalidateCache", request, configlookup__v1__invalidate_cache_response__unpack
   ) { response in
     if options.json {
       say(MessagePrinter().json(response))

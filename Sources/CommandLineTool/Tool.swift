@@ -1,5 +1,4 @@
 internal import Core
-internal import FramedTransport
 internal import Glibc
 internal import RPC
 

@@ -1,18 +1,19 @@
 internal import CConfigLookupProto
 internal import Core
 internal import FramedTransport
+internal import GRPCTransport
 internal import ProtobufMessages
 internal import RPC
 
 /// A connection to the server, with replies as messages and errors as exits.
 struct ToolClient {
-  private let client: FramedClient
+  private let client: any RPCClient
   private let options: ToolOptions
   private let arena = ProtobufArena()
 
   init(_ options: ToolOptions) throws {
     self.options = options
-    client = try FramedClient(options)
+    client = options.isGRPC ? try GRPCClient(options) : try FramedClient(options)
   }
 
   /// Makes a call and lends its reply to `body`.
@@ -37,7 +38,7 @@ struct ToolClient {
     >?,
     _ body: (UnsafePointer<Response>) throws -> Bool
   ) throws {
-    let id = try client.openCall(method, ProtobufArena.pack(request))
+    let id = try client.openStream(method, ProtobufArena.pack(request))
     while true {
       let reply = try client.nextReply(id, deadline: .now.advanced(bySeconds: silenceSeconds))
       try check(reply)

@@ -4,6 +4,8 @@ internal import Network
 /// What the command line asks for: every flag of every command.
 struct ToolOptions: Sendable {
   var server = HostAndPort(host: "127.0.0.1", port: 50061)
+  /// gRPC, not frames.
+  var isGRPC = false
   var json = false
   var timeoutSeconds = 10.0
   var wantsHelp = false
@@ -60,6 +62,7 @@ struct ToolOptions: Sendable {
           return error.message
         }
       }),
+    Flag("grpc", "Speak gRPC to the server, not frames.", .toggle { $1.isGRPC = $0 }),
     Flag(
       "token-file", "A file with the token that the server knows you by.", default: "CONFIG_LOOKUP_TOKEN, if it is set",
       .value(placeholder: "FILE") {

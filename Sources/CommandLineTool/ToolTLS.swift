@@ -1,5 +1,6 @@
 internal import Core
 internal import FramedTransport
+internal import GRPCTransport
 internal import RPC
 internal import TLS
 
@@ -37,8 +38,8 @@ struct ToolTLS: Sendable {
       }),
   ]
 
-  /// Nil: plain.
-  func context() throws(UsageError) -> TLSContext? {
+  /// Nil: plain. `protocols`: what to ask for by ALPN.
+  func context(_ protocols: [String] = []) throws(UsageError) -> TLSContext? {
     guard isOn || authorities != nil || certificate != nil || key != nil || serverName != nil else { return nil }
     guard (certificate == nil) == (key == nil) else {
       throw UsageError("--tls-certificate and --tls-key: one needs the other")
@@ -46,7 +47,7 @@ struct ToolTLS: Sendable {
     do throws(TLSError) {
       var identity: TLSFiles?
       if let certificate, let key { identity = TLSFiles(certificate: certificate, key: key) }
-      return try TLSContext(clientTrusting: authorities, identity: identity)
+      return try TLSContext(clientTrusting: authorities, identity: identity, protocols: protocols)
     } catch {
       let flag =
         switch error.subject {
@@ -81,9 +82,7 @@ extension FramedClient {
       options.server, tls: options.tls.context(), serverName: options.tls.serverName,
       timeoutSeconds: options.timeoutSeconds)
     guard let token else { return }
-    var metadata = RPCMetadata()
-    metadata.append("authorization", "Bearer \(token)")
-    try check(call("Hello", metadata: metadata))
+    try check(call("Hello", metadata: authorization(token)))
   }
 }
 
@@ -91,4 +90,21 @@ extension String {
   fileprivate func trimmingSuffix(while isLeftOut: (Character) -> Bool) -> String {
     String(self[..<(lastIndex { !isLeftOut($0) }.map(index(after:)) ?? startIndex)])
   }
+}
+
+extension GRPCClient {
+  /// Connects as the options say.
+  convenience init(_ options: ToolOptions) throws {
+    let token = try options.knownBy()
+    try self.init(
+      options.server, service: "configlookup.v1.ConfigLookup", tls: options.tls.context(["h2"]),
+      serverName: options.tls.serverName, timeoutSeconds: options.timeoutSeconds)
+    if let token { metadata = authorization(token) }
+  }
+}
+
+private func authorization(_ token: String) -> RPCMetadata {
+  var metadata = RPCMetadata()
+  metadata.append("authorization", "Bearer \(token)")
+  return metadata
 }

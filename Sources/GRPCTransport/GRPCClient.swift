@@ -9,6 +9,10 @@ public import TLS
 public final class GRPCClient: RPCClient {
   public let address: HostAndPort
   public var patienceSeconds = 30.0
+  /// Sent with every call, before the call's own: credentials.
+  public var metadata = RPCMetadata() {
+    didSet { latestHeaders = nil }
+  }
   /// What the server's GOAWAY says, or its error code.
   public internal(set) var goAwayReason: String?
 
@@ -33,7 +37,7 @@ public final class GRPCClient: RPCClient {
   /// Of those that are only counted: how many have ended, and how many of them not with OK.
   var endedCount = 0
   var failedCount = 0
-  /// Those of the last call that had no timeout and no metadata: the next one is often the same.
+  /// Those of the last call that had no timeout and no metadata of its own: the next one is often the same.
   private var latestHeaders: (method: String, list: HTTP2HeaderList)?
 
   /// Connects, over TLS if there is `tls`: the server's certificate must be for `serverName`, by default the host.
@@ -152,7 +156,7 @@ public final class GRPCClient: RPCClient {
     if call.timeoutMilliseconds > 0 {
       list.append("grpc-timeout", isVarying: true) { GRPCText.timeout(milliseconds: call.timeoutMilliseconds, to: &$0) }
     }
-    for pair in call.metadata.pairs {
+    for pair in metadata.pairs + call.metadata.pairs {
       list.append(pair.key, isVarying: true) { $0.append(contentsOf: pair.value.utf8) }
     }
     if isPlain { latestHeaders = (call.method, list) }

@@ -3,6 +3,7 @@ internal import FramedTransport
 internal import Glibc
 internal import Guarantees
 internal import Network
+internal import RPC
 internal import ServiceTestSupport
 internal import TestSupport
 
@@ -128,7 +129,7 @@ final class BenchServer: Sendable {
   func status() throws -> StatusReply {
     let life = life
     let client = try TestClient(address)
-    client.framed.patienceSeconds = 3
+    client.rpc.patienceSeconds = 3
     let status = try client.status()
     let caches = status.caches
     let counted = (

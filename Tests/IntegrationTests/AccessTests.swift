@@ -51,7 +51,7 @@ internal import Testing
       // A token with the call itself stands before that of the connection.
       var metadata = RPCMetadata()
       metadata.append("authorization", "Bearer \(test.token("all"))")
-      #expect(try agents.framed.call("ListPrompts", metadata: metadata).status == .ok)
+      #expect(try agents.rpc.call("ListPrompts", metadata: metadata).status == .ok)
       #expect(try agents.listPrompts().status.code == .permissionDenied)
 
       let lines = server.log.lines(event: "call_refused")
@@ -99,19 +99,19 @@ internal import Testing
       try test.deployment.agents.insert(Documents.agent("b"))
       #expect(try watches[2].nextChange().key == "b")
       // The connections are left, and their calls refused.
-      #expect(try TestClient(watches[0].framed).agent("a").code == .unauthenticated)
-      #expect(try TestClient(watches[1].framed).agent("a").code == .permissionDenied)
+      #expect(try TestClient(watches[0].rpc).agent("a").code == .unauthenticated)
+      #expect(try TestClient(watches[1].rpc).agent("a").code == .permissionDenied)
       #expect(throws: RPCStatus.self) { try test.connect(server, "old") }
     }
   }
 
-  @Test func theCommandLineAndHTTP() throws {
+  @Test(arguments: [[], ["--grpc"]]) func theCommandLineAndHTTP(flags: [String]) throws {
     try withCredentials(["reader": "read", "ops": "admin"]) { test in
       try test.deployment.agents.insert(Documents.agent("a"))
       let server = try ServerProcess(test.deployment.arguments + ["--credentials", test.file])
       let address = try server.address()
       func tool(_ arguments: [String], _ environment: [String: String] = [:]) throws -> ProcessEnd {
-        try ProcessEnd("config-lookup", arguments + ["--server", "\(address)"], environment: environment)
+        try ProcessEnd("config-lookup", flags + arguments + ["--server", "\(address)"], environment: environment)
       }
       let get = ["get", "agent", "a"]
       let nobody = try tool(get)

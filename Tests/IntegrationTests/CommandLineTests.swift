@@ -10,8 +10,8 @@ internal import Testing
 @Suite struct CommandLineTests {
   private static let seed = packageRoot.appendingPathComponent("deploy/seed").path
 
-  @Test func lookupsAsTextAndJSON() throws {
-    try withSeededServer { tool in
+  @Test(arguments: Transport.allCases) func lookupsAsTextAndJSON(transport: Transport) throws {
+    try withSeededServer(transport) { tool in
       let text = try tool("get", "agent", "disease-diagnosis")
       #expect(text.status == .exited(0))
       #expect(text.output.first?.hasPrefix("# revision ") == true)
@@ -47,8 +47,8 @@ internal import Testing
     }
   }
 
-  @Test func listsAndStatus() throws {
-    try withSeededServer { tool in
+  @Test(arguments: Transport.allCases) func listsAndStatus(transport: Transport) throws {
+    try withSeededServer(transport) { tool in
       let agents = try tool("list", "agents")
       #expect(agents.status == .exited(0) && agents.output.count == 5)
       #expect(agents.output.first?.hasPrefix("disease-diagnosis ") == true)
@@ -65,6 +65,10 @@ internal import Testing
         for line in try tool("list", kind, "--json").output { _ = try jsonObject(line) }
       }
 
+      let bench = try one(tool("bench", "--seconds", "0.1", "--connections", "3", "--depth", "5", "--json"))
+      #expect(bench["protocol"] as? String == (transport == .gRPC ? "grpc" : "framed"))
+      #expect(bench["calls"] as? Int ?? 0 > 0 && bench["failed"] as? Int == 0)
+
       let status = try tool("status")
       #expect(status.status == .exited(0))
       #expect(status.output.contains { $0.contains("cache_valid: true") })
@@ -75,10 +79,10 @@ internal import Testing
     }
   }
 
-  @Test(arguments: [false, true]) func watches(asJSON: Bool) throws {
+  @Test(arguments: [false, true], Transport.allCases) func watches(asJSON: Bool, transport: Transport) throws {
     try withDeployment { test in
       let server = try test.server()
-      let json = asJSON ? ["--json"] : []
+      let json = (asJSON ? ["--json"] : []) + (transport == .gRPC ? ["--grpc"] : [])
       let child = try ChildProcess(
         builtExecutable("config-lookup"), ["watch", "--count", "2", "--values", "--server", "\(server.address)"] + json)
       try child.waitForLine("it has begun") { $0.contains("PROGRESS") }
@@ -101,9 +105,9 @@ internal import Testing
     }
   }
 
-  @Test func exitStatuses() throws {
+  @Test(arguments: Transport.allCases) func exitStatuses(transport: Transport) throws {
     let nobody = "127.0.0.1:\(try freePort())"
-    try withSeededServer { tool in
+    try withSeededServer(transport) { tool in
       let missing = try tool("get", "agent", "nobody")
       #expect(missing.status == .exited(1))
       #expect(missing.errors.contains("\"nobody\"") && missing.output.isEmpty)
@@ -196,15 +200,18 @@ internal import Testing
 /// Runs `config-lookup` with words, against a server that is given.
 private struct Tool {
   let server: String
+  let transport: Transport
 
   func callAsFunction(_ words: String...) throws -> ProcessEnd { try self(words) }
 
   func callAsFunction(_ words: [String]) throws -> ProcessEnd {
-    try ProcessEnd("config-lookup", words, environment: ["CONFIG_LOOKUP_SERVER": server])
+    try ProcessEnd(
+      "config-lookup", words,
+      environment: ["CONFIG_LOOKUP_SERVER": server, "CONFIG_LOOKUP_GRPC": "\(transport == .gRPC)"])
   }
 }
 
-private func withSeededServer(_ body: (Tool) throws -> Void) throws {
+private func withSeededServer(_ transport: Transport, _ body: (Tool) throws -> Void) throws {
   try withDeployment { test in
     let folder = packageRoot.appendingPathComponent("deploy/seed").path
     for _ in 0..<2 {
@@ -212,7 +219,7 @@ private func withSeededServer(_ body: (Tool) throws -> Void) throws {
       #expect(end.status == .exited(0), "\(end.errors)")
       #expect(end.output.count == 3)
     }
-    try body(Tool(server: "\(try test.server().address)"))
+    try body(Tool(server: "\(try test.server().address)", transport: transport))
   }
 }
 

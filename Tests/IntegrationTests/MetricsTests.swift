@@ -53,7 +53,7 @@ internal import Testing
       try server.waitUntilReady()
       let client = try TestClient(server.rpcAddress)
       for _ in 0..<3 { #expect(try client.agent("nobody").code == .notFound) }
-      #expect(try client.framed.call("Nope", []).status.code == .unimplemented)
+      #expect(try client.rpc.call("Nope", []).status.code == .unimplemented)
       let watch = try Watch.open(server.rpcAddress)
       try Interop.grpcHealthCheck(server.rpcAddress)
       func labels(_ name: String, _ transport: String, _ method: String, _ status: String) -> String {
@@ -73,7 +73,7 @@ internal import Testing
       #expect(found["config_lookup_open_streams{protocol=\"framed\"}"] == 1 && found["config_lookup_subscribers"] == 1)
       #expect(try #require(found["config_lookup_watch_notices_total"]) >= 1)
       #expect(try #require(found["config_lookup_loop_turn_duration_seconds_count"]) >= 5)
-      watch.framed.close()
+      watch.rpc.close()
       try poll("the watch is over") {
         let name = "configlookup.v1.ConfigLookup/WatchInvalidations"
         return try server.metrics()[labels("count", "framed", name, "CANCELLED")] == 1

@@ -152,7 +152,7 @@ internal import Testing
       #expect(last.kind == .progress && last.reason == "draining")
       #expect(last.revision > 0)
       #expect(try server.child.waitForExit() == .exited(0))
-      #expect(watch.framed.goAwayReason == "draining")
+      #expect(watch.rpc.goAwayReason == "draining")
       let refused = #expect(throws: (any Error).self) { try client.agent("a") }
       #expect("\(refused.map { "\($0)" } ?? "")".contains("goes away"))
       for event in ["listening", "ready", "draining", "stopped"] {

@@ -15,14 +15,14 @@ internal import Testing
 @Suite struct TLSTests {
   private static let name = "config-lookup-server"
 
-  @Test func theCommandLineOverTLSAndMutualTLS() throws {
+  @Test(arguments: [[], ["--grpc"]]) func theCommandLineOverTLSAndMutualTLS(flags: [String]) throws {
     try withFiles { files throws in
       try withDeployment { test throws in
         try test.agents.insert(Documents.agent("a"))
         let server = try ServerProcess(test.arguments + files.arguments(isMutual: true))
         let address = try server.address()
         func get(_ arguments: [String]) throws -> ProcessEnd {
-          try ProcessEnd("config-lookup", ["get", "agent", "a", "--server", "\(address)"] + arguments)
+          try ProcessEnd("config-lookup", ["get", "agent", "a", "--server", "\(address)"] + flags + arguments)
         }
         let trust = ["--tls-ca", files.authority.certificate]
         let worker = try files.authority.issue("worker")

@@ -120,7 +120,9 @@ extension TestClient {
     let request = arena.make(configlookup__v1__invalidate_cache_request__init) {
       $0.entity = Configlookup__V1__Entity(rawValue: entity)
     }
-    let reply = try call("InvalidateCache", request, configlookup__v1__invalidate_cache_response__unpack) { message in
+    let reply = try call(
+      "configlookup.v1.ConfigLookupAdmin/InvalidateCache", request, configlookup__v1__invalidate_cache_response__unpack
+    ) { message in
       for index in 0..<message.pointee.n_entities { entities.append(message.pointee.entities[index].rawValue) }
     }
     return (reply.status, entities)

@@ -1,6 +1,5 @@
 package import CConfigLookupProto
 internal import Core
-package import FramedTransport
 package import Network
 package import ProtobufMessages
 package import RPC
@@ -10,18 +9,18 @@ package final class TestClient {
   package typealias Unpack<Message> = (UnsafeMutablePointer<ProtobufCAllocator>?, Int, UnsafePointer<UInt8>?) ->
     UnsafeMutablePointer<Message>?
 
-  package let framed: FramedClient
+  package let rpc: any RPCClient
   package let arena = ProtobufArena()
   /// Whether replies carry the whole value as text: it takes longer than the call.
   package var printsValues = true
 
-  package init(_ address: HostAndPort) throws {
-    framed = try FramedClient(address)
+  package init(_ address: HostAndPort, _ transport: Transport = .frames) throws {
+    rpc = try transport.connect(address)
   }
 
   /// Takes over a connection.
-  package init(_ framed: FramedClient) {
-    self.framed = framed
+  package init(_ rpc: any RPCClient) {
+    self.rpc = rpc
   }
 
   /// What a caller can ask of every lookup.
@@ -149,7 +148,7 @@ package final class TestClient {
     _ method: String, _ request: UnsafeMutablePointer<Request>, _ unpack: Unpack<Response>,
     _ read: (UnsafePointer<Response>) -> Void
   ) throws -> RPCClientReply {
-    let reply = try framed.call(method, ProtobufArena.pack(UnsafePointer(request)))
+    let reply = try rpc.call(method, ProtobufArena.pack(UnsafePointer(request)))
     arena.reset()
     if reply.status.code == .ok {
       try reply.payload.withUnsafeBytes { try arena.withUnpacked($0, by: unpack, limit: .max, read) }

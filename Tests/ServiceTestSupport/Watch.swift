@@ -1,6 +1,5 @@
 internal import CConfigLookupProto
 internal import Core
-package import FramedTransport
 package import Network
 package import ProtobufMessages
 package import RPC
@@ -36,23 +35,27 @@ package final class Watch {
     }
   }
 
-  package let framed: FramedClient
+  package let rpc: any RPCClient
   private let call: UInt32
   private let arena = ProtobufArena()
 
-  package convenience init(_ address: HostAndPort, _ request: Request = Request()) throws {
-    try self.init(FramedClient(address), request)
+  package convenience init(
+    _ address: HostAndPort, _ request: Request = Request(), over transport: Transport = .frames
+  ) throws {
+    try self.init(transport.connect(address), request)
   }
 
   /// On a connection that is there.
-  package init(_ framed: FramedClient, _ request: Request = Request()) throws {
-    self.framed = framed
-    call = try framed.openCall("WatchInvalidations", request.encoded(arena))
+  package init(_ rpc: any RPCClient, _ request: Request = Request()) throws {
+    self.rpc = rpc
+    call = try rpc.openStream("WatchInvalidations", request.encoded(arena))
   }
 
   /// Opens a watch and takes its first notice, which must be a PROGRESS: what is written after this is announced.
-  package static func open(_ address: HostAndPort, _ request: Request = Request()) throws -> Watch {
-    let watch = try Watch(address, request)
+  package static func open(
+    _ address: HostAndPort, _ request: Request = Request(), over transport: Transport = .frames
+  ) throws -> Watch {
+    let watch = try Watch(address, request, over: transport)
     let first = try watch.next()
     guard first.kind == .progress else { throw TestFailure("the first notice is \(first)") }
     return watch
@@ -60,7 +63,7 @@ package final class Watch {
 
   /// The next notice. Throws when there is none in time or the stream ends.
   package func next(timeoutSeconds: Double = 20) throws -> WatchNotice {
-    let reply = try framed.nextReply(call, deadline: soon(timeoutSeconds))
+    let reply = try rpc.nextReply(call, deadline: soon(timeoutSeconds))
     guard reply.more else { throw reply.status }
     return try reply.payload.withUnsafeBytes {
       try arena.withUnpacked($0, by: configlookup__v1__invalidation_notice__unpack, limit: .max) {

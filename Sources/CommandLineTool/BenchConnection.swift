@@ -1,0 +1,55 @@
+internal import Core
+internal import FramedTransport
+internal import GRPCTransport
+internal import RPC
+
+/// A connection of the load: sends the lookups of a block at once, and then waits for their replies.
+protocol BenchConnection {
+  func send(block: Int) throws
+  /// How many of them were not OK.
+  func wait() throws -> Int
+}
+
+/// Connects, and makes the blocks beforehand: the load must cost less than what it measures.
+func benchConnections(_ options: ToolOptions, _ requests: [[UInt8]], count: Int) throws -> [any BenchConnection] {
+  let blocks = (0..<min(requests.count, 1000)).map { start in
+    (0..<options.depth).map { requests[(start + $0) % requests.count] }
+  }
+  if options.isGRPC {
+    let calls = blocks.map { $0.map { RPCOutgoingCall("GetAgentConfig", $0, isStream: false) } }
+    return try (0..<count).map { _ in GRPCBenchConnection(client: try GRPCClient(options), blocks: calls) }
+  }
+  let frames = blocks.map { block in
+    Array(block.enumerated().map { FramedClient.encodeCall(id: UInt32($0 + 1), "GetAgentConfig", $1) }.joined())
+  }
+  return try (0..<count).map { _ in
+    FramedBenchConnection(client: try FramedClient(options), blocks: frames, depth: options.depth)
+  }
+}
+
+private struct FramedBenchConnection: BenchConnection {
+  let client: FramedClient
+  let blocks: [[UInt8]]
+  let depth: Int
+
+  func send(block: Int) throws {
+    try client.send(blocks[block % blocks.count])
+  }
+
+  func wait() throws -> Int {
+    try client.countReplies(depth, deadline: .now.advanced(bySeconds: client.patienceSeconds))
+  }
+}
+
+private struct GRPCBenchConnection: BenchConnection {
+  let client: GRPCClient
+  let blocks: [[RPCOutgoingCall]]
+
+  func send(block: Int) throws {
+    try client.openCounted(blocks[block % blocks.count])
+  }
+
+  func wait() throws -> Int {
+    try client.countReplies(blocks[0].count, deadline: .now.advanced(bySeconds: client.patienceSeconds))
+  }
+}

@@ -1,0 +1,158 @@
+internal import Core
+internal import MongoSource
+internal import RPC
+internal import ServiceTestSupport
+internal import TestSupport
+internal import Testing
+
+/// Frames and gRPC at once, on one port of one server.
+@Suite struct BothProtocolsTests {
+  /// Every step is heard and answered alike, one after the other.
+  @Test func bothHearAndAnswerTheSame() throws {
+    try withDeployment { test in
+      let server = try test.server()
+      let watches = try Transport.allCases.map {
+        try Watch.open(server.address, .init(includesValues: true), over: $0)
+      }
+      let clients = try Transport.allCases.map { try TestClient(server.address, $0) }
+      var writer = BothProtocolsWriter(test, SeededRandom.fresh("both protocols"))
+      for _ in 0..<60 {
+        try writer.write()
+        let heard = try watches.map { try $0.nextChange() }
+        #expect(heard[0] == heard[1])
+        let answers = try clients.map { try Answer(heard[0], $0) }
+        #expect(answers[0] == answers[1])
+        #expect(answers[0].revision >= heard[0].revision || answers[0].code == .notFound)
+      }
+      let status = try clients.map { try $0.status() }
+      #expect(status[0].caches.map(\.size) == status[1].caches.map(\.size))
+      let lists = try clients.map { try $0.listAgents(2) }
+      #expect(lists[0].rows == lists[1].rows && lists[0].nextToken == lists[1].nextToken)
+    }
+  }
+
+  /// While documents change as quickly as they can: whoever was told of a state finds it, or a later one, over either
+  /// protocol; and when all is quiet both have been told the same.
+  @Test func bothAreTrueWhileDocumentsChange() throws {
+    try withDeployment { test in
+      let server = try test.server()
+      let followers = try Transport.allCases.map { try BothProtocolsFollower(server, $0) }
+      var writer = BothProtocolsWriter(test, SeededRandom.fresh("both protocols at once"))
+      for _ in 0..<300 { try writer.write() }
+      // Each collection has a stream of its own.
+      try test.agents.insert(Documents.agent(BothProtocolsFollower.fence))
+      try test.prompts.insert(Documents.prompt(BothProtocolsFollower.fence))
+      try test.sources.insert(Documents.source(BothProtocolsFollower.fence))
+      let heard = try followers.map { try $0.finish() }
+      #expect(heard[0] == heard[1])
+      for transport in Transport.allCases {
+        let client = try TestClient(server.address, transport)
+        for notice in heard[0].values {
+          let answer = try Answer(notice, client)
+          #expect((answer.code == .notFound) == (notice.kind == .delete), "\(notice)")
+          if notice.kind == .upsert { #expect(answer.etag == notice.etag && answer.revision == notice.revision) }
+        }
+      }
+    }
+  }
+}
+
+/// Changes one document after the other, so that each change is one notice.
+private struct BothProtocolsWriter {
+  private let test: Deployment
+  private var random: SeededRandom
+  private var count = 0
+  private var existing: Set<String> = []
+
+  init(_ test: Deployment, _ random: SeededRandom) {
+    self.test = test
+    self.random = random
+  }
+
+  mutating func write() throws {
+    count += 1
+    let (key, text) = ("k\(random.below(6))", "text \(count)")
+    let kind = random.below(3)
+    let (writer, document, id, field) =
+      switch kind {
+      case 0: (test.agents, try Documents.agent(key, description: text), "\(key):1.0.0", "description")
+      case 1: (test.prompts, try Documents.prompt(key, template: text), "\(key)-prompt:1.0.0", "content.template")
+      default: (test.sources, try Documents.source(key, description: text), key, "description")
+      }
+    let name = "\(kind) \(id)"
+    guard existing.contains(name) else {
+      existing.insert(name)
+      return try writer.insert(document)
+    }
+    switch random.below(4) {
+    case 0:
+      existing.remove(name)
+      try writer.delete(Documents.selector(id))
+    case 1: try writer.replace(Documents.selector(id), with: document)
+    default: try writer.update(Documents.selector(id), Documents.set(field, text))
+    }
+  }
+
+}
+
+/// What a key answers, but for what the moment decides.
+private struct Answer: Equatable {
+  let code: RPCStatus.Code
+  let message: String
+  let text: String
+  let revision: UInt64
+  let etag: String
+  let epoch: String
+
+  /// To the key of a notice.
+  init(_ notice: WatchNotice, _ client: TestClient) throws {
+    let reply =
+      switch notice.entity {
+      case 1: try client.agent(notice.key)
+      case 2: try client.prompt(.agentID(notice.key))
+      default: try client.source(.sourceID(notice.key))
+      }
+    code = reply.code
+    message = reply.status.message
+    text = reply.text
+    revision = reply.revision
+    etag = reply.etag
+    epoch = reply.code == .ok ? reply.epoch : reply.replyMetadata["configlookup-epoch"] ?? ""
+  }
+}
+
+/// Follows all changes over one protocol, and looks up over the other what it is told of.
+private final class BothProtocolsFollower: Sendable {
+  /// The key that is changed last, in each collection.
+  static let fence = "fence"
+
+  /// The last notice of each key.
+  private let heard = Locked<[String: WatchNotice]>([:])
+  private let thread: Handed<Background>
+
+  init(_ server: RunningServer, _ transport: Transport) throws {
+    let watch = Handed(try Watch.open(server.address, .init(includesValues: true), over: transport))
+    let client = Handed(try TestClient(server.address, transport == .frames ? .gRPC : .frames))
+    let heard = heard
+    thread = Handed(
+      Background("follower over \(transport)") {
+        let (watch, client) = (try watch.take(), try client.take())
+        var fences = 0
+        while fences < 3 {
+          let notice = try watch.nextChange()
+          let answer = try Answer(notice, client)
+          guard answer.code == .notFound || answer.revision >= notice.revision else {
+            throw TestFailure("over \(transport): \(notice), and over the other then: \(answer)")
+          }
+          heard.withLock { $0[notice.cacheKey] = notice }
+          if notice.key == Self.fence { fences += 1 }
+        }
+      })
+  }
+
+  /// Waits for the fences.
+  func finish() throws -> [String: WatchNotice] {
+    try thread.take().finish()
+    return heard.withLock { $0 }
+  }
+}
