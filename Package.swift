@@ -33,7 +33,7 @@ let package = Package(
     .executable(name: "config-lookup-server", targets: ["config-lookup-server"]),
     .executable(name: "config-lookup", targets: ["config-lookup"]),
     // For Tests/Fuzz only, which is a package of its own.
-    .library(name: "_Fuzzed", targets: ["LookupService", "FramedTransport"]),
+    .library(name: "_Fuzzed", targets: ["LookupService", "FramedTransport", "GRPCTransport"]),
   ],
   targets: [
     // C libraries of the distribution.

@@ -50,10 +50,10 @@ struct GRPCReplyHead {
     let name = HTTP2Session.ErrorCode.name(code)
     return switch HTTP2Session.ErrorCode(rawValue: code) {
     case .refusedStream: RPCStatus(.unavailable, "the server has not taken the call")
-    case .cancel: RPCStatus(.cancelled, "the server has cancelled the call")
-    case .enhanceYourCalm: RPCStatus(.resourceExhausted, "the server has reset the call: \(name)")
-    case .inadequateSecurity: RPCStatus(.permissionDenied, "the server has reset the call: \(name)")
-    default: RPCStatus(.internalError, "the server has reset the call: \(name)")
+    case .cancel: RPCStatus(.cancelled, "the call was reset: \(name)")
+    case .enhanceYourCalm: RPCStatus(.resourceExhausted, "the call was reset: \(name)")
+    case .inadequateSecurity: RPCStatus(.permissionDenied, "the call was reset: \(name)")
+    default: RPCStatus(.internalError, "the call was reset: \(name)")
     }
   }
 }

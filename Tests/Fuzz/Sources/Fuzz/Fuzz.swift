@@ -2,7 +2,7 @@ internal import Glibc
 
 /// What is fuzzed, one at a time: `FUZZ_TARGET` names it, because the arguments are libFuzzer's.
 enum FuzzTarget: String, CaseIterable {
-  case frame, client, request, document, pagetoken, pattern
+  case frame, client, grpc, grpcclient, request, document, pagetoken, pattern
 
   static let chosen: FuzzTarget = {
     guard let name = getenv("FUZZ_TARGET"), let target = FuzzTarget(rawValue: String(cString: name)) else {
@@ -15,6 +15,8 @@ enum FuzzTarget: String, CaseIterable {
     switch self {
     case .frame: fuzzFrame(input)
     case .client: fuzzClient(input)
+    case .grpc: fuzzGRPC(input)
+    case .grpcclient: fuzzGRPCClient(input)
     case .request: fuzzRequest(input)
     case .document: fuzzDocument(input)
     case .pagetoken: fuzzPageToken(input)

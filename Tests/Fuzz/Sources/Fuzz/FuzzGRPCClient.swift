@@ -1,0 +1,77 @@
+internal import Core
+internal import Glibc
+internal import Network
+internal import RPC
+
+@testable internal import GRPCTransport
+
+/// The input as what a server sends to a client with a call and a stream open: it reads the same in whatever pieces it
+/// comes, and then its end.
+func fuzzGRPCClient(_ input: UnsafeRawBufferPointer) {
+  let whole = Session(of: [input])
+  expect(whole.end != .timedOut, "the client waits for more of a closed connection")
+  let count = input.count
+  let cuts = count == 0 ? [] : [count / 2, Int(input[0]) * 257 % count]
+  for cut in cuts {
+    let halves = Session(of: [UnsafeRawBufferPointer(rebasing: input[..<cut]), .init(rebasing: input[cut...])])
+    expect(halves.agrees(with: whole), "cut at \(cut) of \(count): \(halves), not \(whole)")
+  }
+}
+
+/// What a client reads of a connection on which pieces come, one after the other, and then the end.
+private struct Session {
+  private(set) var replies: [UInt32: [RPCClientReply]] = [:]
+  private(set) var end = RPCClientError.Code.timedOut
+  private(set) var goAwayReason: String?
+  private var open: Set<UInt32> = []
+
+  init(of pieces: [UnsafeRawBufferPointer]) {
+    var ends: [Int32] = [-1, -1]
+    let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
+    guard socketpair(AF_UNIX, kind, 0, &ends) == 0 else { fatalError("no pair of sockets") }
+    let client = GRPCClient(adopting: ends[0], of: HostAndPort(host: "127.0.0.1", port: 1), service: "test")
+    open = [
+      try? client.openCall("Call", [1]), try? client.openStream("Stream", [2]),
+    ].reduce(into: []) { if let id = $1 { $0.insert(id) } }
+    for piece in pieces {
+      var sent = 0
+      while sent < piece.count, end == .timedOut {
+        let count = write(ends[1], piece.baseAddress.map { $0 + sent }, piece.count - sent)
+        expect(count > 0 || errno == EAGAIN, "the client does not take what is there")
+        sent += max(count, 0)
+        read(client)
+      }
+    }
+    close(ends[1])
+    if end == .timedOut { read(client) }
+    goAwayReason = client.goAwayReason
+    open = []
+  }
+
+  /// The same replies and the same end. A connection that breaks a rule may end a reply earlier: before what was to be
+  /// sent for an error of the one call.
+  func agrees(with other: Session) -> Bool {
+    guard end == other.end else { return false }
+    guard end == .malformed else { return replies == other.replies && goAwayReason == other.goAwayReason }
+    return [1, 3].allSatisfy { zip(replies[$0] ?? [], other.replies[$0] ?? []).allSatisfy { $0 == $1 } }
+  }
+
+  /// What is there, until there is no more: then the end is `timedOut`.
+  private mutating func read(_ client: GRPCClient) {
+    do throws(RPCClientError) {
+      // Whatever else comes, it is read until this is answered.
+      while true { try client.ping(.max, deadline: .now) }
+    } catch {
+      end = error.code
+    }
+    for id in open.sorted() {
+      while let reply = try? client.nextReply(id, deadline: .now) {
+        replies[id, default: []].append(reply)
+        if !reply.more {
+          open.remove(id)
+          break
+        }
+      }
+    }
+  }
+}
