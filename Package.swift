@@ -134,7 +134,7 @@ let package = Package(
     tests(
       "FramedTransportTests",
       ["FramedTransport", "Network", "TLS", "RPC", "Core", "ProtobufMessages", "CConfigLookupProto"]),
-    tests("GRPCTransportTests", ["GRPCTransport", "Network", "TLS", "RPC", "Core"]),
+    tests("GRPCTransportTests", ["GRPCTransport", "Network", "TLS", "RPC", "Core", "CNGHTTP2"]),
     tests(
       "IntegrationTests",
       [

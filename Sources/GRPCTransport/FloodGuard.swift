@@ -41,6 +41,7 @@ struct FloodGuard {
     let earned = Int(now.seconds(since: refilled) * perSecond)
     guard earned > 0 else { return }
     credits = min(maximum, credits + earned)
-    refilled = now
+    // Not `now`: what makes no whole credit yet is not lost.
+    refilled = refilled.advanced(bySeconds: Double(earned) / perSecond)
   }
 }

@@ -44,6 +44,8 @@ final class GRPCConnection: ConnectionProtocol {
   private var ageTimer: (any RPCTimer)?
   private var drainTimer: (any RPCTimer)?
   private var drainReason: StaticString = ""
+  /// Of a GOAWAY that is the last thing to be sent.
+  private var lastError: UInt32?
 
   init(_ connection: Connection, loop: GRPCLoop) {
     self.connection = connection
@@ -100,12 +102,16 @@ final class GRPCConnection: ConnectionProtocol {
   /// Writes what nghttp2 has, as far as the peer keeps up; then lets those write who waited for that.
   private func send() {
     guard state != .over else { return }
-    repeat {
-      while state != .over, connection.isWritable, let output = session.nextOutput() {
-        connection.extendOutput(by: output.count)?.copyMemory(from: output)
-      }
-    } while tellWaiting()
+    repeat { writeOutput() } while tellWaiting()
     if state != .over, session.isOver { end(.finish) }
+  }
+
+  private func writeOutput() {
+    while state != .over, connection.isWritable, let output = session.nextOutput() {
+      connection.extendOutput(by: output.count)?.copyMemory(from: output)
+      // What nghttp2 would send behind it is of no use to anybody.
+      if let lastError { endBadly(lastError) }
+    }
   }
 
   enum WriteOutcome {
@@ -267,15 +273,16 @@ final class GRPCConnection: ConnectionProtocol {
     guard state != .over else { return }
     session.submitGoAway(.enhanceYourCalm, reason)
     // As far as it gets: who does not read gets no reason.
-    while state != .over, connection.isWritable, let output = session.nextOutput() {
-      connection.extendOutput(by: output.count)?.copyMemory(from: output)
-    }
+    writeOutput()
     endBadly(.floods, "grpc_flood", problem)
   }
 
-  /// A GOAWAY with an error was written: what nghttp2 would send after it is of no use to anybody.
-  func goAwaySent(_ code: UInt32) {
-    guard code != HTTP2Session.ErrorCode.none.rawValue, state != .over else { return }
+  /// The next output is a GOAWAY.
+  func goAwayComes(_ code: UInt32) {
+    if code != HTTP2Session.ErrorCode.none.rawValue { lastError = code }
+  }
+
+  private func endBadly(_ code: UInt32) {
     endBadly(
       code == HTTP2Session.ErrorCode.enhanceYourCalm.rawValue ? .floods : .protocolErrors, "grpc_protocol_error",
       "the connection was ended with HTTP/2 error \(code)")

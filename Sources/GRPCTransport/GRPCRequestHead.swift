@@ -123,8 +123,9 @@ struct GRPCRequestHead {
     }
   }
 
-  private mutating func refuse(_ status: RPCStatus) {
-    if problem == nil { problem = status }
+  /// Not made where it is not wanted: a header block may have thousands of headers.
+  private mutating func refuse(_ status: @autoclosure () -> RPCStatus) {
+    if problem == nil { problem = status() }
   }
 
   /// `application/grpc`, with `+proto` or without, and whatever parameters. Another format of message is not spoken.

@@ -38,6 +38,8 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
   private var timer: (any RPCTimer)?
   /// A handler may still hold this as its writer.
   private(set) var isShared = false
+  /// The transport has ended it.
+  private var hasFailed = false
 
   // The reply
   /// What a unary handler fills. Its storage is used again.
@@ -73,7 +75,11 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
 
   /// A handler has taken the call, unless it has ended it already.
   func open(_ handler: any RPCStreamHandler, deadline: MonotonicTime?) {
-    guard phase == .request, let connection else { return }
+    guard phase == .request, let connection else {
+      // It failed before there was a handler to be told.
+      if hasFailed { handler.cancelled() }
+      return
+    }
     phase = .open
     connection.loop.counters.add(.streamsOpened)
     self.handler = handler
@@ -130,6 +136,7 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
   /// Ends the call with an error of the transport, ahead of what waits to be sent.
   func fail(_ status: RPCStatus) {
     guard phase != .ended, let connection else { return }
+    hasFailed = true
     let handler = handler
     if queue.isWithinMessage || promised > 0 {
       // Trailers behind half a message would say less than a reset.
@@ -153,7 +160,10 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
 
   var isWritable: Bool {
     guard phase != .ended, let connection else { return false }
-    if queue.byteCount < connection.loop.limits.streamBytesHigh {
+    let limits = connection.loop.limits
+    let isWithinLimits =
+      queue.byteCount < limits.streamBytesHigh && connection.ownReplyBytes < limits.ownStreamBytesHigh
+    if isWithinLimits || queue.isEmpty {
       if connection.isWritable { return true }
       // Full is the connection, not the stream.
       getInLine()
@@ -198,9 +208,13 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
   func finish(_ status: RPCStatus, _ metadata: RPCMetadata) {
     guard phase != .ended, let connection else { return }
     end(status.code)
-    if hasSentHeaders {
+    if !queue.isEmpty {
       trailers = (status, metadata)
       resume()
+    } else if hasSentHeaders {
+      // Not as the end of the bytes: nghttp2 asks for none while the client's window is shut.
+      connection.session.submitTrailers(id, GRPCTrailers.list(status, metadata))
+      connection.askToSend()
     } else {
       connection.session.submitEnd(id, GRPCTrailers.only(status, metadata, head.isEncodingUnknown))
       connection.askToSend()
@@ -310,6 +324,7 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
     decoder.reset(keepingCapacity: Limits.keptStreamBytes)
     message = nil
     hasRequestEnded = false
+    hasFailed = false
     if reply.head.capacity <= Limits.keptStreamBytes { reply.reset() } else { reply = RPCReply() }
     hasSentHeaders = false
     trailers = nil

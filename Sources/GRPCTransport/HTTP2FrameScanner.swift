@@ -58,6 +58,7 @@ struct HTTP2FrameScanner {
   /// Where the block ends whose first frame has been found; nil if its rest has not come yet.
   private func endOfBlock(_ bytes: UnsafeRawBufferPointer, after first: Frame, _ scan: inout Scan) -> Int? {
     var end = first.end
+    var cost = 0
     for _ in 0...Self.maximumContinuations {
       guard end - first.start <= headerBlockBytes else { break }
       guard let next = Frame(bytes, at: end) else { return nil }
@@ -65,8 +66,11 @@ struct HTTP2FrameScanner {
       guard next.type == .continuation, next.length <= Self.maximumFrameBytes else { return end + Self.headerBytes }
       guard next.end <= bytes.count else { return nil }
       end = next.end
-      scan.cost += 1
-      if next.endsHeaders { return end }
+      cost += 1
+      guard next.endsHeaders else { continue }
+      // Once it is whole: until then it is looked at again and again.
+      scan.cost += cost
+      return end
     }
     scan.isBlockTooLong = true
     return nil

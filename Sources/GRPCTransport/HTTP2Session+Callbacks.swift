@@ -85,6 +85,7 @@ private func streamClosed(
   return 0
 }
 
+/// Called before nghttp2 hands out the frame's bytes; only DATA is written already.
 private func frameSent(
   _: OpaquePointer?, _ frame: UnsafePointer<nghttp2_frame>?, _ context: UnsafeMutableRawPointer?
 ) -> Int32 {
@@ -101,7 +102,7 @@ private func frameSent(
     connection._withUnsafeGuaranteedRef { $0.resetSent(code) }
   case NGHTTP2_GOAWAY.rawValue:
     let code = frame.pointee.goaway.error_code
-    connection._withUnsafeGuaranteedRef { $0.goAwaySent(code) }
+    connection._withUnsafeGuaranteedRef { $0.goAwayComes(code) }
   default: break
   }
   return 0

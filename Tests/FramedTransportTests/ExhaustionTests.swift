@@ -3,6 +3,7 @@ import FramedTransport
 import Glibc
 import Network
 import RPC
+import TestSupport
 import Testing
 
 extension SocketTests {

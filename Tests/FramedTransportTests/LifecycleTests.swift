@@ -3,6 +3,7 @@ import Foundation
 import FramedTransport
 import Network
 import RPC
+import TestSupport
 import Testing
 
 extension SocketTests {

@@ -2,6 +2,7 @@ import Core
 import FramedTransport
 import Network
 import RPC
+import TestSupport
 import Testing
 
 extension SocketTests {

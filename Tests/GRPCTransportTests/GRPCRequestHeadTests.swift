@@ -1,0 +1,121 @@
+import RPC
+import Testing
+
+@testable import GRPCTransport
+
+struct GRPCRequestHeadTests {
+  private static let router = RPCRouter([
+    RPCMethod(service: "test.v1.Test", name: "Echo", handler: .unary { _, _ in nil })
+  ])
+  private static let usual = [
+    (":method", "POST"), (":path", "/test.v1.Test/Echo"), ("te", "trailers"), ("content-type", "application/grpc"),
+    ("user-agent", "test/1"),
+  ]
+
+  private func head(_ headers: [(String, String)], limits: GRPCLimits = GRPCLimits()) -> GRPCRequestHead {
+    var head = GRPCRequestHead()
+    add(headers, to: &head, limits)
+    return head
+  }
+
+  private func add(_ headers: [(String, String)], to head: inout GRPCRequestHead, _ limits: GRPCLimits = GRPCLimits()) {
+    for (name, value) in headers {
+      lent(name) { name in lent(value) { head.add(name, $0, Self.router, limits) } }
+    }
+  }
+
+  /// What a header of that name and value leads to, beside the usual ones.
+  private func refusal(_ name: String, _ value: String) -> RPCStatus.Code? {
+    head(Self.usual + [(name, value)]).refusal?.code
+  }
+
+  @Test func aUsualCall() {
+    let head = head(Self.usual + [("grpc-timeout", "100m"), ("x-id", "7"), ("grpc-accept-encoding", "gzip")])
+    #expect(head.stranger == nil && head.refusal == nil)
+    #expect(head.method?.name == "Echo")
+    #expect(head.timeoutNanoseconds == 100_000_000)
+    #expect(head.metadata.pairs == [.init(key: "x-id", value: "7")])
+  }
+
+  @Test(arguments: [
+    ("application/grpc", true), ("application/grpc+proto", true), ("application/grpc;charset=utf-8", true),
+    ("application/grpc+proto; a=b", true), ("application/grpc+json", false), ("application/grpc-web", false),
+    ("application/grpcx", false), ("application/json", false), ("", false),
+  ])
+  func contentTypes(type: String, isGRPC: Bool) {
+    let head = head([(":method", "POST"), (":path", "/test.v1.Test/Echo"), ("content-type", type)])
+    #expect((head.stranger == nil) == isGRPC)
+    if !isGRPC { #expect(head.stranger == .contentType) }
+  }
+
+  @Test func anotherMethodOfHTTPComesFirst() {
+    for method in ["GET", "PUT", "post", ""] { #expect(head([(":method", method)]).stranger == .method) }
+  }
+
+  @Test func anUnknownPathIsRepeatedIfItIsShort() {
+    let short = head([(":method", "POST"), (":path", "/test.v1.Test/Nothing")]).refusal
+    #expect(short == RPCStatus(.unimplemented, "unknown method \"/test.v1.Test/Nothing\""))
+    let long = head([(":method", "POST"), (":path", String(repeating: "x", count: 5000))]).refusal
+    #expect(long == RPCStatus(.unimplemented, "unknown method of 5000 bytes"))
+  }
+
+  @Test func whatIsWrongWithTheHeaders() {
+    #expect(refusal("grpc-timeout", "1") == .invalidArgument)
+    #expect(refusal("grpc-encoding", "gzip") == .unimplemented)
+    #expect(refusal("grpc-encoding", "identity") == nil)
+    #expect(refusal("x-bin", "!") == .invalidArgument)
+    // Not for the application, so not judged.
+    #expect(refusal("grpc-tags-bin", "!") == nil)
+    #expect(refusal("x!", "what HTTP allows in a name") == nil)
+    #expect(head(Self.usual + [("x!", "a")]).metadata.isEmpty)
+    #expect(head(Self.usual + [("grpc-encoding", "gzip")]).isEncodingUnknown)
+    // The first thing that is wrong is what is said.
+    #expect(head(Self.usual + [("x-bin", "!"), ("grpc-timeout", "1")]).refusal?.message.contains("x-bin") == true)
+  }
+
+  @Test func aValueThatIsNoTextIsRefused() {
+    var head = head(Self.usual)
+    lent("x-id") { name in
+      [0x61, 0xff].withUnsafeBytes { head.add(name, $0, Self.router, GRPCLimits()) }
+    }
+    #expect(head.refusal?.code == .invalidArgument)
+  }
+
+  @Test func valuesOfBytesMayShareAHeader() {
+    let head = head(Self.usual + [("x-bin", "Zg==, Zm8,Zm9v"), ("x", "a, b")])
+    #expect(head.metadata.pairs.map { "\($0.key)=\($0.value)" } == ["x-bin=Zg==", "x-bin=Zm8", "x-bin=Zm9v", "x=a, b"])
+  }
+
+  @Test func limits() {
+    var limits = GRPCLimits()
+    limits.metadataPairs = 2
+    limits.metadataBytes = 12
+    func code(_ headers: [(String, String)]) -> RPCStatus.Code? {
+      self.head(Self.usual + headers, limits: limits).refusal?.code
+    }
+    #expect(code([("a", "1"), ("b", "2")]) == nil)
+    #expect(code([("a", "1"), ("b", "2"), ("c", "3")]) == .resourceExhausted)
+    #expect(code([("a", String(repeating: "b", count: 11))]) == nil)
+    #expect(code([("a", String(repeating: "b", count: 12))]) == .resourceExhausted)
+    // Headers that are nobody's metadata count, too: twice the list that the client was told.
+    limits.headerListBytes = 200
+    #expect(code([("user-agent", String(repeating: "b", count: 100))]) == nil)
+    #expect(code([("user-agent", String(repeating: "b", count: 400))]) == .resourceExhausted)
+  }
+
+  @Test func nothingIsLeftForTheNextCall() {
+    var head = head([
+      (":method", "POST"), (":path", "/x"), ("content-type", "application/grpc"), ("grpc-timeout", "1S"), ("x", "y"),
+      ("grpc-encoding", "gzip"), ("x-large", String(repeating: "b", count: 8000)),
+    ])
+    head.reset()
+    #expect(head.stranger == .method)
+    add([(":method", "POST")], to: &head)
+    #expect(head.stranger == .contentType)
+    add([("content-type", "application/grpc")], to: &head)
+    #expect(head.stranger == nil && head.refusal?.code == .unimplemented && head.method == nil)
+    add([(":path", "/test.v1.Test/Echo"), ("x-large", String(repeating: "b", count: 8000))], to: &head)
+    #expect(head.refusal == nil && head.timeoutNanoseconds == nil && !head.isEncodingUnknown)
+    #expect(head.metadata.pairs.count == 1)
+  }
+}

@@ -1,0 +1,58 @@
+import Core
+import GRPCTransport
+import Network
+import RPC
+import TestSupport
+import Testing
+
+/// Tests over real sockets, one at a time.
+@Suite(.serialized) struct ConnectionTests {}
+
+/// A server with the methods of ``testRouter(_:)``.
+struct GRPCServer {
+  struct Setting {
+    var limits = GRPCLimits()
+    var connection = ConnectionLimits()
+    var maximumAgeSeconds = 0.0
+    var logger = Logger.silent
+  }
+
+  let server: ConnectionServer
+  let endpoint: GRPCEndpoint
+  let log: StreamLog
+
+  func peer(settings: [UInt16: UInt32] = [4: 0x7fff_ffff]) throws -> HTTP2Peer {
+    try HTTP2Peer(server.address.hostAndPort, settings: settings)
+  }
+
+  /// Waits until so many calls have ended with the status: they are counted when the turn ends that answers them.
+  func haveEnded(_ count: Int, _ status: RPCStatus.Code) throws {
+    try poll("\(count) calls with \(status)") {
+      endpoint.calls.filter { $0.status == status }.reduce(0) { $0 + Int($1.durations.count) } == count
+    }
+  }
+
+  /// Runs one on a free port, and leaves nothing of it behind.
+  static func run(_ configure: (inout Setting) -> Void = { _ in }, _ body: (GRPCServer) throws -> Void) throws {
+    var setting = Setting()
+    setting.limits.tickSeconds = 0.01
+    setting.connection.lingerSeconds = 0.01
+    configure(&setting)
+    let group = try EventLoopGroup(count: 1)
+    defer { group.stop() }
+    let log = StreamLog()
+    let endpoint = GRPCEndpoint(
+      router: testRouter(log), group: group, limits: setting.limits, maximumAgeSeconds: setting.maximumAgeSeconds,
+      logger: setting.logger)
+    var configuration = ConnectionServer.Configuration(listen: HostAndPort(host: "127.0.0.1", port: 0))
+    configuration.limits = setting.connection
+    let server = try ConnectionServer(
+      endpoint: endpoint, group: group, configuration: configuration, logger: setting.logger)
+    defer {
+      server.stop()
+      #expect(server.waitUntilDrained(deadline: soon()), "connections are left")
+      #expect(endpoint.counter(.streamsOpened) == endpoint.counter(.streamsEnded), "streams are left")
+    }
+    try body(GRPCServer(server: server, endpoint: endpoint, log: log))
+  }
+}

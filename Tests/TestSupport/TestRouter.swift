@@ -1,0 +1,184 @@
+internal import Core
+public import RPC
+
+/// Sends replies of `size` bytes while the peer takes them: `count` of them and the end, or for ever.
+private final class ReplyStream: RPCStreamHandler {
+  private let writer: any RPCStreamWriter
+  private let log: StreamLog
+  private var remaining: Int
+  private let size: Int
+  private var sent = 0
+  private let endsWhenDrained: Bool
+  private let isCareless: Bool
+  private let endsItself: Bool
+
+  init(
+    _ writer: any RPCStreamWriter, _ log: StreamLog, count: Int, size: Int, endsWhenDrained: Bool = false,
+    isCareless: Bool = false, endsItself: Bool = true
+  ) {
+    self.endsItself = endsItself
+    self.isCareless = isCareless
+    self.writer = writer
+    self.log = log
+    self.size = size
+    self.endsWhenDrained = endsWhenDrained
+    remaining = count
+    log.note { $0.opened += 1 }
+    go()
+  }
+
+  private func go() {
+    var reply = RPCReply()
+    reply.body = [UInt8](repeating: 7, count: size)
+    while remaining > 0 {
+      guard isCareless || writer.isWritable else { return log.note { $0.blocked += 1 } }
+      remaining -= 1
+      reply.head = [UInt8(truncatingIfNeeded: sent)]
+      sent += 1
+      log.note { $0.payloadBytes += size + 1 }
+      writer.send(reply)
+      if remaining == 0, endsItself { writer.finish(.ok, RPCMetadata()) }
+    }
+  }
+
+  func writable() {
+    log.note { $0.resumed += 1 }
+    go()
+  }
+
+  func cancelled() {
+    log.note { $0.cancelled += 1 }
+    // Too late, and harmless.
+    writer.finish(.ok, RPCMetadata())
+    writer.send(RPCReply())
+  }
+
+  func draining() {
+    log.note { $0.drained += 1 }
+    guard endsWhenDrained else { return }
+    writer.finish(RPCStatus(.ok, ""), RPCMetadata())
+  }
+}
+
+/// As large as a document can be.
+public let largeReplyBytes = 16 * 1024 * 1024
+
+/// Methods of the service `test` for tests of transports: `Echo`, `Fail`, `Metadata`, `Deadline`, `Wait`, `Large`; the
+/// streams `Count` (request: number, size), `Hold`, `HoldUntilDrained`, `Flood`, `Refuse`, `Careless`, `CarelessHold`,
+/// `FinishThenThrow`; and `Chat`, whose requests are a stream too.
+public func testRouter(_ log: StreamLog) -> RPCRouter {
+  RPCRouter(unaryMethods + [waitMethod(log), chatMethod(log)] + streamMethods(log))
+}
+
+private func unary(
+  _ name: String, _ body: @escaping @Sendable (borrowing RPCRequest, inout RPCReply) throws(RPCStatus) -> Void
+) -> RPCMethod {
+  RPCMethod(
+    service: "test", name: name,
+    handler: .unary { (request, reply) throws(RPCStatus) in
+      try body(request, &reply)
+      return nil
+    })
+}
+
+private var unaryMethods: [RPCMethod] {
+  [
+    unary("Echo") { request, reply in
+      let half = request.message.count / 2
+      reply.head.append(contentsOf: request.message[..<half])
+      reply.body = Array(request.message[half...])
+    },
+    unary("Fail") { (_, reply) throws(RPCStatus) in
+      reply.head = [1, 2, 3]
+      reply.metadata.append("why", "asked for")
+      throw RPCStatus(.notFound, "no key \"ä\"")
+    },
+    unary("Metadata") { request, reply in
+      reply.body = Array(request.metadata.pairs.map { "\($0.key)=\($0.value)" }.joined(separator: ";").utf8)
+      for pair in request.metadata.pairs { reply.metadata.append(pair.key, pair.value) }
+    },
+    unary("Deadline") { request, reply in
+      reply.body = Array("\(request.deadline.map { Int($0.seconds(since: .now).rounded()) } ?? -1)".utf8)
+    },
+    unary("Large") { _, reply in reply.body = [UInt8](repeating: 5, count: largeReplyBytes) },
+  ]
+}
+
+/// Asks again so many times as the request says; 255: waits for what never comes.
+private func waitMethod(_ log: StreamLog) -> RPCMethod {
+  RPCMethod(
+    service: "test", name: "Wait",
+    handler: .unary { (request, reply) throws(RPCStatus) in
+      let message = Array(request.message)
+      let asks = log.waitAsked()
+      reply.metadata.append("asks", "\(asks)")
+      if message[0] != 255, asks > Int(message[0]) {
+        reply.body = message
+        return nil
+      }
+      if message.count > 1, asks > Int(message[1]) { throw RPCStatus(.aborted, "enough") }
+      let worker = request.worker
+      return RPCWait(
+        deadline: .now.advanced(bySeconds: message[0] == 255 ? 0.05 : 60), expired: RPCStatus(.unavailable, "in vain")
+      ) { ready in
+        log.note { $0.waits += 1 }
+        return worker.schedule(afterSeconds: message[0] == 255 ? 3600 : 0.001, ready)
+      }
+    })
+}
+
+private func stream(
+  _ name: String,
+  _ body: @escaping @Sendable (borrowing RPCRequest, any RPCStreamWriter) throws(RPCStatus) -> any RPCStreamHandler
+) -> RPCMethod {
+  RPCMethod(
+    service: "test", name: name,
+    handler: .serverStreaming { (request, writer, _) throws(RPCStatus) in try body(request, writer) })
+}
+
+private func streamMethods(_ log: StreamLog) -> [RPCMethod] {
+  [
+    stream("Count") { request, writer in
+      ReplyStream(writer, log, count: Int(request.message[0]), size: Int(request.message[1]))
+    },
+    stream("Hold") { _, writer in ReplyStream(writer, log, count: 0, size: 0) },
+    stream("HoldUntilDrained") { _, writer in ReplyStream(writer, log, count: 0, size: 0, endsWhenDrained: true) },
+    stream("Flood") { _, writer in ReplyStream(writer, log, count: .max, size: 16 * 1024) },
+    stream("Careless") { _, writer in ReplyStream(writer, log, count: 100, size: 64 * 1024, isCareless: true) },
+    stream("CarelessHold") { _, writer in
+      ReplyStream(writer, log, count: 100, size: 64 * 1024, isCareless: true, endsItself: false)
+    },
+    stream("FinishThenThrow") { (_, writer) throws(RPCStatus) in
+      writer.finish(RPCStatus(.aborted, "first"), RPCMetadata())
+      throw RPCStatus(.internalError, "second")
+    },
+    stream("Refuse") { (_, _) throws(RPCStatus) in throw RPCStatus(.permissionDenied, "not you") },
+  ]
+}
+
+/// Says again what it is told; ends with its requests, or at the word "end".
+private func chatMethod(_ log: StreamLog) -> RPCMethod {
+  RPCMethod(service: "test", name: "Chat", handler: .bidirectionalStreaming { _, writer in Chat(writer, log) })
+}
+
+private final class Chat: RPCRequestStreamHandler {
+  private let writer: any RPCStreamWriter
+  private let log: StreamLog
+
+  init(_ writer: any RPCStreamWriter, _ log: StreamLog) {
+    self.writer = writer
+    self.log = log
+    log.note { $0.opened += 1 }
+  }
+
+  func received(_ message: UnsafeRawBufferPointer) {
+    var reply = RPCReply()
+    reply.body = Array(message)
+    writer.send(reply)
+    if reply.body == Array("end".utf8) { writer.finish(RPCStatus(.aborted, "as told"), RPCMetadata()) }
+  }
+
+  func requestsEnded() { writer.finish(.ok, RPCMetadata()) }
+  func writable() {}
+  func cancelled() { log.note { $0.cancelled += 1 } }
+}
