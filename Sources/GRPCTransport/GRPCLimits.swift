@@ -24,8 +24,8 @@ public struct GRPCLimits: Sendable {
   /// Bytes of waiting replies that no other connection shares, from which on further calls are refused: a client with a
   /// window of nothing could ask for list after list.
   public var ownReplyBytes = 4 * 1024 * 1024
-  /// Bytes of them above which a stream with replies that wait is told to wait, however few its own are: a client with a
-  /// window of nothing could open watch after watch.
+  /// Bytes of them above which a stream with replies that wait is told to wait, however few are its own: a client with
+  /// a window of nothing could open watch after watch.
   public var ownStreamBytesHigh = 256 * 1024
   /// Seconds in which a request that has begun must be whole.
   public var requestSeconds = 10.0

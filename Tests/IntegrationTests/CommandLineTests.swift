@@ -198,7 +198,7 @@ internal import Testing
 }
 
 /// Runs `config-lookup` with words, against a server that is given.
-private struct Tool {
+struct Tool {
   let server: String
   let transport: Transport
 
@@ -211,7 +211,8 @@ private struct Tool {
   }
 }
 
-private func withSeededServer(_ transport: Transport, _ body: (Tool) throws -> Void) throws {
+/// A server over the documents of deploy/seed.
+func withSeededServer(_ transport: Transport, _ body: (Tool) throws -> Void) throws {
   try withDeployment { test in
     let folder = packageRoot.appendingPathComponent("deploy/seed").path
     for _ in 0..<2 {

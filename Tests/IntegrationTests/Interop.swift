@@ -26,6 +26,20 @@ enum Interop {
     if case .success(let folder) = stubs { try? FileManager.default.removeItem(at: folder) }
   }
 
+  /// Starts an example of examples/python.
+  static func startExample(_ script: String, _ arguments: [String]) throws -> ChildProcess {
+    try ChildProcess(
+      PythonEnvironment.command("python"), ["-B", "examples/python/\(script)"] + arguments,
+      environment: ["PYTHONPATH": stubs.get().path], folder: packageRoot)
+  }
+
+  /// Runs one to its end, and gives what it has printed.
+  static func runExample(_ script: String, _ arguments: [String]) throws -> [String] {
+    try ChildProcess.run(
+      PythonEnvironment.command("python"), ["-B", "examples/python/\(script)"] + arguments,
+      environment: ["PYTHONPATH": stubs.get().path], folder: packageRoot)
+  }
+
   /// A warm server over the deployment's collections.
   static func server(_ test: Deployment, _ flags: [String] = []) throws -> Server {
     let process = try ServerProcess(test.arguments + flags)

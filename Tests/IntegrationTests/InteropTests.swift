@@ -91,7 +91,7 @@ internal import Testing
   @Test(arguments: [
     "rapid_reset", "rapid_reset_of_watches", "made_you_reset", "endless_continuation", "empty_continuation",
     "ping_flood", "settings_flood", "empty_data_flood", "priority_flood", "window_update_flood", "window_of_zero",
-    "slow_headers", "large_headers",
+    "slow_headers", "large_headers", "connections_opened_and_left",
   ])
   func abuse(name: String) throws {
     try withDeployment { test in

@@ -79,15 +79,15 @@ def attack(bench, name, memory=64):
     poll("the server rests", lambda: rests(server.cpu))
 
 
-def cut_off(bench, name, make, count=100_000, wire=None, codes=(ENHANCE_YOUR_CALM,)):
+def cut_off(bench, name, make, count=100_000):
     """The server must end the connection before it has taken all of `count` frames."""
     with attack(bench, name):
-        wire = wire or Wire(bench.addresses[0])
+        wire = Wire(bench.addresses[0])
         sent = wire.send_until_cut(lambda: make(wire), count)
         code = wire.wait_for_close()
         print(f"{name}: cut after about {sent} of {count} frames, GOAWAY {code}", flush=True)
         assert sent < count, "it took all of them"
-        assert code in codes or code is None, code
+        assert code == ENHANCE_YOUR_CALM, code
 
 
 def serialized(*frames):
@@ -128,7 +128,7 @@ def endless_continuation(bench):
             begin(wire)
         return ContinuationFrame(wire.stream, b"\x00\x01x\x01y" * 100).serialize()
 
-    cut_off(bench, "endless CONTINUATION", make, codes=(0, 1, 2, ENHANCE_YOUR_CALM))
+    cut_off(bench, "endless CONTINUATION", make)
 
 
 def empty_continuation(bench):
@@ -137,7 +137,7 @@ def empty_continuation(bench):
             wire.send(HeadersFrame(wire.next_stream(), wire.headers(LOOKUP)))
         return ContinuationFrame(wire.stream, b"").serialize()
 
-    cut_off(bench, "empty CONTINUATION", make, codes=(0, 1, 2, ENHANCE_YOUR_CALM))
+    cut_off(bench, "empty CONTINUATION", make)
 
 
 def ping_flood(bench):
@@ -155,7 +155,7 @@ def empty_data_flood(bench):
             wire.send(head)
         return DataFrame(wire.stream, b"").serialize()
 
-    cut_off(bench, "empty DATA flood", make, codes=(0, ENHANCE_YOUR_CALM))
+    cut_off(bench, "empty DATA flood", make)
 
 
 def priority_flood(bench):
@@ -169,7 +169,7 @@ def window_update_flood(bench):
 def window_of_zero(bench):
     """A hundred clients with a hundred calls each, whose replies they never let come: large ones, and watches."""
     bench.put_prompt("large", "x" * 1_000_000)
-    with attack(bench, "window of zero", memory=200):
+    with attack(bench, "window of zero", memory=100):
         wires = []
         for _ in range(100):
             wire = Wire(bench.addresses[0], {SettingsFrame.INITIAL_WINDOW_SIZE: 0})
@@ -230,23 +230,25 @@ def large_headers(bench):
     with attack(bench, "large headers"):
         wire = Wire(bench.addresses[0])
         block = wire.headers(LOOKUP, [("x-large", "a" * 3000)])
-        # The last entry of the table, again and again.
-        block += b"\xbe" * 15_000
+        # The last entry of the table, again and again: 42 MB in one frame.
+        block += b"\xbe" * 14_000
         wire.send(HeadersFrame(wire.next_stream(), block, flags=["END_HEADERS", "END_STREAM"]))
-        answer = wire.wait_for((HeadersFrame, RstStreamFrame, GoAwayFrame))
-        print("large headers:", answer, flush=True)
+        headers = dict(wire.decoder.decode(wire.wait_for(HeadersFrame).data))
+        assert headers["grpc-status"] == "8", headers
         wire.close()
 
 
-def connections_opened_and_left(bench, count=10_000):
+def connections_opened_and_left(bench, most=10_000):
     """Each has sent its preface, or nothing; the server refuses those past its limit, and serves the others."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(count + 500, hard), hard))
-    with attack(bench, f"{count} connections", memory=400):
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    soft, _ = resource.prlimit(bench.pids[0], resource.RLIMIT_NOFILE)
+    # As far as descriptors go, on both sides.
+    count = min(most, hard - 200, soft - 200)
+    with attack(bench, f"{count} connections", memory=100):
         sockets = []
         host, port = bench.addresses[0].rsplit(":", 1)
         for number in range(count):
-            # A client has 28,000 ports towards one address.
             one = socket.create_connection((host, int(port)), timeout=20)
             if number % 2:
                 one.sendall(PREFACE + SettingsFrame(0).serialize())
