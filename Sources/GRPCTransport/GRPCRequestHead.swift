@@ -40,7 +40,7 @@ struct GRPCRequestHead {
     method = nil
     timeoutNanoseconds = nil
     identity = nil
-    problem = nil
+    if problem != nil { problem = nil }
     isEncodingUnknown = false
     if !metadata.isEmpty { metadata.removeAll() }
     metadataBytes = 0

@@ -46,8 +46,15 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
   var reply = RPCReply()
   private var queue = ReplyQueue()
   private var hasSentHeaders = false
+  private enum Trailers {
+    case none
+    /// Of a call that went well, and has nothing else to say.
+    case ok
+    case list(HTTP2HeaderList)
+  }
+
   /// What comes behind the last message.
-  private var trailers: (status: RPCStatus, metadata: RPCMetadata)?
+  private var trailers = Trailers.none
   /// The bytes that nghttp2 has been promised and has not asked for yet.
   private var promised = 0
   /// nghttp2 has been told that there are no bytes, and must be told that there are.
@@ -208,13 +215,15 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
   func finish(_ status: RPCStatus, _ metadata: RPCMetadata) {
     guard phase != .ended, let connection else { return }
     end(status.code)
-    if !queue.isEmpty {
-      trailers = (status, metadata)
-      resume()
-    } else if hasSentHeaders {
-      // Not as the end of the bytes: nghttp2 asks for none while the client's window is shut.
-      connection.session.submitTrailers(id, GRPCTrailers.list(status, metadata))
-      connection.askToSend()
+    if hasSentHeaders {
+      trailers = status.code == .ok && metadata.isEmpty ? .ok : .list(GRPCTrailers.list(status, metadata))
+      if queue.isEmpty {
+        // Not as the end of the bytes: nghttp2 asks for none while the client's window is shut.
+        submitTrailers()
+        connection.askToSend()
+      } else {
+        resume()
+      }
     } else {
       connection.session.submitEnd(id, GRPCTrailers.only(status, metadata, head.isEncodingUnknown))
       connection.askToSend()
@@ -260,12 +269,8 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
     let count = min(limit, queue.byteCount)
     promised = count
     if phase == .ended, count == queue.byteCount {
-      guard let trailers, let connection else { return .lastBytes(count) }
-      if trailers.status.code == .ok, trailers.metadata.isEmpty {
-        connection.session.submitTrailers(id, HTTP2Header.okTrailers)
-      } else {
-        connection.session.submitTrailers(id, GRPCTrailers.list(trailers.status, trailers.metadata))
-      }
+      if case .none = trailers { return .lastBytes(count) }
+      submitTrailers()
       return .bytesBeforeTrailers(count)
     }
     if count == 0 {
@@ -273,6 +278,14 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
       return .noneYet
     }
     return .bytes(count)
+  }
+
+  private func submitTrailers() {
+    switch trailers {
+    case .none: break
+    case .ok: connection?.session.submitTrailers(id, HTTP2Header.okTrailers)
+    case .list(let list): connection?.session.submitTrailers(id, list)
+    }
   }
 
   func write(into room: UnsafeMutableRawBufferPointer) {
@@ -327,7 +340,7 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
     hasFailed = false
     if reply.head.capacity <= Limits.keptStreamBytes { reply.reset() } else { reply = RPCReply() }
     hasSentHeaders = false
-    trailers = nil
+    trailers = .none
     isDeferred = false
     promised = 0
     isUnary = false

@@ -35,6 +35,7 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
   private var residents: [ObjectIdentifier: any LoopResident] = [:]  // loop thread
   private var timers: [ObjectIdentifier: LoopTimer] = [:]  // loop thread
   private var spareBuffers: [ByteQueue] = []  // loop thread
+  private var spareBytes = 0  // loop thread; their capacity
   private var workBegan: MonotonicTime?  // loop thread; of this turn
   private var unsettled: [CallMeter] = []  // loop thread
   private let turns = DurationTable(rows: 1)
@@ -124,15 +125,19 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
   func bury(_ connection: Connection) { buried.append(connection) }
 
   func takeBuffer() -> ByteQueue {
-    if let buffer = spareBuffers.popLast() { return buffer }
+    if let buffer = spareBuffers.popLast() {
+      spareBytes -= buffer.capacity
+      return buffer
+    }
     let buffer = ByteQueue()
     _ = buffer.free(atLeast: Limits.writeBufferBytes)
     return buffer
   }
 
   func giveBack(_ buffer: ByteQueue) {
-    guard buffer.capacity <= Limits.keptWriteBufferBytes, spareBuffers.count < Limits.keptWriteBuffers else { return }
+    guard spareBytes + buffer.capacity <= Limits.keptWriteBytes else { return }
     buffer.dropFirst(buffer.count)
+    spareBytes += buffer.capacity
     spareBuffers.append(buffer)
   }
 

@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// A method that can be called.
 public final class RPCMethod: Sendable {
   /// What answers the method: once, or by a stream, to one request or to a stream of them.
@@ -54,11 +56,18 @@ public final class RPCRouter: Sendable {
   /// The method with this bare name, as the framed protocol has it.
   public func method(named name: UnsafeRawBufferPointer) -> RPCMethod? {
     // A dozen names of different lengths: a walk is quicker than a hash.
-    methods.first { $0.nameBytes.count == name.count && $0.nameBytes.elementsEqual(name) }
+    methods.first { $0.nameBytes.isEqual(to: name) }
   }
 
   /// The method with this path, as gRPC has it: `/configlookup.v1.ConfigLookup/GetPrompt`.
   public func method(path: UnsafeRawBufferPointer) -> RPCMethod? {
-    methods.first { $0.pathBytes.count == path.count && $0.pathBytes.elementsEqual(path) }
+    methods.first { $0.pathBytes.isEqual(to: path) }
+  }
+}
+
+extension [UInt8] {
+  fileprivate func isEqual(to bytes: UnsafeRawBufferPointer) -> Bool {
+    guard count == bytes.count, let start = bytes.baseAddress else { return isEmpty && bytes.isEmpty }
+    return memcmp(self, start, count) == 0
   }
 }
