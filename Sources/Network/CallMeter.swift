@@ -21,8 +21,9 @@ public final class CallMeter: @unchecked Sendable {
   private let loop: EventLoop
   private let methods: [String]
   private let durations: DurationTable
-  /// Calls that came and ended in this turn, by row; and the rows that have some.
-  private var counts: [UInt64]
+  /// Calls that came and ended in this turn, by row; and the rows that have some. A table and not an array: one that is
+  /// a variable of a class has Swift look, at each call, whether anybody else is changing it.
+  private let counts: CounterTable
   private var touched: [Int] = []
   /// Calls that ended in this turn and came before it.
   private var earlier: [(row: Int, began: MonotonicTime)] = []
@@ -34,15 +35,17 @@ public final class CallMeter: @unchecked Sendable {
     methods = router.methods.map { "\($0.service)/\($0.name)" } + ["_OTHER"]
     let rows = methods.count * Self.statusCount
     durations = DurationTable(rows: rows)
-    counts = Array(repeating: 0, count: rows)
+    counts = CounterTable(count: rows)
   }
 
   /// A call that came in this turn has ended; `method` is nil where nobody serves it. On the loop's thread.
   public func ended(_ method: RPCMethod?, _ status: RPCStatus.Code) {
     let row = row(method, status)
-    if counts[row] == 0 { touched.append(row) }
-    counts[row] &+= 1
-    awaitTurnEnd()
+    if counts.read(row) == 0 {
+      touched.append(row)
+      awaitTurnEnd()
+    }
+    counts.add(to: row)
   }
 
   /// A call has ended that came in the turn of `began`. On the loop's thread.
@@ -66,8 +69,7 @@ public final class CallMeter: @unchecked Sendable {
   func settle(began: MonotonicTime, ended: MonotonicTime) {
     isAwaitingTurnEnd = false
     for row in touched {
-      durations.add(nanoseconds: ended.nanoseconds &- began.nanoseconds, count: counts[row], to: row)
-      counts[row] = 0
+      durations.add(nanoseconds: ended.nanoseconds &- began.nanoseconds, count: counts.take(row), to: row)
     }
     touched.removeAll(keepingCapacity: true)
     for (row, began) in earlier { durations.add(nanoseconds: ended.nanoseconds &- began.nanoseconds, to: row) }

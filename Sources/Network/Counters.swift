@@ -23,6 +23,12 @@ public final class CounterTable: @unchecked Sendable {
     slots[index].store(slots[index].load(ordering: .relaxed) &+ amount, ordering: .relaxed)
   }
 
+  /// Only on the thread that owns the table: gives the count, and begins anew.
+  func take(_ index: Int) -> UInt64 {
+    defer { slots[index].store(0, ordering: .relaxed) }
+    return read(index)
+  }
+
   /// Any thread.
   public func read(_ index: Int) -> UInt64 {
     precondition(index >= 0 && index < count)
