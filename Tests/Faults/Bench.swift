@@ -4,6 +4,7 @@ internal import Foundation
 internal import Guarantees
 internal import MongoSource
 internal import RPC
+internal import ServiceTestSupport
 internal import TestSupport
 
 /// What one fault is tried on: a database, two servers, those who write, look up and subscribe. The main thread's.
@@ -60,7 +61,8 @@ final class Bench {
       Follower(name, manner, servers: servers, judge: judge)
     }
     followers = [
-      follower("steady on A", .steady(0)), follower("steady on B", .steady(1)), follower("slow on B", .slow(1)),
+      follower("steady on A", .steady(0, .frames)), follower("steady on B", .steady(1, .gRPC)),
+      follower("slow on A", .slow(0, .gRPC)), follower("slow on B", .slow(1, .frames)),
     ]
     followers += (0..<fault.hopperCount).map { follower("hopping \($0 + 1)", .hopping) }
   }
@@ -97,11 +99,11 @@ final class Bench {
       threads.append(OSThread(name: follower.name) { follower.run(seed: seed, until: stop) })
     }
     try poll("every subscriber has its first state") { followers.allSatisfy { $0.progress > .none } }
-    for (number, readsWrites) in [false, true].enumerated() {
+    for (readsWrites, transport) in [(false, Transport.frames), (false, .gRPC), (true, .frames), (true, .gRPC)] {
       let seed = random.next()
-      let reader = Reader(servers: servers, judge: judge)
+      let reader = Reader(servers: servers, over: transport, judge: judge)
       threads.append(
-        OSThread(name: "reader \(number)") { reader.run(readsWrites: readsWrites, seed: seed, until: stop) })
+        OSThread(name: "reader over \(transport)") { reader.run(readsWrites: readsWrites, seed: seed, until: stop) })
     }
     for writer in writers {
       let seed = random.next()
@@ -181,10 +183,12 @@ final class Bench {
       servers.allSatisfy { ((try? $0.observedRevision()) ?? .none) >= last }
     }
     for server in servers {
-      let client = try JudgedClient(server, judge: judge)
-      for key in judge.allKeys {
-        let code = try client.look(key, known: last)
-        if code != .ok && code != .notFound { judge.trouble("server \(server.name): \(key): \(code)") }
+      for transport in Transport.allCases {
+        let client = try JudgedClient(server, over: transport, judge: judge)
+        for key in judge.allKeys {
+          let code = try client.look(key, known: last)
+          if code != .ok && code != .notFound { judge.trouble("server \(server.name): \(key): \(code)") }
+        }
       }
     }
     // A PROGRESS that far compares what the subscriber holds.

@@ -19,7 +19,7 @@ extension Fault {
     ) { bench, number in
       let place = number % 2
       let server = bench.servers[place]
-      let followers = bench.followers.filter { if case .steady(place) = $0.manner { true } else { false } }
+      let followers = bench.followers.filter { if case .steady(place, _) = $0.manner { true } else { false } }
       let before = followers.map(\.seen.drainedCount)
       try server.drain()
       for (follower, before) in zip(followers, before) {

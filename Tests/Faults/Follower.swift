@@ -12,19 +12,20 @@ internal import TestSupport
 final class Follower: Sendable {
   enum Manner: Sendable {
     /// Stays with the server of this index.
-    case steady(Int)
-    /// Changes the server every so often.
+    case steady(Int, Transport)
+    /// Changes the server every so often, and with it the protocol.
     case hopping
     /// Stays with the server of this index, and reads slower than is written.
-    case slow(Int)
+    case slow(Int, Transport)
   }
 
   struct Seen: Sendable {
     /// The labels that came with an UPSERT, of each key, and how many DELETEs.
     var labels: [CacheKey: Set<String>] = [:]
     var deleteCounts: [CacheKey: Int] = [:]
-    /// UPSERTs and DELETEs, each time they came.
-    var noticeCount = 0
+    /// UPSERTs and DELETEs, each time they came, over each of the two protocols.
+    var noticeCounts: [Transport: Int] = [:]
+    var noticeCount: Int { noticeCounts.values.reduce(0, +) }
     var resyncCount = 0
     /// Watches that were opened.
     var watchCount = 0
@@ -64,13 +65,18 @@ final class Follower: Sendable {
 
   func run(seed: UInt64, until stop: StopSwitch) {
     var random = SeededRandom(seed: seed)
-    var place = 0
+    var hops = 0
     while !stop.isSet {
-      if case .hopping = manner { place = (place + 1) % servers.count }
-      if case .steady(let fixed) = manner { place = fixed }
-      if case .slow(let fixed) = manner { place = fixed }
+      let (place, transport): (Int, Transport)
+      switch manner {
+      case .steady(let fixed, let spoken), .slow(let fixed, let spoken): (place, transport) = (fixed, spoken)
+      case .hopping:
+        // Both protocols on either server.
+        (place, transport) = (hops % servers.count, hops / servers.count % 2 == 0 ? .frames : .gRPC)
+        hops += 1
+      }
       do {
-        try follow(servers[place], &random, stop)
+        try follow(servers[place], transport, &random, stop)
       } catch {
         state.withLock { $0.seen.lastProblem = "\(error)" }
         stop.sleep(seconds: 0.02)
@@ -80,14 +86,16 @@ final class Follower: Sendable {
   }
 
   /// Opens a watch and follows it until it breaks, or until it is time to hop.
-  private func follow(_ server: BenchServer, _ random: inout SeededRandom, _ stop: StopSwitch) throws {
-    let client = try JudgedClient(server, judge: judge)
+  private func follow(
+    _ server: BenchServer, _ transport: Transport, _ random: inout SeededRandom, _ stop: StopSwitch
+  ) throws {
+    let client = try JudgedClient(server, over: transport, judge: judge)
     let start = judge.with { $0.validator.position(name) }
     let watch = try Watch(
       server.address,
       .init(
         startRevision: start?.rawValue ?? 0, epoch: start == nil ? "" : state.withLock { $0.epoch },
-        sendsInitialState: start == nil, includesValues: true, progressMilliseconds: 100))
+        sendsInitialState: start == nil, includesValues: true, progressMilliseconds: 100), over: transport)
     // Of the same life as the client's connection, so that the name is right.
     guard server.life == client.life else { return }
     state.withLock { $0.seen.watchCount += 1 }
@@ -95,7 +103,8 @@ final class Follower: Sendable {
     request.start = start
     request.sendsInitialState = start == nil
     judge.with { $0.validator.opened(name, request) }
-    note("opens a watch of \(client.life), \(start.map { "start \($0.short)" } ?? "with the initial state")")
+    let from = start.map { "start \($0.short)" } ?? "with the initial state"
+    note("opens a watch of \(client.life) over \(transport), \(from)")
     defer { judge.with { $0.validator.closed(name) } }
     let leaving = MonotonicTime.now.advanced(bySeconds: Double(random.below(600) + 100) / 1000)
     var isDraining = false
@@ -110,7 +119,7 @@ final class Follower: Sendable {
         throw status
       }
       isDraining = notice.kind == .progress && notice.reason == "draining"
-      try take(notice, client, &random)
+      try take(notice, transport, client, &random)
       if notice.kind == .progress, !isFirst { state.withLock { $0.progress = Revision(notice.revision) } }
       isFirst = false
       if case .slow = manner, !state.withLock({ $0.isUrged }) { stop.sleep(seconds: 0.1) }
@@ -118,7 +127,9 @@ final class Follower: Sendable {
     }
   }
 
-  private func take(_ notice: WatchNotice, _ client: JudgedClient, _ random: inout SeededRandom) throws {
+  private func take(
+    _ notice: WatchNotice, _ transport: Transport, _ client: JudgedClient, _ random: inout SeededRandom
+  ) throws {
     judge.with { $0.validator.noticed(name, seen(notice)) }
     note("\(client.life): \(seen(notice))")
     switch notice.kind {
@@ -130,7 +141,7 @@ final class Follower: Sendable {
       for key in keys { try client.look(key, keptBy: name) }
     case .upsert, .delete:
       guard let key = CacheKey(notice.cacheKey) else { throw TestFailure("no cache key: \(notice)") }
-      if notice.reason != "initial_state" { count(notice, key) }
+      if notice.reason != "initial_state" { count(notice, key, transport) }
       // At once, and on the same server: it must give what the notice says already.
       if case .slow = manner {
       } else {
@@ -139,7 +150,7 @@ final class Follower: Sendable {
       }
       // Sometimes on the other one, and not older than the notice.
       if case .hopping = manner, random.once(in: 4), let other = servers.first(where: { $0 !== client.server }) {
-        if let far = try? JudgedClient(other, judge: judge) {
+        if let far = try? JudgedClient(other, over: transport, judge: judge) {
           _ = try? far.look(key, minimum: Revision(notice.revision))
         }
       }
@@ -152,9 +163,9 @@ final class Follower: Sendable {
     state.withLock { $0.trail.append(line) }
   }
 
-  private func count(_ notice: WatchNotice, _ key: CacheKey) {
+  private func count(_ notice: WatchNotice, _ key: CacheKey, _ transport: Transport) {
     state.withLock { state in
-      state.seen.noticeCount += 1
+      state.seen.noticeCounts[transport, default: 0] += 1
       if let content = notice.content, notice.kind == .upsert {
         state.seen.labels[key, default: []].insert(StoredDocument.label(of: content))
       } else {
@@ -186,10 +197,12 @@ final class Follower: Sendable {
 /// Looks up what it likes, on one server after the other: also what has just been written, by the write's own time.
 final class Reader: Sendable {
   private let servers: [BenchServer]
+  private let transport: Transport
   private let judge: Judge
 
-  init(servers: [BenchServer], judge: Judge) {
+  init(servers: [BenchServer], over transport: Transport, judge: Judge) {
     self.servers = servers
+    self.transport = transport
     self.judge = judge
   }
 
@@ -200,7 +213,7 @@ final class Reader: Sendable {
     while !stop.isSet {
       let place = random.below(servers.count)
       do {
-        let client = try clients[place] ?? JudgedClient(servers[place], judge: judge)
+        let client = try clients[place] ?? JudgedClient(servers[place], over: transport, judge: judge)
         clients[place] = client
         if readsWrites {
           if let (key, revision) = judge.with({ $0.lastWriteOfKey.max { $0.value < $1.value } }) {

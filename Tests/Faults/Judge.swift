@@ -1,5 +1,6 @@
 internal import Core
 internal import Guarantees
+internal import ServiceTestSupport
 internal import TestSupport
 
 /// Everything that a run sees goes through here, in the order in which it is seen, and is judged at once. Any thread.
@@ -20,7 +21,8 @@ final class Judge: Sendable {
     var changes: [(key: CacheKey, label: String?)] = []
     /// What each key answers, by the writes that were acknowledged.
     var answers: [CacheKey: String] = [:]
-    var lookupCount = 0
+    /// Over each of the two protocols.
+    var lookupCounts: [Transport: Int] = [:]
     /// Lookups on the same server right after a notice of the key.
     var noticedLookupCount = 0
     /// Lookups with a `min_revision` that were answered, and that were refused.

@@ -9,15 +9,17 @@ internal import TestSupport
 final class JudgedClient {
   let server: BenchServer
   let life: String
+  private let transport: Transport
   private let client: TestClient
   private let judge: Judge
 
   /// Connects; throws where the server is down.
-  init(_ server: BenchServer, judge: Judge) throws {
+  init(_ server: BenchServer, over transport: Transport, judge: Judge) throws {
     self.server = server
+    self.transport = transport
     self.judge = judge
     life = server.life
-    client = try TestClient(server.address)
+    client = try TestClient(server.address, transport)
     client.printsValues = false
     // Somebody who is connected is connected to the life that was there before and after.
     guard !life.isEmpty, server.life == life else { throw TestFailure("server \(server.name) is not up") }
@@ -34,16 +36,22 @@ final class JudgedClient {
     lookup.client = keeper
     let pending = judge.with { $0.validator.ask(lookup) }
     let options = TestClient.Options(minRevision: minimum.rawValue)
-    let reply =
-      switch key.collection {
-      case .agents: try client.agent(key.identifier, options)
-      case .prompts: try client.prompt(.agentID(key.identifier), key.isStaged ? .staged : .active, options)
-      case .sources: try client.source(.sourceID(key.identifier), options)
-      }
+    let reply: ServiceTestSupport.LookupReply
+    do {
+      reply =
+        switch key.collection {
+        case .agents: try client.agent(key.identifier, options)
+        case .prompts: try client.prompt(.agentID(key.identifier), key.isStaged ? .staged : .active, options)
+        case .sources: try client.source(.sourceID(key.identifier), options)
+        }
+    } catch is RPCClientError where server.isDraining {
+      // It has said that it goes away, and the watch may still be told.
+      return .unavailable
+    }
     // A server that ends refuses new calls.
     if reply.code == .unavailable, server.isDraining || server.life != life { return reply.code }
     judge.with { state in
-      state.lookupCount += 1
+      state.lookupCounts[transport, default: 0] += 1
       if minimum > .none {
         if reply.code == .unavailable { state.refusedCount += 1 } else { state.askedCount += 1 }
       }

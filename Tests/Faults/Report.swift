@@ -1,6 +1,7 @@
 internal import Core
 internal import Foundation
 internal import Guarantees
+internal import ServiceTestSupport
 internal import TestSupport
 
 /// How a fault was survived.
@@ -32,7 +33,7 @@ struct Report {
     expected = state.changes.count * seen.count
     received = seen.reduce(0) { $0 + Self.received($1, of: state.changes) }
     merged = expected - received
-    lookups = state.lookupCount
+    lookups = state.lookupCounts.values.reduce(0, +)
     lookupsAfterNotice = state.noticedLookupCount
     recoverySeconds = bench.recoverySeconds.max() ?? 0
     let counted = bench.servers.map(\.counted)
@@ -41,11 +42,19 @@ struct Report {
     violations = state.validator.violations
     var troubles = state.troubles
     let drift = counted.reduce(0) { $0 + $1.drift }
+    for transport in Transport.allCases {
+      if state.lookupCounts[transport] == nil { troubles.append("nobody has looked up over \(transport)") }
+      if seen.allSatisfy({ $0.noticeCounts[transport] == nil }) {
+        troubles.append("nobody has heard a notice over \(transport)")
+      }
+    }
     if drift > 0 { troubles.append("the servers have found drift: \(drift) keys") }
     self.troubles = troubles
     details = [
       "watches opened: \(seen.reduce(0) { $0 + $1.watchCount }), RESYNCs: \(seen.reduce(0) { $0 + $1.resyncCount }), "
         + "notices with repetitions: \(seen.reduce(0) { $0 + $1.noticeCount }), "
+        + "of them over gRPC: \(seen.reduce(0) { $0 + ($1.noticeCounts[.gRPC] ?? 0) }), "
+        + "lookups over gRPC: \(state.lookupCounts[.gRPC] ?? 0), "
         + "lookups by min_revision: \(state.askedCount) answered, \(state.refusedCount) refused, "
         + "writes tried again: \(state.retryCount), "
         + "connections reset by the proxies: \(bench.servers.reduce(0) { $0 + $1.proxy.resetCount })"
