@@ -7,6 +7,7 @@ extension NearCache {
   /// - Parameters:
   ///   - prefix: the entity of the keys; `policies` of the options may have one for it.
   ///   - key: the identifier of an input. Equal identifiers share an answer.
+  ///   - function: what is asked where nothing is known; nil is the answer that there is nothing.
   public func cached<Input: Sendable>(
     prefix: String, key: @escaping @Sendable (Input) -> String,
     _ function: @escaping @Sendable (Input) async throws -> Value?

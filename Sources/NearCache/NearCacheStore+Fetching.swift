@@ -1,22 +1,7 @@
 internal import Core
 
-extension NearCache {
-  /// The value under a key: from memory, or by `fetch`, which answers nil where there is nothing.
-  ///
-  /// However many ask for a key, it is fetched once at a time. What was fetched is stored unless the key was
-  /// invalidated, or set, after the fetch began; who asks after an invalidation never gets an answer that was fetched
-  /// before it. Who is cancelled stops waiting; a fetch that nobody waits for any more is cancelled.
-  ///
-  /// - Throws: what `fetch` throws, if there is no stale answer to give; `CancellationError`.
-  public func getOrFetch(_ key: CacheKey, _ fetch: @escaping @Sendable () async throws -> Value?) async throws -> Value?
-  {
-    try await answer(for: key, fetch).value
-  }
-
-  /// The same, and whether it is past its time.
-  public func answer(
-    for key: CacheKey, _ fetch: @escaping @Sendable () async throws -> Value?
-  ) async throws -> Answer {
+extension NearCacheStore {
+  nonisolated(nonsending) func answer(for key: CacheKey, _ fetch: @escaping Fetch) async throws -> Answer {
     let now = now
     let policy = policy(key)
     let (known, refresh) = state.withLock { state -> (Answer?, UInt64?) in
@@ -42,7 +27,9 @@ extension NearCache {
   }
 
   /// Waits for the fetch of the key, and begins one if there is none.
-  private func join(_ key: CacheKey, _ now: UInt64, _ fetch: @escaping Fetch) async throws -> Answer {
+  nonisolated(nonsending) private func join(
+    _ key: CacheKey, _ now: UInt64, _ fetch: @escaping Fetch
+  ) async throws -> Answer {
     let id = state.withLock { state in
       state.statistics.misses += 1
       return state.flights.nextID()
@@ -81,7 +68,7 @@ extension NearCache {
 
   private func start(_ flight: UInt64, _ key: CacheKey, _ fetch: @escaping Fetch) {
     let task = Task {
-      let result: Result<Value?, any Error>
+      let result: Result<Fetched?, any Error>
       do {
         result = .success(try await fetch())
       } catch {
@@ -92,7 +79,7 @@ extension NearCache {
     state.withLock { $0.flights.setTask(flight, task) }
   }
 
-  private func land(_ flight: UInt64, _ key: CacheKey, _ result: Result<Value?, any Error>) {
+  private func land(_ flight: UInt64, _ key: CacheKey, _ result: Result<Fetched?, any Error>) {
     let now = now
     let policy = policy(key)
     let (waiters, outcome) = state.withLock { state -> ([FlightTable<Answer>.Waiter], Result<Answer, any Error>) in
@@ -100,7 +87,7 @@ extension NearCache {
       switch result {
       case .success(let value):
         if let startedAt { store(value, key, bornAt: startedAt, &state) }
-        return (waiters, .success(Answer(value: value, isStale: false)))
+        return (waiters, .success(Answer(value: value?.value, isStale: false)))
       case .failure(let error):
         state.statistics.fetchesFailed += 1
         // One that was overtaken speaks for what is gone.
