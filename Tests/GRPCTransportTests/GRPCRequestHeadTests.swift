@@ -20,7 +20,7 @@ struct GRPCRequestHeadTests {
 
   private func add(_ headers: [(String, String)], to head: inout GRPCRequestHead, _ limits: GRPCLimits = GRPCLimits()) {
     for (name, value) in headers {
-      lent(name) { name in lent(value) { head.add(name, $0, Self.router, limits) } }
+      lent(name) { name in lent(value) { head.add(name, $0, Self.router, nil, limits) } }
     }
   }
 
@@ -76,7 +76,7 @@ struct GRPCRequestHeadTests {
   @Test func aValueThatIsNoTextIsRefused() {
     var head = head(Self.usual)
     lent("x-id") { name in
-      [0x61, 0xff].withUnsafeBytes { head.add(name, $0, Self.router, GRPCLimits()) }
+      [0x61, 0xff].withUnsafeBytes { head.add(name, $0, Self.router, nil, GRPCLimits()) }
     }
     #expect(head.refusal?.code == .invalidArgument)
   }
