@@ -39,5 +39,4 @@ final class PeerLog: Sendable {
         "peer": .string(peer()), "unsent_bytes": .integer(Int64(unsentBytes)), "suppressed": .integer(suppressed),
       ])
   }
-
 }
