@@ -19,7 +19,8 @@ enum FrameDecoder {
     let length = Int(UInt32(bigEndian: bytes.loadUnaligned(as: UInt32.self)))
     guard length > 0 else { throw FrameError("a frame of no bytes") }
     guard length <= limit else {
-      throw FrameError("a frame of \(length) bytes; the limit is \(limit)\(guess(bytes))")
+      let guess = guess(bytes)
+      throw FrameError("a frame of \(length) bytes; the limit is \(limit)\(guess)", isTooLong: guess.isEmpty)
     }
     return .frame(length)
   }

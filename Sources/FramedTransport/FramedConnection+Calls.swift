@@ -67,9 +67,11 @@ extension FramedConnection {
   }
 
   private func addStream(_ id: UInt32, _ method: RPCMethod) throws(RPCStatus) -> FramedStream {
-    guard streams.count < Limits.openStreams else {
-      throw RPCStatus(
-        .resourceExhausted, "\(Limits.openStreams) calls are open on this connection; end one, or open another")
+    let limit = loop.limits.openCalls
+    guard streams.count < limit else {
+      let message = "\(limit) calls are open on this connection; end one, or open another"
+      connection.reached(.callsPerConnection, message)
+      throw RPCStatus(.resourceExhausted, message)
     }
     let stream = FramedStream(callID: id, method, connection: self)
     streams[id] = stream

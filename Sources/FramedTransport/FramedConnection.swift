@@ -15,7 +15,7 @@ final class FramedConnection: ConnectionProtocol {
   }
 
   let loop: FramedLoop
-  private let connection: Connection
+  let connection: Connection
   private(set) var state = State.open
   /// By call_id.
   var streams: [UInt32: FramedStream] = [:]
@@ -29,6 +29,9 @@ final class FramedConnection: ConnectionProtocol {
   private var waitingStreams: [UInt32] = []
   private var ageTimer: (any RPCTimer)?
   private var drainTimer: (any RPCTimer)?
+  private var idleTimer: (any RPCTimer)?
+  /// Something has come since the idle timer began.
+  private var wasActive = false
 
   init(_ connection: Connection, loop: FramedLoop) {
     self.connection = connection
@@ -43,11 +46,12 @@ final class FramedConnection: ConnectionProtocol {
   // MARK: Frames in
 
   func received(_ bytes: UnsafeRawBufferPointer) -> Int {
+    wasActive = true
     var offset = 0
     while state != .over, connection.isWritable {
       let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
       do throws(FrameError) {
-        guard case .frame(let length) = try FrameDecoder.prefix(rest, limit: Limits.frameBytes),
+        guard case .frame(let length) = try FrameDecoder.prefix(rest, limit: loop.limits.frameBytes),
           rest.count >= Limits.prefixBytes + length
         else { return offset }
         let end = Limits.prefixBytes + length
@@ -143,16 +147,17 @@ final class FramedConnection: ConnectionProtocol {
   private func refuse(_ error: FrameError) {
     guard state != .over else { return }
     loop.counters.add(.protocolErrors)
+    if error.isTooLong { connection.reached(.requestBytes, error.description) }
     goAway(error.description)
     end()
     connection.finish()
   }
 
   /// Takes no new calls, and closes when the open ones have ended.
-  func drain() {
+  func drain(_ reason: String) {
     guard state == .open else { return }
     state = .draining
-    goAway("draining")
+    goAway(reason)
     // First the grace, then the streams: one that ends itself at once must not end the connection with it.
     drainTimer = worker.schedule(afterSeconds: Limits.drainGraceSeconds) { [weak self] in
       self?.drainTimer = nil
@@ -169,11 +174,25 @@ final class FramedConnection: ConnectionProtocol {
 
   /// Drains when the connection has reached its age, earlier or later by a tenth: not all of a restart's at once.
   func limitAge() {
-    guard loop.maximumAgeSeconds > 0 else { return }
-    let seconds = loop.maximumAgeSeconds * Double.random(in: 0.9...1.1)
+    guard loop.limits.maximumAgeSeconds > 0 else { return }
+    let seconds = loop.limits.maximumAgeSeconds * Double.random(in: 0.9...1.1)
     ageTimer = worker.schedule(afterSeconds: seconds) { [weak self] in
       self?.ageTimer = nil
-      self?.drain()
+      self?.drain("draining")
+    }
+  }
+
+  /// Drains when nothing has come for as long as may be: a client that vanished without a word holds a place. Looked at
+  /// from time to time, which costs less than a clock at each call.
+  func limitIdleness() {
+    guard loop.limits.idleSeconds > 0 else { return }
+    wasActive = false
+    idleTimer = worker.schedule(afterSeconds: loop.limits.idleSeconds) { [weak self] in
+      guard let self else { return }
+      idleTimer = nil
+      guard !wasActive, streams.isEmpty else { return limitIdleness() }
+      connection.reached(.idleConnection, "nothing came for \(loop.limits.idleSeconds) s")
+      drain("idle")
     }
   }
 
@@ -196,6 +215,8 @@ final class FramedConnection: ConnectionProtocol {
     ageTimer = nil
     drainTimer?.cancel()
     drainTimer = nil
+    idleTimer?.cancel()
+    idleTimer = nil
     waitingStreams = []
     let open = streams
     streams = [:]

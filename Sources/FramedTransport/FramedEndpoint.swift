@@ -7,15 +7,13 @@ public final class FramedEndpoint: ConnectionEndpoint {
 
   /// The names of the router's methods must differ, across services too: frames know no services.
   ///
-  /// - Parameters:
-  ///   - access: who may call; nil: everybody.
-  ///   - maximumAgeSeconds: after which a connection is drained, give or take a tenth; 0 for never.
+  /// - Parameter access: who may call; nil: everybody.
   public init(
-    router: RPCRouter, group: EventLoopGroup, access: (any RPCAccess)? = nil, maximumAgeSeconds: Double = 0
+    router: RPCRouter, group: EventLoopGroup, access: (any RPCAccess)? = nil, limits: FramedLimits = FramedLimits()
   ) {
     precondition(Set(router.methods.map(\.name)).count == router.methods.count, "two methods of one name")
     loops = group.loops.map {
-      FramedLoop(eventLoop: $0, router: router, access: access, maximumAgeSeconds: maximumAgeSeconds)
+      FramedLoop(eventLoop: $0, router: router, access: access, limits: limits)
     }
   }
 

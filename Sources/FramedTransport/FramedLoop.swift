@@ -9,7 +9,7 @@ final class FramedLoop: @unchecked Sendable {
   let router: RPCRouter
   /// Nil: everybody may do everything.
   let access: (any RPCAccess)?
-  let maximumAgeSeconds: Double
+  let limits: FramedLimits
   let counters = TransportCounters<FramedCounter>()
   let calls: CallMeter
   private var connections: [ObjectIdentifier: FramedConnection] = [:]  // loop thread
@@ -17,18 +17,25 @@ final class FramedLoop: @unchecked Sendable {
   private var isDraining = false  // loop thread
   private var isClosed = false  // loop thread
 
-  init(eventLoop: EventLoop, router: RPCRouter, access: (any RPCAccess)?, maximumAgeSeconds: Double) {
+  init(eventLoop: EventLoop, router: RPCRouter, access: (any RPCAccess)?, limits: FramedLimits) {
     self.eventLoop = eventLoop
     self.router = router
     calls = CallMeter(router, loop: eventLoop)
     self.access = access
-    self.maximumAgeSeconds = maximumAgeSeconds
+    self.limits = limits
   }
 
   func open(_ connection: Connection) -> FramedConnection {
     let framed = FramedConnection(connection, loop: self)
     connections[ObjectIdentifier(framed)] = framed
-    if isClosed { connection.close() } else if isDraining { framed.drain() } else { framed.limitAge() }
+    if isClosed {
+      connection.close()
+    } else if isDraining {
+      framed.drain("draining")
+    } else {
+      framed.limitAge()
+      framed.limitIdleness()
+    }
     return framed
   }
 
@@ -38,7 +45,7 @@ final class FramedLoop: @unchecked Sendable {
 
   func drain() {
     isDraining = true
-    for connection in Array(connections.values) { connection.drain() }
+    for connection in Array(connections.values) { connection.drain("draining") }
   }
 
   func closeAll() {

@@ -1,13 +1,23 @@
-/// Bounds of the framed protocol.
-enum Limits {
+/// Bounds of one connection that speaks frames. The defaults are what a server runs with; tests make them small.
+public struct FramedLimits: Sendable {
   /// Bytes of a frame from a client, without its length prefix. Part of the contract (`frame.proto`).
-  static let frameBytes = 64 * 1024
+  public var frameBytes = 64 * 1024
+  /// Calls open at once: a thousand watches, and lookups beside them.
+  public var openCalls = 1024
+  /// Seconds without a frame and an open call after which a connection is drained, or twice as long; 0 for never.
+  public var idleSeconds = 0.0
+  /// Seconds after which a connection is drained, give or take a tenth; 0 for never.
+  public var maximumAgeSeconds = 0.0
+
+  public init() {}
+}
+
+/// Bounds of the framed protocol that are the same for every server.
+enum Limits {
   /// Bytes of a frame from a server that the client takes: the largest document (16 MiB), and what goes around it.
   static let replyFrameBytes = 17 * 1024 * 1024
   /// Bytes of the length in front of a frame.
   static let prefixBytes = 4
-  /// Streams open at once on one connection: a client needs one watch, a proxy of many clients some hundred.
-  static let openStreams = 1000
   /// Key-value pairs of one call: a trace context, credentials, a few of the caller's own.
   static let metadataPairs = 64
   /// Bytes of the keys and values of one call, as HTTP servers bound their headers.

@@ -29,6 +29,7 @@ extension GRPCConnection {
         stream.message = place
       }
     } catch {
+      if error.code == .resourceExhausted { connection.reached(.requestBytes, error.message) }
       stream.fail(error)
     }
   }

@@ -54,6 +54,9 @@ extension GRPCConnection {
   }
 
   func resetSent(_ code: UInt32) {
+    if code == HTTP2Session.ErrorCode.refusedStream.rawValue {
+      connection.reached(.callsPerConnection, "\(loop.limits.openStreams) calls are open on the connection")
+    }
     if code != HTTP2Session.ErrorCode.none.rawValue { floodGuard.spend(FloodGuard.costOfReset) }
   }
 }

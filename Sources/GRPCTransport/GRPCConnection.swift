@@ -21,7 +21,7 @@ final class GRPCConnection: ConnectionProtocol {
   let session: HTTP2Session
   /// Nil: everybody may do everything.
   let identities: RPCIdentities?
-  private let connection: Connection
+  let connection: Connection
   private(set) var state = State.open
   private var scanner: HTTP2FrameScanner
   var floodGuard: FloodGuard
@@ -41,6 +41,9 @@ final class GRPCConnection: ConnectionProtocol {
   /// Streams to be told when the client takes more; first come, first told.
   private var waitingStreams: [GRPCStream] = []
 
+  /// When there was last a call.
+  private var lastCall: MonotonicTime
+
   private var ageTimer: (any RPCTimer)?
   private var drainTimer: (any RPCTimer)?
   private var drainReason: StaticString = ""
@@ -52,6 +55,7 @@ final class GRPCConnection: ConnectionProtocol {
     self.loop = loop
     identities = loop.access.map { RPCIdentities($0, connection) }
     now = .now
+    lastCall = now
     session = HTTP2Session(limits: loop.limits)
     scanner = HTTP2FrameScanner(headerBlockBytes: loop.limits.headerBlockBytes)
     floodGuard = FloodGuard(
@@ -158,6 +162,7 @@ final class GRPCConnection: ConnectionProtocol {
   // MARK: Streams
 
   func add(_ id: Int32) -> GRPCStream {
+    lastCall = now
     let stream = loop.takeStream()
     let place: Int
     if let free = freePlaces.popLast() {
@@ -216,6 +221,7 @@ final class GRPCConnection: ConnectionProtocol {
       loop.report("grpc_keepalive_timeout", "the client gives no sign of life", peer: connection.peer)
       return connection.close()
     }
+    drainIfIdle()
     for stream in streams {
       guard let stream else { continue }
       let seconds = now.seconds(since: stream.lastProgress)
@@ -225,6 +231,14 @@ final class GRPCConnection: ConnectionProtocol {
         stream.reset(.enhanceYourCalm)
       }
     }
+  }
+
+  private func drainIfIdle() {
+    guard loop.limits.idleSeconds > 0, state == .open else { return }
+    if freePlaces.count < streams.count { lastCall = now }
+    guard now.seconds(since: lastCall) >= loop.limits.idleSeconds else { return }
+    connection.reached(.idleConnection, "no call was open for \(loop.limits.idleSeconds) s")
+    drain("idle")
   }
 
   /// Drains when the connection has reached its age, earlier or later by a tenth: not all of a restart's at once.

@@ -31,6 +31,8 @@ public struct GRPCLimits: Sendable {
   public var requestSeconds = 10.0
   /// Seconds after which the reply to a unary call is given up if the client's window takes nothing of it.
   public var stalledReplySeconds = 60.0
+  /// Seconds without an open call after which a connection is drained; 0 for never.
+  public var idleSeconds = 0.0
   /// Seconds without a byte from the client after which it is asked for a sign of life.
   public var keepaliveSeconds = 60.0
   /// Seconds in which that sign must come.

@@ -1,5 +1,5 @@
 internal import ChangeStreamCache
-internal import Core
+public import Core
 internal import ProtobufMessages
 public import RPC
 internal import Synchronization
@@ -15,6 +15,8 @@ public final class LookupService: Sendable {
     public var maximumRevisionWaitSeconds = 5.0
     /// So many changed keys wait for a slow subscriber; past that it gets one RESYNC.
     public var maximumQueuedKeys = 10_000
+    /// Watches that are open at once, on all connections; more get RESOURCE_EXHAUSTED.
+    public var maximumSubscribers = 10_000
 
     public init() {}
   }
@@ -26,6 +28,7 @@ public final class LookupService: Sendable {
   let options: Options
   let epoch: EpochSource
   let hub: InvalidationHub
+  let report: LimitReport
   let states: [WorkerState]
   private let wasWarm = Atomic<Bool>(false)
 
@@ -33,8 +36,9 @@ public final class LookupService: Sendable {
   /// calls live on.
   public init(
     caches: [ServedCache], hub: InvalidationHub, epoch: EpochSource, workers: [any RPCWorker],
-    options: Options = Options()
+    options: Options = Options(), report: LimitReport = LimitReport()
   ) {
+    self.report = report
     precondition(caches.count == ServedEntity.allCases.count, "a cache for each entity")
     self.caches = caches
     self.hub = hub

@@ -14,6 +14,13 @@ extension LookupService {
     try request.require(.watch)
     let state = state(request)
     try requireWarm()
+    // Workers that ask at the same moment may pass it by one each.
+    guard subscriberCount < options.maximumSubscribers else {
+      let message = "\(options.maximumSubscribers) watches are open on this server"
+      report.reached(.subscribers, message)
+      throw RPCStatus(
+        .resourceExhausted, "\(message): go to another, or try again later", detail: .retry(afterSeconds: 5))
+    }
     // Of the caches, the one that is behind: a watch is about all of them.
     let views = ServedEntity.allCases.map { CacheView($0, caches[$0.rawValue].reader) }
     do throws(RPCStatus) {
@@ -31,7 +38,7 @@ extension LookupService {
     let message = try unpack(request, state, configlookup__v1__watch_invalidations_request__unpack).pointee
     let session = WatchSession(
       try wishes(message, request, state), lane: state.lane, hub: hub, writer: writer,
-      maximumQueuedKeys: options.maximumQueuedKeys)
+      maximumQueuedKeys: options.maximumQueuedKeys, report: report)
     session.start()
     return session
   }

@@ -32,6 +32,7 @@ final class WatchSession: RPCStreamHandler {
   private let wishes: Wishes
   private let lane: WatchLane
   private let hub: InvalidationHub
+  private let report: LimitReport
   /// Nil once the watch is over.
   private var writer: (any RPCStreamWriter)?
   private var queue: WatchQueue
@@ -58,8 +59,9 @@ final class WatchSession: RPCStreamHandler {
 
   init(
     _ wishes: Wishes, lane: WatchLane, hub: InvalidationHub, writer: any RPCStreamWriter,
-    maximumQueuedKeys: Int
+    maximumQueuedKeys: Int, report: LimitReport
   ) {
+    self.report = report
     self.wishes = wishes
     self.lane = lane
     self.hub = hub
@@ -140,7 +142,10 @@ final class WatchSession: RPCStreamHandler {
       isSending = false
       if !queue.isEmpty { pump() }
     } else {
-      if queue.append(notice) { dropBacklog() }
+      if queue.append(notice) {
+        report.reached(.queuedKeys, "a slow watch is told to look everything up again: too many keys wait for it")
+        dropBacklog()
+      }
       countQueue()
     }
   }

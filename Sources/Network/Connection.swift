@@ -1,5 +1,5 @@
 internal import CLibevent
-internal import Core
+public import Core
 internal import Glibc
 public import RPC
 internal import TLS
@@ -21,6 +21,7 @@ public final class Connection: LoopResident {
 
   public let loop: EventLoop
   let port: Port
+  private let host: PeerHost
   private(set) var stream: any ByteStream
   let descriptor: Int32
   private(set) var state = State.open
@@ -65,11 +66,12 @@ public final class Connection: LoopResident {
   /// Whether the peer keeps up. False from the high mark of unsent bytes until they are below the low one.
   public internal(set) var isWritable = true
 
-  /// Takes over `descriptor`, which must not block. Nil without memory.
-  init?(loop: EventLoop, descriptor: Int32, port: Port) {
+  /// Takes over `descriptor`, which must not block, and the place of `host` in the quota. Nil without memory.
+  init?(loop: EventLoop, descriptor: Int32, host: PeerHost, port: Port) {
     guard let stream = port.stream(over: descriptor) else { return nil }
     self.loop = loop
     self.descriptor = descriptor
+    self.host = host
     self.port = port
     self.stream = stream
     // Unretained: the events are freed in `close`, and the loop holds `self` until then.
@@ -105,6 +107,11 @@ public final class Connection: LoopResident {
   public var isClosed: Bool { state == .closed }
 
   var limits: ConnectionLimits { port.limits }
+
+  /// The peer has reached a limit, and felt it.
+  public func reached(_ limit: ServerLimit, _ message: @autoclosure () -> String) {
+    port.report.reached(limit, message(), peer: peer)
+  }
 
   /// Where the peer is; "unknown" once closed.
   public var peer: String {
@@ -239,7 +246,7 @@ public final class Connection: LoopResident {
     self.handler = nil
     handler?.closed()
     // Last, so that who waits for "none open" finds all calls ended.
-    port.quota.giveBack()
+    port.quota.giveBack(host)
   }
 
   func loopStops() {

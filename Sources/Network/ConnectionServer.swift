@@ -7,6 +7,8 @@ public final class ConnectionServer: Sendable {
     public var listen: HostAndPort
     /// Connections open at once; more are closed at once and counted.
     public var maximumConnections = 10_000
+    /// The same of one address.
+    public var maximumConnectionsPerAddress = Int.max
     public var limits = ConnectionLimits()
     /// Nil: connections are plain.
     public var tls: TLSServer?
@@ -22,12 +24,14 @@ public final class ConnectionServer: Sendable {
 
   /// Listens and serves from then on.
   public init(
-    endpoint: any ConnectionEndpoint, group: EventLoopGroup, configuration: Configuration, logger: Logger
+    endpoint: any ConnectionEndpoint, group: EventLoopGroup, configuration: Configuration, logger: Logger,
+    report: LimitReport = LimitReport()
   ) throws(NetworkError) {
-    let quota = ConnectionQuota(limit: configuration.maximumConnections)
+    let quota = ConnectionQuota(
+      limit: configuration.maximumConnections, hostLimit: configuration.maximumConnectionsPerAddress)
     listener = try Listener(
       configuration.listen, group: group, quota: quota, limits: configuration.limits, tls: configuration.tls,
-      logger: logger
+      logger: logger, report: report
     ) { endpoint.open($0) }
     self.endpoint = endpoint
     self.quota = quota

@@ -28,7 +28,7 @@ public final class Listener: @unchecked Sendable, LoopResident {
   /// Binds and listens; connections are taken from then on, and are plain where there is no `tls`.
   public init(
     _ name: HostAndPort, group: EventLoopGroup, quota: ConnectionQuota, limits: ConnectionLimits = ConnectionLimits(),
-    tls: TLSServer? = nil, logger: Logger, accept: @escaping Accept
+    tls: TLSServer? = nil, logger: Logger, report: LimitReport, accept: @escaping Accept
   ) throws(NetworkError) {
     descriptor = try listeningSocket(name)
     guard let address = SocketAddress.local(of: descriptor) else {
@@ -38,7 +38,7 @@ public final class Listener: @unchecked Sendable, LoopResident {
     self.address = address
     self.loops = group.loops
     self.loop = group.loops[0]
-    port = Port(limits: limits, quota: quota, tls: tls, logger: logger)
+    port = Port(limits: limits, quota: quota, tls: tls, logger: logger, report: report)
     self.accept = accept
     if !loop.tryExecute({ self.start() }) { Glibc.close(descriptor) }
   }
@@ -79,31 +79,36 @@ public final class Listener: @unchecked Sendable, LoopResident {
         case let code: return stopForAWhile(code)
         }
       }
-      guard port.quota.take() else {
+      let host = PeerHost(of: socket)
+      if let limit = port.quota.take(host) {
         loop.counters.add(to: NetworkCounter.connectionsRefused.rawValue)
+        let number = limit == .connections ? port.quota.limit : port.quota.hostLimit
+        port.report.reached(
+          limit, "a connection was closed at once: \(number) are open",
+          peer: SocketAddress.peer(of: socket)?.description ?? "unknown")
         Glibc.close(socket)
         continue
       }
-      deal(socket)
+      deal(socket, host)
     }
   }
 
-  private func deal(_ socket: Int32) {
+  private func deal(_ socket: Int32, _ host: PeerHost) {
     setOption(socket, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
     setOption(socket, Int32(IPPROTO_TCP), TCP_NOTSENT_LOWAT, Limits.kernelUnsentBytes)
     let target = loops[nextLoop]
     nextLoop = (nextLoop + 1) % loops.count
     let isTaken = target.tryExecute { [port, accept] in
       target.counters.add(to: NetworkCounter.connectionsAccepted.rawValue)
-      guard let connection = Connection(loop: target, descriptor: socket, port: port) else {
+      guard let connection = Connection(loop: target, descriptor: socket, host: host, port: port) else {
         Glibc.close(socket)
-        return port.quota.giveBack()
+        return port.quota.giveBack(host)
       }
       connection.start(accept(connection))
     }
     if !isTaken {
       Glibc.close(socket)
-      port.quota.giveBack()
+      port.quota.giveBack(host)
     }
   }
 

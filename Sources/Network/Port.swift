@@ -9,12 +9,16 @@ final class Port: Sendable {
   /// Nil: the port is plain.
   let tls: TLSServer?
   let peers: PeerLog
+  let report: LimitReport
 
-  init(limits: ConnectionLimits, quota: ConnectionQuota, tls: TLSServer?, logger: Logger) {
+  init(
+    limits: ConnectionLimits, quota: ConnectionQuota, tls: TLSServer?, logger: Logger, report: LimitReport
+  ) {
     self.limits = limits
     self.quota = quota
     self.logger = logger
     self.tls = tls
+    self.report = report
     peers = PeerLog(logger)
   }
 

@@ -33,6 +33,7 @@ public final class ConfigLookupServer: Sendable {
     tls.logWarnings(logger)
     let credentialsFile = configuration.credentialsFile.map { WatchedFiles([$0]) }
     let credentials = try configuration.credentials(logger)
+    let report = LimitReport(logger)
     let operations = Operations(readiness, access: credentials, wantsCertificate: configuration.tlsClientCA != nil)
     // First, and last to go: somebody may ask how it is doing at any time.
     http = try listening("--http-listen") { () throws(NetworkError) in
@@ -48,22 +49,23 @@ public final class ConfigLookupServer: Sendable {
       var options = LookupService.Options()
       options.maximumStalenessSeconds = configuration.maximumStalenessSeconds
       options.maximumQueuedKeys = configuration.maximumQueuedKeys
+      options.maximumSubscribers = configuration.maximumSubscribers
       service = LookupService(
         caches: served, hub: hub,
         epoch: EpochSource(readers: served.map(\.reader), salt: configuration.epochSalt), workers: group.loops,
-        options: options)
+        options: options, report: report)
       health = HealthService(subjects: readiness.subjects, workers: group.loops)
       framed = FramedEndpoint(
-        router: RPCRouter(service.methods), group: group, access: credentials,
-        maximumAgeSeconds: configuration.maximumConnectionAgeSeconds)
+        router: RPCRouter(service.methods), group: group, access: credentials, limits: configuration.framedLimits)
       grpc = GRPCEndpoint(
         router: RPCRouter(grpcMethods(service, health, hasReflection: configuration.hasReflection)), group: group,
-        access: credentials, maximumAgeSeconds: configuration.maximumConnectionAgeSeconds, logger: logger)
+        access: credentials, limits: configuration.gRPCLimits,
+        maximumAgeSeconds: configuration.maximumConnectionAgeSeconds, logger: logger)
       let endpoint = ProtocolSniffer(framed: framed, http2: grpc, group: group)
-      var serving = ConnectionServer.Configuration(listen: configuration.listen)
+      var serving = configuration.connections
       serving.tls = tls.rpc
       transport = try listening("--listen") { [group] () throws(NetworkError) in
-        try ConnectionServer(endpoint: endpoint, group: group, configuration: serving, logger: logger)
+        try ConnectionServer(endpoint: endpoint, group: group, configuration: serving, logger: logger, report: report)
       }
     } catch {
       group.stop()
@@ -87,7 +89,8 @@ public final class ConfigLookupServer: Sendable {
           MetricsReport.Cache(name: $0.reader.entity, health: $0.health(), figures: $1)
         },
         watches: service.watchFigures, transports: [.init(framed), .init(grpc)], group: group,
-        connections: transport.connectionCount, refusals: { credentials?.refusals($0) ?? 0 },
+        connections: transport.connectionCount, limits: report.count,
+        refusals: { credentials?.refusals($0) ?? 0 },
         isReady: readiness.isReady, process: ProcessFigures(), now: .now)
     }
     exporter = configuration.otlp.map { settings in

@@ -19,6 +19,8 @@ struct MetricsReport {
   let transports: [TransportFigures]
   let group: EventLoopGroup
   let connections: Int
+  /// How often each limit was reached.
+  let limits: (ServerLimit) -> UInt64
   /// Calls that were refused.
   let refusals: (RPCRefusal) -> UInt64
   let isReady: Bool
@@ -145,6 +147,10 @@ struct MetricsReport {
     for (counter, name, help) in counters {
       out.value("config_lookup_\(name)_total", .counter, help, .integer(group.counter(counter)))
     }
+    out.family(
+      "config_lookup_limits_reached_total", .counter,
+      "How often callers reached a limit, and felt it: docs/security.md.")
+    for limit in ServerLimit.allCases { out.point(["limit": limit.rawValue], .integer(limits(limit))) }
     out.family("config_lookup_tls_handshake_failures_total", .counter, "TLS handshakes that came to nothing, by why.")
     for reason in TLSFailure.Reason.allCases {
       out.point(["reason": reason.rawValue], .integer(group.handshakeFailures(reason)))

@@ -22,8 +22,17 @@ public struct ServerConfiguration: Sendable {
   /// Nil: no limit.
   public var maximumStalenessSeconds: Double?
   public var drainSeconds = 20.0
-  /// So many changed keys wait for a slow subscriber; past that it gets one RESYNC. No flag: tests make it small.
+  public var maximumConnections = 10_000
+  /// A quarter: whatever one machine does, there is room for the others.
+  public var maximumConnectionsPerAddress = 2500
+  public var maximumCallsPerConnection = 1024
+  public var maximumRequestBytes = 65_536
+  public var maximumSubscribers = 10_000
+  /// So many changed keys wait for a slow subscriber; past that it gets one RESYNC.
   public var maximumQueuedKeys = 10_000
+  public var handshakeSeconds = 10.0
+  /// 0: for ever.
+  public var maximumConnectionIdleSeconds = 600.0
   /// 0: for ever.
   public var maximumConnectionAgeSeconds = 0.0
   public var tlsCertificate: String?
@@ -75,7 +84,7 @@ public struct ServerConfiguration: Sendable {
     """
   }
 
-  static let flags = FlagParser<ServerConfiguration>(flags: servingFlags + securityFlags + processFlags)
+  static let flags = FlagParser<ServerConfiguration>(flags: servingFlags + securityFlags + limitFlags + processFlags)
 
   private static let servingFlags: [Flag<ServerConfiguration>] = [
     Flag(
@@ -180,7 +189,7 @@ private func namespace(_ text: String, _ namespace: inout String) -> String? {
   return nil
 }
 
-private func seconds(_ text: String, _ range: ClosedRange<Double>, _ seconds: inout Double) -> String? {
+func seconds(_ text: String, _ range: ClosedRange<Double>, _ seconds: inout Double) -> String? {
   guard let number = Double(text), range.contains(number) else {
     return "\(text) is not a number of seconds from \(Int(range.lowerBound)) to \(Int(range.upperBound))"
   }

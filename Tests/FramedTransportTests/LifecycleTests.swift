@@ -53,7 +53,9 @@ extension SocketTests {
     }
 
     @Test func aConnectionOfItsAgeIsDrained() throws {
-      try withServer(maximumAgeSeconds: 0.05) { test throws in
+      var limits = FramedLimits()
+      limits.maximumAgeSeconds = 0.05
+      try withServer(limits: limits) { test throws in
         let client = try test.client()
         #expect(try client.nextEvent(deadline: soon()) == .goAway(reason: "draining"))
         // Others may come.

@@ -76,18 +76,6 @@ extension SocketTests {
       }
     }
 
-    @Test func openStreamsAreBounded() throws {
-      try withServer { test throws in
-        let client = try test.client()
-        var ids: [UInt32] = []
-        for _ in 0..<1000 { ids.append(try client.openCall("Hold")) }
-        #expect(try client.call("Hold").status.code == .resourceExhausted)
-        for id in ids { try client.cancel(id) }
-        try client.ping(1, deadline: soon())
-        #expect(test.log.now.cancelled == 1000)
-      }
-    }
-
     @Test func aClientThatVanishesCancelsItsStreams() throws {
       try withServer { test throws in
         let client = try test.client()

@@ -30,7 +30,7 @@ struct TestServer {
 
 /// Runs a server on a free port, and leaves nothing of it behind.
 func withServer(
-  loops: Int = 2, maximumAgeSeconds: Double = 0, logger: Logger = .silent,
+  loops: Int = 2, limits: FramedLimits = FramedLimits(), logger: Logger = .silent, report: LimitReport = LimitReport(),
   _ configure: (inout ConnectionServer.Configuration) -> Void = { _ in },
   _ body: (TestServer) throws -> Void
 ) throws {
@@ -39,9 +39,9 @@ func withServer(
   var configuration = ConnectionServer.Configuration(listen: HostAndPort(host: "127.0.0.1", port: 0))
   configure(&configuration)
   let log = StreamLog()
-  let endpoint = FramedEndpoint(router: testRouter(log), group: group, maximumAgeSeconds: maximumAgeSeconds)
+  let endpoint = FramedEndpoint(router: testRouter(log), group: group, limits: limits)
   let server = try ConnectionServer(
-    endpoint: endpoint, group: group, configuration: configuration, logger: logger)
+    endpoint: endpoint, group: group, configuration: configuration, logger: logger, report: report)
   defer {
     server.stop()
     #expect(server.waitUntilDrained(deadline: soon()), "connections are left")

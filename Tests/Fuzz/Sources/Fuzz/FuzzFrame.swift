@@ -44,12 +44,13 @@ private struct Stream: Equatable {
   /// The next frame that is there to its end, once it could be decoded.
   private static func nextFrame(_ bytes: [UInt8], _ start: Int) throws(FrameError) -> Range<Int>? {
     let body = start + Limits.prefixBytes
+    let limit = FramedLimits().frameBytes
     var outcome: Result<Range<Int>?, FrameError> = .success(nil)
     bytes.withUnsafeBytes { buffer in
       let rest = UnsafeRawBufferPointer(rebasing: buffer[start...])
       do throws(FrameError) {
-        guard case .frame(let count) = try FrameDecoder.prefix(rest, limit: Limits.frameBytes) else { return }
-        expect((1...Limits.frameBytes).contains(count), "a frame of \(count) bytes")
+        guard case .frame(let count) = try FrameDecoder.prefix(rest, limit: limit) else { return }
+        expect((1...limit).contains(count), "a frame of \(count) bytes")
         guard count <= buffer.count - body else { return }
         _ = try FrameDecoder.decode(UnsafeRawBufferPointer(rebasing: buffer[body..<(body + count)]))
         outcome = .success(body..<(body + count))

@@ -1,0 +1,84 @@
+internal import Core
+internal import FramedTransport
+internal import GRPCTransport
+internal import Network
+
+/// What one caller, and all of them, can make the server hold.
+extension ServerConfiguration {
+  static let limitFlags: [Flag<ServerConfiguration>] = [
+    count(
+      "max-connections", "Connections open at once; more are closed at once.", \.maximumConnections, 1...1_000_000),
+    count(
+      "max-connections-per-address", "The same of one address (of IPv6: of one /64).",
+      \.maximumConnectionsPerAddress, 1...1_000_000),
+    count(
+      "max-calls-per-connection", "Calls open at once on a connection, watches among them.",
+      \.maximumCallsPerConnection, 1...100_000),
+    count(
+      "max-request-bytes", "Bytes of a request; clients rely on the default.", \.maximumRequestBytes, 1024...1_048_576),
+    count(
+      "max-subscribers", "Watches open at once, on all connections.", \.maximumSubscribers, 1...1_000_000),
+    count(
+      "max-queued-keys", "Changed keys that wait for a slow watch; past that it gets one RESYNC for all.",
+      \.maximumQueuedKeys, 1...10_000_000),
+    time(
+      "handshake-seconds", "How long a TLS handshake may take.", \.handshakeSeconds, 0.1...3600),
+    time(
+      "max-connection-idle-seconds", "Connections without a call for so long are drained; 0 for never.",
+      \.maximumConnectionIdleSeconds, 0...31_536_000),
+  ]
+
+  /// Those of connections that speak frames.
+  var framedLimits: FramedLimits {
+    var limits = FramedLimits()
+    limits.frameBytes = maximumRequestBytes
+    limits.openCalls = maximumCallsPerConnection
+    limits.idleSeconds = maximumConnectionIdleSeconds
+    limits.maximumAgeSeconds = maximumConnectionAgeSeconds
+    return limits
+  }
+
+  /// Those of connections that speak gRPC.
+  var gRPCLimits: GRPCLimits {
+    var limits = GRPCLimits()
+    limits.requestBytes = maximumRequestBytes
+    limits.openStreams = maximumCallsPerConnection
+    limits.idleSeconds = maximumConnectionIdleSeconds
+    return limits
+  }
+
+  /// Those of all connections.
+  var connections: ConnectionServer.Configuration {
+    var connections = ConnectionServer.Configuration(listen: listen)
+    connections.maximumConnections = maximumConnections
+    connections.maximumConnectionsPerAddress = maximumConnectionsPerAddress
+    connections.limits.handshakeSeconds = handshakeSeconds
+    return connections
+  }
+
+  private static func count(
+    _ name: String, _ help: String, _ place: WritableKeyPath<ServerConfiguration, Int> & Sendable,
+    _ range: ClosedRange<Int>
+  ) -> Flag<ServerConfiguration> {
+    let usual = ServerConfiguration()[keyPath: place]
+    return Flag(
+      name, help, default: "\(usual)",
+      .value(placeholder: "N") { text, configuration in
+        guard let number = Int(text), range.contains(number) else {
+          return "\(text) is not a whole number from \(range.lowerBound) to \(range.upperBound)"
+        }
+        configuration[keyPath: place] = number
+        return nil
+      })
+  }
+
+  private static func time(
+    _ name: String, _ help: String, _ place: WritableKeyPath<ServerConfiguration, Double> & Sendable,
+    _ range: ClosedRange<Double>
+  ) -> Flag<ServerConfiguration> {
+    let usual = ServerConfiguration()[keyPath: place]
+    return Flag(
+      name, help, default: "\(Int(usual))",
+      .value(placeholder: "SECONDS") { seconds($0, range, &$1[keyPath: place]) })
+  }
+}

@@ -1,0 +1,107 @@
+import Core
+import Glibc
+import Network
+import RPC
+import TestSupport
+import Testing
+
+@testable import FramedTransport
+
+extension FramedTransportTests {
+  /// Each limit: what who reaches it is told, that it is counted, and that others notice nothing.
+  @Suite struct LimitTests {
+    @Test func openCallsAreBounded() throws {
+      let report = LimitReport()
+      var limits = FramedLimits()
+      limits.openCalls = 100
+      try withServer(limits: limits, report: report) { test throws in
+        let (client, other) = (try test.client(), try test.client())
+        var ids: [UInt32] = []
+        for _ in 0..<100 { ids.append(try client.openCall("Hold")) }
+        let refused = try client.call("Hold").status
+        #expect(refused.code == .resourceExhausted && refused.message.contains("100 calls"))
+        #expect(report.count(.callsPerConnection) == 1)
+        // What is answered at once is no open call.
+        #expect(try client.call("Echo").status == .ok && other.call("Echo").status == .ok)
+        for id in ids { try client.cancel(id) }
+        try client.ping(1, deadline: soon())
+        #expect(test.log.now.cancelled == 100)
+      }
+    }
+
+    @Test func aFrameThatIsTooLongIsCounted() throws {
+      let log = CapturedLog()
+      let report = LimitReport(log.logger)
+      var limits = FramedLimits()
+      limits.frameBytes = 1000
+      try withServer(limits: limits, report: report) { test throws in
+        let (client, other) = (try test.client(), try test.client())
+        #expect(try client.call("Echo", [UInt8](repeating: 1, count: 900)).status == .ok)
+        let error = #expect(throws: RPCClientError.self) {
+          try client.call("Echo", [UInt8](repeating: 1, count: 1000))
+        }
+        #expect(error?.code == .goAway && error.map { "\($0)".contains("the limit is 1000") } == true)
+        #expect(report.count(.requestBytes) == 1 && report.count(.connections) == 0)
+        let line = log.lines(event: "limit_reached").first
+        #expect(line?.contains("\"limit\":\"request_bytes\"") == true && line?.contains("127.0.0.1:") == true)
+        #expect(try other.call("Echo").status == .ok)
+      }
+    }
+
+    @Test func idleConnectionsAreDrained() throws {
+      let report = LimitReport()
+      var limits = FramedLimits()
+      limits.idleSeconds = 0.05
+      try withServer(limits: limits, report: report) { test throws in
+        let watcher = try test.client()
+        let stream = try watcher.openCall("HoldUntilDrained")
+        let client = try test.client()
+        #expect(try client.nextEvent(deadline: soon()) == .goAway(reason: "idle"))
+        eventually("closed") { test.server.connectionCount == 1 }
+        #expect(report.count(.idleConnection) == 1)
+        // An open call is use enough.
+        try watcher.ping(1, deadline: soon())
+        try watcher.cancel(stream)
+        #expect(try watcher.nextEvent(deadline: soon()) == .goAway(reason: "idle"))
+      }
+    }
+
+    @Test func oneAddressCannotTakeAllPlaces() throws {
+      let log = CapturedLog()
+      let report = LimitReport(log.logger)
+      try withServer(report: report, { $0.maximumConnectionsPerAddress = 2 }) { test throws in
+        let (first, second) = (try test.client(), try test.client())
+        #expect(try first.call("Echo").status == .ok && second.call("Echo").status == .ok)
+        #expect(throws: RPCClientError.self) { try test.client().call("Echo") }
+        #expect(report.count(.connectionsPerAddress) == 1)
+        #expect(log.lines(event: "limit_reached").first?.contains("connections_per_address") == true)
+        // From another address there is room.
+        let other = try connectedFrom(0x7f00_0002, to: test.address)
+        #expect(try other.call("Echo").status == .ok)
+        #expect(test.server.connectionCount == 3)
+        first.close()
+        eventually("room again") { test.server.connectionCount < 3 }
+        #expect(try test.client().call("Echo").status == .ok)
+      }
+    }
+  }
+}
+
+/// A client whose own address is this one of IPv4.
+private func connectedFrom(_ host: UInt32, to address: HostAndPort) throws -> FramedClient {
+  let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+  var own = sockaddr_in()
+  own.sin_family = sa_family_t(AF_INET)
+  own.sin_addr.s_addr = host.bigEndian
+  let isBound = withUnsafePointer(to: &own) {
+    $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+      bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
+    }
+  }
+  guard isBound, atLoopback(address.port, descriptor, connect) else {
+    close(descriptor)
+    throw TestFailure("no connection from \(host): \(systemMessage(errno))")
+  }
+  _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
+  return FramedClient(adopting: descriptor, of: address)
+}
