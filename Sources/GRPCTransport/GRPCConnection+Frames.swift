@@ -1,3 +1,6 @@
+internal import Core
+internal import Network
+
 /// What nghttp2 reports while it reads and writes. It may be given things to send from here, and nothing else.
 extension GRPCConnection {
   func headersBegan(_ id: Int32, isRequest: Bool) {

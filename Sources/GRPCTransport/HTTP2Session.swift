@@ -10,7 +10,6 @@ final class HTTP2Session {
     case protocolError = 1
     case internalError = 2
     case refusedStream = 7
-    case refusedStream = 7
     case cancel = 8
     case enhanceYourCalm = 11
     case inadequateSecurity = 12

@@ -1,8 +1,8 @@
 internal import CLibevent
 internal import Glibc
 
-/// The machine that a connection comes from, as far as its address tells: that of IPv4, the first 64 bits of IPv6, which
-/// one machine has all of.
+/// The machine that a connection comes from, as far as its address tells: that of IPv4, the first 64 bits of IPv6, as
+/// one machine has all that begin so.
 struct PeerHost: Sendable, Hashable {
   private var isIPv6 = false
   private var bits: UInt64 = 0

@@ -1,3 +1,4 @@
+internal import Core
 internal import Network
 internal import RPC
 

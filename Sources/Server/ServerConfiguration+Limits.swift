@@ -57,7 +57,7 @@ extension ServerConfiguration {
   }
 
   private static func count(
-    _ name: String, _ help: String, _ place: WritableKeyPath<ServerConfiguration, Int> & Sendable,
+    _ name: String, _ help: String, _ place: any WritableKeyPath<ServerConfiguration, Int> & Sendable,
     _ range: ClosedRange<Int>
   ) -> Flag<ServerConfiguration> {
     let usual = ServerConfiguration()[keyPath: place]
@@ -73,7 +73,7 @@ extension ServerConfiguration {
   }
 
   private static func time(
-    _ name: String, _ help: String, _ place: WritableKeyPath<ServerConfiguration, Double> & Sendable,
+    _ name: String, _ help: String, _ place: any WritableKeyPath<ServerConfiguration, Double> & Sendable,
     _ range: ClosedRange<Double>
   ) -> Flag<ServerConfiguration> {
     let usual = ServerConfiguration()[keyPath: place]

@@ -7,7 +7,7 @@ import Testing
 
 @testable import FramedTransport
 
-extension FramedTransportTests {
+extension SocketTests {
   /// Each limit: what who reaches it is told, that it is counted, and that others notice nothing.
   @Suite struct LimitTests {
     @Test func openCallsAreBounded() throws {

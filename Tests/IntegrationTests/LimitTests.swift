@@ -1,5 +1,6 @@
 internal import Core
 internal import Foundation
+internal import FramedTransport
 internal import Glibc
 internal import MongoSource
 internal import Network
