@@ -62,7 +62,7 @@ struct GRPCRequestHead {
     case UInt8(ascii: "g") where name.starts(with: "grpc-"): addOwn(name, value)
     case UInt8(ascii: "c") where name.isEqual(to: "content-type"): isGRPC = Self.isGRPC(value)
     // No metadata: it is a secret, and a string of it for each call would be a waste. The first one counts.
-    case UInt8(ascii: "a") where name.isEqual(to: "authorization"):
+    case UInt8(ascii: "a") where identities != nil && name.isEqual(to: "authorization"):
       if identity == nil { identity = identities?[value] }
     case UInt8(ascii: "t") where name.isEqual(to: "te"): break
     case UInt8(ascii: "u") where name.isEqual(to: "user-agent"): break
