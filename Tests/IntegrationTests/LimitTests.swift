@@ -1,6 +1,5 @@
 internal import Core
 internal import Foundation
-internal import FramedTransport
 internal import Glibc
 internal import MongoSource
 internal import Network
@@ -24,7 +23,7 @@ internal import Testing
       try test.agents.insert(Documents.agent("a"))
       for watch in watches { #expect(try watch.nextChange().key == "a") }
       #expect(try server.client().agent("a").status == .ok)
-      watches[0].framed.close()
+      watches[0].rpc.close()
       try poll("room again") { (try? Watch.open(server)) != nil }
     }
   }
