@@ -48,12 +48,18 @@ private struct Session {
     open = []
   }
 
-  /// The same replies and the same end. A connection that breaks a rule may end a reply earlier: before what was to be
-  /// sent for an error of the one call.
+  /// The same replies and the same end. A connection that is ended by a broken rule may end a reply earlier: before what
+  /// was to be sent for an error of the one call.
   func agrees(with other: Session) -> Bool {
     guard end == other.end else { return false }
-    guard end == .malformed else { return replies == other.replies && goAwayReason == other.goAwayReason }
-    return [1, 3].allSatisfy { zip(replies[$0] ?? [], other.replies[$0] ?? []).allSatisfy { $0 == $1 } }
+    if end == .connectionLost { return outcomes == other.outcomes && goAwayReason == other.goAwayReason }
+    return [1, 3].allSatisfy { zip(outcomes[$0] ?? [], other.outcomes[$0] ?? []).allSatisfy { $0 == $1 } }
+  }
+
+  /// The replies, where one error is as good as another: whether the server's reset comes before one of our own, for
+  /// what the server did to the call, the pieces decide.
+  private var outcomes: [UInt32: [RPCClientReply]] {
+    replies.mapValues { $0.map { $0.status.code == .ok ? $0 : RPCClientReply(status: RPCStatus(.unknown, "")) } }
   }
 
   /// What is there, until there is no more: then the end is `timedOut`.
