@@ -48,8 +48,8 @@ private struct Session {
     open = []
   }
 
-  /// The same replies and the same end. A connection that is ended by a broken rule may end a reply earlier: before what
-  /// was to be sent for an error of the one call.
+  /// The same replies and the same end. A connection that is ended by a broken rule may end a reply earlier: before
+  /// what was to be sent for an error of the one call.
   func agrees(with other: Session) -> Bool {
     guard end == other.end else { return false }
     if end == .connectionLost { return outcomes == other.outcomes && goAwayReason == other.goAwayReason }
