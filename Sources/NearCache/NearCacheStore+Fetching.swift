@@ -44,6 +44,11 @@ extension NearCacheStore {
             state.flights.join(flight, id, waiter)
             return .wait
           }
+          // One may have landed since memory was asked.
+          if let known = Self.find(key, policy(key), self.now, &state), known.freshness <= .refresh {
+            state.statistics.fetchesSaved += 1
+            return .give(Answer(value: known.value, isStale: false))
+          }
           let flight = beginFetch(key, now, isForCache: false, &state)
           state.flights.join(flight, id, waiter)
           return .begin(flight)
@@ -51,6 +56,7 @@ extension NearCacheStore {
         switch step {
         case .wait: break
         case .begin(let flight): start(flight, key, fetch)
+        case .give(let answer): waiter.resume(returning: answer)
         case .cancelled: waiter.resume(throwing: CancellationError())
         }
       }
@@ -106,5 +112,6 @@ extension NearCacheStore {
 private enum FetchStep {
   case wait
   case begin(UInt64)
+  case give(NearCacheStore.Answer)
   case cancelled
 }
