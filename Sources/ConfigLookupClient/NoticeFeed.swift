@@ -79,20 +79,26 @@ final class NoticeFeed: Sendable {
 /// comes first. It is for one reader; ask the client for one each.
 public struct Invalidations: AsyncSequence, Sendable {
   public typealias Element = Notice
-  let feed: NoticeFeed
-  /// Tells the client that nobody reads any more.
-  let end: @Sendable () -> Void
+  private let feed: NoticeFeed
+  private let lease: Lease
 
-  public func makeAsyncIterator() -> Iterator { Iterator(feed: feed, lease: Lease(end)) }
+  /// - Parameter end: called when nobody reads any more.
+  init(_ feed: NoticeFeed, end: @escaping @Sendable () -> Void) {
+    self.feed = feed
+    lease = Lease(end)
+  }
+
+  public func makeAsyncIterator() -> Iterator { Iterator(feed: feed, lease: lease) }
 
   public struct Iterator: AsyncIteratorProtocol {
-    let feed: NoticeFeed
-    let lease: Lease
+    fileprivate let feed: NoticeFeed
+    fileprivate let lease: Lease
 
     public mutating func next() async -> Notice? { await feed.next() }
   }
 
-  final class Lease: Sendable {
+  /// Ends with the last of those that can read.
+  fileprivate final class Lease: Sendable {
     private let end: @Sendable () -> Void
     init(_ end: @escaping @Sendable () -> Void) { self.end = end }
     deinit { end() }

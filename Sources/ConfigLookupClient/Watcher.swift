@@ -59,7 +59,7 @@ final class Watcher: Sendable {
       return (state.lastFeed, state.isEnded)
     }
     if isEnded { feed.end() }
-    return Invalidations(feed: feed) { [weak self] in
+    return Invalidations(feed) { [weak self] in
       self?.state.withLock { _ = $0.feeds.removeValue(forKey: id) }
     }
   }
