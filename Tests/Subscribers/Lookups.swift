@@ -13,6 +13,8 @@ final class Lookups {
 
   init(_ address: HostAndPort) throws {
     client = try FramedClient(address)
+    // A connection that has said nothing for long is closed.
+    try client.ping(1, deadline: .now.advanced(bySeconds: 10))
   }
 
   /// What a key answers: its revision, and the number of the change that its document carries.

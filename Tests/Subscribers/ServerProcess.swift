@@ -17,6 +17,8 @@ final class ServerProcess {
       [
         "--mongodb-uri", collection.uri, "--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0",
         "--agent-configs", collection.name, "--log-format", "json",
+        // All of them come from one address, three thousand at the most.
+        "--max-connections-per-address", "10000",
       ])
     let line = try child.waitForLine("the server is ready", timeoutSeconds: 60) { $0.contains("\"event\":\"ready\"") }
     let fields = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
