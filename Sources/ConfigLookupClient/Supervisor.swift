@@ -24,7 +24,7 @@ final class Supervisor: Sendable {
   private let longestBackoff: Double
   private let state = Locked(State())
   private let task = Locked<Task<Void, Never>?>(nil)
-  private let isDown = Locked<@Sendable () -> Void>({})
+  private let isDown = LateFunction<Void, Void>()
 
   init(_ targets: [FramedChannel.Target], longestBackoff: Double) {
     self.targets = targets
@@ -37,7 +37,7 @@ final class Supervisor: Sendable {
   ///   - isUp: called for each new connection, before it is handed out.
   ///   - isDown: called when it is lost, or is to be left.
   func start(isUp: @escaping @Sendable (FramedChannel) -> Void, isDown: @escaping @Sendable () -> Void) {
-    self.isDown.withLock { $0 = isDown }
+    self.isDown.set(isDown)
     task.withLock { $0 = Task { await run(isUp) } }
   }
 
@@ -126,7 +126,7 @@ final class Supervisor: Sendable {
       state.lastUp = .now
       return true
     }
-    if wasCurrent { isDown.withLock { $0 }() }
+    if wasCurrent { _ = isDown() }
   }
 
   // MARK: Connections, one after the other

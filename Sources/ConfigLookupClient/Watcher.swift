@@ -25,7 +25,7 @@ final class Watcher: Sendable {
   private let pushesValues: Bool
   private let metadata: RPCMetadata
   private let state = Locked(State())
-  private let onChange = Locked<@Sendable () -> Void>({})
+  private let onChange = LateFunction<Void, Void>()
 
   init(position: Position, cache: NearCache<Kept>?, pushesValues: Bool, metadata: RPCMetadata) {
     self.position = position
@@ -36,11 +36,11 @@ final class Watcher: Sendable {
 
   /// - Parameter onChange: called when ``isLive`` or ``refusal`` may have changed.
   func start(onChange: @escaping @Sendable () -> Void) {
-    self.onChange.withLock { $0 = onChange }
+    self.onChange.set(onChange)
   }
 
   private func stateChanged() {
-    onChange.withLock { $0 }()
+    _ = onChange()
   }
 
   /// Whether every change is heard of.

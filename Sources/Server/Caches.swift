@@ -12,7 +12,7 @@ final class Caches: Sendable {
   private let sourceConfigs: ChangeStreamCache<SourceConfig>
   /// Called when an observed revision has moved on: so, too, when a cache has been loaded. May lead back here, and is
   /// empty once the caches end.
-  private let onObserved = Locked<(@Sendable () -> Void)?>(nil)
+  private let onObserved = LateFunction<Void, Void>()
 
   init(_ configuration: ServerConfiguration, logger: Logger) throws {
     let pool = try MongoClientPool(uri: configuration.mongoDBURI)
@@ -27,7 +27,7 @@ final class Caches: Sendable {
         logger: logger, onInvalidation: { hub.publish(entity, $0) },
         onObserved: {
           hub.observed()
-          onObserved.withLock { $0 }?()
+          _ = onObserved()
         },
         onHistoryStart: { hub.beginHistory(entity, after: $0) },
         onEarlierHistory: { hub.extendHistory(entity, from: $0, $1) })
@@ -42,7 +42,7 @@ final class Caches: Sendable {
 
   /// Begins to read the collections.
   func start(onObserved: @escaping @Sendable () -> Void) {
-    self.onObserved.withLock { $0 = onObserved }
+    self.onObserved.set(onObserved)
     agentConfigs.start()
     prompts.start()
     sourceConfigs.start()
@@ -51,7 +51,7 @@ final class Caches: Sendable {
   /// Waits for the threads: as long as the database's time limits if it does not answer. ``hub`` is left to the caller,
   /// to be stopped last.
   func stop() {
-    onObserved.withLock { $0 = nil }
+    onObserved.set(nil)
     agentConfigs.beginStop()
     prompts.beginStop()
     sourceConfigs.beginStop()

@@ -8,9 +8,9 @@ internal import RPC
 final class Operations: Sendable {
   private let readiness: Readiness
   /// Nil while there is nothing to measure yet.
-  private let metrics = Locked<(@Sendable () -> MetricsReport)?>(nil)
+  private let metrics = LateFunction<Void, MetricsReport>()
   /// Nil while there is nothing to reload yet.
-  private let reload = Locked<(@Sendable (ServedEntity?) -> [ServedEntity])?>(nil)
+  private let reload = LateFunction<ServedEntity?, [ServedEntity]>()
   /// Who may do what; nil: everybody may do everything.
   private let access: (any RPCAccess)?
   /// Where there is no `access`, only who has a certificate may do what is not for everybody.
@@ -24,12 +24,12 @@ final class Operations: Sendable {
 
   /// What has caches read their collections again from now on.
   func invalidate(_ reload: @escaping @Sendable (ServedEntity?) -> [ServedEntity]) {
-    self.reload.withLock { $0 = reload }
+    self.reload.set(reload)
   }
 
   /// What `/metrics` shows from now on.
   func report(_ metrics: @escaping @Sendable () -> MetricsReport) {
-    self.metrics.withLock { $0 = metrics }
+    self.metrics.set(metrics)
   }
 
   var routes: [String: OperationsRoute] {
@@ -54,8 +54,8 @@ final class Operations: Sendable {
           throw RPCStatus.invalid("entity", "is none of \(ServedEntity.allCases.map(\.name).joined(separator: ", "))")
         }
       }
-      guard let reload = reload.withLock({ $0 }) else { throw RPCStatus(.unavailable, "the server is starting") }
-      return .json("{\"entities\":[\(reload(entity).map { quoted($0.name) }.joined(separator: ","))]}")
+      guard let reloaded = reload(entity) else { throw RPCStatus(.unavailable, "the server is starting") }
+      return .json("{\"entities\":[\(reloaded.map { quoted($0.name) }.joined(separator: ","))]}")
     } catch {
       let status =
         switch error.code {
@@ -80,7 +80,7 @@ final class Operations: Sendable {
   }
 
   /// As of now; nil while there is nothing to measure yet.
-  var currentMetrics: Metrics? { metrics.withLock({ $0 })?().metrics }
+  var currentMetrics: Metrics? { metrics()?.metrics }
 
   private var metricsReply: OperationsReply {
     guard let metrics = currentMetrics else {

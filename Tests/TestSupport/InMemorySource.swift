@@ -29,7 +29,7 @@ public final class InMemorySource: DocumentSource {
 
   let state = Locked(State())
   private let waitSeconds: Double
-  private let onRow = Locked<(@Sendable (DocumentID) -> Void)?>(nil)
+  private let onRow = LateFunction<DocumentID, Void>()
 
   /// A stream waits `waitSeconds` for a change.
   public init(waitSeconds: Double = 0.002) {
@@ -125,7 +125,7 @@ public final class InMemorySource: DocumentSource {
   public func setIdentity(_ identity: String) { state.withLock { $0.identity = identity } }
 
   /// Calls `body` after each row of a read has been handed on.
-  public func setOnRow(_ body: (@Sendable (DocumentID) -> Void)?) { onRow.withLock { $0 = body } }
+  public func setOnRow(_ body: (@Sendable (DocumentID) -> Void)?) { onRow.set(body) }
 
   public var opens: Int { state.withLock { $0.opens } }
   public var reads: Int { state.withLock { $0.reads } }
@@ -170,7 +170,7 @@ public final class InMemorySource: DocumentSource {
     for id in ids {
       guard let document = state.withLock({ $0.documents[id] }) else { continue }
       guard body(document) else { break }
-      onRow.withLock { $0 }?(id)
+      _ = onRow(id)
     }
     return state.withLock { Revision($0.time) }
   }

@@ -35,6 +35,11 @@ enum Rules {
     return find(file, in: CodeMask.lines(file.lines), advice: advice) { matches($0, traps) }
   }
 
+  static func noFunctionInALock(_ file: SourceFile) -> [Breach] {
+    let advice = "a LateFunction instead: a function in a generic lock is wrapped once more by every access"
+    return find(file, in: CodeMask.lines(file.lines), advice: advice) { matches($0, lockedFunction) }
+  }
+
   static func reasonForUnchecked(_ file: SourceFile) -> [Breach] {
     let code = CodeMask.lines(file.lines)
     return code.indices.filter { matches(code[$0], unchecked) }.compactMap { index in
@@ -98,6 +103,7 @@ enum Rules {
   private static let declaration = pattern(
     modifiers + #"(func|init|deinit|subscript|var|let|case|associatedtype)\b|^\s*(\}|$)"#)
   private static let traps = pattern(#"\btry!|\bas!|\bfatalError\s*\("#)
+  private static let lockedFunction = pattern(#"\b(Locked|Mutex)<\(*\s*(@\w+\s+)*\([^<>]*\)\s*->"#)
   private static let unchecked = pattern(#"@unchecked\s+Sendable|\bnonisolated\(unsafe\)"#)
   private static let reason = pattern(#"//.*\b([Ss]afe|lock|[Tt]hread|[Oo]nly|[Ii]mmutable|[Nn]ever|loop|constant)"#)
   private static let looseEnds = pattern(

@@ -31,6 +31,12 @@ internal import Testing
     #expect(lines(Rules.noTraps, text) == [])
   }
 
+  @Test(arguments: ["Locked<() -> Void>", "Locked<(@Sendable (Int) -> [Int])?>(nil)", "Mutex<@Sendable () -> Void>"])
+  func noFunctionInALock(type: String) {
+    #expect(lines(Rules.noFunctionInALock, "let a = \(type)") == [1])
+    #expect(lines(Rules.noFunctionInALock, "let a = Locked<[() -> Void]>, b = Locked<(now: Int, then: Int)>") == [])
+  }
+
   @Test(arguments: ["final class A: @unchecked Sendable {", "nonisolated(unsafe) var a = 1"])
   func reasonForUnchecked(code: String) {
     #expect(lines(Rules.reasonForUnchecked, code) == [1])

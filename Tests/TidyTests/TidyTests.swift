@@ -19,6 +19,8 @@ internal import Testing
 
   @Test func nothingTraps() { expectNone(SourceTree.sources.flatMap(Rules.noTraps)) }
 
+  @Test func noFunctionIsInALock() { expectNone(SourceTree.swift.flatMap(Rules.noFunctionInALock)) }
+
   @Test func uncheckedHasAReason() { expectNone(SourceTree.swift.flatMap(Rules.reasonForUnchecked)) }
 
   @Test func nothingIsLeftToDo() { expectNone(SourceTree.all.flatMap(Rules.noLooseEnds)) }
