@@ -1,0 +1,71 @@
+"""script/bench: the server beside its peers, row by row."""
+
+import argparse
+import json
+import pathlib
+import sys
+import time
+
+from . import build, data, lookups, system
+from .bench import HEAD, Bench, line
+
+GROUPS = [(lookups.run, (*lookups.FRAMED, *lookups.GRPC))]
+ROWS = [row for _, rows in GROUPS for row in rows]
+
+
+def options():
+    parser = argparse.ArgumentParser(prog="script/bench", description=__doc__, epilog="Rows: " + ", ".join(ROWS))
+    parser.add_argument("--quick", action="store_true", help="one short round each: under 3 minutes")
+    parser.add_argument("--only", metavar="ROW,...", help="these rows, or all that begin so")
+    parser.add_argument("--rounds", type=int, help="runs of each, interleaved (3; quick: 1)")
+    parser.add_argument("--seconds", type=float, help="of each run (1.2; quick: 0.5)")
+    parser.add_argument("--json", type=pathlib.Path, help="every single run goes here (.build/bench/runs.json)")
+    chosen = parser.parse_args()
+    chosen.rounds = chosen.rounds or (1 if chosen.quick else 3)
+    chosen.seconds = chosen.seconds or (0.5 if chosen.quick else 1.2)
+    chosen.json = chosen.json or build.FOLDER / "runs.json"
+    wanted = chosen.only.split(",") if chosen.only else [""]
+    chosen.rows = [row for row in ROWS if any(row.startswith(word) for word in wanted)]
+    if not chosen.rows:
+        parser.error(f"no row of {', '.join(ROWS)} begins with {chosen.only}")
+    return chosen
+
+
+def table(bench, machine):
+    about = "; ".join(f"{name} {value}" for name, value in machine.items())
+    return "\n".join([f"Machine: {about}.", "", HEAD, *map(line, bench.rows)])
+
+
+def main():
+    chosen = options()
+    build.install()
+    build.build()
+    machine = {**system.description(), "versions": build.versions()}
+    start = time.monotonic()
+    processes = system.System()
+    bench = Bench(chosen, processes)
+    status = 0
+    try:
+        data.write(processes.folder)
+        for run, rows in GROUPS:
+            wanted = [row for row in chosen.rows if row in rows]
+            if not wanted:
+                continue
+            try:
+                run(bench, wanted)
+            except (system.BenchError, OSError) as error:
+                bench.say(f"FAILED: {', '.join(wanted)}: {error}")
+                status = 1
+    except KeyboardInterrupt:
+        status = 130
+    finally:
+        processes.close()
+    noise = [run["noise"] for run in bench.runs if "noise" in run]
+    machine["noise"] = f"{100 * max(noise, default=0):.0f} % of a core at worst"
+    print(f"\n{table(bench, machine)}\n\n{time.monotonic() - start:.0f} s. Every run: {chosen.json}")
+    chosen.json.parent.mkdir(parents=True, exist_ok=True)
+    chosen.json.write_text(json.dumps({"machine": machine, "rows": bench.rows, "runs": bench.runs}, indent=1))
+    return status
+
+
+sys.exit(main())

@@ -1,0 +1,102 @@
+"""What every measurement is made with: the options, the runs so far, and what they show."""
+
+import json
+import statistics
+import time
+
+from . import build
+from .system import LOAD_CORE, QUIET, SERVER_CORE, BenchError, Noise, processor_seconds, wait_until_quiet
+
+
+class Bench:
+    def __init__(self, options, system):
+        self.system = system
+        self.rounds, self.seconds, self.is_quick = options.rounds, options.seconds, options.quick
+        # Every single run: row, target, and what was measured.
+        self.runs = []
+        # The table: see `row`.
+        self.rows = []
+
+    # Runs
+
+    def record(self, row, target, result):
+        self.runs.append({"row": row, "target": target, **result})
+
+    def results(self, row, target, key):
+        """Of the quiet runs; of all where there was none."""
+        mine = [run for run in self.runs if run["row"] == row and run["target"] == target and key in run]
+        return [run[key] for run in mine if run.get("noise", 0) < QUIET] or [run[key] for run in mine]
+
+    def median(self, row, target, key):
+        return statistics.median(self.results(row, target, key))
+
+    def load(self, target, flags, is_awake=False, nice=0, others=(), seconds=None):
+        """One run of `load` against a target; again, a few times, where something else was at work."""
+        best = None
+        for attempt in range(1 if self.is_quick else 3):
+            wait_until_quiet(0.3 if self.is_quick else 2)
+            spinners = [
+                self.system.start([build.FOLDER / "awake", 60, core], core) for core in (SERVER_CORE, LOAD_CORE)
+            ] if is_awake else []
+            noise = Noise([target.pid, *others])
+            output = self.system.run(
+                [build.FOLDER / "load", "--port", target.port, "--pid", target.pid, *self._files(flags), "--seconds",
+                 seconds or self.seconds, "--warmup", 0.2], LOAD_CORE, nice=nice)
+            # The spinners', which have not ended yet.
+            spun = sum(processor_seconds(spinner.pid) for spinner in spinners)
+            result = {**json.loads(output), "noise": noise.end()}
+            result["noise"] = max(0.0, result["noise"] - spun / (result["seconds"] + 0.2))
+            for spinner in spinners:
+                self.system.stop(spinner)
+            if best is None or result["noise"] < best["noise"]:
+                best = result
+            if best["noise"] < QUIET:
+                break
+        return best
+
+    def _files(self, flags):
+        flags = list(flags)
+        place = flags.index("--requests") + 1
+        return [*flags[:place], self.system.folder / flags[place], *flags[place + 1:]]
+
+    def compare(self, row, targets, flags, is_awake=False):
+        """Every target in turn, in rounds: a slow minute hits all."""
+        for number in range(self.rounds):
+            for target in list(targets):
+                try:
+                    result = self.load(target, flags(target), is_awake)
+                    self.record(row, target.name, {"round": number, **result})
+                except BenchError as error:
+                    if target.name == "ours":
+                        raise
+                    self.say(f"{row}: {target.name} is left out: {error}")
+                    targets.remove(target)
+
+    # The table
+
+    def row(self, what, ours, peers="", *checks):
+        """One row; a check is (a figure of ours, as text; what it should be, as text; whether it is)."""
+        row = {"what": what, "ours": ours, "peers": peers, "checks": checks}
+        self.rows.append(row)
+        print(line(row), flush=True)
+
+    def say(self, text):
+        print(f"[{time.strftime('%H:%M:%S')}] {text}", flush=True)
+
+
+HEAD = "| what | ours | peers | ratio | goal | met |\n|---|---|---|---|---|---|"
+
+
+def line(row):
+    ratios, goals, met = ("; ".join(part) or "" for part in zip(*(
+        (ratio, goal, "yes" if is_met else "**no**") for ratio, goal, is_met in row["checks"]))) if row["checks"] else (
+            "", "", "")
+    return f"| {row['what']} | {row['ours']} | {row['peers']} | {ratios} | {goals} | {met} |"
+
+
+def at_least(ratio, goal, than):
+    return f"{ratio:.2f} × {than}", f"≥ {goal:g}", ratio >= goal
+
+
+def at_most(ratio, goal, than):
+    return f"{ratio:.2f} × {than}", f"≤ {goal:g}", ratio <= goal

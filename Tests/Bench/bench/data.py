@@ -1,0 +1,88 @@
+"""The bytes that everybody is asked for, and the requests: protobuf by hand, so that all peers hold the same."""
+
+import random
+import struct
+
+REPLY_BYTES = 2048
+KEYS = 1000
+
+
+def varint(number):
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    return bytes(out) + bytes([number])
+
+
+def field(number, value):
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def key(number, digits=4):
+    return b"agent-%0*d" % (digits, number)
+
+
+def frame(message):
+    return struct.pack(">I", len(message)) + message
+
+
+def grpc_message(message):
+    return b"\0" + frame(message)
+
+
+def call(number, method, request):
+    """A `Frame` of the framed protocol that holds a call."""
+    return frame(field(1, number) + field(2, field(1, method) + field(2, request)))
+
+
+def _entry(number, chance):
+    """A `GetReply` of peer.proto, of REPLY_BYTES."""
+    head = field(1, key(number)) + field(2, 1_000_000 + number)
+    for tag in (b"prod", b"eu-west-1", b"tenant-%03d" % (number % 97), b"tier:gold"):
+        head += field(3, tag)
+    tail = field(5, chance.randbytes(32))
+    room = REPLY_BYTES - len(head) - len(tail) - 3
+    words = [b"model", b"temperature", b"tools", b"search", b"You are a careful assistant.", b"retry", b"policy"]
+    text = b""
+    while len(text) < room:
+        text += chance.choice(words) + b" "
+    return head + field(4, text[:room]) + tail
+
+
+def entries():
+    chance = random.Random(1)
+    return [(key(number), _entry(number, chance)) for number in range(KEYS)]
+
+
+def shuffled(count=KEYS, digits=4):
+    keys = [key(number, digits) for number in range(count)]
+    random.Random(2).shuffle(keys)
+    return keys
+
+
+def framed_lookups(keys):
+    return b"".join(call(number + 1, b"GetAgentConfig", field(1, key)) for number, key in enumerate(keys))
+
+
+def write(folder):
+    """The files that peers and loads read."""
+    keys, served = shuffled(), entries()
+    bulk = [b"*2\r\n$3\r\nGET\r\n$%d\r\n%s\r\n" % (len(key), key) for key in keys]
+    files = {
+        "entries": b"".join(frame(message) for _, message in served),
+        "framed": framed_lookups(keys),
+        "resp": b"".join(map(frame, bulk)),
+        "memcached": b"".join(frame(b"mg %s v\r\n" % key) for key in keys),
+        "grpc": grpc_message(field(1, keys[0])),
+        "watch-peer": grpc_message(field(1, b"burst:%d" % KEYS)),
+        # Entity 1, agent configs; with the initial state.
+        "watch-ours": grpc_message(field(1, 1) + field(6, 1)),
+    }
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    # nghttpd gives a file, which is to be as long as the message with its prefix.
+    (folder / "www").mkdir()
+    (folder / "www" / "reply").write_bytes(grpc_message(served[0][1]))
