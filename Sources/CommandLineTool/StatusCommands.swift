@@ -19,6 +19,17 @@ func runStatus(_ words: [String], _ options: ToolOptions) throws -> Int32 {
   }
 }
 
+/// `health`: whether calls should come here; needs no right, and says what `/health/ready` says.
+func runHealth(_ words: [String], _ options: ToolOptions) throws -> Int32 {
+  try expect(words)
+  // The standard method for it is gRPC's alone.
+  var options = options
+  options.isGRPC = true
+  let isServing = try ToolClient(options).isServing()
+  say(options.json ? #"{"serving":\#(isServing)}"# : isServing ? "serving" : "not serving")
+  return isServing ? ExitStatus.success : ExitStatus.unavailable
+}
+
 /// `invalidate [agent|prompt|source]`
 func runInvalidate(_ words: [String], _ options: ToolOptions) throws -> Int32 {
   var entity: UInt32 = 0

@@ -69,6 +69,7 @@ private func run(_ words: [String], _ options: ToolOptions) throws -> Int32 {
   case "list": return try runList(rest, options)
   case "watch": return try runWatch(rest, options)
   case "status": return try runStatus(rest, options)
+  case "health": return try runHealth(rest, options)
   case "invalidate": return try runInvalidate(rest, options)
   case "seed": return try runSeed(rest, options)
   case "bench": return try runBench(rest, options)
@@ -104,6 +105,7 @@ private let help = """
     config-lookup list agents [--type TYPE] | prompts | sources [--mode MODE]
     config-lookup watch [--entity E] [--key K] [--prefix P] [--initial] [--values]
     config-lookup status                         how the caches are doing
+    config-lookup health                         should calls come here? For health checks of containers
     config-lookup invalidate [agent|prompt|source]   read the collections again now
     config-lookup seed FOLDER --mongodb-uri URI  check agent_configs.json, prompts.json, source_configs.json; load them
     config-lookup bench [--connections N] [--depth N] [--seconds S]

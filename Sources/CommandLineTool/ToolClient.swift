@@ -30,6 +30,21 @@ struct ToolClient {
     return try read(reply.payload, unpack, body)
   }
 
+  /// What `grpc.health.v1.Health` says of the whole server.
+  func isServing() throws -> Bool {
+    let reply = try client.call(
+      "grpc.health.v1.Health/Check", timeoutMilliseconds: UInt32(min(options.timeoutSeconds * 1000, 4e9)))
+    try check(reply)
+    return try reply.payload.withUnsafeBytes { bytes in
+      var fields = ProtobufReader(bytes)
+      while let (number, value) = try fields.next() {
+        // SERVING
+        if number == 1, case .varint(let status) = value { return status == 1 }
+      }
+      return false
+    }
+  }
+
   /// Opens a stream and lends each of its replies to `body` until that answers false or the server ends it with OK.
   func stream<Request, Response>(
     _ method: String, _ request: UnsafePointer<Request>, silenceSeconds: Double,

@@ -116,6 +116,7 @@ internal import Testing
       let get = ["get", "agent", "a"]
       let nobody = try tool(get)
       #expect(nobody.status == .exited(EX_NOPERM) && nobody.errors.contains("authorization: missing"))
+      #expect(try tool(["health"]).status == .exited(0), "health is for everybody")
       #expect(try tool(get, ["CONFIG_LOOKUP_TOKEN": test.token("reader")]).status == .exited(0))
       let tokenFile = test.folder.appendingPathComponent("token").path
       try "\(test.token("reader"))\n".write(toFile: tokenFile, atomically: true, encoding: .utf8)

@@ -74,6 +74,9 @@ internal import Testing
       #expect(status.output.contains { $0.contains("cache_valid: true") })
       let json = try one(tool("status", "--json"))
       #expect((json["agent_config"] as? [String: Any])?["cache_size"] as? String == "5")
+      let health = try tool("health")
+      #expect(health.status == .exited(0) && health.output == ["serving"])
+      #expect(try one(tool("health", "--json"))["serving"] as? Bool == true)
       let reload = try tool("invalidate", "prompt")
       #expect(reload.status == .exited(0) && reload.output == ["asked 1 cache to reload"])
     }
@@ -124,7 +127,7 @@ internal import Testing
         #expect(end.status == .exited(EX_USAGE), "\(words)")
         #expect(end.errors.contains(named), "\(words): \(end.errors)")
       }
-      for words in [["get", "agent", "a"], ["status"], ["watch"], ["list", "agents"]] {
+      for words in [["get", "agent", "a"], ["status"], ["health"], ["watch"], ["list", "agents"]] {
         let end = try tool(words + ["--server", nobody])
         #expect(end.status == .exited(EX_UNAVAILABLE), "\(words)")
         #expect(end.errors.contains(nobody))

@@ -23,6 +23,8 @@ internal import Testing
       #expect(reasons.allSatisfy { $0["reason"] as? String == "not_loaded" })
       return reasons.allSatisfy { $0["source_error"] is String }
     }
+    let tool = try ProcessEnd("config-lookup", ["health", "--server", "\(server.rpcAddress)"])
+    #expect(tool.status == .exited(EX_UNAVAILABLE) && tool.output == ["not serving"])
     let prompt = try #require(server.get("/health/cache").object["prompt"] as? [String: Any])
     #expect(prompt["cache_age_seconds"] is NSNull && prompt["loaded_at"] is NSNull)
     #expect(prompt["cache_valid"] as? Bool == false && prompt["source_error"] is String)
