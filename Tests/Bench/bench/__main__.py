@@ -6,10 +6,10 @@ import pathlib
 import sys
 import time
 
-from . import build, data, lookups, system
+from . import build, changes, data, lookups, sizes, system
 from .bench import HEAD, Bench, line
 
-GROUPS = [(lookups.run, (*lookups.FRAMED, *lookups.GRPC))]
+GROUPS = [(lookups.run, (*lookups.FRAMED, *lookups.GRPC)), (changes.run, changes.ROWS), (sizes.run, sizes.ROWS)]
 ROWS = [row for _, rows in GROUPS for row in rows]
 
 

@@ -1,11 +1,12 @@
 """What every measurement is made with: the options, the runs so far, and what they show."""
 
+import contextlib
 import json
 import statistics
 import time
 
 from . import build
-from .system import LOAD_CORE, QUIET, SERVER_CORE, BenchError, Noise, processor_seconds, wait_until_quiet
+from .system import LOAD_CORE, QUIET, SERVER_CORE, BenchError, Noise, wait_until_quiet
 
 
 class Bench:
@@ -30,41 +31,45 @@ class Bench:
     def median(self, row, target, key):
         return statistics.median(self.results(row, target, key))
 
-    def load(self, target, flags, is_awake=False, nice=0, others=(), seconds=None):
+    def load(self, target, flags, is_awake=False, core=LOAD_CORE):
         """One run of `load` against a target; again, a few times, where something else was at work."""
         best = None
         for attempt in range(1 if self.is_quick else 3):
             wait_until_quiet(0.3 if self.is_quick else 2)
-            spinners = [
-                self.system.start([build.FOLDER / "awake", 60, core], core) for core in (SERVER_CORE, LOAD_CORE)
-            ] if is_awake else []
-            noise = Noise([target.pid, *others])
-            output = self.system.run(
-                [build.FOLDER / "load", "--port", target.port, "--pid", target.pid, *self._files(flags), "--seconds",
-                 seconds or self.seconds, "--warmup", 0.2], LOAD_CORE, nice=nice)
-            # The spinners', which have not ended yet.
-            spun = sum(processor_seconds(spinner.pid) for spinner in spinners)
-            result = {**json.loads(output), "noise": noise.end()}
-            result["noise"] = max(0.0, result["noise"] - spun / (result["seconds"] + 0.2))
-            for spinner in spinners:
-                self.system.stop(spinner)
+            with self.awake() if is_awake else contextlib.nullcontext([]) as spinners:
+                noise = Noise([target.pid, *(spinner.pid for spinner in spinners)])
+                output = self.system.run(
+                    [*self.load_command(target, flags), "--seconds", self.seconds, "--warmup", 0.2], core)
+                result = {**json.loads(output), "noise": noise.end()}
             if best is None or result["noise"] < best["noise"]:
                 best = result
             if best["noise"] < QUIET:
                 break
         return best
 
-    def _files(self, flags):
+    def load_command(self, target, flags):
         flags = list(flags)
         place = flags.index("--requests") + 1
-        return [*flags[:place], self.system.folder / flags[place], *flags[place + 1:]]
+        flags[place] = self.system.folder / flags[place]
+        return [build.FOLDER / "load", "--port", target.port, "--pid", target.pid, *flags]
 
-    def compare(self, row, targets, flags, is_awake=False):
+    @contextlib.contextmanager
+    def awake(self):
+        """Keeps both cores from halting; gives the processes that do."""
+        spinners = [
+            self.system.start([build.FOLDER / "awake", 600, core], core) for core in (SERVER_CORE, LOAD_CORE)]
+        try:
+            yield spinners
+        finally:
+            for spinner in spinners:
+                self.system.stop(spinner)
+
+    def compare(self, row, targets, flags, is_awake=False, core=LOAD_CORE):
         """Every target in turn, in rounds: a slow minute hits all."""
         for number in range(self.rounds):
             for target in list(targets):
                 try:
-                    result = self.load(target, flags(target), is_awake)
+                    result = self.load(target, flags(target), is_awake, core)
                     self.record(row, target.name, {"round": number, **result})
                 except BenchError as error:
                     if target.name == "ours":

@@ -36,6 +36,8 @@ def build():
     FOLDER.mkdir(parents=True, exist_ok=True)
     _c("load", "load/load.c", "load/replies.c", "load/http2.c")
     _c("awake", "load/awake.c")
+    _c("notices", "load/notices.c", "load/subscriber.c", libraries=["libmongoc-1.0"])
+    _c("documents", "load/documents.c", libraries=["libmongoc-1.0"])
     _c("floor_framed", "peers/floor_framed.c")
     _c("floor_http2", "peers/floor_http2.c")
     _grpc_cpp()
@@ -43,7 +45,8 @@ def build():
 
 
 def _is_newer(target, sources):
-    sources = [HERE / source for source in sources] + list((HERE / "load").glob("*.h"))
+    sources = [HERE / source for source in sources]
+    sources += [header for folder in {source.parent for source in sources} for header in folder.glob("*.h")]
     return (FOLDER / target).exists() and all(
         source.stat().st_mtime <= (FOLDER / target).stat().st_mtime for source in sources)
 

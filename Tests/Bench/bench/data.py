@@ -21,6 +21,32 @@ def field(number, value):
     return varint(number << 3 | 2) + varint(len(value)) + value
 
 
+def find_field(message, wanted):
+    """The bytes of a message's field of this number."""
+    at = 0
+
+    def take():
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte = message[at]
+            at += 1
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return value
+
+    while at < len(message):
+        tag = take()
+        size = {0: 0, 1: 8, 5: 4}.get(tag & 7)
+        value = take() if tag & 7 in (0, 2) else 0
+        size = value if size is None else size
+        if tag >> 3 == wanted:
+            return message[at:at + size]
+        at += size
+    return b""
+
+
 def key(number, digits=4):
     return b"agent-%0*d" % (digits, number)
 
@@ -67,6 +93,27 @@ def framed_lookups(keys):
     return b"".join(call(number + 1, b"GetAgentConfig", field(1, key)) for number, key in enumerate(keys))
 
 
+# Agent configs; a PROGRESS an hour.
+_QUIET_WATCH = field(1, 1) + field(8, 3_600_000)
+
+
+def _http2_call(path, body):
+    """All that a client sends for one call on a connection of its own."""
+
+    def part(kind, flags, stream, payload):
+        return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
+
+    def text(value):
+        return bytes([len(value)]) + value
+
+    block = (b"\x83\x86\x04" + text(path) + b"\x01" + text(b"bench") + b"\x0f\x10" + text(b"application/grpc")
+             + b"\x00" + text(b"te") + text(b"trailers"))
+    # A window for the whole connection that no run fills.
+    window = part(8, 0, 0, struct.pack(">I", 1 << 30))
+    return (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + part(4, 0, 0, struct.pack(">HI", 4, 1 << 30)) + window
+            + part(1, 4, 1, block) + part(0, 1, 1, body))
+
+
 def write(folder):
     """The files that peers and loads read."""
     keys, served = shuffled(), entries()
@@ -80,6 +127,8 @@ def write(folder):
         "watch-peer": grpc_message(field(1, b"burst:%d" % KEYS)),
         # Entity 1, agent configs; with the initial state.
         "watch-ours": grpc_message(field(1, 1) + field(6, 1)),
+        "subscribe-framed": call(1, b"WatchInvalidations", _QUIET_WATCH),
+        "subscribe-http2": _http2_call(b"/configlookup.v1.ConfigLookup/WatchInvalidations", grpc_message(_QUIET_WATCH)),
     }
     for name, content in files.items():
         (folder / name).write_bytes(content)

@@ -22,15 +22,15 @@ _FIRST_PADDING = 1000
 class Database:
     """SecantusDB, as a process on the load's core."""
 
-    def __init__(self, system, nice=0):
+    def __init__(self, system, *flags):
         self._system = system
         self.port = free_port()
         self.uri = f"mongodb://127.0.0.1:{self.port}/"
         command = pathlib.Path(sys.executable).parent / "secantusd-py"
         self.process = system.start(
             [command, "--port", self.port, "--storage-path", ":memory:", "--noop-heartbeat-seconds", "1",
-             "--log-level", "WARNING"],
-            LOAD_CORE, nice, log="database.log")
+             "--log-level", "WARNING", *flags],
+            LOAD_CORE, log="database.log")
         poll("the database answers", lambda: answers(self.port), child=self.process)
         self.client = pymongo.MongoClient(self.uri)
         self.agents = self.client.bench.agents
@@ -66,6 +66,13 @@ class Database:
             numbers = range(start, min(start + 1000, count))
             self.agents.insert_many(
                 [self.document(data.key(number, digits).decode(), padding) for number in numbers])
+
+    def forget_history(self):
+        """As if all had been written long ago: else a server that starts reads the last ten minutes, too.
+
+        Needs `--oplog-max-entries`.
+        """
+        self.client.admin.command("secantusAdmin.pruneOplog")
 
     def stop(self):
         self.client.close()

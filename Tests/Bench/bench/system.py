@@ -1,5 +1,6 @@
 """Processes of the bench, the cores they run on, and what the machine did meanwhile."""
 
+import contextlib
 import ctypes
 import os
 import pathlib
@@ -42,8 +43,11 @@ class System:
     def _interrupt(*_):
         raise KeyboardInterrupt
 
-    def start(self, command, core=SERVER_CORE, nice=0, log=None, environment=None, **more):
-        """A process pinned to a core (None: to none); its output goes to a file of the bench's folder."""
+    def start(self, command, core=SERVER_CORE, is_first=False, log=None, **more):
+        """A process pinned to a core (None: to none); its output goes to a file of the bench's folder.
+
+        `is_first`: where the system allows it, it goes before all others on its core.
+        """
 
         def prepare():
             _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -51,13 +55,14 @@ class System:
             os.setpgid(0, 0)
             if core is not None:
                 os.sched_setaffinity(0, {core})
-            if nice:
-                os.nice(nice)
+            if is_first:
+                with contextlib.suppress(PermissionError):
+                    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
 
         output = open(self.folder / (log or "log"), "ab")
         more = {"stdout": output, "stderr": output, "stdin": subprocess.DEVNULL, **more}
         child = subprocess.Popen(
-            [str(word) for word in command], env={**os.environ, "HOME": str(self.folder), **(environment or {})},
+            [str(word) for word in command], env={**os.environ, "HOME": str(self.folder)},
             cwd=self.folder, preexec_fn=prepare, **more)
         output.close()
         self.children.append(child)

@@ -5,6 +5,7 @@
 // sends them as they are; `resp` and `memcached` without the length; for `h2` the file is one gRPC message.
 //
 // A time is from just before the write that carried the request to just after the read that completed the reply. With
+// --rate, requests are due so many a second, one under way at a time, and a time is from when the request was due. With
 // --pid, the processor time of that process is read at both ends. Prints one line of JSON.
 #define _GNU_SOURCE
 #include "load.h"
@@ -30,7 +31,8 @@ uint64_t bad_replies;
 
 static const char *requests_file, *path = "/peer.v1.Lookup/Get";
 static int port, poller;
-static double seconds = 2, warmup_seconds = 0.5;
+static double seconds = 2, warmup_seconds = 0.5, rate;
+static uint64_t due;
 static long server_pid;
 static struct sockaddr_in address;
 
@@ -129,7 +131,7 @@ static void open_connection(struct connection *c) {
   struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
   if (epoll_ctl(poller, EPOLL_CTL_ADD, c->descriptor, &event)) fail("epoll_ctl");
   if (settings.protocol == HTTP2) http2_open(c);
-  send_requests(c, settings.depth, now_ns());
+  if (!rate) send_requests(c, settings.depth, now_ns());
 }
 
 // A watch that resets many streams of one connection would look like an attack.
@@ -166,7 +168,16 @@ static void take_replies(struct connection *c, int is_measuring) {
     histogram_add(&times, now - (is_http2 ? http2_times[i] : c->sent[(c->oldest + i) % settings.depth]));
   c->oldest = (c->oldest + done) % settings.depth;
   c->outstanding -= done;
-  send_requests(c, done, now_ns());
+  if (!rate) send_requests(c, done, now_ns());
+}
+
+// Waits until the next request is due, and sends it.
+static void send_when_due(struct connection *c) {
+  if (!due) due = now_ns();
+  due += (uint64_t)(1e9 / rate);
+  struct timespec time = {due / 1000000000, due % 1000000000};
+  while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, NULL) == EINTR) {}
+  send_requests(c, 1, due);
 }
 
 // User and system seconds of the server so far, and of this process.
@@ -190,7 +201,7 @@ static double own_seconds(void) {
   return r.ru_utime.tv_sec + r.ru_stime.tv_sec + (r.ru_utime.tv_usec + r.ru_stime.tv_usec) / 1e6;
 }
 
-static void run(void) {
+static void run(struct connection *connections) {
   uint64_t begin = now_ns() + (uint64_t)(warmup_seconds * 1e9), end = begin + (uint64_t)(seconds * 1e9), now = 0;
   uint64_t started = 0;
   double server = 0, own = 0;
@@ -201,6 +212,7 @@ static void run(void) {
       own = own_seconds();
       started = now_ns();
     }
+    if (rate && !connections[0].outstanding) send_when_due(connections);
     int count = epoll_wait(poller, events, 256, 100);
     if (count < 0 && errno != EINTR) fail("epoll_wait");
     for (int i = 0; i < count; i++) {
@@ -238,6 +250,7 @@ int main(int argc, char **argv) {
     else if (!strcmp(flag, "--depth")) settings.depth = atoi(value);
     else if (!strcmp(flag, "--seconds")) seconds = atof(value);
     else if (!strcmp(flag, "--warmup")) warmup_seconds = atof(value);
+    else if (!strcmp(flag, "--rate")) rate = atof(value);
     else if (!strcmp(flag, "--pid")) server_pid = atol(value);
     else if (!strcmp(flag, "--expected")) settings.expected = atol(value);
     else if (!strcmp(flag, "--at-least")) settings.at_least = atol(value);
@@ -247,6 +260,7 @@ int main(int argc, char **argv) {
   int depth_max = settings.protocol == HTTP2 ? 1000 : WINDOW_MAX;
   errno = EINVAL;
   if (argc % 2 == 0 || !port || !requests_file) fail("--port and --requests are needed, and a value for each flag");
+  if (rate && (settings.connections > 1 || settings.depth > 1)) fail("--rate is for one at a time");
   if (settings.connections < 1 || settings.depth < 1 || settings.depth > depth_max) fail("--connections, --depth");
 
   address = (struct sockaddr_in){
@@ -264,6 +278,6 @@ int main(int argc, char **argv) {
     else c->next = (int)((long)i * request_count / settings.connections);
     open_connection(c);
   }
-  run();
+  run(connections);
   return replies == 0 || bad_replies ? 3 : 0;
 }
