@@ -12,6 +12,10 @@ public final class Answer: Sendable {
   public let revision: Revision
   /// When that change was committed.
   public let committedAt: WallTime
+  /// The entry's bytes, and its etag in digits: here too, because the way through the entry is a miss of the
+  /// processor's cache more, for every lookup.
+  public let bytes: [UInt8]
+  public let etagDigits: SIMD32<UInt8>
 
   init(
     key: LookupKey, entry: Entry, others: [Entry], revision: Revision, committedAt: WallTime
@@ -21,6 +25,8 @@ public final class Answer: Sendable {
     self.others = others
     self.revision = revision
     self.committedAt = committedAt
+    bytes = entry.bytes
+    etagDigits = entry.etag.digits
   }
 
   /// The same answer, as of a later change that left it as it was.

@@ -15,14 +15,19 @@ public struct ETag: Sendable, Hashable {
     low = hash.low64
   }
 
-  /// 32 hexadecimal digits.
-  public var text: String {
-    func digits(_ number: UInt64) -> String {
-      let text = String(number, radix: 16)
-      return String(repeating: "0", count: 16 - text.count) + text
+  /// 32 hexadecimal digits, in ASCII.
+  public var digits: SIMD32<UInt8> {
+    var digits = SIMD32<UInt8>()
+    for place in 0..<32 {
+      let number = place < 16 ? high : low
+      let digit = UInt8(truncatingIfNeeded: number >> UInt64(60 - 4 * (place % 16))) & 15
+      digits[place] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
     }
-    return digits(high) + digits(low)
+    return digits
   }
+
+  /// ``digits`` as text.
+  public var text: String { withUnsafeBytes(of: digits) { String(decoding: $0, as: UTF8.self) } }
 }
 
 /// A good document as it is served. Immutable: any thread.
@@ -36,7 +41,6 @@ public class Entry: @unchecked Sendable {
   /// The bytes that are served; empty where the model has none.
   public let bytes: [UInt8]
   public let etag: ETag
-  public let etagText: String
 
   fileprivate init(
     id: DocumentID, keys: [LookupKey], precedence: Precedence, listings: [String], bytes: [UInt8], etag: ETag
@@ -47,10 +51,10 @@ public class Entry: @unchecked Sendable {
     self.listings = listings
     self.bytes = bytes
     self.etag = etag
-    etagText = etag.text
   }
 
   public var key: LookupKey { keys[0] }
+  public var etagText: String { etag.text }
   /// The `_id` as text.
   public var itemID: String { id.text }
 

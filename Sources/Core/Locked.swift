@@ -1,4 +1,4 @@
-internal import Glibc
+public import Glibc
 
 /// A value that is only reached under its lock.
 ///
@@ -6,9 +6,9 @@ internal import Glibc
 /// Guard values, not references: return what is to be done, and do it after the lock is free.
 public final class Locked<Value: Sendable>: @unchecked Sendable {
   // Safe to share: `value` is read and written only between lock and unlock of `mutex`, which never moves.
-  private let mutex: UnsafeMutablePointer<pthread_mutex_t>
+  @usableFromInline let mutex: UnsafeMutablePointer<pthread_mutex_t>
   private let condition: UnsafeMutablePointer<pthread_cond_t>
-  private var value: Value
+  @usableFromInline var value: Value
 
   public init(_ value: Value) {
     self.value = value
@@ -32,6 +32,7 @@ public final class Locked<Value: Sendable>: @unchecked Sendable {
   }
 
   /// Runs `body` with the value, alone. Not to be nested.
+  @inlinable
   public func withLock<Result, Failure: Error>(
     _ body: (inout Value) throws(Failure) -> Result
   ) throws(Failure) -> Result {

@@ -62,6 +62,38 @@ enum FrameEncoder {
     precondition(writer.isFull, "a reply's size and its bytes differ")
   }
 
+  /// The bytes of the frame of a plain reply, which is nearly every one: status OK, the last of its call, no metadata.
+  struct PlainSizes {
+    fileprivate let body: Int
+    fileprivate let frame: Int
+    var total: Int { Limits.prefixBytes + frame }
+  }
+
+  static func plainSizes(id: UInt32, payload: Int) -> PlainSizes {
+    let body = fieldSize(payload)
+    return PlainSizes(body: body, frame: callIDSize(id) + 1 + varintSize(UInt64(body)) + body)
+  }
+
+  /// Writes a plain reply into `room`, which has `sizes.total` bytes.
+  static func writePlain(
+    id: UInt32, _ sizes: PlainSizes, head: borrowing [UInt8], body: borrowing [UInt8],
+    into room: UnsafeMutableRawBufferPointer
+  ) {
+    var writer = WireWriter(room)
+    writer.prefix(sizes.frame)
+    writer.callID(id)
+    writer.tag(3, .bytes)
+    writer.varint(UInt64(sizes.body))
+    let payload = head.count + body.count
+    if payload > 0 {
+      writer.tag(4, .bytes)
+      writer.varint(UInt64(payload))
+      writer.raw(head)
+      writer.raw(body)
+    }
+    precondition(writer.isFull, "a reply's size and its bytes differ")
+  }
+
   /// A `Call`.
   static func call(
     id: UInt32, method: String, request: [UInt8], timeoutMilliseconds: UInt32, metadata: RPCMetadata
@@ -168,6 +200,11 @@ private struct WireWriter {
   private let room: UnsafeMutableRawBufferPointer
   private(set) var count = 0
 
+  /// What is left to write.
+  private var rest: UnsafeMutableRawBufferPointer {
+    UnsafeMutableRawBufferPointer(start: room.baseAddress.map { $0 + count }, count: room.count - count)
+  }
+
   init(_ room: UnsafeMutableRawBufferPointer) {
     self.room = room
   }
@@ -204,7 +241,7 @@ private struct WireWriter {
 
   mutating func raw(_ bytes: borrowing [UInt8]) {
     bytes.withUnsafeBytes { source in
-      UnsafeMutableRawBufferPointer(rebasing: room[count...]).copyMemory(from: source)
+      rest.copyMemory(from: source)
       count += source.count
     }
   }
@@ -216,7 +253,7 @@ private struct WireWriter {
     varint(UInt64(length))
     var text = text
     text.withUTF8 { source in
-      UnsafeMutableRawBufferPointer(rebasing: room[count...]).copyMemory(from: UnsafeRawBufferPointer(source))
+      rest.copyMemory(from: UnsafeRawBufferPointer(source))
       count += source.count
     }
   }

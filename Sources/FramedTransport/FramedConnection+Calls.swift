@@ -9,12 +9,12 @@ extension FramedConnection {
     guard state == .open else {
       return fail(id, method, RPCStatus(.unavailable, "draining: connect again, to another server if there is one"))
     }
-    var reply = loop.takeReply()
+    loop.withReply { open(call, id: id, method, &$0) }
+  }
+
+  private func open(_ call: DecodedCall, id: UInt32, _ method: RPCMethod?, _ reply: inout RPCReply) {
     do throws(RPCStatus) {
-      guard let method else {
-        try openUnknown(call, id: id)
-        return loop.giveBack(reply)
-      }
+      guard let method else { return try openUnknown(call, id: id) }
       let deadline =
         call.timeoutMilliseconds == 0
         ? nil : loop.eventLoop.turnBegan.advanced(bySeconds: Double(call.timeoutMilliseconds) / 1000)
@@ -26,9 +26,13 @@ extension FramedConnection {
         if let wait = try handle(request, &reply) {
           try openWaiting(id, method, request, handle, wait)
         } else {
-          send(
-            FrameEncoder.Reply(callID: id, status: .ok, more: false), head: reply.head, body: reply.body,
-            metadata: reply.metadata)
+          if reply.metadata.isEmpty {
+            sendPlain(id, head: reply.head, body: reply.body)
+          } else {
+            send(
+              FrameEncoder.Reply(callID: id, status: .ok, more: false), head: reply.head, body: reply.body,
+              metadata: reply.metadata)
+          }
           loop.calls.ended(method, .ok)
         }
       case .serverStreaming(let begin):
@@ -39,7 +43,6 @@ extension FramedConnection {
     } catch {
       fail(id, method, error, reply.metadata)
     }
-    loop.giveBack(reply)
   }
 
   private func openStream(

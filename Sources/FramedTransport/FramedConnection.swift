@@ -99,6 +99,14 @@ final class FramedConnection: ConnectionProtocol {
     loop.counters.add(.framesSent)
   }
 
+  /// Sends a reply with status OK and no metadata, the last of its call.
+  func sendPlain(_ id: UInt32, head: borrowing [UInt8], body: borrowing [UInt8]) {
+    let sizes = FrameEncoder.plainSizes(id: id, payload: head.count + body.count)
+    guard let room = connection.extendOutput(by: sizes.total) else { return }
+    FrameEncoder.writePlain(id: id, sizes, head: head, body: body, into: room)
+    loop.counters.add(.framesSent)
+  }
+
   private func pong(_ nonce: UInt64) {
     guard let room = connection.extendOutput(by: FrameEncoder.nonceSize(nonce)) else { return }
     FrameEncoder.writeNonce(nonce, field: 6, into: room)

@@ -13,7 +13,10 @@ final class FramedLoop: @unchecked Sendable {
   let counters = TransportCounters<FramedCounter>()
   let calls: CallMeter
   private var connections: [ObjectIdentifier: FramedConnection] = [:]  // loop thread
-  private var spareReply: RPCReply?  // loop thread
+  /// Filled by one call after the other, so that its storage is used again.
+  let reply = UnsafeMutablePointer<RPCReply>.allocate(capacity: 1)  // loop thread
+  /// A handler may come to another call in its time.
+  var isReplyTaken = false  // loop thread
   private var isDraining = false  // loop thread
   private var isClosed = false  // loop thread
 
@@ -23,6 +26,12 @@ final class FramedLoop: @unchecked Sendable {
     calls = CallMeter(router, loop: eventLoop)
     self.access = access
     self.limits = limits
+    reply.initialize(to: RPCReply())
+  }
+
+  deinit {
+    reply.deinitialize(count: 1)
+    reply.deallocate()
   }
 
   func open(_ connection: Connection) -> FramedConnection {
@@ -53,16 +62,20 @@ final class FramedLoop: @unchecked Sendable {
     for connection in Array(connections.values) { connection.close() }
   }
 
-  /// An empty reply with storage. Taken out, not lent: a handler may come to write to another call in its time.
-  func takeReply() -> RPCReply {
-    guard let reply = spareReply else { return RPCReply() }
-    spareReply = nil
-    return reply
-  }
-
-  func giveBack(_ reply: consuming RPCReply) {
-    guard reply.head.capacity <= Limits.keptReplyBytes else { return }
-    reply.reset()
-    spareReply = reply
+  /// Lends an empty reply, whose storage is used again.
+  @inline(__always)
+  func withReply(_ body: (inout RPCReply) -> Void) {
+    if isReplyTaken {
+      var other = RPCReply()
+      return body(&other)
+    }
+    isReplyTaken = true
+    body(&reply.pointee)
+    isReplyTaken = false
+    if reply.pointee.head.capacity <= Limits.keptReplyBytes {
+      reply.pointee.reset()
+    } else {
+      reply.pointee = RPCReply()
+    }
   }
 }

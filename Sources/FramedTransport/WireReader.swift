@@ -21,7 +21,18 @@ struct WireReader {
   var isAtEnd: Bool { offset == bytes.count }
 
   /// The number and the wire type of the next field.
+  @inline(__always)
   mutating func tag() throws(FrameError) -> (number: UInt32, type: WireType) {
+    if offset < bytes.count, bytes[offset] < 0x80, bytes[offset] >= 8,
+      let type = WireType(rawValue: bytes[offset] & 7)
+    {
+      defer { offset += 1 }
+      return (UInt32(bytes[offset] >> 3), type)
+    }
+    return try longTag()
+  }
+
+  private mutating func longTag() throws(FrameError) -> (number: UInt32, type: WireType) {
     let tag = try varint(maximumBytes: 5)
     guard let number = UInt32(exactly: tag >> 3), number != 0, number < 1 << 29 else {
       throw FrameError("a field number is out of range")
@@ -33,7 +44,16 @@ struct WireReader {
   }
 
   mutating func varint() throws(FrameError) -> UInt64 {
-    try varint(maximumBytes: 10)
+    if let short = shortVarint() { return short }
+    return try varint(maximumBytes: 10)
+  }
+
+  /// A number of one byte, as nearly all are; nil for any other.
+  @inline(__always)
+  private mutating func shortVarint() -> UInt64? {
+    guard offset < bytes.count, bytes[offset] < 0x80 else { return nil }
+    defer { offset += 1 }
+    return UInt64(bytes[offset])
   }
 
   /// Lengths and tags take at most five bytes, values ten; what does not fit into 64 bits is cut.
@@ -51,11 +71,11 @@ struct WireReader {
 
   /// The bytes of a string, a byte string or a nested message.
   mutating func lengthDelimited() throws(FrameError) -> UnsafeRawBufferPointer {
-    let length = try varint(maximumBytes: 5)
+    let length = if let short = shortVarint() { short } else { try varint(maximumBytes: 5) }
     guard length <= UInt64(bytes.count - offset) else { throw FrameError("a field is longer than its message") }
     let end = offset + Int(length)
     defer { offset = end }
-    return UnsafeRawBufferPointer(rebasing: bytes[offset..<end])
+    return UnsafeRawBufferPointer(start: bytes.baseAddress.map { $0 + offset }, count: Int(length))
   }
 
   mutating func skip(_ type: WireType) throws(FrameError) {

@@ -16,7 +16,7 @@ extension LookupService {
       let health = caches[entity.rawValue].health()
       ProtobufWriter.message(UInt32(entity.rawValue + 1), to: &reply.head) { writeHealth(health, to: &$0) }
     }
-    if isWarm { ProtobufWriter.string(4, state.epoch(epoch), to: &reply.head) }
+    if isWarm { ProtobufWriter.string(4, state.epoch, to: &reply.head) }
   }
 
   /// Asks caches to read their collections again now.

@@ -22,7 +22,9 @@ public final class EpochSource: Sendable {
 
   /// Changes whenever ``current`` may have changed.
   var generation: Int {
-    readers.reduce(0) { $0 &+ $1.identityGeneration }
+    var sum = 0
+    for reader in readers { sum &+= reader.identityGeneration }
+    return sum
   }
 
   /// 16 hexadecimal digits; the same on every server of the same database.

@@ -124,7 +124,8 @@ extension LookupService {
     }
     ProtobufWriter.string(2, page.nextToken, to: &reply.head)
     ProtobufWriter.unsigned(3, UInt64(page.totalCount), to: &reply.head)
-    writeMetadata(field: 4, view, state, revision: .none, etag: "", false, to: &reply.head)
+    writeMetadata(4, view, state, revision: .none, etag: UnsafeRawBufferPointer(start: nil, count: 0), false)
+    reply.head.append(contentsOf: state.scratch.bytes)
     return nil
   }
 

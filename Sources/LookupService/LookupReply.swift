@@ -27,11 +27,12 @@ struct CacheView {
   let observed: Revision
   let ageMilliseconds: UInt64
 
-  init(_ entity: ServedEntity, _ reader: CacheReader) {
+  /// `ageMilliseconds`: where it is known already.
+  init(_ entity: ServedEntity, _ reader: CacheReader, ageMilliseconds: UInt64? = nil) {
     self.entity = entity
     self.reader = reader
     observed = reader.observedRevision
-    ageMilliseconds = reader.ageMilliseconds
+    self.ageMilliseconds = ageMilliseconds ?? reader.ageMilliseconds
   }
 
   /// Confirmed within the TTL.
@@ -68,37 +69,42 @@ extension LookupService {
   /// The position that a reply with an error carries as metadata.
   func addPosition(_ view: CacheView, _ state: WorkerState, _ reply: inout RPCReply) {
     reply.metadata.append("configlookup-observed-revision", "\(view.observed)")
-    reply.metadata.append("configlookup-epoch", state.epoch(epoch))
+    reply.metadata.append("configlookup-epoch", state.epoch)
   }
 
   /// Fills the reply of a lookup: `metadata` is field 2, the value field 1 and last, shared with every other reply.
   func fill(
     _ reply: inout RPCReply, _ answer: Answer, _ options: LookupOptions, _ view: CacheView, _ state: WorkerState
   ) {
-    let entry = answer.entry
-    let isNotModified = !options.ifNoneMatch.isEmpty && entry.etagText.utf8.elementsEqual(options.ifNoneMatch)
-    writeMetadata(view, state, revision: answer.revision, etag: entry.etagText, isNotModified, to: &reply.head)
-    guard !isNotModified else { return }
-    ProtobufWriter.lengthPrefix(1, entry.bytes.count, to: &reply.head)
-    reply.body = entry.bytes
+    withUnsafeBytes(of: answer.etagDigits) { etag in
+      let isNotModified = !options.ifNoneMatch.isEmpty && options.ifNoneMatch.elementsEqual(etag)
+      writeMetadata(2, view, state, revision: answer.revision, etag: etag, isNotModified)
+      if !isNotModified {
+        state.scratch.prefix(1, answer.bytes.count)
+        reply.body = answer.bytes
+      }
+    }
+    reply.head.append(contentsOf: state.scratch.bytes)
   }
 
-  /// `LookupMetadata`, as field `field` of a reply.
+  /// `LookupMetadata`, as field `field` of a reply, into the worker's scratch.
   func writeMetadata(
-    field: UInt32 = 2, _ view: CacheView, _ state: WorkerState, revision: Revision, etag: String,
-    _ isNotModified: Bool, to out: inout [UInt8]
+    _ field: UInt8, _ view: CacheView, _ state: WorkerState, revision: Revision, etag: UnsafeRawBufferPointer,
+    _ isNotModified: Bool
   ) {
     let age = view.ageMilliseconds
     let ttl = UInt64(view.reader.ttlSeconds * 1000)
-    ProtobufWriter.message(field, to: &out) { out in
-      ProtobufWriter.unsigned(1, revision.rawValue, to: &out)
-      ProtobufWriter.string(2, etag, to: &out)
-      ProtobufWriter.bool(3, isNotModified, to: &out)
-      ProtobufWriter.bool(4, age > ttl, to: &out)
-      ProtobufWriter.unsigned(5, age, to: &out)
-      ProtobufWriter.unsigned(6, age > ttl ? 0 : (ttl - age) / 1000, to: &out)
-      ProtobufWriter.unsigned(7, view.observed.rawValue, to: &out)
-      ProtobufWriter.string(8, state.epoch(epoch), to: &out)
+    let epoch = state.epochBytes
+    // Six numbers, an etag and an epoch, each with tag and length.
+    state.scratch.message(field, maximum: 6 * 11 + etag.count + epoch.count + 2 * 11) { out in
+      out.unsigned(1, revision.rawValue)
+      out.bytes(2, etag)
+      out.unsigned(3, isNotModified ? 1 : 0)
+      out.unsigned(4, age > ttl ? 1 : 0)
+      out.unsigned(5, age)
+      out.unsigned(6, age > ttl ? 0 : (ttl - age) / 1000)
+      out.unsigned(7, view.observed.rawValue)
+      epoch.withUnsafeBytes { out.bytes(8, $0) }
     }
   }
 

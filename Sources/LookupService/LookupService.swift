@@ -44,7 +44,9 @@ public final class LookupService: Sendable {
     self.hub = hub
     self.epoch = epoch
     self.options = options
-    states = workers.map { WorkerState(lane: WatchLane(worker: $0, readers: caches.map(\.reader), epoch: epoch)) }
+    states = workers.map { worker in
+      WorkerState(worker, lane: WatchLane(worker: worker, readers: caches.map(\.reader), epoch: epoch), epoch)
+    }
     hub.start(lanes: states.map(\.lane))
   }
 
@@ -123,7 +125,7 @@ public final class LookupService: Sendable {
           state.counters[entity.rawValue].count(isValid: false)
           throw error
         }
-        let view = CacheView(entity, self.caches[entity.rawValue].reader)
+        let view = state.view(entity)
         do throws(RPCStatus) {
           try self.requireFresh(view)
           guard let wait = try answer(view, state, request, &reply) else {
@@ -139,30 +141,5 @@ public final class LookupService: Sendable {
           throw error
         }
       })
-  }
-}
-
-/// What one worker's thread keeps for its calls.
-final class WorkerState: @unchecked Sendable {
-  // Safe to share: `arena` and the epoch are used on the worker's own thread only; the others take care of themselves.
-  let lane: WatchLane
-  let arena = ProtobufArena()
-  /// By ``ServedEntity``.
-  let counters = ServedEntity.allCases.map { _ in LookupCounters() }
-  private var epochGeneration = -1
-  private var epochText = ""
-
-  init(lane: WatchLane) {
-    self.lane = lane
-  }
-
-  /// ``EpochSource/current`` without its lock, as long as it has not changed.
-  func epoch(_ source: EpochSource) -> String {
-    let generation = source.generation
-    if generation != epochGeneration {
-      epochText = source.current
-      epochGeneration = generation
-    }
-    return epochText
   }
 }

@@ -9,7 +9,7 @@ extension LookupService {
   func getAgentConfig(
     _ view: CacheView, _ state: WorkerState, _ request: borrowing RPCRequest, _ reply: inout RPCReply
   ) throws(RPCStatus) -> RPCWait? {
-    let message = try unpack(request, state, configlookup__v1__get_agent_config_request__unpack).pointee
+    let message = try agentConfigRequest(request, state)
     let options = LookupOptions(message.options)
     let key = try checkedKey(message.agent_id, "agent_id")
     try requireFresh(view, options)
@@ -25,7 +25,7 @@ extension LookupService {
   func getPrompt(
     _ view: CacheView, _ state: WorkerState, _ request: borrowing RPCRequest, _ reply: inout RPCReply
   ) throws(RPCStatus) -> RPCWait? {
-    let message = try unpack(request, state, configlookup__v1__get_prompt_request__unpack).pointee
+    let message = try promptRequest(request, state)
     let options = LookupOptions(message.options)
     let key: UnsafeRawBufferPointer
     let (activeSpace, stagedSpace): (UInt8, UInt8)
@@ -88,7 +88,7 @@ extension LookupService {
   func getSourceConfig(
     _ view: CacheView, _ state: WorkerState, _ request: borrowing RPCRequest, _ reply: inout RPCReply
   ) throws(RPCStatus) -> RPCWait? {
-    let message = try unpack(request, state, configlookup__v1__get_source_config_request__unpack).pointee
+    let message = try sourceConfigRequest(request, state)
     let options = LookupOptions(message.options)
     let key: UnsafeRawBufferPointer
     let (space, field): (UInt8, String)
@@ -115,6 +115,47 @@ extension LookupService {
     for other in matches.dropFirst() { ProtobufWriter.bytes(3, other.key.bytes, to: &reply.head) }
     fill(&reply, first, options, view, state)
     return nil
+  }
+
+  // MARK: Requests
+
+  private func agentConfigRequest(
+    _ request: borrowing RPCRequest, _ state: WorkerState
+  ) throws(RPCStatus) -> Configlookup__V1__GetAgentConfigRequest {
+    guard let sole = SoleField(request.message), sole.number == 1 else {
+      return try unpack(request, state, configlookup__v1__get_agent_config_request__unpack).pointee
+    }
+    var message = Configlookup__V1__GetAgentConfigRequest()
+    message.agent_id = sole.text
+    return message
+  }
+
+  private func promptRequest(
+    _ request: borrowing RPCRequest, _ state: WorkerState
+  ) throws(RPCStatus) -> Configlookup__V1__GetPromptRequest {
+    guard let sole = SoleField(request.message), sole.number == 1 || sole.number == 2 else {
+      return try unpack(request, state, configlookup__v1__get_prompt_request__unpack).pointee
+    }
+    var message = Configlookup__V1__GetPromptRequest()
+    message.selector_case = .init(rawValue: UInt32(sole.number))
+    if sole.number == 1 { message.agent_id = sole.text } else { message.prompt_id = sole.text }
+    return message
+  }
+
+  private func sourceConfigRequest(
+    _ request: borrowing RPCRequest, _ state: WorkerState
+  ) throws(RPCStatus) -> Configlookup__V1__GetSourceConfigRequest {
+    guard let sole = SoleField(request.message), (1...3).contains(sole.number) else {
+      return try unpack(request, state, configlookup__v1__get_source_config_request__unpack).pointee
+    }
+    var message = Configlookup__V1__GetSourceConfigRequest()
+    message.selector_case = .init(rawValue: UInt32(sole.number))
+    switch sole.number {
+    case 1: message.source_id = sole.text
+    case 2: message.container = sole.text
+    default: message.ai_agent_id = sole.text
+    }
+    return message
   }
 
   func resolveBlob(

@@ -17,7 +17,7 @@ extension LookupService {
   ) throws(RPCStatus) -> RPCWait? {
     let wanted = options.minimumRevision
     guard wanted > .none else { return nil }
-    if !options.epoch.isEmpty, !state.epoch(epoch).utf8.elementsEqual(options.epoch) {
+    if !options.epoch.isEmpty, !state.epoch.utf8.elementsEqual(options.epoch) {
       throw RPCStatus(
         .failedPrecondition, "options.epoch: min_revision is of another database; look up without it, and start anew")
     }

@@ -66,7 +66,7 @@ extension LookupService {
     let prefixes = try checkedKeys(message.key_prefixes, message.n_key_prefixes, "key_prefixes")
     let start = Revision(message.start_revision)
     let isOfAnotherEpoch =
-      !message.epoch.isEmpty && !state.epoch(epoch).utf8.elementsEqual(message.epoch.buffer)
+      !message.epoch.isEmpty && !state.epoch.utf8.elementsEqual(message.epoch.buffer)
     return WatchSession.Wishes(
       filter: WatchFilter(
         entities: entities, keys: Set(keys), prefixes: prefixes),

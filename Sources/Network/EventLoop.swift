@@ -38,6 +38,7 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
   private var spareBytes = 0  // loop thread; their capacity
   private var workBegan: MonotonicTime?  // loop thread; of this turn
   private var unsettled: [CallMeter] = []  // loop thread
+  private var turnCount: UInt64 = 0  // loop thread
   private let turns = DurationTable(rows: 1)
   private var thread: OSThread?  // the thread that makes and stops the loop
 
@@ -151,6 +152,8 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
     return now
   }
 
+  public var turn: UInt64? { turnCount }
+
   /// Notes the time, if this is the turn's first work. To be called by all that libevent calls.
   func beginWork() {
     if workBegan == nil { workBegan = .now }
@@ -186,6 +189,7 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
       for connection in batch { connection.resume() }
       endTurn()
       settle()
+      turnCount &+= 1
     }
     end()
   }

@@ -17,8 +17,10 @@ public final class ProtobufArena {
   private static let largestStep = 256 * 1024
 
   private var chunks: [UnsafeMutableRawBufferPointer]
-  /// Bytes handed out of the last chunk.
+  /// Bytes handed out of the last chunk, and where it is.
   private var used = 0
+  private var last: UnsafeMutableRawPointer
+  private var lastSize: Int
   /// Bytes handed out since the last reset, rounded up.
   private var total = 0
   /// ``total`` may not pass this.
@@ -29,7 +31,9 @@ public final class ProtobufArena {
   private let allocator: UnsafeMutablePointer<ProtobufCAllocator>
 
   public init() {
-    chunks = [.allocate(byteCount: Self.firstChunkSize, alignment: Self.alignment)]
+    last = .allocate(byteCount: Self.firstChunkSize, alignment: Self.alignment)
+    lastSize = Self.firstChunkSize
+    chunks = [UnsafeMutableRawBufferPointer(start: last, count: lastSize)]
     allocator = .allocate(capacity: 1)
     allocator.initialize(to: ProtobufCAllocator(alloc: allocateForC, free: freeForC, allocator_data: nil))
     // Unretained: the allocator dies with self.
@@ -163,9 +167,18 @@ public final class ProtobufArena {
   }
 
   private func rewind(to mark: Mark) {
-    while chunks.count > mark.chunk + 1 { chunks.removeLast().deallocate() }
+    if chunks.count > mark.chunk + 1 {
+      while chunks.count > mark.chunk + 1 { chunks.removeLast().deallocate() }
+      noteLast()
+    }
     used = mark.used
     total = mark.total
+  }
+
+  private func noteLast() {
+    guard let chunk = chunks.last, let start = chunk.baseAddress else { return }
+    last = start
+    lastSize = chunk.count
   }
 
   /// What we build ourselves has no limit but the machine's.
@@ -185,12 +198,13 @@ public final class ProtobufArena {
       wasRefused = true
       return nil
     }
-    if rounded > chunks[chunks.count - 1].count - used {
-      let step = min(chunks[chunks.count - 1].count * 2, Self.largestStep)
+    if rounded > lastSize - used {
+      let step = min(lastSize * 2, Self.largestStep)
       chunks.append(.allocate(byteCount: max(step, rounded), alignment: Self.alignment))
+      noteLast()
       used = 0
     }
-    let memory = chunks[chunks.count - 1].baseAddress.map { $0 + used }
+    let memory = last + used
     used += rounded
     total += rounded
     return memory

@@ -124,11 +124,19 @@ public protocol RPCWorker: AnyObject, Sendable {
   /// 0 ..< number of workers.
   var index: Int { get }
 
+  /// The turn of the loop that is under way: what has been read in a turn need not be read again in the same one. Nil
+  /// where there are none. On the worker's thread.
+  var turn: UInt64? { get }
+
   /// Runs `job` on the worker's thread, soon, after what was given before. From any thread.
   func execute(_ job: @escaping @Sendable () -> Void)
 
   /// Runs `job` on the worker's thread after `seconds`. To be called on that thread.
   func schedule(afterSeconds seconds: Double, _ job: @escaping () -> Void) -> any RPCTimer
+}
+
+extension RPCWorker {
+  public var turn: UInt64? { nil }
 }
 
 /// A job that waits for its time. To be used on its worker's thread.

@@ -22,6 +22,16 @@ struct PartsTests {
       committedAt: WallTime(milliseconds: 0))
   }
 
+  @Test func etagIsHexadecimal() throws {
+    let answer = try answer("de")
+    let etag = answer.entry.etag
+    let digits = { (number: UInt64) in String(number, radix: 16) }
+    let padded = { (text: String) in String(repeating: "0", count: 16 - text.count) + text }
+    #expect(etag.text == padded(digits(etag.high)) + padded(digits(etag.low)))
+    #expect(answer.bytes == answer.entry.bytes)
+    #expect(answer.etagDigits == etag.digits)
+  }
+
   @Test func tableIsADictionary() throws {
     var random = SeededRandom.fresh("tableIsADictionary")
     let table = AnswerTable()
