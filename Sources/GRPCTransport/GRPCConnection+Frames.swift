@@ -5,7 +5,10 @@ internal import Network
 extension GRPCConnection {
   func headersBegan(_ id: Int32, isRequest: Bool) {
     // A request's trailers mean nothing to a call.
-    headersStream = isRequest ? add(id) : nil
+    headersStream = nil
+    guard isRequest else { return }
+    guard openStreamCount < loop.limits.openStreams else { return session.reset(id, .refusedStream) }
+    headersStream = add(id)
   }
 
   func headerCame(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {

@@ -32,12 +32,15 @@ final class GRPCConnection: ConnectionProtocol {
   /// The open streams by their place, which is their tag in nghttp2, less one.
   private(set) var streams: [GRPCStream?] = []
   private var freePlaces: [Int] = []
+  var openStreamCount: Int { streams.count - freePlaces.count }
   /// The stream that was last asked for: it mostly is the next one too.
   private var latest: GRPCStream?
   /// The stream whose headers come.
   var headersStream: GRPCStream?
   /// Bytes of replies that wait and are shared with nobody.
   var ownReplyBytes = 0
+  /// Bytes of requests that are held, with their metadata.
+  var requestBytes = 0
   /// Streams to be told when the client takes more; first come, first told.
   private var waitingStreams: [GRPCStream] = []
 
@@ -68,6 +71,7 @@ final class GRPCConnection: ConnectionProtocol {
 
   var worker: any RPCWorker { loop.eventLoop }
   var isWritable: Bool { connection.isWritable }
+  var bufferedByteCount: Int { ownReplyBytes + requestBytes }
 
   // MARK: Bytes
 
@@ -235,7 +239,7 @@ final class GRPCConnection: ConnectionProtocol {
 
   private func drainIfIdle() {
     guard loop.limits.idleSeconds > 0, state == .open else { return }
-    if freePlaces.count < streams.count { lastCall = now }
+    if openStreamCount > 0 { lastCall = now }
     guard now.seconds(since: lastCall) >= loop.limits.idleSeconds else { return }
     connection.reached(.idleConnection, "no call was open for \(loop.limits.idleSeconds) s")
     drain("idle")

@@ -19,15 +19,21 @@ final class HTTP2Session {
   }
 
   private let session: OpaquePointer
+  /// What a server tells its client in the first frame, until that is sent.
+  private var untoldStreamLimit: Int?
 
-  /// The server's side, whose owner is a `GRPCConnection`.
+  /// The server's side, whose owner is a `GRPCConnection` and refuses what is more than `openStreams`.
+  ///
+  /// nghttp2 would end the connection of a client that passes the limit it was told; HTTP/2 has the stream refused, and
+  /// no other harmed (RFC 9113, 5.1.2). So nghttp2 knows of no limit, and the frame that tells the client is changed.
   convenience init(limits: GRPCLimits) {
     self.init(
       isServer: true,
       [
-        (NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits.openStreams),
+        (NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, Int(Int32.max)),
         (NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits.headerListBytes),
       ], windowBytes: limits.receiveWindowBytes)
+    untoldStreamLimit = limits.openStreams
   }
 
   /// The client's side, whose owner is a `GRPCClient`. `windowBytes`: of replies that may be on their way at once, for
@@ -90,7 +96,20 @@ final class HTTP2Session {
     var data: UnsafePointer<UInt8>?
     let count = nghttp2_session_mem_send(session, &data)
     guard count > 0, let data else { return nil }
-    return UnsafeRawBufferPointer(start: data, count: count)
+    let output = UnsafeRawBufferPointer(start: data, count: count)
+    if let limit = untoldStreamLimit {
+      untoldStreamLimit = nil
+      // nghttp2's own memory, which it has written and does not look at again.
+      Self.tell(streamLimit: limit, in: UnsafeMutableRawBufferPointer(mutating: output))
+    }
+    return output
+  }
+
+  /// Of the settings the limit of streams is the first: two bytes say so, four are its value.
+  private static func tell(streamLimit: Int, in settings: UnsafeMutableRawBufferPointer) {
+    let place = HTTP2FrameScanner.headerBytes
+    precondition(settings.count >= place + 6 && settings[place + 1] == NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS.rawValue)
+    settings.storeBytes(of: UInt32(streamLimit).bigEndian, toByteOffset: place + 2, as: UInt32.self)
   }
 
   /// Whether there is nothing to wait for any more: the connection may be closed.
