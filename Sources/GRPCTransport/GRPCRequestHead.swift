@@ -21,7 +21,7 @@ struct GRPCRequestHead {
   /// The client compresses its messages in a way that is not known here.
   private(set) var isEncodingUnknown = false
   private var unknownPath = ""
-  private var metadataBytes = 0
+  private(set) var metadataBytes = 0
   private var listBytes = 0
 
   var stranger: Stranger? { isPost ? isGRPC ? nil : .contentType : .method }
@@ -99,10 +99,9 @@ struct GRPCRequestHead {
   private mutating func addMetadata(
     _ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, _ limits: GRPCLimits
   ) {
+    // One that is refused needs none.
+    guard problem == nil else { return }
     metadataBytes += name.count + value.count
-    guard metadata.pairs.count < limits.metadataPairs else {
-      return refuse(RPCStatus(.resourceExhausted, "metadata: the limit is \(limits.metadataPairs) pairs"))
-    }
     guard metadataBytes <= limits.metadataBytes else {
       return refuse(RPCStatus(.resourceExhausted, "metadata: the limit is \(limits.metadataBytes) bytes"))
     }
@@ -112,15 +111,22 @@ struct GRPCRequestHead {
     guard let text = String(validating: value, as: UTF8.self) else {
       return refuse(RPCStatus(.invalidArgument, "metadata: the value of \"\(key)\" is not UTF-8"))
     }
-    guard key.hasSuffix("-bin") else { return metadata.append(key, text) }
+    guard key.hasSuffix("-bin") else { return append(key, text, limits) }
     // Bytes stay in the base64 they came in. Several values may share a header.
     for part in text.split(separator: ",", omittingEmptySubsequences: false) {
       let value = part.drop { $0 == " " }
       guard GRPCText.isBase64(value.utf8) else {
         return refuse(RPCStatus(.invalidArgument, "metadata: the value of \"\(key)\" is not base64"))
       }
-      metadata.append(key, String(value))
+      append(key, String(value), limits)
     }
+  }
+
+  private mutating func append(_ key: String, _ value: String, _ limits: GRPCLimits) {
+    guard metadata.pairs.count < limits.metadataPairs else {
+      return refuse(RPCStatus(.resourceExhausted, "metadata: the limit is \(limits.metadataPairs) pairs"))
+    }
+    metadata.append(key, value)
   }
 
   /// Not made where it is not wanted: a header block may have thousands of headers.

@@ -97,6 +97,9 @@ struct GRPCRequestHeadTests {
     #expect(code([("a", "1"), ("b", "2"), ("c", "3")]) == .resourceExhausted)
     #expect(code([("a", String(repeating: "b", count: 11))]) == nil)
     #expect(code([("a", String(repeating: "b", count: 12))]) == .resourceExhausted)
+    limits.metadataBytes = 100
+    #expect(code([("a-bin", "Zg,Zg")]) == nil)
+    #expect(code([("a-bin", "Zg,Zg,Zg")]) == .resourceExhausted)
     // Headers that are nobody's metadata count, too: twice the list that the client was told.
     limits.headerListBytes = 200
     #expect(code([("user-agent", String(repeating: "b", count: 100))]) == nil)
