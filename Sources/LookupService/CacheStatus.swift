@@ -2,7 +2,7 @@ internal import CConfigLookupProto
 internal import ChangeStreamCache
 internal import Core
 internal import ProtobufMessages
-internal import RPC
+public import RPC
 
 extension LookupService {
   /// How each cache is doing that the caller may read; for an administrator, all of them. Answers before the caches are
@@ -28,17 +28,23 @@ extension LookupService {
       entity = ServedEntity(wireValue: message.entity.rawValue)
       if entity == nil { throw RPCStatus.invalid("entity", "\(message.entity.rawValue) is no entity") }
     }
-    let entities = reload(entity)
+    let entities = reload(entity, askedBy: try request.identity?.caller())
     ProtobufWriter.message(1, to: &reply.head) { out in
       for entity in entities { ProtobufWriter.varint(entity.wireValue, to: &out) }
     }
   }
 
-  /// Asks a cache, nil for all of them, to read its collection again now. Gives those that were asked. Any thread.
+  /// Asks a cache, nil for all of them, to read its collection again now, and logs who wanted that: nil where there are
+  /// no credentials. Gives those that were asked. Any thread.
   @discardableResult
-  public func reload(_ entity: ServedEntity?) -> [ServedEntity] {
+  public func reload(_ entity: ServedEntity?, askedBy caller: RPCCaller?) -> [ServedEntity] {
     let entities = entity.map { [$0] } ?? ServedEntity.allCases
     for entity in entities { caches[entity.rawValue].reload() }
+    logger.info(
+      "cache_invalidated", "an administrator has caches read their collections again",
+      [
+        "caches": .string(entities.map(\.name).joined(separator: ",")), "credential": .string(caller?.name ?? ""),
+      ])
     return entities
   }
 }

@@ -29,6 +29,7 @@ public final class LookupService: Sendable {
   let epoch: EpochSource
   let hub: InvalidationHub
   let report: LimitReport
+  let logger: Logger
   let states: [WorkerState]
   private let wasWarm = Atomic<Bool>(false)
 
@@ -36,9 +37,10 @@ public final class LookupService: Sendable {
   /// calls live on.
   public init(
     caches: [ServedCache], hub: InvalidationHub, epoch: EpochSource, workers: [any RPCWorker],
-    options: Options = Options(), report: LimitReport = LimitReport()
+    options: Options = Options(), report: LimitReport = LimitReport(), logger: Logger = .silent
   ) {
     self.report = report
+    self.logger = logger
     precondition(caches.count == ServedEntity.allCases.count, "a cache for each entity")
     self.caches = caches
     self.hub = hub

@@ -82,7 +82,7 @@ public final class ConfigLookupServer: Sendable {
         })
     }
     files = FileWatcher(watched, everySeconds: configuration.fileCheckSeconds, logger: logger)
-    operations.invalidate { [service] in service.reload($0) }
+    operations.invalidate { [service] in service.reload($0.entity, askedBy: $0.caller) }
     operations.report { [service, framed, grpc, group, transport, readiness] in
       MetricsReport(
         caches: zip(readiness.caches, service.figures).map {

@@ -6,11 +6,17 @@ internal import RPC
 
 /// What the HTTP server answers. Any thread.
 final class Operations: Sendable {
+  /// What is to be read again, nil for all; and who wants that, nil where everybody may.
+  struct Reload: Sendable {
+    let entity: ServedEntity?
+    let caller: RPCCaller?
+  }
+
   private let readiness: Readiness
   /// Nil while there is nothing to measure yet.
   private let metrics = LateFunction<Void, MetricsReport>()
   /// Nil while there is nothing to reload yet.
-  private let reload = LateFunction<ServedEntity?, [ServedEntity]>()
+  private let reload = LateFunction<Reload, [ServedEntity]>()
   /// Who may do what; nil: everybody may do everything.
   private let access: (any RPCAccess)?
   /// Where there is no `access`, only who has a certificate may do what is not for everybody.
@@ -23,7 +29,7 @@ final class Operations: Sendable {
   }
 
   /// What has caches read their collections again from now on.
-  func invalidate(_ reload: @escaping @Sendable (ServedEntity?) -> [ServedEntity]) {
+  func invalidate(_ reload: @escaping @Sendable (Reload) -> [ServedEntity]) {
     self.reload.set(reload)
   }
 
@@ -46,7 +52,7 @@ final class Operations: Sendable {
   /// `?entity=prompt`, or all.
   private func invalidate(_ request: OperationsRequest) -> OperationsReply {
     do throws(RPCStatus) {
-      try requireAdmin(request)
+      let caller = try administrator(request)
       var entity: ServedEntity?
       if let query = request.query, !query.isEmpty {
         entity = ServedEntity.allCases.first { query == "entity=\($0.name)" }
@@ -54,7 +60,9 @@ final class Operations: Sendable {
           throw RPCStatus.invalid("entity", "is none of \(ServedEntity.allCases.map(\.name).joined(separator: ", "))")
         }
       }
-      guard let reloaded = reload(entity) else { throw RPCStatus(.unavailable, "the server is starting") }
+      guard let reloaded = reload(Reload(entity: entity, caller: caller)) else {
+        throw RPCStatus(.unavailable, "the server is starting")
+      }
       return .json("{\"entities\":[\(reloaded.map { quoted($0.name) }.joined(separator: ","))]}")
     } catch {
       let status =
@@ -68,15 +76,17 @@ final class Operations: Sendable {
     }
   }
 
-  private func requireAdmin(_ request: OperationsRequest) throws(RPCStatus) {
+  /// Who asks; nil where everybody may. Throws for who may not.
+  private func administrator(_ request: OperationsRequest) throws(RPCStatus) -> RPCCaller? {
     guard let access else {
-      guard wantsCertificate, request.certificateNames.isEmpty else { return }
+      guard wantsCertificate, request.certificateNames.isEmpty else { return nil }
       throw RPCStatus(.unauthenticated, "show a certificate; this path is not for everybody")
     }
     var authorization = request.authorization
     let identities = RPCIdentities(access, HTTPCaller(request))
     let identity = authorization?.withUTF8 { identities[UnsafeRawBufferPointer($0)] } ?? identities[nil]
     try identity.require(.admin)
+    return try identity.caller()
   }
 
   /// As of now; nil while there is nothing to measure yet.

@@ -144,6 +144,10 @@ internal import Testing
         #expect(try askHTTP(http, "GET \(path) HTTP/1.0").status == 200, "\(path) is for everybody")
       }
       #expect(try server.child.stop() == .exited(0))
+      // By the command line, and twice by HTTP.
+      let asked = server.child.errorLines.filter { $0.contains("\"event\":\"cache_invalidated\"") }
+      #expect(asked.count == 3 && asked.allSatisfy { $0.contains("\"credential\":\"ops\"") }, "\(asked)")
+      #expect(asked.last?.contains("\"caches\":\"prompt\"") == true)
       #expect(!server.child.errorLines.contains { line in test.tokens.values.contains { line.contains($0) } })
     }
   }
