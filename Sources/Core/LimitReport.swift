@@ -16,6 +16,8 @@ public enum ServerLimit: String, Sendable, CaseIterable {
   case subscribers
   /// Changed keys that wait for one subscriber.
   case queuedKeys = "queued_keys"
+  /// Bytes that wait for slow callers, all together.
+  case bufferedBytes = "buffered_bytes"
 }
 
 /// Counts how often each limit was reached, and logs it: a few lines a minute. Any thread.

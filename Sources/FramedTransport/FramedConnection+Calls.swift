@@ -76,6 +76,7 @@ extension FramedConnection {
       connection.reached(.callsPerConnection, message)
       throw RPCStatus(.resourceExhausted, message)
     }
+    try connection.requireRoom()
     let stream = FramedStream(callID: id, method, connection: self)
     streams[id] = stream
     loop.counters.add(.streamsOpened)

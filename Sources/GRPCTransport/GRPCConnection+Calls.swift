@@ -6,11 +6,13 @@ extension GRPCConnection {
   /// The headers of a call are there: ends it at once if they are reason enough, and begins it if it waits for no
   /// request.
   func open(_ stream: GRPCStream) {
+    stream.countRequest()
     // Answered when its request is whole, so that what it is answered does not cross what it sends.
     guard stream.head.stranger == nil else { return }
     if let refusal = stream.head.refusal { return stream.finish(refusal, RPCMetadata()) }
     guard case .bidirectionalStreaming(let begin) = stream.head.method?.handler else { return }
     call(stream, UnsafeRawBufferPointer(start: nil, count: 0)) { request throws(RPCStatus) in
+      try connection.requireRoom()
       stream.share()
       begun(stream, try begin(request, stream), deadline: request.deadline)
     }
@@ -20,6 +22,7 @@ extension GRPCConnection {
   func take(_ bytes: UnsafeRawBufferPointer, _ stream: GRPCStream) {
     guard stream.phase != .ended, stream.head.stranger == nil else { return }
     stream.decoder.append(bytes)
+    defer { stream.countRequest() }
     do throws(RPCStatus) {
       if stream.phase == .open { return try stream.deliverRequests(limit: loop.limits.requestBytes) }
       while let place = try stream.decoder.next(limit: loop.limits.requestBytes) {
@@ -74,13 +77,14 @@ extension GRPCConnection {
       case .unary(let handle):
         call(stream, bytes) { request throws(RPCStatus) in
           if let wait = try handle(request, &stream.reply) {
-            self.wait(wait, stream, request, handle)
+            try self.wait(wait, stream, request, handle)
           } else {
             stream.finishWithOwnReply()
           }
         }
       case .serverStreaming(let begin):
         call(stream, bytes) { request throws(RPCStatus) in
+          try connection.requireRoom()
           stream.share()
           begun(stream, try begin(request, stream, &stream.reply), deadline: request.deadline)
         }
@@ -92,7 +96,8 @@ extension GRPCConnection {
   /// A unary call that has to wait is an open call like a stream, with one reply.
   private func wait(
     _ wait: RPCWait, _ stream: GRPCStream, _ request: borrowing RPCRequest, _ handle: @escaping RPCWaitingCall.Handler
-  ) {
+  ) throws(RPCStatus) {
+    try connection.requireRoom()
     stream.share()
     let call = RPCWaitingCall(request, stream, handle)
     stream.open(call, deadline: request.deadline)

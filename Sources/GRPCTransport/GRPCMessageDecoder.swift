@@ -19,6 +19,9 @@ struct GRPCMessageDecoder {
   /// Whether bytes are left over that make no whole message.
   var hasRest: Bool { start < buffer.count }
 
+  /// Bytes that are held.
+  var byteCount: Int { buffer.count }
+
   mutating func append(_ bytes: UnsafeRawBufferPointer) {
     buffer.append(contentsOf: bytes)
   }

@@ -31,6 +31,8 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
   /// Where the one message is, of a call that has but one.
   var message: Range<Int>?
   var hasRequestEnded = false
+  /// Of its bytes the connection knows.
+  private var countedRequestBytes = 0
 
   // The call
   private var handler: (any RPCStreamHandler)?
@@ -122,6 +124,14 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
     if decoder.hasRest { throw RPCStatus(.internalError, "the request ends within a message") }
     requestHandler = nil
     handler.requestsEnded()
+  }
+
+  /// Tells the connection how many bytes of the request are held.
+  func countRequest() {
+    guard let connection else { return }
+    let count = decoder.byteCount + head.metadataBytes
+    connection.requestBytes += count - countedRequestBytes
+    countedRequestBytes = count
   }
 
   func draining() {
@@ -324,6 +334,8 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
   func close() {
     phase = .ended
     connection?.ownReplyBytes -= queue.ownByteCount
+    connection?.requestBytes -= countedRequestBytes
+    countedRequestBytes = 0
     queue.removeAll()
     letGo()
     connection = nil

@@ -6,6 +6,11 @@ struct WatchFilter {
   var keys: Set<[UInt8]>
   var prefixes: [[UInt8]]
 
+  /// About what the keys and prefixes take: each is an array of its own.
+  var byteCount: Int {
+    keys.reduce(0) { $0 + $1.count + 64 } + prefixes.reduce(0) { $0 + $1.count + 40 }
+  }
+
   func includes(_ entity: ServedEntity, _ key: LookupKey) -> Bool {
     entities.contains(entity) && includes(key)
   }

@@ -156,6 +156,8 @@ final class WatchLane: @unchecked Sendable {
   func schedule(afterSeconds seconds: Double, _ job: @escaping () -> Void) -> any RPCTimer {
     worker.schedule(afterSeconds: seconds, job)
   }
+
+  var buffers: BufferAccount? { worker.buffers }
 }
 
 /// A call that waits for a revision. On its worker's thread only.

@@ -7,7 +7,7 @@ internal import RPC
 ///
 /// First a PROGRESS, then the initial state where it is wanted, then notices as they come. What the peer does not take
 /// waits in a bounded ``WatchQueue``.
-final class WatchSession: RPCStreamHandler {
+final class WatchSession: RPCStreamHandler, BufferHolder {
   struct Wishes {
     var filter: WatchFilter
     /// Who watches; nil: anybody may.
@@ -22,14 +22,18 @@ final class WatchSession: RPCStreamHandler {
   }
 
   /// What comes before the notices of the present, in order.
-  private enum Backlog {
+  fileprivate enum Backlog {
     case resync(ServedEntity?)
     case notices(ArraySlice<Notice>)
     case answers(ServedEntity, ArraySlice<Answer>)
     case progress(Revision)
   }
 
+  /// Of a key that waits, at most (see `WatchQueue`).
+  private static let queuedKeyBytes = 24
+
   private let wishes: Wishes
+  private let filterByteCount: Int
   private let lane: WatchLane
   private let hub: InvalidationHub
   private let report: LimitReport
@@ -38,6 +42,8 @@ final class WatchSession: RPCStreamHandler {
   private var queue: WatchQueue
   /// Of them the lane knows.
   private var countedKeys = 0
+  /// Of queue, backlog and filter.
+  private(set) var bufferedByteCount = 0
   /// What is left of it, the next part last.
   private var backlog: [Backlog] = []
   /// Notices up to here are in the backlog.
@@ -70,6 +76,7 @@ final class WatchSession: RPCStreamHandler {
     // The initial state may be older than the start: then what lies between is news.
     startRevision = wishes.isStartForeign || wishes.sendsInitialState ? nil : wishes.start
     queue = WatchQueue(limit: maximumQueuedKeys)
+    filterByteCount = wishes.filter.byteCount
   }
 
   func start() {
@@ -172,6 +179,22 @@ final class WatchSession: RPCStreamHandler {
   // MARK: From the transport
 
   func writable() {
+    pump()
+  }
+
+  /// A RESYNC takes the place of what waits; where that is nothing, the watch ends.
+  func giveUpBuffers() {
+    guard let writer else { return }
+    if queue.keyCount == 0, backlog.byteCount == 0 {
+      end()
+      let message = "too many bytes wait on this server for slow callers: ask for fewer keys, or later"
+      lane.buffers?.budget.reached(message)
+      return writer.finish(RPCStatus(.resourceExhausted, message, detail: .retry(afterSeconds: 1)), RPCMetadata())
+    }
+    lane.buffers?.budget.reached("a slow watch is told to look everything up again: too much waits for all of them")
+    queue.resync(lane.observedRevision(of: wishes.filter.entities))
+    dropBacklog()
+    countQueue()
     pump()
   }
 
@@ -287,9 +310,19 @@ final class WatchSession: RPCStreamHandler {
   }
 
   private func countQueue() {
+    countBuffers()
     guard queue.keyCount != countedKeys else { return }
     lane.counters.addQueuedKeys(queue.keyCount - countedKeys)
     countedKeys = queue.keyCount
+  }
+
+  private func countBuffers() {
+    guard let buffers = lane.buffers else { return }
+    let count = writer == nil ? 0 : filterByteCount + queue.keyCount * Self.queuedKeyBytes + backlog.byteCount
+    guard count != bufferedByteCount else { return }
+    let before = bufferedByteCount
+    bufferedByteCount = count
+    buffers.change(self, from: before, to: count)
   }
 
   private func scheduleProgress() {
@@ -324,5 +357,18 @@ final class WatchSession: RPCStreamHandler {
     countQueue()
     backlog = []
     lane.remove(self)
+  }
+}
+
+extension [WatchSession.Backlog] {
+  /// Of the places that lists take; what they lead to is shared.
+  fileprivate var byteCount: Int {
+    reduce(0) { sum, part in
+      switch part {
+      case .notices(let notices): sum + notices.count * MemoryLayout<Notice>.stride
+      case .answers(_, let answers): sum + answers.count * MemoryLayout<Answer>.stride
+      case .resync, .progress: sum
+      }
+    }
   }
 }

@@ -146,7 +146,9 @@ extension Connection {
   }
 
   private func afterDelivery() {
-    guard !input.isEmpty else { return input.release() }
+    if input.isEmpty { input.release() }
+    countBuffers()
+    guard !input.isEmpty else { return }
     // One timer at a time, looked at when it fires: frames that arrive in pieces are common, stalled ones are not.
     guard inputTimer == nil else { return }
     let progress = inputProgress

@@ -13,6 +13,7 @@ extension Connection {
     guard state == .open || state == .finishing else { return }
     // While the socket is full, trying costs a call of the system for nothing: it will say when it has room.
     if !isWriteAwaited { writeOut() }
+    countBuffers()
   }
 
   func socketWritable() {
@@ -22,6 +23,7 @@ extension Connection {
     }
     guard state == .open || state == .finishing else { return }
     writeOut()
+    countBuffers()
   }
 
   private func writeOut() {

@@ -54,6 +54,9 @@ public final class Connection: LoopResident {
   var kernelUnsent: Int32 = 0
   private var lingerTimer: (any RPCTimer)?
 
+  /// Of both sides, and of the protocol.
+  public private(set) var bufferedByteCount = 0
+
   // Promises to the loop
   var isTouched = false
   /// The protocol asked to be called before what it wrote is sent.
@@ -111,6 +114,11 @@ public final class Connection: LoopResident {
   /// The peer has reached a limit, and felt it.
   public func reached(_ limit: ServerLimit, _ message: @autoclosure () -> String) {
     port.report.reached(limit, message(), peer: peer)
+  }
+
+  /// Throws if no more may come to wait on this server.
+  public func requireRoom() throws(RPCStatus) {
+    try loop.account.budget.requireRoom()
   }
 
   /// Where the peer is; "unknown" once closed.
@@ -235,6 +243,7 @@ public final class Connection: LoopResident {
     if let output { loop.giveBack(output) }
     output = nil
     isWritable = false
+    countBuffers()
     loop.counters.add(to: NetworkCounter.connectionsClosed.rawValue)
     loop.remove(self)
     loop.bury(self)
@@ -250,6 +259,23 @@ public final class Connection: LoopResident {
   }
 
   func loopStops() {
+    close()
+  }
+
+  /// To be called when a turn's writing or a read is done: what comes and goes within is not counted.
+  func countBuffers() {
+    var count = 0
+    if state != .closed { count = (output?.capacity ?? 0) + input.capacity + (handler?.bufferedByteCount ?? 0) }
+    guard count != bufferedByteCount else { return }
+    let before = bufferedByteCount
+    bufferedByteCount = count
+    loop.account.change(self, from: before, to: count)
+  }
+}
+
+extension Connection: BufferHolder {
+  public func giveUpBuffers() {
+    loop.account.budget.reached("a connection was cut for which \(bufferedByteCount) bytes waited", peer: peer)
     close()
   }
 }

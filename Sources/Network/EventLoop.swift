@@ -40,6 +40,7 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
   private var unsettled: [CallMeter] = []  // loop thread
   private var turnCount: UInt64 = 0  // loop thread
   private let turns = DurationTable(rows: 1)
+  let account: BufferAccount  // loop thread
   private var thread: OSThread?  // the thread that makes and stops the loop
 
   private struct Inbox: Sendable {
@@ -48,7 +49,7 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
     var isClosed = false
   }
 
-  init(index: Int, threadName: String? = nil) throws(NetworkError) {
+  init(index: Int, threadName: String? = nil, buffers: BufferBudget = BufferBudget()) throws(NetworkError) {
     let wakeDescriptor = try WakeDescriptor()
     let configuration = event_config_new()
     defer { if let configuration { event_config_free(configuration) } }
@@ -58,6 +59,7 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
       throw NetworkError(.system, "no event base: \(systemMessage(errno)); raise the limit of open files")
     }
     self.index = index
+    account = BufferAccount(buffers)
     self.wakeDescriptor = wakeDescriptor
     self.base = base
     readMemory = .allocate(byteCount: Limits.smallInputBytes + Limits.readBytes, alignment: 16)
@@ -77,6 +79,8 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
 
   /// Whether the caller is on the loop's thread.
   public var isCurrent: Bool { threadID.load(ordering: .relaxed) == UInt(pthread_self()) }
+
+  public var buffers: BufferAccount? { account }
 
   public func execute(_ job: @escaping @Sendable () -> Void) {
     _ = tryExecute(job)
@@ -103,6 +107,11 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
 
   func forget(_ timer: LoopTimer) {
     timers[ObjectIdentifier(timer)] = nil
+  }
+
+  /// Has those let go that hold the most, soon. Any thread.
+  func shedBuffers() {
+    execute { self.account.shed() }
   }
 
   // MARK: Residents, loop thread

@@ -1,23 +1,28 @@
 internal import Core
 internal import Glibc
+public import RPC
 public import TLS
 
 /// The loops of a process. Started when made, to be stopped by its owner.
 public final class EventLoopGroup: Sendable {
   public let loops: [EventLoop]
+  /// Of what waits on all of them.
+  public let buffers: BufferBudget
 
   /// Starts `count` loops; by default one for each core that the process may use.
-  public init(count: Int? = nil) throws(NetworkError) {
+  public init(count: Int? = nil, buffers: BufferBudget = BufferBudget()) throws(NetworkError) {
     let count = count ?? max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
     precondition(count > 0, "a group needs a loop")
     var loops: [EventLoop] = []
     do {
-      for index in 0..<count { loops.append(try EventLoop(index: index)) }
+      for index in 0..<count { loops.append(try EventLoop(index: index, buffers: buffers)) }
     } catch {
       for loop in loops { loop.stop() }
       throw error
     }
     self.loops = loops
+    self.buffers = buffers
+    for loop in loops { buffers.onExcess { [weak loop] in loop?.shedBuffers() } }
   }
 
   /// Runs `body` on the last loop that comes round to it: if one hangs, never.

@@ -80,17 +80,27 @@ public final class Listener: @unchecked Sendable, LoopResident {
         }
       }
       let host = PeerHost(of: socket)
-      if let limit = port.quota.take(host) {
+      if isRefused(socket, host) {
         loop.counters.add(to: NetworkCounter.connectionsRefused.rawValue)
-        let number = limit == .connections ? port.quota.limit : port.quota.hostLimit
-        port.report.reached(
-          limit, "a connection was closed at once: \(number) are open",
-          peer: SocketAddress.peer(of: socket)?.description ?? "unknown")
         Glibc.close(socket)
-        continue
+      } else {
+        deal(socket, host)
       }
-      deal(socket, host)
     }
+  }
+
+  /// Takes a place for the connection, unless it reaches a limit.
+  private func isRefused(_ socket: Int32, _ host: PeerHost) -> Bool {
+    func peer() -> String { SocketAddress.peer(of: socket)?.description ?? "unknown" }
+    let buffers = loop.account.budget
+    guard !buffers.isExceeded else {
+      buffers.reached("a connection was closed at once: too many bytes wait for slow callers", peer: peer())
+      return true
+    }
+    guard let limit = port.quota.take(host) else { return false }
+    let number = limit == .connections ? port.quota.limit : port.quota.hostLimit
+    port.report.reached(limit, "a connection was closed at once: \(number) are open", peer: peer())
+    return true
   }
 
   private func deal(_ socket: Int32, _ host: PeerHost) {

@@ -133,6 +133,13 @@ public protocol RPCWorker: AnyObject, Sendable {
 
   /// Runs `job` on the worker's thread after `seconds`. To be called on that thread.
   func schedule(afterSeconds seconds: Double, _ job: @escaping () -> Void) -> any RPCTimer
+
+  /// Where what waits on the worker is counted; nil where it is not bounded. To be used on its thread.
+  var buffers: BufferAccount? { get }
+}
+
+extension RPCWorker {
+  public var buffers: BufferAccount? { nil }
 }
 
 extension RPCWorker {

@@ -17,6 +17,9 @@ public struct RPCMetadata: Sendable, Hashable {
 
   public var isEmpty: Bool { pairs.isEmpty }
 
+  /// Of all keys and values.
+  public var byteCount: Int { pairs.reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count } }
+
   /// Adds a pair; those of the same key stay.
   public mutating func append(_ key: String, _ value: String) {
     pairs.append(Pair(key: key, value: value))

@@ -14,6 +14,7 @@ public final class RPCWaitingCall: RPCStreamHandler {
   private let handle: Handler
   private var waiting: (any RPCTimer)?
   private var limit: (any RPCTimer)?
+  public private(set) var bufferedByteCount = 0
 
   /// Copies the request.
   public init(_ request: borrowing RPCRequest, _ writer: any RPCReplyWriter, _ handle: @escaping Handler) {
@@ -29,6 +30,7 @@ public final class RPCWaitingCall: RPCStreamHandler {
   /// Asks again when it may help; ends the call when the wait has lasted long enough.
   public func wait(_ wait: RPCWait) {
     if limit == nil {
+      count(message.count + metadata.byteCount + Self.ownBytes)
       limit = worker.schedule(afterSeconds: wait.deadline.seconds(since: .now)) { [weak self] in
         self?.expire(wait.expired)
       }
@@ -82,11 +84,30 @@ public final class RPCWaitingCall: RPCStreamHandler {
     }
   }
 
+  private func count(_ bytes: Int) {
+    guard bytes != bufferedByteCount else { return }
+    worker.buffers?.change(self, from: bufferedByteCount, to: bytes)
+    bufferedByteCount = bytes
+  }
+
   private func stop() {
+    count(0)
     waiting?.cancel()
     limit?.cancel()
     waiting = nil
     limit = nil
+  }
+}
+
+extension RPCWaitingCall: BufferHolder {
+  /// About what a waiting call takes beside its request.
+  private static let ownBytes = 512
+
+  public func giveUpBuffers() {
+    let message = "too many bytes wait on this server for slow callers"
+    worker.buffers?.budget.reached("a call that waited was ended: \(message)")
+    stop()
+    writer.finish(RPCStatus(.resourceExhausted, message, detail: .retry(afterSeconds: 1)), RPCMetadata())
   }
 }
 

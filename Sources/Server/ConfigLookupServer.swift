@@ -40,7 +40,8 @@ public final class ConfigLookupServer: Sendable {
       try OperationsHTTP(configuration.httpListen, routes: operations.routes, tls: tls.http, logger: logger)
     }
     do {
-      group = try EventLoopGroup(count: configuration.threads)
+      group = try EventLoopGroup(
+        count: configuration.threads, buffers: BufferBudget(limit: configuration.maximumBufferedBytes, report: report))
     } catch {
       http.stop()
       throw error
@@ -53,7 +54,7 @@ public final class ConfigLookupServer: Sendable {
       service = LookupService(
         caches: served, hub: hub,
         epoch: EpochSource(readers: served.map(\.reader), salt: configuration.epochSalt), workers: group.loops,
-        options: options, report: report)
+        options: options, report: report, logger: logger)
       health = HealthService(subjects: readiness.subjects, workers: group.loops)
       framed = FramedEndpoint(
         router: RPCRouter(service.methods), group: group, access: credentials, limits: configuration.framedLimits)
@@ -61,7 +62,8 @@ public final class ConfigLookupServer: Sendable {
         router: RPCRouter(grpcMethods(service, health, hasReflection: configuration.hasReflection)), group: group,
         access: credentials, limits: configuration.gRPCLimits,
         maximumAgeSeconds: configuration.maximumConnectionAgeSeconds, logger: logger)
-      let endpoint = ProtocolSniffer(framed: framed, http2: grpc, group: group)
+      let endpoint = ProtocolSniffer(
+        framed: framed, http2: grpc, group: group, silenceSeconds: configuration.silenceSeconds)
       var serving = configuration.connections
       serving.tls = tls.rpc
       transport = try listening("--listen") { [group] () throws(NetworkError) in

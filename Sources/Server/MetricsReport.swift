@@ -134,6 +134,9 @@ struct MetricsReport {
   private func addConnections(to out: inout Metrics) {
     out.value("config_lookup_ready", .gauge, "1 if calls should come here.", .flag(isReady))
     out.value("config_lookup_connections", .gauge, "Connections that are open.", .count(connections))
+    out.value(
+      "config_lookup_buffered_bytes", .gauge, "Bytes that wait for slow callers, all together.",
+      .count(group.buffers.byteCount))
     let counters: [(NetworkCounter, String, String)] = [
       (.connectionsAccepted, "connections_accepted", "Connections that were accepted."),
       (.connectionsClosed, "connections_closed", "Connections that have ended."),

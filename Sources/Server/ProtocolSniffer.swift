@@ -12,7 +12,7 @@ final class ProtocolSniffer: ConnectionEndpoint {
 
   /// - Parameter silenceSeconds: in which a connection must have said something.
   init(
-    framed: any ConnectionEndpoint, http2: any ConnectionEndpoint, group: EventLoopGroup, silenceSeconds: Double = 30
+    framed: any ConnectionEndpoint, http2: any ConnectionEndpoint, group: EventLoopGroup, silenceSeconds: Double
   ) {
     self.framed = framed
     self.http2 = http2

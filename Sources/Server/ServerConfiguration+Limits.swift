@@ -21,8 +21,13 @@ extension ServerConfiguration {
     count(
       "max-queued-keys", "Changed keys that wait for a slow watch; past that it gets one RESYNC for all.",
       \.maximumQueuedKeys, 1...10_000_000),
+    count(
+      "max-buffered-bytes", "Bytes that wait for slow callers, all together; past that who holds the most is cut.",
+      \.maximumBufferedBytes, 1_048_576...(1 << 50)),
     time(
       "handshake-seconds", "How long a TLS handshake may take.", \.handshakeSeconds, 0.1...3600),
+    time(
+      "silence-seconds", "Connections that have said nothing for so long are closed.", \.silenceSeconds, 0.1...3600),
     time(
       "max-connection-idle-seconds", "Connections without a call for so long are drained; 0 for never.",
       \.maximumConnectionIdleSeconds, 0...31_536_000),

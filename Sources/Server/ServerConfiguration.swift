@@ -30,7 +30,11 @@ public struct ServerConfiguration: Sendable {
   public var maximumSubscribers = 10_000
   /// So many changed keys wait for a slow subscriber; past that it gets one RESYNC.
   public var maximumQueuedKeys = 10_000
+  /// Of what waits for slow callers, all together.
+  public var maximumBufferedBytes = 1 << 30
   public var handshakeSeconds = 10.0
+  /// In which a connection must have said something.
+  public var silenceSeconds = 30.0
   /// 0: for ever.
   public var maximumConnectionIdleSeconds = 600.0
   /// 0: for ever.

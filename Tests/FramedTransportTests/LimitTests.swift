@@ -66,6 +66,47 @@ extension SocketTests {
       }
     }
 
+    @Test func whatWaitsForAllIsBounded() throws {
+      let log = CapturedLog()
+      let report = LimitReport(log.logger)
+      let buffers = BufferBudget(limit: 8 * 1024 * 1024, report: report)
+      try withServer(report: report, buffers: buffers) { test throws in
+        let other = try test.client()
+        let stream = try other.openCall("Hold")
+        let lazy = try test.raw()
+        lazy.shrinkReceiveBuffer()
+        // A reply of 16 MiB, which nobody reads.
+        lazy.sendAll(FramedClient.encodeCall(id: 1, "Large", []))
+        eventually("it is cut") { report.count(.bufferedBytes) == 1 && test.server.connectionCount == 1 }
+        #expect(!buffers.isExceeded && buffers.byteCount < 1024 * 1024)
+        #expect(log.lines(event: "limit_reached").first?.contains("\"limit\":\"buffered_bytes\"") == true)
+        #expect(try other.call("Echo").status == .ok)
+        try other.cancel(stream)
+        try other.ping(1, deadline: soon())
+      }
+    }
+
+    @Test func whileTooMuchWaitsNothingMoreMayCome() throws {
+      let report = LimitReport()
+      let buffers = BufferBudget(limit: 1024 * 1024, report: report)
+      try withServer(report: report, buffers: buffers) { test throws in
+        let other = try test.client()
+        #expect(try other.call("Echo").status == .ok)
+        let hoard = Hoard()
+        let account = BufferAccount(buffers)
+        account.change(hoard, from: 0, to: 2 * 1024 * 1024)
+        for refused in try [other.call("Hold"), other.call("Wait", [1])] {
+          #expect(refused.status.code == .resourceExhausted && refused.status.message.contains("bytes wait"))
+        }
+        #expect(throws: RPCClientError.self) { try test.client().call("Echo") }
+        #expect(report.count(.bufferedBytes) == 3)
+        // What is answered at once waits for nobody.
+        #expect(try other.call("Echo").status == .ok)
+        account.change(hoard, from: 2 * 1024 * 1024, to: 0)
+        #expect(try other.call("Wait", [1]).status == .ok && test.client().call("Echo").status == .ok)
+      }
+    }
+
     @Test func oneAddressCannotTakeAllPlaces() throws {
       let log = CapturedLog()
       let report = LimitReport(log.logger)
@@ -85,6 +126,12 @@ extension SocketTests {
       }
     }
   }
+}
+
+/// Holds what it has, whatever it is told.
+private final class Hoard: BufferHolder {
+  let bufferedByteCount = 0
+  func giveUpBuffers() {}
 }
 
 /// A client whose own address is this one of IPv4.

@@ -31,10 +31,11 @@ struct TestServer {
 /// Runs a server on a free port, and leaves nothing of it behind.
 func withServer(
   loops: Int = 2, limits: FramedLimits = FramedLimits(), logger: Logger = .silent, report: LimitReport = LimitReport(),
+  buffers: BufferBudget = BufferBudget(),
   _ configure: (inout ConnectionServer.Configuration) -> Void = { _ in },
   _ body: (TestServer) throws -> Void
 ) throws {
-  let group = try EventLoopGroup(count: loops)
+  let group = try EventLoopGroup(count: loops, buffers: buffers)
   defer { group.stop() }
   var configuration = ConnectionServer.Configuration(listen: HostAndPort(host: "127.0.0.1", port: 0))
   configure(&configuration)

@@ -15,6 +15,7 @@ struct GRPCServer {
     var connection = ConnectionLimits()
     var maximumAgeSeconds = 0.0
     var logger = Logger.silent
+    var buffers = BufferBudget()
   }
 
   let server: ConnectionServer
@@ -38,7 +39,7 @@ struct GRPCServer {
     setting.limits.tickSeconds = 0.01
     setting.connection.lingerSeconds = 0.01
     configure(&setting)
-    let group = try EventLoopGroup(count: 1)
+    let group = try EventLoopGroup(count: 1, buffers: setting.buffers)
     defer { group.stop() }
     let log = StreamLog()
     let endpoint = GRPCEndpoint(

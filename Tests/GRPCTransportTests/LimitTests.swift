@@ -1,3 +1,4 @@
+import Core
 import Network
 import RPC
 import TestSupport
@@ -25,6 +26,21 @@ extension ConnectionTests {
         peer.send(.reset(open[0]))
         #expect(try peer.wholeReplyOfCall("Echo").status == 0)
         #expect(server.log.now.opened == 3)
+      }
+    }
+
+    /// nghttp2's own check would end the connection once the client has acknowledged the settings.
+    @Test func whoWasToldTheLimitIsRefusedNoMoreThanTheCall() throws {
+      try GRPCServer.run({ $0.limits.openStreams = 2 }) { server in
+        let peer = try server.peer()
+        try peer.sync()
+        #expect(peer.settings[3] == 2)
+        peer.send(HTTP2Frame(.settings, flags: HTTP2Frame.acknowledgement))
+        let open = (0..<2).map { _ in peer.call("Hold") }
+        for _ in 0..<3 { #expect(try peer.wholeReplyOfCall("Echo").resetCode == 7) }
+        #expect(peer.goAways.isEmpty && !peer.reply(open[0]).isEnded)
+        peer.send(.reset(open[0]))
+        #expect(try peer.wholeReplyOfCall("Echo").status == 0)
       }
     }
 
@@ -113,6 +129,26 @@ extension ConnectionTests {
         for _ in 0..<4 { peer.send(.ping([0, 0, 0, 0, 0, 0, 0, 0])) }
         try peer.readToEnd()
         #expect(peer.goAways.last?.code == 11 && peer.goAways.last?.text == "too_many_pings")
+      }
+    }
+
+    /// A client that begins call after call and ends none of its requests.
+    @Test func requestsThatAreNotWholeAreBoundedForAll() throws {
+      let report = LimitReport()
+      let buffers = BufferBudget(limit: 1024 * 1024, report: report)
+      try GRPCServer.run({ $0.buffers = buffers }) { server in
+        let other = try server.peer()
+        let hold = other.call("Hold")
+        try other.sync()
+        let peer = try server.peer()
+        for _ in 0..<100 where report.count(.bufferedBytes) == 0 {
+          let stream = peer.open("Echo")
+          peer.send(.data(stream, [0, 0, 0, 0xff, 0xff] + [UInt8](repeating: 1, count: 16_000)))
+        }
+        try poll("it is cut") { report.count(.bufferedBytes) == 1 && server.server.connectionCount == 1 }
+        #expect(!buffers.isExceeded)
+        #expect(try other.wholeReplyOfCall("Echo").status == 0)
+        #expect(!other.reply(hold).isEnded)
       }
     }
 

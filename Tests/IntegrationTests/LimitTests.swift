@@ -1,5 +1,6 @@
 internal import Core
 internal import Foundation
+internal import FramedTransport
 internal import Glibc
 internal import MongoSource
 internal import Network
@@ -9,24 +10,137 @@ internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
 
-/// The limits of the whole server that its flags set; those of frames alone are in `FramedTransportTests`.
+/// Each limit that a flag sets, reached in a real server: what who reaches it is told, the metric, the line in the log,
+/// and that others are served as before.
 @Suite struct LimitTests {
-  @Test func watchesInAll() throws {
-    try withDeployment { test in
-      let server = try test.server { $0.maximumSubscribers = 2 }
-      let watches = try [Watch.open(server), Watch.open(server)]
+  // MARK: Connections
+
+  @Test func connectionsInAll() throws {
+    try reaching(.connections, { $0.maximumConnections = 3 }) { server, _ in
+      let third = try server.client()
+      #expect(try third.agent("nobody").code == .notFound)
+      #expect(throws: RPCClientError.self) { try server.client().agent("nobody") }
+      third.rpc.close()
+      try poll("room again") { (try? server.client().agent("nobody")) != nil }
+    }
+  }
+
+  @Test func connectionsPerAddress() throws {
+    try reaching(.connectionsPerAddress, { $0.maximumConnectionsPerAddress = 3 }) { server, _ in
+      let third = try server.client()
+      #expect(try third.agent("nobody").code == .notFound)
+      #expect(throws: RPCClientError.self) { try server.client().agent("nobody") }
+    }
+  }
+
+  @Test func silentConnections() throws {
+    try reaching(.silentConnection, { $0.silenceSeconds = 0.1 }) { server, _ in
+      try RawSocket(server.address).waitForEnd()
+    }
+  }
+
+  @Test func idleConnections() throws {
+    try reaching(.idleConnection, { $0.maximumConnectionIdleSeconds = 0.2 }, others: false) { server, _ in
+      let watch = try Watch.open(server)
+      let client = try FramedClient(server.address)
+      try client.ping(1, deadline: soon())
+      #expect(try client.nextEvent(deadline: soon()) == .goAway(reason: "idle"))
+      try watch.rpc.ping(1, deadline: soon())
+    }
+  }
+
+  @Test func handshakes() throws {
+    try withFiles { files in
+      try withDeployment { test in
+        let server = try test.server {
+          ($0.tlsCertificate, $0.tlsKey, $0.isHTTPPlain) = (files.pair.certificate, files.pair.key, true)
+          $0.handshakeSeconds = 0.1
+        }
+        try RawSocket(server.address).waitForEnd()
+        let name = "config_lookup_tls_handshake_failures_total{reason=\"timed_out\"}"
+        #expect(try metrics(server.server.httpAddress)[name] == 1)
+        #expect(server.log.lines(event: "tls_handshake_failed").count == 1)
+      }
+    }
+  }
+
+  // MARK: Calls
+
+  /// Over frames. A client of gRPC that keeps to what it is told waits by itself; `limitsOfGRPC` has one that does not.
+  @Test func callsPerConnection() throws {
+    try reaching(.callsPerConnection, { $0.maximumCallsPerConnection = 2 }) { server, _ in
+      let watch = try Watch.open(server)
+      let second = try Watch(watch.rpc)
+      #expect(try second.next().kind == .progress)
+      let refused = try Watch(watch.rpc).end().status
+      #expect(refused.code == .resourceExhausted && refused.message.contains("2 calls"), "\(refused)")
+      try watch.rpc.ping(1, deadline: soon())
+    }
+  }
+
+  @Test(arguments: Transport.allCases) func requestBytes(transport: Transport) throws {
+    try reaching(.requestBytes, { $0.maximumRequestBytes = 1024 }) { server, _ in
+      let client = try TestClient(server.address, transport)
+      if transport == .gRPC {
+        #expect(try client.agent(String(repeating: "a", count: 1100)).code == .resourceExhausted)
+        #expect(try client.agent("nobody").code == .notFound)
+      } else {
+        let error = #expect(throws: RPCClientError.self) { try client.agent(String(repeating: "a", count: 1100)) }
+        #expect(error?.code == .goAway && error.map { "\($0)" }?.contains("1024") == true)
+      }
+    }
+  }
+
+  // MARK: Watches
+
+  @Test func subscribers() throws {
+    try reaching(.subscribers, { $0.maximumSubscribers = 2 }) { server, _ in
+      let second = try Watch.open(server)
       let refused = try Watch(server.address).end().status
       #expect(refused.code == .resourceExhausted && refused.message.contains("2 watches"), "\(refused)")
-      #expect(
-        try metrics(server.server.httpAddress)["config_lookup_limits_reached_total{limit=\"subscribers\"}"] == "1")
-      #expect(server.log.lines(event: "limit_reached").count == 1)
-      try test.agents.insert(Documents.agent("a"))
-      for watch in watches { #expect(try watch.nextChange().key == "a") }
-      #expect(try server.client().agent("a").status == .ok)
-      watches[0].rpc.close()
+      second.rpc.close()
       try poll("room again") { (try? Watch.open(server)) != nil }
     }
   }
+
+  @Test func queuedKeys() throws {
+    try reaching(.queuedKeys, { $0.maximumQueuedKeys = 5 }) { server, test in
+      let slow = try Watch.open(server, .init(includesValues: true))
+      let large = String(repeating: "x", count: 200_000)
+      var number = 0
+      try poll("the slow one is too slow") {
+        try test.agents.insert(Documents.agent("large\(number)", description: large))
+        number += 1
+        return try count(.queuedKeys, server) > 0
+      }
+      while try slow.nextChange().kind != .resync {}
+      try test.agents.insert(Documents.agent("next"))
+      #expect(try slow.nextChange().key == "next")
+    }
+  }
+
+  // MARK: Memory in all
+
+  /// Clients that ask for large answers and read none of them.
+  @Test func bufferedBytes() throws {
+    try reaching(.bufferedBytes, { $0.maximumBufferedBytes = 2 * 1024 * 1024 }) { server, test in
+      try test.agents.insert(Documents.agent("big", description: String(repeating: "x", count: 100_000)))
+      let client = try server.client()
+      try poll("it is there") { try client.agent("big").hasValue }
+      var lazy: [FramedClient] = []
+      let call = FramedClient.encodeCall(id: 1, "GetAgentConfig", Array("\n\u{3}big".utf8))
+      try poll("too much waits") {
+        let client = try? FramedClient(server.address)
+        for _ in 0..<20 { try? client?.send(call) }
+        if let client { lazy.append(client) }
+        return try count(.bufferedBytes, server) > 0
+      }
+      #expect(lazy.count > 2, "each holds little")
+      try poll("there is room again") { (try? Watch.open(server)) != nil }
+    }
+  }
+
+  // MARK: Others
 
   @Test func limitsOfGRPC() throws {
     try withDeployment { test in
@@ -36,8 +150,7 @@ internal import Testing
       let line = try server.process.child.waitForLine("ready") { $0.contains("\"event\":\"ready\"") }
       let metrics = try metrics(HostAndPort(#require(jsonObject(line)["http_listen"] as? String)))
       for limit in ["subscribers", "calls_per_connection", "request_bytes"] {
-        let count = metrics["config_lookup_limits_reached_total{limit=\"\(limit)\"}"].flatMap(Int.init) ?? 0
-        #expect(count > 0, "\(limit)")
+        #expect(metrics["config_lookup_limits_reached_total{limit=\"\(limit)\"}"] ?? 0 > 0, "\(limit)")
       }
     }
   }
@@ -53,10 +166,36 @@ internal import Testing
     for (flag, value) in [
       ("--max-connections", "0"), ("--max-connections-per-address", "many"), ("--max-calls-per-connection", "-1"),
       ("--max-request-bytes", "1000"), ("--max-subscribers", "1.5"), ("--max-queued-keys", "0"),
-      ("--handshake-seconds", "0"), ("--max-connection-idle-seconds", "-1"),
+      ("--max-buffered-bytes", "1000"), ("--handshake-seconds", "0"), ("--silence-seconds", "x"),
+      ("--max-connection-idle-seconds", "-1"),
     ] {
       let end = try ProcessEnd("config-lookup-server", [flag, value, "--check-config"])
       #expect(end.status == .exited(EX_USAGE) && end.errors.contains("\(flag): \(value) is not"), "\(end.errors)")
+    }
+  }
+
+  /// How often the limit was reached, as the metric has it.
+  private func count(_ limit: ServerLimit, _ server: RunningServer) throws -> Double {
+    try metrics(server.server.httpAddress)["config_lookup_limits_reached_total{limit=\"\(limit.rawValue)\"}"] ?? 0
+  }
+
+  /// Has `body` reach a limit of a server that others use, too: a watch and a client on connections of their own, who
+  /// notice nothing.
+  private func reaching(
+    _ limit: ServerLimit, _ configure: (inout ServerConfiguration) -> Void, others: Bool = true,
+    _ body: (RunningServer, Deployment) throws -> Void
+  ) throws {
+    try withDeployment { test in
+      let server = try test.server(configure)
+      let (watch, client) = others ? (try Watch.open(server, .init(keys: ["fence"])), try server.client()) : (nil, nil)
+      if let client { #expect(try client.agent("fence").code == .notFound) }
+      try body(server, test)
+      try poll("it is counted") { try count(limit, server) > 0 }
+      let lines = server.log.lines(event: "limit_reached")
+      #expect(lines.contains { $0.contains("\"limit\":\"\(limit.rawValue)\"") }, "\(lines)")
+      try test.agents.insert(Documents.agent("fence"))
+      if let watch { #expect(try watch.nextChange().key == "fence") }
+      if let client { #expect(try client.agent("fence").status == .ok) }
     }
   }
 }

@@ -47,6 +47,16 @@ final class RawSocket {
     return total
   }
 
+  /// Waits until the peer closes; what it sends before that is thrown away.
+  func waitForEnd() throws {
+    var chunk = [UInt8](repeating: 0, count: 65_536)
+    let deadline = soon()
+    while waitForSocket(descriptor, writable: false, deadline: deadline) {
+      if read(descriptor, &chunk, chunk.count) <= 0, errno != EAGAIN { return }
+    }
+    throw TestFailure("the peer did not close")
+  }
+
   /// The connection is reset when it closes: the peer's bytes are thrown away.
   func reset() {
     var option = linger(l_onoff: 1, l_linger: 0)
@@ -59,6 +69,12 @@ final class RawSocket {
 struct HTTPAnswer {
   let status: Int
   let text: String
+
+  /// The text, where it is a JSON object.
+  var object: [String: Any] {
+    let object = try? JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
+    return object ?? [:]
+  }
 }
 
 /// Sends a request without a body: its first line, and the headers behind it.
@@ -78,4 +94,18 @@ func askHTTP(_ address: HostAndPort, _ head: String) throws -> HTTPAnswer {
   let text = String(decoding: reply, as: UTF8.self)
   let head = try #require(text.range(of: "\r\n\r\n"), "no reply: \(text)")
   return HTTPAnswer(status: Int(text.split(separator: " ")[1]) ?? 0, text: String(text[head.upperBound...]))
+}
+
+/// Of `/metrics`, each sample's value by its name and labels.
+func metrics(_ http: HostAndPort) throws -> [String: Double] {
+  let answer = try askHTTP(http, "GET /metrics HTTP/1.0")
+  guard answer.status == 200 else { throw TestFailure("status \(answer.status)") }
+  var values: [String: Double] = [:]
+  for line in answer.text.split(separator: "\n") where !line.hasPrefix("#") {
+    guard let space = line.lastIndex(of: " "), let value = Double(line[line.index(after: space)...]) else {
+      throw TestFailure("no sample: \(line)")
+    }
+    values[String(line[..<space])] = value
+  }
+  return values
 }

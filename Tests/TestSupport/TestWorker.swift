@@ -7,6 +7,7 @@ public final class TestWorker: RPCWorker {
   private final class Timers: @unchecked Sendable {
     var waiting: [TestTimer] = []
     var now = 0.0
+    var account: BufferAccount?
   }
 
   public let index: Int
@@ -41,6 +42,11 @@ public final class TestWorker: RPCWorker {
       next.fire()
     }
     timers.now = end
+  }
+
+  public var buffers: BufferAccount? {
+    get { timers.account }
+    set { timers.account = newValue }
   }
 
   /// How many timers wait for their time.

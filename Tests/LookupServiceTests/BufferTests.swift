@@ -1,0 +1,72 @@
+internal import RPC
+internal import TestSupport
+internal import Testing
+
+@testable internal import LookupService
+
+/// What waits for watches is counted, and they let go of it when there is too much of it on the server.
+struct BufferTests {
+  private func run(_ body: (ServiceHarness, BufferAccount) throws -> Void) throws {
+    try ServiceHarness.run(agents: (0..<100).map { agent("k\($0)") }) { harness in
+      let account = BufferAccount(BufferBudget(limit: 2000))
+      harness.worker.buffers = account
+      try body(harness, account)
+    }
+  }
+
+  @Test func aSlowWatchGetsAResyncInsteadOfWhatWaits() throws {
+    try run { harness, account throws in
+      let (slow, quick) = (TestStreamWriter(), TestStreamWriter())
+      let session = try harness.watch(WireMessage(), slow)
+      _ = try harness.watch(WireMessage(), quick)
+      slow.room = 0
+      for number in 0..<100 { try harness[.agentConfig].put(agent("k\(number)", description: "new")) }
+      try harness.settle()
+      #expect(account.budget.isExceeded)
+      account.shed()
+      #expect(account.budget.byteCount == 0)
+      slow.room = .max
+      session.writable()
+      #expect(slow.shorts == ["progress", "resync resync"])
+      #expect(quick.shorts.count == 101, "the other one has been told all")
+      try harness[.agentConfig].put(agent("k1", description: "newer"))
+      try harness.settle()
+      #expect(slow.shorts.last == "upsert agent_config:k1")
+    }
+  }
+
+  @Test func anInitialStateThatNobodyTakesIsLetGo() throws {
+    try run { harness, account throws in
+      let writers = (0..<3).map { _ in TestStreamWriter() }
+      // `send_initial_state`
+      let sessions = try writers.map { writer in
+        writer.room = 1
+        return try harness.watch(WireMessage().with(6, 1), writer)
+      }
+      #expect(account.budget.isExceeded)
+      account.shed()
+      #expect(!account.budget.isExceeded)
+      for (writer, session) in zip(writers, sessions) {
+        writer.room = .max
+        session.writable()
+        #expect(writer.shorts.last == "progress initial_state")
+      }
+      #expect(writers.count { $0.shorts.count == 3 } >= 1, "a RESYNC for those that have lost it")
+      #expect(account.budget.byteCount == 0)
+    }
+  }
+
+  @Test func aWatchThatNamesManyKeysEnds() throws {
+    try run { harness, account throws in
+      let writer = TestStreamWriter()
+      var request = WireMessage()
+      // `keys`
+      for number in 0..<50 { request = request.with(2, "key \(number)") }
+      _ = try harness.watch(request, writer)
+      #expect(account.budget.isExceeded)
+      account.shed()
+      #expect(writer.finish?.code == .resourceExhausted)
+      #expect(account.budget.byteCount == 0 && harness.service.subscriberCount == 0)
+    }
+  }
+}

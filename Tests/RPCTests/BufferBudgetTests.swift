@@ -1,0 +1,82 @@
+import Core
+import RPC
+import Testing
+
+struct BufferBudgetTests {
+  /// Holds bytes until it is told to let go.
+  private final class Holder: BufferHolder {
+    private let account: BufferAccount
+    private(set) var bufferedByteCount = 0
+
+    init(_ account: BufferAccount, _ bytes: Int) {
+      self.account = account
+      hold(bytes)
+    }
+
+    func hold(_ bytes: Int) {
+      let before = bufferedByteCount
+      bufferedByteCount = bytes
+      account.change(self, from: before, to: bytes)
+    }
+
+    func giveUpBuffers() { hold(0) }
+  }
+
+  private func budget(_ limit: Int, report: LimitReport = LimitReport(), accounts: Int = 1) -> [BufferAccount] {
+    let budget = BufferBudget(limit: limit, report: report)
+    return (0..<accounts).map { _ in BufferAccount(budget) }
+  }
+
+  @Test func theSumIsRightByAStepForEachWorker() {
+    let accounts = budget(64_000, accounts: 2)
+    let budget = accounts[0].budget
+    let holders = accounts.map { Holder($0, 900) }
+    #expect(budget.byteCount == 0, "less than a step")
+    for holder in holders { holder.hold(10_000) }
+    #expect(budget.byteCount == 20_000)
+    for holder in holders { holder.hold(0) }
+    #expect(budget.byteCount == 0)
+  }
+
+  @Test func thoseThatHoldTheMostLoseIt() {
+    let account = budget(100_000)[0]
+    let (small, large, larger) = (Holder(account, 2000), Holder(account, 40_000), Holder(account, 50_000))
+    account.shed()
+    #expect(larger.bufferedByteCount == 50_000, "there is room")
+    small.hold(12_000)
+    #expect(account.budget.isExceeded)
+    account.shed()
+    #expect([small, large, larger].map(\.bufferedByteCount) == [12_000, 40_000, 0])
+    #expect(!account.budget.isExceeded && account.budget.byteCount == 52_000)
+    for holder in [small, large] { holder.hold(0) }
+  }
+
+  @Test func eachWorkerGivesItsShare() {
+    let accounts = budget(100_000, accounts: 2)
+    let few = (0..<2).map { _ in Holder(accounts[0], 10_000) }
+    let many = (0..<10).map { _ in Holder(accounts[1], 10_000) }
+    #expect(accounts[0].budget.byteCount == 120_000)
+    for account in accounts { account.shed() }
+    // 45,000 are too many: 7,500 of the 20,000, and as much of the rest as still is.
+    #expect(few.count { $0.bufferedByteCount == 0 } == 1)
+    #expect(many.count { $0.bufferedByteCount == 0 } == 4)
+    for holder in few + many { holder.hold(0) }
+  }
+
+  @Test func whoPassesItIsHeardAndCounted() {
+    let report = LimitReport()
+    let account = budget(100_000, report: report)[0]
+    let excesses = Locked(0)
+    account.budget.onExcess { excesses.withLock { $0 += 1 } }
+    let holder = Holder(account, 99_000)
+    #expect(throws: Never.self) { try account.budget.requireRoom() }
+    #expect(excesses.withLock { $0 } == 0)
+    holder.hold(150_000)
+    #expect(excesses.withLock { $0 } == 1)
+    let status = #expect(throws: RPCStatus.self) { try account.budget.requireRoom() }
+    #expect(status?.code == .resourceExhausted && status?.message.contains("100000 bytes") == true)
+    #expect(report.count(.bufferedBytes) == 1)
+    holder.hold(0)
+    #expect(throws: Never.self) { try account.budget.requireRoom() }
+  }
+}
