@@ -29,12 +29,15 @@ public final class NearCache<Value: Sendable>: Sendable {
     self.init(options, clock: SystemClock())
   }
 
-  /// With a clock of one's own, for tests.
-  package init(_ options: NearCacheOptions<Value>, clock: any Core.Clock) {
+  /// With a clock of one's own, and one's own way to start a fetch, for tests.
+  package init(
+    _ options: NearCacheOptions<Value>, clock: any Core.Clock,
+    run: @escaping @Sendable (@escaping @Sendable () async -> Void) -> Task<Void, Never> = { Task(operation: $0) }
+  ) {
     byteCount = options.byteCount
     store = NearCacheStore(
       maximumEntries: options.maximumEntries, maximumBytes: options.maximumBytes, policies: options.policies,
-      defaultPolicy: options.defaultPolicy, clock: clock)
+      defaultPolicy: options.defaultPolicy, clock: clock, run: run)
   }
 
   // MARK: Reading

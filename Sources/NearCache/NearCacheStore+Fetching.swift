@@ -36,6 +36,7 @@ extension NearCacheStore {
     }
     return try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { waiter in
+        let later = self.now
         let step = state.withLock { state -> FetchStep in
           // Here, so that the handler below either finds the waiter or has come first.
           if Task.isCancelled { return .cancelled }
@@ -45,7 +46,7 @@ extension NearCacheStore {
             return .wait
           }
           // One may have landed since memory was asked.
-          if let known = Self.find(key, policy(key), self.now, &state), known.freshness <= .refresh {
+          if let known = Self.find(key, policy(key), later, &state), known.freshness <= .refresh {
             state.statistics.fetchesSaved += 1
             return .give(Answer(value: known.value, isStale: false))
           }
@@ -73,7 +74,7 @@ extension NearCacheStore {
   }
 
   private func start(_ flight: UInt64, _ key: CacheKey, _ fetch: @escaping Fetch) {
-    let task = Task {
+    let task = run { [self] in
       let result: Result<Fetched?, any Error>
       do {
         result = .success(try await fetch())

@@ -54,11 +54,14 @@ final class NearCacheStore: Sendable {
   private let policies: [String: NearCachePolicy]
   private let defaultPolicy: NearCachePolicy
   private let clock: any Core.Clock
+  /// Starts a fetch: as a task, of a test's own where one rules their order.
+  let run: @Sendable (@escaping @Sendable () async -> Void) -> Task<Void, Never>
 
   init(
     maximumEntries: Int, maximumBytes: Int, policies: [String: NearCachePolicy], defaultPolicy: NearCachePolicy,
-    clock: any Core.Clock
+    clock: any Core.Clock, run: @escaping @Sendable (@escaping @Sendable () async -> Void) -> Task<Void, Never>
   ) {
+    self.run = run
     self.policies = policies
     self.defaultPolicy = defaultPolicy
     self.clock = clock
