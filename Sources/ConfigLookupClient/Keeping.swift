@@ -14,6 +14,7 @@ struct Kept: Sendable {
     case sourceConfig(Answer<SourceConfig>)
     case matchedSource(Answer<MatchedSource>)
     case resolvedBlob(Answer<ResolvedBlob>)
+    case page(any Sendable)
   }
 }
 
@@ -58,6 +59,13 @@ extension ResolvedBlob: Keepable {
   }
 }
 
+extension Page: Keepable {
+  static func keep(_ answer: Answer<Page>) -> Kept.Content { .page(answer) }
+  static func answer(_ content: Kept.Content) -> Answer<Page>? {
+    if case .page(let answer) = content { answer as? Answer<Page> } else { nil }
+  }
+}
+
 /// Under which key what is kept. What is found by anything but its own key is under an entity of another name, all of
 /// which a notice of the entity drops.
 enum Keys {
@@ -73,6 +81,10 @@ enum Keys {
   static func aiAgent(_ id: String) -> CacheKey { CacheKey(entity: "source_config_by_agent", identifier: id) }
   static func blob(_ container: String, _ path: String) -> CacheKey {
     CacheKey(entity: "source_config_by_blob", identifier: container, variant: path)
+  }
+
+  static func list(_ entity: Entity, _ filter: String, _ size: Int, _ token: String?) -> CacheKey {
+    CacheKey(entity: "\(derivedPrefix(entity))list", identifier: filter, variant: "\(size):\(token ?? "")")
   }
 
   /// What a notice names; nil where it names no key.

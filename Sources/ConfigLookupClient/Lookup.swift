@@ -17,6 +17,18 @@ struct Lookup<Response, Value: Sendable>: Sendable {
   let unpack: Unpack
   let write: @Sendable (Options, ProtobufArena) -> [UInt8]
   let read: @Sendable (Response) -> (Value?, UnsafeMutablePointer<Configlookup__V1__LookupMetadata>?)
+  /// The server sees to it that the answer is not older than what was shown; for a list the client does.
+  private(set) var isList = false
+
+  /// A list, whose request has no options.
+  init(
+    _ entity: Entity, list method: String, _ unpack: @escaping Unpack,
+    write: @escaping @Sendable (ProtobufArena) -> [UInt8],
+    read: @escaping @Sendable (Response) -> (Value?, UnsafeMutablePointer<Configlookup__V1__LookupMetadata>?)
+  ) {
+    self.init(entity, method, unpack, write: { write($1) }, read: read)
+    isList = true
+  }
 
   init(
     _ entity: Entity, _ method: String, _ unpack: @escaping Unpack,
@@ -72,11 +84,18 @@ extension ConfigLookupClient {
         throw last
       }
       do {
-        let request = request(lookup)
+        let floor = position.floor(lookup.entity)
+        let request = request(lookup, floor)
         let reply = try await channel.call(
           lookup.method, request, timeoutSeconds: max(0.001, deadline.seconds(since: .now)), metadata: metadata)
         switch reply.status.code {
-        case .ok, .notFound: return (try answer(lookup, reply), reply.payload.count)
+        case .ok, .notFound:
+          let answer = try answer(lookup, reply)
+          if lookup.isList, answer.observedRevision < floor.revision, floor.epoch == position.epoch {
+            last = ConfigLookupError(code: .unavailable, message: "\(lookup.method): the server is behind")
+            break
+          }
+          return (answer, reply.payload.count)
         case .unavailable, .resourceExhausted:
           last = ConfigLookupError(reply.status)
           supervisor.hop(from: channel)
@@ -94,8 +113,9 @@ extension ConfigLookupClient {
     }
   }
 
-  private func request<Response, Value>(_ lookup: Lookup<Response, Value>) -> [UInt8] {
-    let floor = position.floor(lookup.entity)
+  private func request<Response, Value>(
+    _ lookup: Lookup<Response, Value>, _ floor: (revision: UInt64, epoch: String)
+  ) -> [UInt8] {
     let arena = ProtobufArena()
     return withExtendedLifetime(arena) {
       let options = arena.make(configlookup__v1__lookup_options__init) {

@@ -19,6 +19,9 @@ final class Position: Sendable {
     state.withLock { ($0.shown[entity] ?? 0, $0.epoch) }
   }
 
+  /// Of the database that was last heard of.
+  var epoch: String { state.withLock { $0.epoch } }
+
   /// Where a watch goes on; 0 for from now on.
   var watchStart: (revision: UInt64, epoch: String) { state.withLock { ($0.noticed, $0.epoch) } }
 

@@ -199,7 +199,7 @@ internal import Testing
 }
 
 /// A deployment whose servers are asked by the client library.
-private final class ClientDeployment {
+final class ClientDeployment {
   let deployment: Deployment
   private var clients: [ConfigLookupClient] = []
 
@@ -226,14 +226,14 @@ private final class ClientDeployment {
   }
 }
 
-private func withClientDeployment(_ body: (ClientDeployment) async throws -> Void) async throws {
+func withClientDeployment(_ body: (ClientDeployment) async throws -> Void) async throws {
   let test = ClientDeployment(try Deployment(nil))
   defer { test.close() }
   try await body(test)
 }
 
 /// Waits until a condition holds, as `poll` does, without holding up a thread.
-private func eventually(_ what: String, _ holds: () async throws -> Bool) async throws {
+func eventually(_ what: String, _ holds: () async throws -> Bool) async throws {
   let deadline = soon()
   while try await !holds() {
     guard MonotonicTime.now < deadline else { throw TestFailure("not in time: \(what)") }
@@ -243,7 +243,7 @@ private func eventually(_ what: String, _ holds: () async throws -> Bool) async 
 
 extension Invalidations.Iterator {
   /// The next notice that is of a change.
-  fileprivate mutating func nextChange() async throws -> Notice {
+  mutating func nextChange() async throws -> Notice {
     while let notice = await next() {
       if notice.kind == .upsert || notice.kind == .delete { return notice }
     }
