@@ -86,6 +86,10 @@ let package = Package(
     .executableTarget(name: "config-lookup-server", dependencies: ["Server"], swiftSettings: strict),
     .executableTarget(name: "config-lookup", dependencies: ["CommandLineTool"], swiftSettings: strict),
 
+    .executableTarget(
+      name: "prompt-worker", dependencies: ["ConfigLookupClient", "NearCache"], path: "examples/swift/PromptWorker",
+      swiftSettings: strict),
+
     // A program that is run by script/faults.
     .executableTarget(
       name: "faults",

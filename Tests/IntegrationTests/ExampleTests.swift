@@ -1,4 +1,6 @@
 internal import Glibc
+internal import MongoSource
+internal import Server
 internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
@@ -19,6 +21,25 @@ internal import Testing
       let nobody = try Interop.startExample("lookup.py", [tool.server, "agent", "nobody"])
       #expect(try nobody.waitForExit() == .exited(1))
       #expect(nobody.errorLines == ["NOT_FOUND: no active agent config for agent_id \"nobody\""])
+    }
+  }
+
+  /// The prompt changes while it works: the next task has it, and no task but the first asked a server.
+  @Test func aWorkerReadsItsPromptForEveryTask() throws {
+    try withDeployment { test in
+      try test.prompts.insert(Documents.prompt("a", template: "one"))
+      let server = try test.server()
+      let worker = try ChildProcess(builtExecutable("prompt-worker"), ["\(server.address)", "a"])
+      let once = "(asked a server 1 times so far)"
+      try worker.waitForLine("a task") { $0.contains("prompt 1.0.0, one") && $0.hasSuffix(once) }
+      try test.prompts.update(Documents.selector("a-prompt:1.0.0"), Documents.set("content.template", "two"))
+      try worker.waitForLine("a task after the change") { $0.contains("prompt 1.0.0, two") && $0.hasSuffix(once) }
+      worker.send(SIGTERM)
+      #expect(try worker.waitForExit() == .signaled(SIGTERM))
+      let calls = try metrics(server.server.httpAddress).filter {
+        $0.key.contains("rpc_duration_seconds_count") && $0.key.contains("GetPrompt")
+      }
+      #expect(calls.values.reduce(0, +) == 1, "\(calls)")
     }
   }
 
