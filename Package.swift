@@ -147,7 +147,12 @@ let package = Package(
         "ConfigLookupClient", "NearCache",
       ]),
     tests("TidyTests", []),
-    testTool("parts", path: "Tests/Parts", ["NearCache"]),
+    testTool(
+      "parts", path: "Tests/Parts",
+      [
+        "NearCache", "BSON", "ChangeStreamCache", "ConfigModels", "Core", "FramedTransport", "LookupService", "Network",
+        "RPC",
+      ]),
     testTool(
       "subscribers", path: "Tests/Subscribers",
       [

@@ -1,55 +1,46 @@
 import Foundation
-import Glibc
-import NearCache
 
-// What the parts cost, one by one: script/parts. Nanoseconds of CPU, which others on the machine disturb least.
+// What the parts cost, one by one: script/parts. Nanoseconds of CPU, which others on the machine disturb least, and
+// allocations where a library counts them; instructions are counted from outside, over so many rounds of one part.
 
-/// The CPU time of this process.
-func cpuNanoseconds() -> UInt64 {
-  var time = timespec()
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
-  return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+let arguments = CommandLine.arguments.dropFirst()
+func value(of flag: String) -> String? {
+  arguments.firstIndex(of: flag).flatMap { $0 + 1 < CommandLine.arguments.count ? CommandLine.arguments[$0 + 1] : nil }
 }
 
-/// Prints what one of the `count` rounds of `body` took, at best of five.
-func measure(_ what: String, count: Int, _ body: () async -> Void) async {
-  var best = Double.infinity
-  await body()
-  for _ in 0..<5 {
-    let start = cpuNanoseconds()
-    await body()
-    best = min(best, Double(cpuNanoseconds() - start) / Double(count))
-  }
-  let name = what.padding(toLength: 56, withPad: " ", startingAt: 0)
-  print("\(name) \(String(format: "%8.1f", best)) ns")
-}
+/// Which parts there are; each is made ready only when it is wanted.
+let groups: [(name: String, make: () throws -> [Part])] = [
+  ("document", documentParts),
+  ("lookup", { try lookupParts(keys: 1000) }),
+  ("change", { try changeParts(keys: 1000, subscribers: [1, 100, 1000]) }),
+  ("framed-1", { try framedParts(depth: 1) }),
+  ("framed-32", { try framedParts(depth: 32) }),
+  ("near", nearCacheParts),
+]
 
-let rounds = 200_000
-let cache = NearCache<String>(NearCacheOptions(maximumEntries: 100_000))
-let keys = (0..<1000).map { CacheKey(entity: "prompt", identifier: "agent-\($0)") }
-for key in keys { cache.set("value of \(key)", for: key) }
+/// What grows with the number of keys and of subscribers.
+let growth: [(name: String, make: () throws -> [Part])] =
+  [100, 10_000, 1_000_000].flatMap { keys in
+    [
+      ("lookup-\(keys)", { try lookupParts(keys: keys, descriptionBytes: 100) }),
+      ("change-\(keys)", { try changeParts(keys: keys, subscribers: [], descriptionBytes: 100) }),
+    ]
+  } + [("subscribers", { try changeParts(keys: 1000, subscribers: [100, 1000, 10_000]) })]
 
-await measure("near cache: hit, key at hand", count: rounds) {
-  for round in 0..<rounds { _ = cache.lookup(keys[round % 1000]) }
-}
-await measure("near cache: hit, key made", count: rounds) {
-  for _ in 0..<rounds { _ = cache.lookup(CacheKey(entity: "prompt", identifier: "agent-7")) }
-}
-await measure("near cache: hit by getOrFetch", count: rounds) {
-  await Task.detached {
-    for round in 0..<rounds { _ = try? await cache.getOrFetch(keys[round % 1000]) { nil } }
-  }.value
-}
-await measure("near cache: hit, two threads at once", count: 2 * rounds) {
-  await withTaskGroup(of: Void.self) { group in
-    for _ in 0..<2 {
-      group.addTask { for round in 0..<rounds { _ = cache.lookup(keys[round % 1000]) } }
+let wanted = value(of: "--only") ?? ""
+let selected = (arguments.contains("--grow") ? growth : groups).filter { wanted.isEmpty || $0.name == wanted }
+if arguments.contains("--list") {
+  for group in selected { for part in try group.make() { print(group.name, part.count, part.name, separator: "\t") } }
+} else if let part = value(of: "--part"), let count = value(of: "--count").flatMap({ Int($0) }) {
+  for group in selected { for each in try group.make() where each.name == part { try each.run(count: count) } }
+} else {
+  for group in selected {
+    for part in try group.make() {
+      let cost = try part.measure()
+      let name = part.name.padding(toLength: 48, withPad: " ", startingAt: 0)
+      let allocations = cost.allocations.map { String(format: "%10.2f allocations", $0) } ?? ""
+      print(name, String(format: "%12.1f ns", cost.nanoseconds), allocations)
+      fflush(nil)
     }
-  }
-}
-await measure("near cache: invalidate and set", count: rounds) {
-  for round in 0..<rounds {
-    cache.invalidate(keys[round % 1000])
-    cache.set("new", for: keys[round % 1000])
   }
 }

@@ -6,16 +6,18 @@ import pathlib
 import sys
 import time
 
-from . import build, changes, data, lookups, sizes, system
+from . import build, changes, data, growth, lookups, sizes, system
 from .bench import HEAD, Bench, line
 
 GROUPS = [(lookups.run, (*lookups.FRAMED, *lookups.GRPC)), (changes.run, changes.ROWS), (sizes.run, sizes.ROWS)]
-ROWS = [row for _, rows in GROUPS for row in rows]
+GROWTH = (growth.run, growth.ROWS)
+ROWS = [row for _, rows in [*GROUPS, GROWTH] for row in rows]
 
 
 def options():
     parser = argparse.ArgumentParser(prog="script/bench", description=__doc__, epilog="Rows: " + ", ".join(ROWS))
     parser.add_argument("--quick", action="store_true", help="one short round each: under 3 minutes")
+    parser.add_argument("--grow", action="store_true", help="how costs grow, instead: some minutes")
     parser.add_argument("--only", metavar="ROW,...", help="these rows, or all that begin so")
     parser.add_argument("--rounds", type=int, help="runs of each, interleaved (3; quick: 1)")
     parser.add_argument("--seconds", type=float, help="of each run (1.2; quick: 0.5)")
@@ -24,8 +26,10 @@ def options():
     chosen.rounds = chosen.rounds or (1 if chosen.quick else 3)
     chosen.seconds = chosen.seconds or (0.5 if chosen.quick else 1.2)
     chosen.json = chosen.json or build.FOLDER / "runs.json"
-    wanted = chosen.only.split(",") if chosen.only else [""]
-    chosen.rows = [row for row in ROWS if any(row.startswith(word) for word in wanted)]
+    offered = GROWTH[1] if chosen.grow else [row for _, rows in GROUPS for row in rows]
+    chosen.rows = [
+        row for row in (ROWS if chosen.only else offered)
+        if any(row.startswith(word) for word in (chosen.only or "").split(","))]
     if not chosen.rows:
         parser.error(f"no row of {', '.join(ROWS)} begins with {chosen.only}")
     return chosen
@@ -47,7 +51,7 @@ def main():
     status = 0
     try:
         data.write(processes.folder)
-        for run, rows in GROUPS:
+        for run, rows in [*GROUPS, GROWTH]:
             wanted = [row for row in chosen.rows if row in rows]
             if not wanted:
                 continue

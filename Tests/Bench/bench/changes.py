@@ -25,7 +25,7 @@ def run(bench, wanted):
     if "notice" in wanted:
         _notice(bench, database, server)
     if "fan-out" in wanted:
-        _fan_out(bench, database, server, SUBSCRIBERS, "fan-out")
+        fan_out(bench, database, server, SUBSCRIBERS, "fan-out")
         _fan_out_row(bench)
     server.stop()
     database.stop()
@@ -77,7 +77,7 @@ def _while_changing(bench, database, server):
 def _notices(bench, database, server, *flags):
     command = [
         build.FOLDER / "notices", "--port", server.port, "--request", bench.system.folder / "subscribe-framed",
-        "--mongodb", database.uri, *flags]
+        "--mongodb", database.uri, "--bytes", database.padding(), *flags]
     wait_until_quiet(2)
     noise = Noise([server.pid, database.pid])
     output = bench.system.run(command, seconds=300)
@@ -102,7 +102,7 @@ def _notice(bench, database, server):
         (f"{p50:+.2f}, {p99:+.2f} ms", "≤ 1, 2 ms more", p50 <= 1 and p99 <= 2))
 
 
-def _fan_out(bench, database, server, subscribers, row):
+def fan_out(bench, database, server, subscribers, row):
     bench.say(f"{row}: {subscribers} subscribers")
     result = _notices(
         bench, database, server, "--subscribers", subscribers, "--changes", 5 if bench.is_quick else 20, "--rate", 5)

@@ -1,6 +1,7 @@
 // notices: from the acknowledgement of a write until a bare change stream, and subscribers of the server, have it.
 //
-//   notices --port P --request FILE --subscribers N [--http2 1] [--mongodb URI --changes N --rate R [--bare 1]]
+//   notices --port P --request FILE --subscribers N [--http2 1]
+//           [--mongodb URI --changes N --bytes B --rate R [--bare 1]]
 //
 // One process, so one clock: this thread writes, one reads the subscribers, one the bare change stream (updateLookup).
 // Every change is of another document, agent-0000 and so on, and the next one waits until everybody has this one.
@@ -18,10 +19,11 @@
 
 #include "subscriber.h"
 
-enum { CHANGES_MAX = 1000, PADDING = 1000 };
+enum { CHANGES_MAX = 1000, TEXT_MAX = 4096 };
 
 static const char *uri, *request_file;
-static int port, subscribers = 1, changes, is_http2, has_bare;
+// `bytes`: of the text that a change writes.
+static int port, subscribers = 1, changes, bytes = 1000, is_http2, has_bare;
 static double rate = 50;
 
 // By number of the change. The last subscriber's time is set when `have` is complete.
@@ -86,15 +88,15 @@ static void write_changes(void) {
   mongoc_client_t *client = mongoc_client_new(uri);
   mongoc_collection_t *collection = mongoc_client_get_collection(client, "bench", "agents");
   bson_error_t error;
-  char text[PADDING + 1];
+  char text[TEXT_MAX + 1];
   int64_t start = now_ns();
   for (int i = 0; i < changes; i++) {
     int64_t wait = start + (int64_t)(i * 1e9 / rate) - now_ns();
     if (wait > 0) usleep(wait / 1000);
     char key[16];
     snprintf(key, sizeof key, "agent-%04d", i);
-    memset(text, 'y', PADDING);
-    text[PADDING] = 0;
+    memset(text, 'y', bytes);
+    text[bytes] = 0;
     text[snprintf(text, 32, "%lld", (long long)start)] = ' ';
     bson_t *query = BCON_NEW("_id", BCON_UTF8(key));
     bson_t *update = BCON_NEW("$set", "{", "description", BCON_UTF8(text), "}");
@@ -133,12 +135,14 @@ int main(int argc, char **argv) {
     else if (!strcmp(flag, "--http2")) is_http2 = atoi(value);
     else if (!strcmp(flag, "--mongodb")) uri = value;
     else if (!strcmp(flag, "--changes")) changes = atoi(value);
+    else if (!strcmp(flag, "--bytes")) bytes = atoi(value);
     else if (!strcmp(flag, "--rate")) rate = atof(value);
     else if (!strcmp(flag, "--bare")) has_bare = atoi(value);
     else errno = EINVAL, fail(flag);
   }
   errno = EINVAL;
-  if (argc % 2 == 0 || !port || !request_file || changes > CHANGES_MAX || (changes && !uri)) fail("flags");
+  if (argc % 2 == 0 || !port || !request_file || (changes && !uri)) fail("flags are missing");
+  if (changes > CHANGES_MAX || bytes < 32 || bytes > TEXT_MAX) fail("--changes, --bytes");
   mongoc_init();
   uint8_t request[1024];
   FILE *file = fopen(request_file, "rb");

@@ -1,0 +1,109 @@
+internal import ChangeStreamCache
+internal import ConfigModels
+internal import Core
+internal import LookupService
+internal import RPC
+internal import TestSupport
+
+/// The whole service over sources in memory, step by step on the thread that measures.
+final class PartsService {
+  let source = InMemorySource(waitSeconds: 0)
+  let cache: ChangeStreamCache<AgentConfig>
+  let service: LookupService
+  let worker: any RPCWorker
+  private let hub = InvalidationHub()
+  private let others: (ChangeStreamCache<Prompt>, ChangeStreamCache<SourceConfig>)
+  private var watches: [(handler: any RPCStreamHandler, writer: CountingWriter)] = []
+
+  /// `keys` agent configs, whose descriptions make them about as large as a reply of 2 KiB.
+  init(keys: Int, descriptionBytes: Int = 1500, worker: any RPCWorker = TestWorker()) throws {
+    for key in 0..<keys { try source.put(Self.document(key, descriptionBytes: descriptionBytes)) }
+    let hub = hub
+    cache = Self.cache(source, .agentConfig, hub)
+    others = (
+      Self.cache(InMemorySource(waitSeconds: 0), .prompt, hub),
+      Self.cache(InMemorySource(waitSeconds: 0), .sourceConfig, hub)
+    )
+    let served = [ServedCache(cache), ServedCache(others.0), ServedCache(others.1)]
+    self.worker = worker
+    service = LookupService(
+      caches: served, hub: hub, epoch: EpochSource(readers: served.map(\.reader), salt: ""), workers: [worker])
+    try Self.warm(cache)
+    try Self.warm(others.0)
+    try Self.warm(others.1)
+  }
+
+  static func key(_ number: Int) -> String { "agent-\(number)" }
+
+  static func document(_ number: Int, descriptionBytes: Int, change: Int = 0) -> String {
+    let key = key(number)
+    let description = "\(change) \(String(repeating: "x", count: descriptionBytes))"
+    return """
+      {"_id": "\(key)", "id": "\(key):1.0.0", "agent_id": "\(key)", "version": "1.0.0", "type": "explorer",
+       "status": "active", "description": "\(description)", "input": {"event": "in", "schema": {}},
+       "output": {"event": "out", "schema": {}}, "llm": {"model": "m"}, "error_handling": {}, "rag": {},
+       "extraction_schema": {}, "metadata": {"author": "t", "created_at": "2026-01-01T00:00:00Z",
+       "updated_at": "2026-01-02T00:00:00Z"}}
+      """
+  }
+
+  func handler(_ method: String) throws -> RPCMethod.Handler {
+    guard let method = service.methods.first(where: { $0.name == method }) else { throw TestFailure("no \(method)") }
+    return method.handler
+  }
+
+  /// Opens so many watches of everything, which take all they are told; gives what counts it.
+  func watch(_ count: Int) throws -> CountingWriter {
+    let writer = CountingWriter()
+    guard case .serverStreaming(let open) = try handler("WatchInvalidations") else { throw TestFailure("no stream") }
+    for _ in 0..<count {
+      var reply = RPCReply()
+      let request = RPCRequest(
+        message: UnsafeRawBufferPointer(start: nil, count: 0), metadata: RPCMetadata(), deadline: nil, worker: worker)
+      watches.append((try open(request, writer, &reply), writer))
+    }
+    return writer
+  }
+
+  /// Changes `count` documents, in turn; nothing is applied yet.
+  func change(_ count: Int, keys: Int, descriptionBytes: Int = 1500) throws {
+    for change in 0..<count {
+      changes += 1
+      try source.put(Self.document(change % keys, descriptionBytes: descriptionBytes, change: changes))
+    }
+  }
+  private var changes = 0
+
+  /// Applies what has changed.
+  func apply(_ count: Int) {
+    for _ in 0..<count { _ = cache.stepStream() }
+  }
+
+  private static func cache<Model: CachedModel>(
+    _ source: InMemorySource, _ entity: ServedEntity, _ hub: InvalidationHub
+  ) -> ChangeStreamCache<Model> {
+    var options = ChangeStreamCache<Model>.Options()
+    options.reportSettlesAfterSeconds = 0
+    return ChangeStreamCache(
+      source: source, options: options, onInvalidation: { hub.publish(entity, $0) }, onObserved: { hub.observed() },
+      onHistoryStart: { hub.beginHistory(entity, after: $0) })
+  }
+
+  private static func warm(_ cache: ChangeStreamCache<some CachedModel>) throws {
+    for _ in 0..<1000 where !cache.reader.isLoaded {
+      _ = cache.stepStream()
+      _ = cache.stepRead()
+    }
+    guard cache.reader.isLoaded else { throw TestFailure("a cache does not become warm") }
+    // The first replies after that prove what has been seen.
+    for _ in 0..<3 { _ = cache.stepStream() }
+  }
+}
+
+/// The peer of a watch that takes everything.
+final class CountingWriter: RPCStreamWriter {
+  private(set) var messages = 0
+  var isWritable: Bool { true }
+  func send(_ reply: borrowing RPCReply) { messages += 1 }
+  func finish(_ status: RPCStatus, _ metadata: RPCMetadata) {}
+}

@@ -1,0 +1,107 @@
+internal import BSON
+internal import ChangeStreamCache
+internal import ConfigModels
+internal import Core
+internal import FramedTransport
+internal import LookupService
+internal import Network
+internal import RPC
+internal import TestSupport
+
+/// From a document's bytes to a model, and to the bytes that are served.
+func documentParts() throws -> [Part] {
+  let document = try BSONDocument(json: PartsService.document(7, descriptionBytes: 1500))
+  let model = try document.withObject { object in try AgentConfig(reading: object) }
+  return [
+    Part("document: BSON to model", count: 20_000) { count in
+      { for _ in 0..<count { _ = try document.withObject { object in try AgentConfig(reading: object) } } }
+    },
+    Part("document: model to bytes", count: 20_000) { count in
+      { for _ in 0..<count { _ = model.encoded() } }
+    },
+  ]
+}
+
+/// A key's answer, and a whole call without its transport.
+func lookupParts(keys: Int, descriptionBytes: Int = 1500) throws -> [Part] {
+  let service = try PartsService(keys: keys, descriptionBytes: descriptionBytes)
+  // Far apart, so that a large table is not all in the processor's caches.
+  let lookups = (0..<min(keys, 100_000)).map { LookupKey(PartsService.key($0 &* 7919 % keys)) }
+  let requests = lookups.map { [0x0a, UInt8($0.bytes.count)] + $0.bytes }
+  guard case .unary(let handler) = try service.handler("GetAgentConfig") else { throw TestFailure("no unary call") }
+  return [
+    Part("lookup: key to answer, \(keys) keys", count: 200_000) { count in
+      { for round in 0..<count { _ = service.cache.reader.answer(lookups[round % lookups.count]) } }
+    },
+    Part("lookup: request to reply, \(keys) keys", count: 100_000) { count in
+      {
+        var reply = RPCReply()
+        for round in 0..<count {
+          reply.reset()
+          try requests[round % requests.count].withUnsafeBytes { bytes in
+            let request = RPCRequest(
+              message: bytes, metadata: RPCMetadata(), deadline: nil, worker: service.worker)
+            _ = try handler(request, &reply)
+          }
+        }
+      }
+    },
+  ]
+}
+
+/// A change from the source into what is served, and its notice to each subscriber.
+func changeParts(keys: Int, subscribers: [Int], descriptionBytes: Int = 1500) throws -> [Part] {
+  let quiet = try PartsService(keys: keys, descriptionBytes: descriptionBytes)
+  let apply = Part("change: apply, \(keys) keys", count: 2000) { count in
+    try quiet.change(count, keys: keys, descriptionBytes: descriptionBytes)
+    return { quiet.apply(count) }
+  }
+  return try [apply]
+    + subscribers.map { number in
+      let worker = TestWorker()
+      let service = try PartsService(keys: keys, descriptionBytes: descriptionBytes, worker: worker)
+      let writer = try service.watch(number)
+      worker.run()
+      return Part("change: apply and tell \(number) subscribers", count: max(10, 20_000 / number)) { count in
+        try service.change(count, keys: keys, descriptionBytes: descriptionBytes)
+        let before = writer.messages
+        return {
+          for _ in 0..<count {
+            service.apply(1)
+            worker.run()
+          }
+          guard writer.messages >= before + count * number else {
+            throw TestFailure("\(writer.messages - before) notices, not \(count * number)")
+          }
+        }
+      }
+    }
+}
+
+/// Lookups over loopback, client and server in this process: codec, call, and the kernel's part.
+func framedParts(depth: Int) throws -> [Part] {
+  let group = try EventLoopGroup(count: 1)
+  let service = try PartsService(keys: 1000, worker: group.loops[0])
+  let endpoint = FramedEndpoint(router: RPCRouter(service.service.methods), group: group)
+  let server = try ConnectionServer(
+    endpoint: endpoint, group: group, configuration: .init(listen: HostAndPort(host: "127.0.0.1", port: 0)),
+    logger: .silent)
+  let client = try FramedClient(server.address.hostAndPort)
+  let calls = (0..<1000).map { number in
+    let key = Array(PartsService.key(number).utf8)
+    return FramedClient.encodeCall(id: UInt32(number + 1), "GetAgentConfig", [0x0a, UInt8(key.count)] + key)
+  }
+  return [
+    Part("framed lookup over loopback, \(depth) deep", count: 32_000) { count in
+      {
+        // It lives as long as its calls.
+        defer { withExtendedLifetime(server) {} }
+        for start in stride(from: 0, to: count, by: depth) {
+          try client.send((start..<start + depth).flatMap { calls[$0 % 1000] })
+          let failed = try client.countReplies(depth, deadline: .now.advanced(bySeconds: 20))
+          guard failed == 0 else { throw TestFailure("\(failed) lookups failed") }
+        }
+      }
+    }
+  ]
+}
