@@ -33,6 +33,21 @@ struct Part {
   }
 }
 
+/// What is made when it is first wanted: others need not wait for it.
+final class OnDemand<Value> {
+  private let make: () throws -> Value
+  private var made: Value?
+
+  init(_ make: @escaping () throws -> Value) { self.make = make }
+
+  func value() throws -> Value {
+    if let made { return made }
+    let value = try make()
+    made = value
+    return value
+  }
+}
+
 /// Waits for what is asynchronous.
 func waiting(for body: @escaping @Sendable () async -> Void) {
   let done = DispatchSemaphore(value: 0)

@@ -50,19 +50,24 @@ func lookupParts(keys: Int, descriptionBytes: Int = 1500) throws -> [Part] {
 }
 
 /// A change from the source into what is served, and its notice to each subscriber.
-func changeParts(keys: Int, subscribers: [Int], descriptionBytes: Int = 1500) throws -> [Part] {
-  let quiet = try PartsService(keys: keys, descriptionBytes: descriptionBytes)
+func changeParts(keys: Int, subscribers: [Int], descriptionBytes: Int = 1500) -> [Part] {
+  let quiet = OnDemand { try PartsService(keys: keys, descriptionBytes: descriptionBytes) }
   let apply = Part("change: apply, \(keys) keys", count: 2000) { count in
-    try quiet.change(count, keys: keys, descriptionBytes: descriptionBytes)
-    return { quiet.apply(count) }
+    let service = try quiet.value()
+    try service.change(count, keys: keys, descriptionBytes: descriptionBytes)
+    return { service.apply(count) }
   }
-  return try [apply]
+  return [apply]
     + subscribers.map { number in
       let worker = TestWorker()
-      let service = try PartsService(keys: keys, descriptionBytes: descriptionBytes, worker: worker)
-      let writer = try service.watch(number)
-      worker.run()
+      let watched = OnDemand {
+        let service = try PartsService(keys: keys, descriptionBytes: descriptionBytes, worker: worker)
+        let writer = try service.watch(number)
+        worker.run()
+        return (service, writer)
+      }
       return Part("change: apply and tell \(number) subscribers", count: max(10, 20_000 / number)) { count in
+        let (service, writer) = try watched.value()
         try service.change(count, keys: keys, descriptionBytes: descriptionBytes)
         let before = writer.messages
         return {

@@ -32,6 +32,9 @@ class System:
     def __init__(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="config-lookup-bench-"))
         self.children = []
+        # Whatever a process leaves behind, it leaves in the folder.
+        own = {"HOME": str(self.folder), "TMPDIR": str(self.folder), "MONGOC_DISABLE_SHM": "1"}
+        self._environment = {**os.environ, **own}
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._interrupt)
         # Ten thousand connections, on both sides.
@@ -62,8 +65,7 @@ class System:
         output = open(self.folder / (log or "log"), "ab")
         more = {"stdout": output, "stderr": output, "stdin": subprocess.DEVNULL, **more}
         child = subprocess.Popen(
-            [str(word) for word in command], env={**os.environ, "HOME": str(self.folder)},
-            cwd=self.folder, preexec_fn=prepare, **more)
+            [str(word) for word in command], env=self._environment, cwd=self.folder, preexec_fn=prepare, **more)
         output.close()
         self.children.append(child)
         return child
