@@ -38,9 +38,13 @@ final class GRPCConnection: ConnectionProtocol {
   /// The stream whose headers come.
   var headersStream: GRPCStream?
   /// Bytes of replies that wait and are shared with nobody.
-  var ownReplyBytes = 0
+  var ownReplyBytes = 0 {
+    didSet { connection.protocolByteCount += ownReplyBytes - oldValue }
+  }
   /// Bytes of requests that are held, with their metadata.
-  var requestBytes = 0
+  var requestBytes = 0 {
+    didSet { connection.protocolByteCount += requestBytes - oldValue }
+  }
   /// Streams to be told when the client takes more; first come, first told.
   private var waitingStreams: [GRPCStream] = []
 
@@ -71,7 +75,6 @@ final class GRPCConnection: ConnectionProtocol {
 
   var worker: any RPCWorker { loop.eventLoop }
   var isWritable: Bool { connection.isWritable }
-  var bufferedByteCount: Int { ownReplyBytes + requestBytes }
 
   // MARK: Bytes
 

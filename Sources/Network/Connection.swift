@@ -54,6 +54,8 @@ public final class Connection: LoopResident {
   var kernelUnsent: Int32 = 0
   private var lingerTimer: (any RPCTimer)?
 
+  /// Bytes that wait in the protocol itself, which says so: replies not written yet, requests that are not whole.
+  public var protocolByteCount = 0
   /// Of both sides, and of the protocol.
   public private(set) var bufferedByteCount = 0
 
@@ -265,7 +267,7 @@ public final class Connection: LoopResident {
   /// To be called when a turn's writing or a read is done: what comes and goes within is not counted.
   func countBuffers() {
     var count = 0
-    if state != .closed { count = (output?.capacity ?? 0) + input.capacity + (handler?.bufferedByteCount ?? 0) }
+    if state != .closed { count = (output?.capacity ?? 0) + input.capacity + protocolByteCount }
     guard count != bufferedByteCount else { return }
     let before = bufferedByteCount
     bufferedByteCount = count

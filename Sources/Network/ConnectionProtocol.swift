@@ -16,9 +16,6 @@ public protocol ConnectionProtocol: AnyObject {
   /// Bytes of something incomplete have waited for their rest longer than allowed.
   func inputStalled()
 
-  /// Bytes that wait in the protocol itself: replies that are not written yet, requests that are not whole.
-  var bufferedByteCount: Int { get }
-
   /// The peer sends no more. It may still read.
   func inputEnded()
 
@@ -28,6 +25,4 @@ public protocol ConnectionProtocol: AnyObject {
 
 extension ConnectionProtocol {
   public func turnEnds() {}
-
-  public var bufferedByteCount: Int { 0 }
 }

@@ -101,6 +101,8 @@ public final class BufferAccount {
     var rest = Int(Double(excess.bytes) / Double(excess.of) * Double(held)) + 1
     for holder in holders.values.sorted(by: { $0.bufferedByteCount > $1.bufferedByteCount }) where rest > 0 {
       let before = held
+      // One that was before it may have taken it along.
+      guard holder.bufferedByteCount > 0 else { continue }
       holder.giveUpBuffers()
       rest -= before - held
     }
