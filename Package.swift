@@ -78,7 +78,7 @@ let package = Package(
       "CommandLineTool",
       [
         "Core", "BSON", "ConfigModels", "ChangeStreamCache", "MongoSource", "RPC", "TLS", "Network",
-        "FramedTransport", "GRPCTransport", "ProtobufMessages", "CConfigLookupProto",
+        "FramedTransport", "GRPCTransport", "ConfigLookupClient", "ProtobufMessages", "CConfigLookupProto",
       ]),
     library(
       "ConfigLookupClient",

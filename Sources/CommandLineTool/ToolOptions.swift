@@ -35,6 +35,8 @@ struct ToolOptions: Sendable {
   var values = false
   var intervalMilliseconds: UInt32 = 0
   var count: Int?
+  var follow = false
+  var otherServers: [HostAndPort] = []
 
   // seed
   var mongoDBURI = "mongodb://127.0.0.1:27017"
@@ -153,6 +155,19 @@ struct ToolOptions: Sendable {
     Flag(
       "interval-ms", "watch: how often the server says that it is there.", default: "10000", hasVariable: false,
       .value(placeholder: "MS") { whole($0, 10...3_600_000, &$1.intervalMilliseconds) }),
+    Flag(
+      "follow", "watch: go on where it was when the connection is lost, at any of the servers.", hasVariable: false,
+      .toggle { $1.follow = $0 }),
+    Flag(
+      "other-server", "watch --follow: another server over the same database; may be repeated.", hasVariable: false,
+      .value(placeholder: "HOST:PORT") { text, options in
+        do throws(NetworkError) {
+          options.otherServers.append(try HostAndPort(text))
+          return nil
+        } catch {
+          return error.message
+        }
+      }),
     Flag(
       "count", "watch: end after so many changes.", hasVariable: false,
       .value(placeholder: "N") { text, options in

@@ -38,9 +38,11 @@ struct ToolTLS: Sendable {
       }),
   ]
 
+  var isWanted: Bool { isOn || authorities != nil || certificate != nil || key != nil || serverName != nil }
+
   /// Nil: plain. `protocols`: what to ask for by ALPN.
   func context(_ protocols: [String] = []) throws(UsageError) -> TLSContext? {
-    guard isOn || authorities != nil || certificate != nil || key != nil || serverName != nil else { return nil }
+    guard isWanted else { return nil }
     guard (certificate == nil) == (key == nil) else {
       throw UsageError("--tls-certificate and --tls-key: one needs the other")
     }
@@ -63,7 +65,7 @@ struct ToolTLS: Sendable {
 
 extension ToolOptions {
   /// What the server knows the caller by; nil: nothing.
-  fileprivate func knownBy() throws(UsageError) -> String? {
+  func knownBy() throws(UsageError) -> String? {
     guard let tokenFile else { return token }
     do throws(FileProblem) {
       let token = String(decoding: try readSmallFile(tokenFile, limit: 4096), as: UTF8.self)

@@ -6,6 +6,7 @@ internal import ProtobufMessages
 /// `watch`: a line for each notice, until the server or the reader ends it.
 func runWatch(_ words: [String], _ options: ToolOptions) throws -> Int32 {
   try expect(words)
+  if options.follow { return try runFollow(options) }
   let arena = ProtobufArena()
   let request = arena.make(configlookup__v1__watch_invalidations_request__init) { request in
     let entities = options.entities.compactMap { entityNumbers[$0].map(Configlookup__V1__Entity.init(rawValue:)) }
@@ -37,7 +38,7 @@ func runWatch(_ words: [String], _ options: ToolOptions) throws -> Int32 {
   return ExitStatus.success
 }
 
-private func line(_ notice: Configlookup__V1__InvalidationNotice) -> String {
+func line(_ notice: Configlookup__V1__InvalidationNotice) -> String {
   let time = Date().formatted(.iso8601.timeSeparator(.colon))
   switch notice.kind {
   case CONFIGLOOKUP__V1__NOTICE_KIND__NOTICE_KIND_UPSERT, CONFIGLOOKUP__V1__NOTICE_KIND__NOTICE_KIND_DELETE:

@@ -1,0 +1,109 @@
+internal import CConfigLookupProto
+internal import ConfigLookupClient
+internal import Core
+internal import ProtobufMessages
+
+/// `watch --follow`: over the client library, which keeps a connection up and goes on where it was.
+func runFollow(_ options: ToolOptions) throws -> Int32 {
+  guard !options.isGRPC, !options.values, !options.initial, options.intervalMilliseconds == 0 else {
+    throw UsageError("watch --follow: not with --grpc, --values, --initial or --interval-ms")
+  }
+  // For its complaints, which name the flag.
+  _ = try options.tls.context()
+  let client: ConfigLookupClient
+  do {
+    client = try ConfigLookupClient(options.clientConfiguration())
+  } catch let error as ConfigLookupError {
+    throw UsageError(error.message)
+  }
+  defer { client.close() }
+  let outcome = Locked<Result<Int32, any Error>?>(nil)
+  let work = Task {
+    let result: Result<Int32, any Error>
+    do {
+      result = .success(try await follow(client, options))
+    } catch {
+      result = .failure(error)
+    }
+    outcome.withLock { $0 = result }
+    outcome.signal()
+  }
+  defer { work.cancel() }
+  while true {
+    // The main thread waits, and none of those that the library needs.
+    guard let result = outcome.wait(until: .now.advanced(bySeconds: 3600), { $0 }) else { continue }
+    do {
+      return try result.get()
+    } catch let error as ConfigLookupError {
+      throw ToolFailure(
+        status: error.code == .notAllowed ? ExitStatus.notPermitted : ExitStatus.unavailable, message: error.message)
+    }
+  }
+}
+
+private func follow(_ client: ConfigLookupClient, _ options: ToolOptions) async throws -> Int32 {
+  // First, so that nothing is missed.
+  let notices = client.invalidations()
+  try await client.ready(timeout: options.timeoutSeconds)
+  let losses = Task {
+    for await state in client.states() where state == .stale {
+      complain("the connection is lost: trying to go on where it was")
+    }
+  }
+  defer { losses.cancel() }
+  var changes = 0
+  for await notice in notices where options.wants(notice) {
+    if notice.kind == .upsert || notice.kind == .delete { changes += 1 }
+    show(notice, asJSON: options.json)
+    if let count = options.count, changes >= count { return ExitStatus.success }
+  }
+  throw ToolFailure(status: ExitStatus.unavailable, message: "the notices have ended")
+}
+
+private func show(_ notice: Notice, asJSON: Bool) {
+  let arena = ProtobufArena()
+  let message = arena.make(configlookup__v1__invalidation_notice__init) { message in
+    message.kind =
+      switch notice.kind {
+      case .upsert: CONFIGLOOKUP__V1__NOTICE_KIND__NOTICE_KIND_UPSERT
+      case .delete: CONFIGLOOKUP__V1__NOTICE_KIND__NOTICE_KIND_DELETE
+      case .resync: CONFIGLOOKUP__V1__NOTICE_KIND__NOTICE_KIND_RESYNC
+      case .progress: CONFIGLOOKUP__V1__NOTICE_KIND__NOTICE_KIND_PROGRESS
+      }
+    message.entity = Configlookup__V1__Entity(rawValue: notice.entity?.rawValue ?? 0)
+    message.key = arena.bytes(notice.key)
+    message.cache_key = arena.bytes(notice.cacheKey)
+    message.revision = notice.revision
+    message.item_id = arena.bytes(notice.itemID)
+    message.reason = arena.bytes(notice.reason)
+    message.etag = arena.bytes(notice.etag)
+    message.previous_etag = arena.bytes(notice.previousETag)
+  }
+  say(asJSON ? MessagePrinter().json(UnsafePointer(message)) : line(message.pointee))
+}
+
+extension ToolOptions {
+  fileprivate func clientConfiguration() throws -> ClientConfiguration {
+    var configuration = ClientConfiguration(addresses: ([server] + otherServers).map { "\($0)" })
+    if tls.isWanted {
+      configuration.tls = ClientConfiguration.TLS(
+        authorities: tls.authorities, certificate: tls.certificate, key: tls.key, serverName: tls.serverName)
+    }
+    configuration.token = try knownBy()
+    configuration.connectTimeout = timeoutSeconds
+    // Nothing is looked up.
+    configuration.nearCache = nil
+    return configuration
+  }
+
+  /// Whether it is about what is watched; what is about no key is for everybody.
+  fileprivate func wants(_ notice: Notice) -> Bool {
+    if let entity = notice.entity, !entities.isEmpty,
+      !entities.contains(where: { entityNumbers[$0] == entity.rawValue })
+    {
+      return false
+    }
+    guard notice.kind == .upsert || notice.kind == .delete, !keys.isEmpty || !prefixes.isEmpty else { return true }
+    return keys.contains(notice.key) || prefixes.contains { notice.key.utf8.starts(with: $0.utf8) }
+  }
+}
