@@ -157,11 +157,13 @@ internal import Testing
         return count
       }
       var notices = client.invalidations().makeAsyncIterator()
+      let began = MonotonicTime.now
       for step in 1...300 {
         try deployment.agents.update(Documents.selector("a:1.0.0"), Documents.set("description", "\(step)"))
         if step % 50 == 0 { client.loseConnection() }
         await Task.yield()
       }
+      let rate = Int(300 / MonotonicTime.now.seconds(since: began))
       var notice = try await notices.nextChange()
       while try await client.agentConfig("a").value?.description != "300" {
         #expect(try await client.agentConfig("a").revision >= notice.revision)
@@ -170,7 +172,9 @@ internal import Testing
       isOver.withLock { $0 = true }
       let count = try await reader.value
       let statistics = try #require(client.statistics)
-      print("neverBackAcrossServers: \(count) reads, \(statistics.fetches) fetches, hit rate \(statistics.hitRate)")
+      print(
+        "neverBackAcrossServers: \(rate) changes a second, \(count) reads, \(statistics.fetches) fetches, "
+          + "hit rate \(statistics.hitRate)")
     }
   }
 
