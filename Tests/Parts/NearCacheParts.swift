@@ -7,21 +7,21 @@ func nearCacheParts() -> [Part] {
   for key in keys { cache.set("value of \(key)", for: key) }
   let rounds = 200_000
   return [
-    Part("near cache: hit, key at hand", count: rounds) { count in
-      { for round in 0..<count { _ = cache.lookup(keys[round % 1000]) } }
+    Part("near cache: hit, key at hand", count: rounds) { _ in
+      { count in for round in 0..<count { _ = cache.lookup(keys[round % 1000]) } }
     },
-    Part("near cache: hit, key made", count: rounds) { count in
-      { for _ in 0..<count { _ = cache.lookup(CacheKey(entity: "prompt", identifier: "agent-7")) } }
+    Part("near cache: hit, key made", count: rounds) { _ in
+      { count in for _ in 0..<count { _ = cache.lookup(CacheKey(entity: "prompt", identifier: "agent-7")) } }
     },
-    Part("near cache: hit by getOrFetch", count: rounds) { count in
-      {
+    Part("near cache: hit by getOrFetch", count: rounds) { _ in
+      { count in
         waiting {
           for round in 0..<count { _ = try? await cache.getOrFetch(keys[round % 1000]) { nil } }
         }
       }
     },
-    Part("near cache: hit, two threads at once", count: rounds) { count in
-      {
+    Part("near cache: hit, two threads at once", count: rounds) { _ in
+      { count in
         waiting {
           await withTaskGroup(of: Void.self) { group in
             for _ in 0..<2 {
@@ -31,8 +31,8 @@ func nearCacheParts() -> [Part] {
         }
       }
     },
-    Part("near cache: invalidate and set", count: rounds) { count in
-      {
+    Part("near cache: invalidate and set", count: rounds) { _ in
+      { count in
         for round in 0..<count {
           cache.invalidate(keys[round % 1000])
           cache.set("new", for: keys[round % 1000])

@@ -1,13 +1,13 @@
 internal import Dispatch
 internal import Glibc
 
-/// One thing that is measured: `prepare` makes ready for so many rounds, and gives what does them.
+/// One thing that is measured: `prepare` makes ready for so many rounds, and gives what does them, or some of them.
 struct Part {
   let name: String
   let count: Int
-  let prepare: (Int) throws -> () throws -> Void
+  let prepare: (Int) throws -> (Int) throws -> Void
 
-  init(_ name: String, count: Int, _ prepare: @escaping (Int) throws -> () throws -> Void) {
+  init(_ name: String, count: Int, _ prepare: @escaping (Int) throws -> (Int) throws -> Void) {
     self.name = name
     self.count = count
     self.prepare = prepare
@@ -19,7 +19,7 @@ struct Part {
     for _ in 0..<6 {
       let run = try prepare(count)
       let (start, before) = (cpuNanoseconds(), allocationCount?() ?? 0)
-      try run()
+      try run(count)
       let (end, after) = (cpuNanoseconds(), allocationCount?() ?? 0)
       best.nanoseconds = min(best.nanoseconds, Double(end - start) / Double(count))
       best.allocations = min(best.allocations, Double(after - before) / Double(count))
@@ -27,9 +27,9 @@ struct Part {
     return (best.nanoseconds, allocationCount == nil ? nil : best.allocations)
   }
 
-  /// Does so many rounds, for somebody outside who counts.
-  func run(count: Int) throws {
-    try prepare(count)()
+  /// Makes ready for so many rounds and does some of them, for somebody outside who counts.
+  func run(_ rounds: Int, prepared count: Int) throws {
+    try prepare(count)(rounds)
   }
 }
 

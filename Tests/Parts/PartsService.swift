@@ -15,8 +15,13 @@ final class PartsService {
   private let others: (ChangeStreamCache<Prompt>, ChangeStreamCache<SourceConfig>)
   private var watches: [(handler: any RPCStreamHandler, writer: CountingWriter)] = []
 
+  private let keys: Int
+  private let descriptionBytes: Int
+  private var changes = 0
+
   /// `keys` agent configs, whose descriptions make them about as large as a reply of 2 KiB.
   init(keys: Int, descriptionBytes: Int = 1500, worker: any RPCWorker = TestWorker()) throws {
+    (self.keys, self.descriptionBytes) = (keys, descriptionBytes)
     for key in 0..<keys { try source.put(Self.document(key, descriptionBytes: descriptionBytes)) }
     let hub = hub
     cache = Self.cache(source, .agentConfig, hub)
@@ -66,13 +71,12 @@ final class PartsService {
   }
 
   /// Changes `count` documents, in turn; nothing is applied yet.
-  func change(_ count: Int, keys: Int, descriptionBytes: Int = 1500) throws {
-    for change in 0..<count {
+  func change(_ count: Int) throws {
+    for _ in 0..<count {
       changes += 1
-      try source.put(Self.document(change % keys, descriptionBytes: descriptionBytes, change: changes))
+      try source.put(Self.document(changes % keys, descriptionBytes: descriptionBytes, change: changes))
     }
   }
-  private var changes = 0
 
   /// Applies what has changed.
   func apply(_ count: Int) {

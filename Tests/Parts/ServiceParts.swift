@@ -13,28 +13,27 @@ func documentParts() throws -> [Part] {
   let document = try BSONDocument(json: PartsService.document(7, descriptionBytes: 1500))
   let model = try document.withObject { object in try AgentConfig(reading: object) }
   return [
-    Part("document: BSON to model", count: 20_000) { count in
-      { for _ in 0..<count { _ = try document.withObject { object in try AgentConfig(reading: object) } } }
+    Part("document: BSON to model", count: 20_000) { _ in
+      { count in for _ in 0..<count { _ = try document.withObject { object in try AgentConfig(reading: object) } } }
     },
-    Part("document: model to bytes", count: 20_000) { count in
-      { for _ in 0..<count { _ = model.encoded() } }
+    Part("document: model to bytes", count: 20_000) { _ in
+      { count in for _ in 0..<count { _ = model.encoded() } }
     },
   ]
 }
 
 /// A key's answer, and a whole call without its transport.
-func lookupParts(keys: Int, descriptionBytes: Int = 1500) throws -> [Part] {
-  let service = try PartsService(keys: keys, descriptionBytes: descriptionBytes)
+func lookupParts(keys: Int, _ service: PartsService) throws -> [Part] {
   // Far apart, so that a large table is not all in the processor's caches.
   let lookups = (0..<min(keys, 100_000)).map { LookupKey(PartsService.key($0 &* 7919 % keys)) }
   let requests = lookups.map { [0x0a, UInt8($0.bytes.count)] + $0.bytes }
   guard case .unary(let handler) = try service.handler("GetAgentConfig") else { throw TestFailure("no unary call") }
   return [
-    Part("lookup: key to answer, \(keys) keys", count: 200_000) { count in
-      { for round in 0..<count { _ = service.cache.reader.answer(lookups[round % lookups.count]) } }
+    Part("lookup: key to answer, \(keys) keys", count: 200_000) { _ in
+      { count in for round in 0..<count { _ = service.cache.reader.answer(lookups[round % lookups.count]) } }
     },
-    Part("lookup: request to reply, \(keys) keys", count: 100_000) { count in
-      {
+    Part("lookup: request to reply, \(keys) keys", count: 100_000) { _ in
+      { count in
         var reply = RPCReply()
         for round in 0..<count {
           reply.reset()
@@ -49,38 +48,41 @@ func lookupParts(keys: Int, descriptionBytes: Int = 1500) throws -> [Part] {
   ]
 }
 
-/// A change from the source into what is served, and its notice to each subscriber.
-func changeParts(keys: Int, subscribers: [Int], descriptionBytes: Int = 1500) -> [Part] {
-  let quiet = OnDemand { try PartsService(keys: keys, descriptionBytes: descriptionBytes) }
-  let apply = Part("change: apply, \(keys) keys", count: 2000) { count in
-    let service = try quiet.value()
-    try service.change(count, keys: keys, descriptionBytes: descriptionBytes)
-    return { service.apply(count) }
-  }
-  return [apply]
-    + subscribers.map { number in
-      let worker = TestWorker()
-      let watched = OnDemand {
-        let service = try PartsService(keys: keys, descriptionBytes: descriptionBytes, worker: worker)
-        let writer = try service.watch(number)
-        worker.run()
-        return (service, writer)
-      }
-      return Part("change: apply and tell \(number) subscribers", count: max(10, 20_000 / number)) { count in
-        let (service, writer) = try watched.value()
-        try service.change(count, keys: keys, descriptionBytes: descriptionBytes)
-        let before = writer.messages
-        return {
-          for _ in 0..<count {
-            service.apply(1)
-            worker.run()
-          }
-          guard writer.messages >= before + count * number else {
-            throw TestFailure("\(writer.messages - before) notices, not \(count * number)")
-          }
+/// A change from the source into what is served.
+func changeParts(keys: Int, _ service: PartsService) -> [Part] {
+  [
+    Part("change: apply, \(keys) keys", count: 2000) { count in
+      try service.change(count)
+      return { rounds in service.apply(rounds) }
+    }
+  ]
+}
+
+/// The same, and its notice to each subscriber.
+func watchParts(subscribers: [Int]) -> [Part] {
+  subscribers.map { number in
+    let worker = TestWorker()
+    let watched = OnDemand {
+      let service = try PartsService(keys: 1000, worker: worker)
+      let writer = try service.watch(number)
+      worker.run()
+      return (service, writer)
+    }
+    return Part("change: apply and tell \(number) subscribers", count: max(10, 20_000 / number)) { count in
+      let (service, writer) = try watched.value()
+      try service.change(count)
+      let before = writer.messages
+      return { rounds in
+        for _ in 0..<rounds {
+          service.apply(1)
+          worker.run()
+        }
+        guard writer.messages >= before + rounds * number else {
+          throw TestFailure("\(writer.messages - before) notices, not \(rounds * number)")
         }
       }
     }
+  }
 }
 
 /// Lookups over loopback, client and server in this process: codec, call, and the kernel's part.
@@ -97,8 +99,8 @@ func framedParts(depth: Int) throws -> [Part] {
     return FramedClient.encodeCall(id: UInt32(number + 1), "GetAgentConfig", [0x0a, UInt8(key.count)] + key)
   }
   return [
-    Part("framed lookup over loopback, \(depth) deep", count: 32_000) { count in
-      {
+    Part("framed lookup over loopback, \(depth) deep", count: 32_000) { _ in
+      { count in
         // It lives as long as its calls.
         defer { withExtendedLifetime(server) {} }
         for start in stride(from: 0, to: count, by: depth) {

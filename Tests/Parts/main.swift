@@ -11,8 +11,9 @@ func value(of flag: String) -> String? {
 /// Which parts there are; each is made ready only when it is wanted.
 let groups: [(name: String, make: () throws -> [Part])] = [
   ("document", documentParts),
-  ("lookup", { try lookupParts(keys: 1000) }),
-  ("change", { changeParts(keys: 1000, subscribers: [1, 100, 1000]) }),
+  ("lookup", { try lookupParts(keys: 1000, PartsService(keys: 1000)) }),
+  ("change", { try changeParts(keys: 1000, PartsService(keys: 1000)) }),
+  ("watch", { watchParts(subscribers: [1, 100, 1000]) }),
   ("framed-1", { try framedParts(depth: 1) }),
   ("framed-32", { try framedParts(depth: 32) }),
   ("near", nearCacheParts),
@@ -20,19 +21,26 @@ let groups: [(name: String, make: () throws -> [Part])] = [
 
 /// What grows with the number of keys and of subscribers.
 let growth: [(name: String, make: () throws -> [Part])] =
-  [100, 10_000, 1_000_000].flatMap { keys in
-    [
-      ("lookup-\(keys)", { try lookupParts(keys: keys, descriptionBytes: 100) }),
-      ("change-\(keys)", { changeParts(keys: keys, subscribers: [], descriptionBytes: 100) }),
-    ]
-  } + [("subscribers", { changeParts(keys: 1000, subscribers: [100, 1000, 10_000]) })]
+  [100, 10_000, 1_000_000].map { keys in
+    (
+      "keys-\(keys)",
+      {
+        let service = try PartsService(keys: keys, descriptionBytes: 100)
+        return try lookupParts(keys: keys, service) + changeParts(keys: keys, service)
+      }
+    )
+  } + [("subscribers", { watchParts(subscribers: [100, 1000, 10_000]) })]
 
 let wanted = value(of: "--only") ?? ""
 let selected = (arguments.contains("--grow") ? growth : groups).filter { wanted.isEmpty || $0.name == wanted }
 if arguments.contains("--list") {
   for group in selected { for part in try group.make() { print(group.name, part.count, part.name, separator: "\t") } }
-} else if let part = value(of: "--part"), let count = value(of: "--count").flatMap({ Int($0) }) {
-  for group in selected { for each in try group.make() where each.name == part { try each.run(count: count) } }
+} else if let part = value(of: "--part"), let count = value(of: "--count").flatMap({ Int($0) }),
+  let prepared = value(of: "--prepared").flatMap({ Int($0) })
+{
+  for group in selected {
+    for each in try group.make() where each.name == part { try each.run(count, prepared: prepared) }
+  }
 } else {
   for group in selected {
     for part in try group.make() {
