@@ -9,6 +9,7 @@ extension ConfigLookupClient {
   /// A page of the agents' configs: of one type, or of all. Throws what a lookup throws.
   ///
   /// - Parameters:
+  ///   - type: `extractor`, say; empty for all.
   ///   - size: 1 to 100.
   ///   - token: ``Page/nextPageToken`` of the page before; nil for the first.
   public func agentConfigPage(
@@ -50,6 +51,7 @@ extension ConfigLookupClient {
   /// A page of the source configs: of one way of ingestion, or of all.
   ///
   /// - Parameters:
+  ///   - ingestionMode: `blob_trigger` or `scheduled_pull`; empty for all.
   ///   - size: 1 to 100.
   ///   - token: ``Page/nextPageToken`` of the page before; nil for the first.
   public func sourceConfigPage(
