@@ -7,6 +7,7 @@ internal import Network
 internal import RPC
 internal import Server
 internal import ServiceTestSupport
+internal import TLS
 internal import TestSupport
 internal import Testing
 
@@ -56,7 +57,10 @@ internal import Testing
           ($0.tlsCertificate, $0.tlsKey, $0.isHTTPPlain) = (files.pair.certificate, files.pair.key, true)
           $0.handshakeSeconds = 0.1
         }
+        let other = TestClient(
+          try FramedClient(server.address, tls: TLSContext(clientTrusting: files.authority.certificate)))
         try RawSocket(server.address).waitForEnd()
+        #expect(try other.agent("nobody").code == .notFound)
         let name = "config_lookup_tls_handshake_failures_total{reason=\"timed_out\"}"
         #expect(try metrics(server.server.httpAddress)[name] == 1)
         #expect(server.log.lines(event: "tls_handshake_failed").count == 1)
