@@ -1,5 +1,6 @@
 internal import CXXHash
 internal import Core
+internal import Glibc
 
 /// Key bytes to answers: the read side of a cache. Any thread.
 ///
@@ -89,7 +90,7 @@ private struct AnswerShard: Sendable {
   private func place(_ hash: UInt64, _ space: UInt8, _ bytes: UnsafeRawBufferPointer) -> Int? {
     var place = Int(truncatingIfNeeded: hash) & mask
     while let answer = slots[place].answer {
-      if slots[place].hash == hash, answer.key.space == space, answer.key.bytes.elementsEqual(bytes) { return place }
+      if slots[place].hash == hash, answer.key.space == space, answer.key.bytes.areEqual(to: bytes) { return place }
       place = (place + 1) & mask
     }
     return nil
@@ -107,5 +108,13 @@ private struct AnswerShard: Sendable {
     for slot in old {
       if let answer = slot.answer { add(slot.hash, answer) }
     }
+  }
+}
+
+extension [UInt8] {
+  /// By `memcmp`: a loop over bytes was a fifth of a look into the table.
+  fileprivate func areEqual(to bytes: UnsafeRawBufferPointer) -> Bool {
+    guard count == bytes.count, let start = bytes.baseAddress else { return isEmpty && bytes.isEmpty }
+    return memcmp(self, start, count) == 0
   }
 }

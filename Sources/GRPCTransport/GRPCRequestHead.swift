@@ -1,4 +1,5 @@
 internal import Core
+internal import Glibc
 internal import RPC
 
 /// What the headers of a request say. Read one by one as they come; the names of gRPC's own are compared as bytes.
@@ -150,7 +151,6 @@ extension UnsafeRawBufferPointer {
 
   func starts(with text: StaticString) -> Bool {
     guard count >= text.utf8CodeUnitCount else { return false }
-    for index in 0..<text.utf8CodeUnitCount where self[index] != text.utf8Start[index] { return false }
-    return true
+    return baseAddress.map { memcmp($0, text.utf8Start, text.utf8CodeUnitCount) == 0 } ?? true
   }
 }
