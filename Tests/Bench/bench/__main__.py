@@ -21,7 +21,8 @@ def options():
     parser.add_argument("--only", metavar="ROW,...", help="these rows, or all that begin so")
     parser.add_argument("--rounds", type=int, help="runs of each, interleaved (3; quick: 1)")
     parser.add_argument("--seconds", type=float, help="of each run (1.2; quick: 0.5)")
-    parser.add_argument("--json", type=pathlib.Path, help="every single run goes here (.build/bench/runs.json)")
+    parser.add_argument(
+        "--json", type=pathlib.Path, help="every single run goes here, the table beside it (.build/bench/runs.json)")
     chosen = parser.parse_args()
     chosen.rounds = chosen.rounds or (1 if chosen.quick else 3)
     chosen.seconds = chosen.seconds or (0.5 if chosen.quick else 1.2)
@@ -68,6 +69,7 @@ def main():
     machine["noise"] = f"{100 * max(noise, default=0):.0f} % of a core at worst"
     print(f"\n{table(bench, machine)}\n\n{time.monotonic() - start:.0f} s. Every run: {chosen.json}")
     chosen.json.parent.mkdir(parents=True, exist_ok=True)
+    chosen.json.with_suffix(".md").write_text(table(bench, machine) + "\n")
     chosen.json.write_text(json.dumps({"machine": machine, "rows": bench.rows, "runs": bench.runs}, indent=1))
     return status
 

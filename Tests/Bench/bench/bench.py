@@ -14,7 +14,7 @@ class Bench:
         self.system = system
         self.rounds, self.seconds, self.is_quick = options.rounds, options.seconds, options.quick
         # So long a run that was disturbed is tried again.
-        self._patience_end = time.monotonic() + (0 if options.quick else 480)
+        self._patience_end = time.monotonic() + (0 if options.quick else 300)
         # Every single run: row, target, and what was measured.
         self.runs = []
         # The table: see `row`.
