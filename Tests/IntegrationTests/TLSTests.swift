@@ -64,7 +64,8 @@ internal import Testing
         try files.replace(certificate: pair.certificate, key: pair.key)
         let newTrust = try TLSContext(clientTrusting: other.certificate)
         try poll("the new pair") { (try? FramedClient(server.address, tls: newTrust)) != nil }
-        #expect(server.log.lines(event: "files_reloaded").count == 1)
+        // In force before it is logged.
+        try poll("it is logged") { server.log.lines(event: "files_reloaded").count == 1 }
         #expect(throws: RPCClientError.self) { try FramedClient(server.address, tls: trusting) }
         try old.ping(7, deadline: soon())
       }
