@@ -1,6 +1,6 @@
 internal import CXXHash
 internal import ChangeStreamCache
-internal import Foundation
+internal import FoundationEssentials
 internal import RPC
 
 /// Where a list goes on: after a key. Stays good while the collection changes, because keys keep their order.
@@ -15,15 +15,15 @@ enum PageToken {
     withUnsafeBytes(of: check(list, key.bytes).littleEndian) { bytes.append(contentsOf: $0) }
     bytes.append(contentsOf: key.bytes)
     return Data(bytes).base64EncodedString()
-      .replacingOccurrences(of: "+", with: "-").replacingOccurrences(of: "/", with: "_")
-      .replacingOccurrences(of: "=", with: "")
+      .replacing("+", with: "-").replacing("/", with: "_")
+      .replacing("=", with: "")
   }
 
   /// The key after which `list` goes on. Throws unless the token is one that this list gave.
   static func decode(_ token: UnsafeRawBufferPointer, list: String) throws(RPCStatus) -> [UInt8] {
     let problem = RPCStatus.invalid("page_token", "is not one that this list, with this filter, has given")
     guard token.count <= 1024, let text = String(validating: token, as: UTF8.self) else { throw problem }
-    var base64 = text.replacingOccurrences(of: "-", with: "+").replacingOccurrences(of: "_", with: "/")
+    var base64 = text.replacing("-", with: "+").replacing("_", with: "/")
     base64 += String(repeating: "=", count: (4 - base64.utf8.count % 4) % 4)
     guard let bytes = Data(base64Encoded: base64).map({ Array($0) }), bytes.count > 5, bytes[0] == version else {
       throw problem
