@@ -73,11 +73,20 @@ private func writeHealth(_ health: CacheHealth, to out: inout [UInt8]) {
 
 /// A moment as a `google.protobuf.Timestamp`.
 func writeTimestamp(_ field: UInt32, _ time: WallTime, to out: inout [UInt8]) {
+  let (seconds, nanoseconds) = timestamp(time)
+  ProtobufWriter.message(field, to: &out) { out in
+    ProtobufWriter.unsigned(1, seconds, to: &out)
+    ProtobufWriter.unsigned(2, nanoseconds, to: &out)
+  }
+}
+
+/// The two numbers of a `google.protobuf.Timestamp`, as they go onto the wire.
+func timestamp(_ time: WallTime) -> (seconds: UInt64, nanoseconds: UInt64) {
   let (seconds, milliseconds) = time.milliseconds.quotientAndRemainder(dividingBy: 1000)
   // Nanoseconds count forward, before 1970 too.
   let isBefore = milliseconds < 0
-  ProtobufWriter.message(field, to: &out) { out in
-    ProtobufWriter.signed(1, isBefore ? seconds - 1 : seconds, to: &out)
-    ProtobufWriter.signed(2, (isBefore ? milliseconds + 1000 : milliseconds) * 1_000_000, to: &out)
-  }
+  return (
+    UInt64(bitPattern: isBefore ? seconds - 1 : seconds),
+    UInt64(bitPattern: (isBefore ? milliseconds + 1000 : milliseconds) * 1_000_000)
+  )
 }

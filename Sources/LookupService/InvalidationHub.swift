@@ -102,7 +102,7 @@ final class Notice: Sendable {
       kind: invalidation.kind == .upsert ? .upsert : .delete, entity, key: key,
       revision: invalidation.revision, itemID: invalidation.itemID, reason: invalidation.reason.description,
       committedAt: invalidation.committedAt,
-      etag: invalidation.answer?.entry.etagText ?? "", previousETag: invalidation.previousETag ?? "")
+      etag: invalidation.answer?.etagDigits, previousETag: invalidation.previousETag ?? "")
   }
 
   /// An UPSERT whose value has been let go of, because a later notice of the key has another.
@@ -126,45 +126,4 @@ final class Notice: Sendable {
   func isAboutSameKey(as other: Notice) -> Bool {
     keyHash == other.keyHash && entity == other.entity && key == other.key
   }
-}
-
-/// `NoticeKind`.
-enum NoticeKind: UInt64 {
-  case upsert = 1
-  case delete, resync, progress
-}
-
-/// An `InvalidationNotice` about a key, without epoch and value.
-func encodeNotice(
-  kind: NoticeKind, _ entity: ServedEntity, key: LookupKey, revision: Revision, itemID: String,
-  reason: String, committedAt: WallTime, etag: String, previousETag: String
-) -> [UInt8] {
-  let identifier = key.text
-  let cacheKey = cacheKey(entity: entity.name, identifier: identifier, variant: entity.variant(ofSpace: key.space))
-  var out: [UInt8] = []
-  ProtobufWriter.unsigned(1, kind.rawValue, to: &out)
-  ProtobufWriter.unsigned(2, entity.wireValue, to: &out)
-  ProtobufWriter.string(3, identifier, to: &out)
-  ProtobufWriter.string(4, cacheKey, to: &out)
-  ProtobufWriter.unsigned(5, revision.rawValue, to: &out)
-  ProtobufWriter.string(6, itemID, to: &out)
-  ProtobufWriter.string(8, reason, to: &out)
-  writeTimestamp(9, committedAt, to: &out)
-  ProtobufWriter.string(10, etag, to: &out)
-  ProtobufWriter.string(11, previousETag, to: &out)
-  return out
-}
-
-/// An `InvalidationNotice` about no key, without epoch: PROGRESS or RESYNC.
-///
-/// A RESYNC names the entity that it is about; without one it is about all.
-func encodeNotice(
-  kind: NoticeKind, _ entity: ServedEntity?, revision: Revision, reason: String
-) -> [UInt8] {
-  var out: [UInt8] = []
-  ProtobufWriter.unsigned(1, kind.rawValue, to: &out)
-  ProtobufWriter.unsigned(2, entity?.wireValue ?? 0, to: &out)
-  ProtobufWriter.unsigned(5, revision.rawValue, to: &out)
-  ProtobufWriter.string(8, reason, to: &out)
-  return out
 }

@@ -278,7 +278,7 @@ final class WatchSession: RPCStreamHandler, BufferHolder {
   private func sendInitial(_ entity: ServedEntity, _ answer: Answer) {
     let encoded = encodeNotice(
       kind: .upsert, entity, key: answer.key, revision: answer.revision, itemID: answer.entry.itemID,
-      reason: "initial_state", committedAt: answer.committedAt, etag: answer.entry.etagText,
+      reason: "initial_state", committedAt: answer.committedAt, etag: answer.etagDigits,
       previousETag: "")
     send(encoded, value: answer, entity)
   }
@@ -295,8 +295,8 @@ final class WatchSession: RPCStreamHandler, BufferHolder {
   }
 
   private func send(_ encoded: [UInt8], value: Answer?, _ entity: ServedEntity?) {
-    scratch.reset()
-    scratch.head.append(contentsOf: lane.epochField)
+    // The epoch's bytes are shared by all notices, where no value makes a head of its own necessary.
+    scratch.head = lane.epochField
     if wishes.includesValues, let value, let entity {
       scratch.head.append(contentsOf: encoded)
       ProtobufWriter.lengthPrefix(entity.noticeValueField, value.entry.bytes.count, to: &scratch.head)
@@ -306,7 +306,7 @@ final class WatchSession: RPCStreamHandler, BufferHolder {
     }
     lane.counters.countNotice()
     writer?.send(scratch)
-    scratch.body = []
+    scratch.reset()
   }
 
   private func countQueue() {

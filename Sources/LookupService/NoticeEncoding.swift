@@ -1,0 +1,68 @@
+internal import ChangeStreamCache
+internal import Core
+internal import ProtobufMessages
+
+/// `NoticeKind`.
+enum NoticeKind: UInt64 {
+  case upsert = 1
+  case delete, resync, progress
+}
+
+/// An `InvalidationNotice` about a key, without epoch and value. It is written in one go, into memory of its size: a
+/// watch that starts with the state of all keys has one made for each.
+///
+/// Where the key has no answer, `etag` is nil.
+func encodeNotice(
+  kind: NoticeKind, _ entity: ServedEntity, key: LookupKey, revision: Revision, itemID: String,
+  reason: String, committedAt: WallTime, etag: SIMD32<UInt8>?, previousETag: String
+) -> [UInt8] {
+  var name = entity.name
+  var variant = entity.variant(ofSpace: key.space) ?? ""
+  let cacheKeyCount = name.utf8.count + 1 + key.bytes.count + (variant.isEmpty ? 0 : 1 + variant.utf8.count)
+  let texts =
+    key.bytes.count + cacheKeyCount + itemID.utf8.count + reason.utf8.count + 32 + previousETag.utf8.count
+  // The prefixes of seven texts and a timestamp, each of a length below 2^14; three numbers, two more in the timestamp.
+  return ProtobufCursor.bytes(atMost: texts + 8 * 4 + 5 * 11) { out in
+    out.unsigned(1, kind.rawValue)
+    out.unsigned(2, entity.wireValue)
+    key.bytes.withUnsafeBytes { key in
+      out.bytes(3, key)
+      out.prefix(4, cacheKeyCount)
+      name.withUTF8 { out.raw(UnsafeRawBufferPointer($0)) }
+      out.raw(":")
+      out.raw(key)
+      if !variant.isEmpty {
+        out.raw(":")
+        variant.withUTF8 { out.raw(UnsafeRawBufferPointer($0)) }
+      }
+    }
+    out.unsigned(5, revision.rawValue)
+    out.string(6, itemID)
+    out.string(8, reason)
+    writeTimestamp(9, committedAt, to: &out)
+    if let etag { withUnsafeBytes(of: etag) { out.bytes(10, $0) } }
+    out.string(11, previousETag)
+  }
+}
+
+/// An `InvalidationNotice` about no key, without epoch: PROGRESS or RESYNC.
+///
+/// A RESYNC names the entity that it is about; without one it is about all.
+func encodeNotice(
+  kind: NoticeKind, _ entity: ServedEntity?, revision: Revision, reason: String
+) -> [UInt8] {
+  var out: [UInt8] = []
+  ProtobufWriter.unsigned(1, kind.rawValue, to: &out)
+  ProtobufWriter.unsigned(2, entity?.wireValue ?? 0, to: &out)
+  ProtobufWriter.unsigned(5, revision.rawValue, to: &out)
+  ProtobufWriter.string(8, reason, to: &out)
+  return out
+}
+
+/// A `google.protobuf.Timestamp`.
+private func writeTimestamp(_ field: UInt8, _ time: WallTime, to out: inout ProtobufCursor) {
+  let (seconds, nanoseconds) = timestamp(time)
+  out.prefix(field, ProtobufCursor.unsignedSize(seconds) + ProtobufCursor.unsignedSize(nanoseconds))
+  out.unsigned(1, seconds)
+  out.unsigned(2, nanoseconds)
+}
