@@ -47,7 +47,8 @@ let package = Package(
 
     // In the order of the data: see docs/architecture.md.
     .target(name: "CConfigLookupProto", dependencies: ["CProtobufC"]),
-    library("Core", []),
+    .target(name: "CLinux", dependencies: []),
+    library("Core", ["CLinux"]),
     library("NearCache", ["Core"]),
     library("BSON", ["CBSON"]),
     library("ChangeStreamCache", ["Core", "BSON", "CXXHash"]),

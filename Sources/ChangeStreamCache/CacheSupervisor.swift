@@ -30,12 +30,13 @@ final class CacheSupervisor<Model: CachedModel>: Sendable {
   }
 
   func start() {
-    let stream = OSThread(name: "\(Model.entity) stream") { [state, follower] in
+    // Lookups go first: what the threads of a cache do in one piece would show in how long some of them take.
+    let stream = OSThread(name: "\(Model.entity) stream", urgency: .patient) { [state, follower] in
       var wait = 0.0
       while state.sleep(seconds: wait) { wait = follower.step() }
       follower.close()
     }
-    let read = OSThread(name: "\(Model.entity) read") { [state, reads] in
+    let read = OSThread(name: "\(Model.entity) read", urgency: .background) { [state, reads] in
       while !state.isStopping {
         if let wait = reads.step() {
           _ = state.sleep(seconds: wait)

@@ -1,16 +1,38 @@
+internal import CLinux
 internal import Glibc
 
 /// A thread of the operating system: for work that blocks (libmongoc) or that owns an event loop.
 ///
 /// Must be joined before it is let go.
 public final class OSThread: @unchecked Sendable {
+  /// How much the thread wants the processor, where there are more threads than processors.
+  public enum Urgency: Sendable {
+    /// Gets its processor soon when it wakes, before threads that have run there for long (from Linux 6.12 on).
+    case prompt
+    case usual
+    /// Never takes a processor from a thread that runs on it, and when there are too few gets a third of what a usual
+    /// thread gets.
+    case patient
+    /// The same, with a tenth.
+    case background
+
+    /// As setpriority(2) has it.
+    fileprivate var niceness: Int32 {
+      switch self {
+      case .prompt, .usual: 0
+      case .patient: 5
+      case .background: 10
+      }
+    }
+  }
+
   // Safe to share: `handle` is written in `init` only; `joined` only by the one caller of `join()`.
   private var handle = pthread_t()
   private var joined = false
 
   /// Starts a thread. `name` is cut to the 15 bytes that Linux keeps.
-  public init(name: String, _ body: @escaping @Sendable () -> Void) {
-    let start = Unmanaged.passRetained(ThreadStart(name: String(name.prefix(15)), body: body))
+  public init(name: String, urgency: Urgency = .usual, _ body: @escaping @Sendable () -> Void) {
+    let start = Unmanaged.passRetained(ThreadStart(name: String(name.prefix(15)), urgency: urgency, body: body))
     let code = pthread_create(&handle, nil, runThread, start.toOpaque())
     precondition(code == 0, "pthread_create failed with \(code)")
   }
@@ -29,7 +51,7 @@ public final class OSThread: @unchecked Sendable {
 /// Starts a thread that nobody waits for: it must hold all that it uses.
 public func detachThread(name: String, _ body: @escaping @Sendable () -> Void) {
   var handle = pthread_t()
-  let start = Unmanaged.passRetained(ThreadStart(name: String(name.prefix(15)), body: body))
+  let start = Unmanaged.passRetained(ThreadStart(name: String(name.prefix(15)), urgency: .usual, body: body))
   let code = pthread_create(&handle, nil, runThread, start.toOpaque())
   precondition(code == 0, "pthread_create failed with \(code)")
   pthread_detach(handle)
@@ -37,10 +59,12 @@ public func detachThread(name: String, _ body: @escaping @Sendable () -> Void) {
 
 private final class ThreadStart: Sendable {
   let name: String
+  let urgency: OSThread.Urgency
   let body: @Sendable () -> Void
 
-  init(name: String, body: @escaping @Sendable () -> Void) {
+  init(name: String, urgency: OSThread.Urgency, body: @escaping @Sendable () -> Void) {
     self.name = name
+    self.urgency = urgency
     self.body = body
   }
 }
@@ -49,8 +73,24 @@ private func runThread(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRaw
   guard let argument else { return nil }
   let start = Unmanaged<ThreadStart>.fromOpaque(argument).takeRetainedValue()
   nameThread(start.name)
+  setUrgency(start.urgency)
   start.body()
   return nil
+}
+
+/// A system that refuses it loses nothing but time.
+private func setUrgency(_ urgency: OSThread.Urgency) {
+  switch urgency {
+  case .usual: return
+  case .prompt: return _ = configlookup_set_slice(100_000)
+  case .patient, .background: break
+  }
+  // SCHED_BATCH of sched(7), which Swift does not see.
+  var parameters = sched_param()
+  _ = pthread_setschedparam(pthread_self(), 3, &parameters)
+  // 0: the calling thread, as Linux has it. Not less nice than the process was started.
+  let which = __priority_which_t(PRIO_PROCESS.rawValue)
+  _ = setpriority(which, 0, max(getpriority(which, 0), urgency.niceness))
 }
 
 /// Swift does not see `pthread_setname_np`; the kernel takes the name from a file as well (proc(5), `comm`).

@@ -63,7 +63,7 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
     self.wakeDescriptor = wakeDescriptor
     self.base = base
     readMemory = .allocate(byteCount: Limits.smallInputBytes + Limits.readBytes, alignment: 16)
-    thread = OSThread(name: threadName ?? "loop-\(index)") { self.run() }
+    thread = OSThread(name: threadName ?? "loop-\(index)", urgency: .prompt) { self.run() }
   }
 
   deinit {

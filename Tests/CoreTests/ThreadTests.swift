@@ -20,6 +20,23 @@ struct ThreadTests {
     #expect(counter.withLock { $0 } == 80_000)
   }
 
+  /// What the thread is scheduled by, as sched(7) and proc(5) have it: the policy 3 is SCHED_BATCH.
+  @Test(arguments: [(OSThread.Urgency.usual, 0, 0), (.patient, 3, 5), (.background, 3, 10)])
+  func urgencyIsTheThreadsOwn(urgency: OSThread.Urgency, policy: Int, niceness: Int) throws {
+    let seen = Locked<[String]>([])
+    let thread = OSThread(name: "urgency", urgency: urgency) {
+      let stat = (try? String(contentsOfFile: "/proc/thread-self/stat", encoding: .utf8)) ?? ""
+      seen.withLock { $0 = stat.split(separator: ")").last?.split(separator: " ").map(String.init) ?? [] }
+    }
+    thread.join()
+    // Fields 19 and 41; the first of these is field 3.
+    let fields = seen.withLock { $0 }
+    try #require(fields.count > 38)
+    let own = Int(getpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0))
+    #expect(Int(fields[16]) == max(own, niceness), "whoever runs the test may be nice already")
+    #expect(Int(fields[38]) == policy)
+  }
+
   @Test func anErrorFreesTheLock() {
     let locked = Locked(1)
     #expect(throws: TestFailure.self) { try locked.withLock { _ in throw TestFailure("on purpose") } }

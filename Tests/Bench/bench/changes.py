@@ -1,6 +1,8 @@
 """What changes cost: lookups meanwhile, and how soon subscribers know."""
 
 import json
+import os
+import signal
 import subprocess
 
 from . import build
@@ -97,17 +99,24 @@ def _notice(bench, database, server):
     row = "notice"
     bench.say(row)
     for number in range(bench.rounds):
-        result = _notices(
-            bench, database, server, "--changes", 100 if bench.is_quick else 500, "--rate", 50, "--bare", 1)
-        bench.record(row, "ours", {"round": number, **result})
+        # One after the other: the database, which is Python, serves two watchers of a change in turn, and the second one
+        # would wait for the first. So for the bare one the server stands still.
+        changes = ("--changes", 100 if bench.is_quick else 300, "--rate", 50)
+        bench.record(row, "ours", {"round": number, **_notices(bench, database, server, *changes)})
+        os.kill(server.pid, signal.SIGSTOP)
+        try:
+            bare = _notices(bench, database, server, *changes, "--subscribers", 0, "--bare", 1)
+        finally:
+            os.kill(server.pid, signal.SIGCONT)
+        bench.record(row, "bare", {"round": number, **bare})
     p50, p99 = (
-        bench.median(row, "ours", f"notice_{part}_ms") - bench.median(row, "ours", f"bare_{part}_ms")
+        bench.median(row, "ours", f"notice_{part}_ms") - bench.median(row, "bare", f"bare_{part}_ms")
         for part in ("p50", "p99"))
     bench.row(
         "write acknowledged to notice received, p50 and p99",
         f"{bench.median(row, 'ours', 'notice_p50_ms'):.2f}, {bench.median(row, 'ours', 'notice_p99_ms'):.2f} ms",
-        f"bare watcher {bench.median(row, 'ours', 'bare_p50_ms'):.2f},"
-        f" {bench.median(row, 'ours', 'bare_p99_ms'):.2f} ms",
+        f"bare watcher {bench.median(row, 'bare', 'bare_p50_ms'):.2f},"
+        f" {bench.median(row, 'bare', 'bare_p99_ms'):.2f} ms",
         (f"{p50:+.2f}, {p99:+.2f} ms", "≤ 1, 2 ms more", p50 <= 1 and p99 <= 2))
 
 
