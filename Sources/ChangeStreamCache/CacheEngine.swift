@@ -151,7 +151,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
         "operation_unknown", "an operation that this version does not know: reading the collection anew",
         ["cache": .string(Model.entity), "operation": .string(name)])
       wanted = wanted ?? .resync
-    case .insert, .update, .replace, .delete:
+    case .insert, .update, .updateLookedUp, .replace, .delete:
       guard let id = change.id, change.revision > skipped else { return true }
       queue.append(change, of: id, reading, operationTime: operationTime, mayMove: mayMove(change))
       applyReady()
@@ -288,9 +288,10 @@ struct CacheEngine<Model: CachedModel>: Sendable {
 
   // MARK: Beneath
 
-  /// Whether it is an update that may have taken the document to another key, or into the filter or out of it.
+  /// Whether it is an update that may have taken the document to another key, or into the filter or out of it, and not
+  /// known where to.
   private func mayMove(_ change: DocumentChange) -> Bool {
-    guard case .update = change.operation else { return false }
+    guard case .updateLookedUp = change.operation else { return false }
     guard let fields = Model.placingFields, let touched = change.touchedFields else { return true }
     return !fields.isDisjoint(with: touched)
   }
@@ -349,7 +350,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     let committedAt = change.committedAt ?? WallTime(milliseconds: Int64(change.revision.seconds) * 1000)
     health.lastChangeAt = committedAt
     var operation = change.operation.name
-    if case .update(nil) = change.operation { operation = "delete" }
+    if case .updateLookedUp(nil) = change.operation { operation = "delete" }
     let before = live.documents[id]?.entry
     let keys = live.set(id, ready.reading)
     applied.add(

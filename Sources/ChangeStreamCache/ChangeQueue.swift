@@ -3,12 +3,13 @@ internal import Core
 
 /// The changes of a stream, in order, until each can be shown exactly as of its revision.
 ///
-/// An update brings the document as looked up when the change was delivered: at some moment between the change and the
-/// reply that brought it. Shown at once it would be newer than it says, and newer than changes still to come. So an
-/// update waits until the stream has passed the moment of the reply. If no other change of the document has come up to
-/// there, what was looked up is the document as of the update. Otherwise nobody can say what the update made; it is
-/// passed over, and the one that followed stands for both. A change that is part of a transaction waits for the rest of
-/// it. What comes behind waits too: what the cache shows is the collection as of one revision, never a mixture.
+/// Where the database keeps no images of documents, an update brings the document as looked up when the change was
+/// delivered: at some moment between the change and the reply that brought it. Shown at once it would be newer than it
+/// says, and newer than changes still to come. So it waits until the stream has passed the moment of the reply. If no
+/// other change of the document has come up to there, what was looked up is the document as of the update. Otherwise
+/// nobody can say what the update made; it is passed over, and the one that followed stands for both. A change that is
+/// part of a transaction waits for the rest of it. What comes behind waits too: what the cache shows is the collection
+/// as of one revision, never a mixture.
 ///
 /// The moment of a lookup is no later than the operation time of the reply that brought it.
 struct ChangeQueue: Sendable {
@@ -28,7 +29,7 @@ struct ChangeQueue: Sendable {
 
   private struct Waiting: Sendable {
     var ready: Ready
-    /// It is an update, which may have taken the document to another key.
+    /// It is an update whose document was looked up, and which may have taken it to another key.
     let mayMove: Bool
     /// Ready once the stream has passed this.
     var until: Revision
@@ -54,14 +55,14 @@ struct ChangeQueue: Sendable {
   /// The revision of the first change that waits.
   var lowest: Revision? { isEmpty ? nil : waiting[first].ready.change.revision }
 
-  /// Adds a change of a document, which came with a reply of `operationTime`. `mayMove`: it is an update that may take
-  /// the document to another key.
+  /// Adds a change of a document, which came with a reply of `operationTime`. `mayMove`: the document was looked up,
+  /// and the update may have taken it to another key.
   mutating func append(
     _ change: DocumentChange, of id: DocumentID, _ reading: Reading?, operationTime: Revision, mayMove: Bool
   ) {
     let number = gone + waiting.count
     var ready = Ready(id: id, change: change, revision: change.revision, reading: reading)
-    if let before = latest[id].map({ $0 - gone }), waiting[before].ready.change.isUpdate,
+    if let before = latest[id].map({ $0 - gone }), waiting[before].ready.change.isLookedUp,
       change.revision <= waiting[before].until
     {
       ready.standsForOthers = true
@@ -73,7 +74,7 @@ struct ChangeQueue: Sendable {
     }
     var until = change.isInTransaction ? change.revision : .none
     // A reply of the update's own time: nothing has happened since, so what was looked up is what the update made.
-    if change.isUpdate, operationTime > change.revision { until = operationTime }
+    if change.isLookedUp, operationTime > change.revision { until = operationTime }
     latest[id] = number
     waiting.append(Waiting(ready: ready, mayMove: mayMove, until: until))
   }
@@ -138,7 +139,7 @@ struct ChangeQueue: Sendable {
 }
 
 extension DocumentChange {
-  fileprivate var isUpdate: Bool {
-    if case .update = operation { true } else { false }
+  fileprivate var isLookedUp: Bool {
+    if case .updateLookedUp = operation { true } else { false }
   }
 }

@@ -71,8 +71,9 @@ public struct DocumentChange: Sendable {
     /// The document as of this change.
     case insert(BSONDocument)
     case replace(BSONDocument)
-    /// The document as of some moment after this change; nil if it was gone by then.
-    case update(lookedUp: BSONDocument?)
+    case update(BSONDocument)
+    /// An update, and the document as of some moment after it; nil if it was gone by then.
+    case updateLookedUp(BSONDocument?)
     case delete
     /// The stream has ended: dropped, renamed, or something like it.
     case invalidate(String)
@@ -84,7 +85,7 @@ public struct DocumentChange: Sendable {
       switch self {
       case .insert: "insert"
       case .replace: "replace"
-      case .update: "update"
+      case .update, .updateLookedUp: "update"
       case .delete: "delete"
       case .invalidate(let name), .unknown(let name): name
       }

@@ -136,9 +136,9 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
   /// Reads, checks and encodes the change's document, before any lock is taken.
   private func read(_ change: DocumentChange) -> Reading? {
     switch change.operation {
-    case .insert(let document), .replace(let document), .update(lookedUp: let document?):
+    case .insert(let document), .replace(let document), .update(let document), .updateLookedUp(let document?):
       change.id.map { Reading(document, id: $0, as: Model.self) }
-    case .update(lookedUp: nil), .delete, .invalidate, .unknown: nil
+    case .updateLookedUp(nil), .delete, .invalidate, .unknown: nil
     }
   }
 

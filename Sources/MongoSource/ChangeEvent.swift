@@ -4,23 +4,28 @@ internal import Core
 
 extension DocumentChange {
   /// Reads an event of a change stream. What is not understood becomes an unknown operation, never an error.
+  /// `isExact`: an update brings the document as of itself.
   ///
   /// https://www.mongodb.com/docs/manual/reference/change-events/
-  init(event: BSONDocument) {
+  init(event: BSONDocument, isExact: Bool) {
     self = event.withObject { event in
       let common = CommonFields(event)
       return DocumentChange(
-        Self.operation(common.name, document(event.value("fullDocument")), hasID: common.id != nil), id: common.id,
+        Self.operation(
+          common.name, document(event.value("fullDocument")), hasID: common.id != nil, isExact: isExact), id: common.id,
         revision: common.revision, committedAt: common.committedAt, touchedFields: updatedFields(event),
         isInTransaction: event.value("txnNumber") != nil)
     }
   }
 
-  private static func operation(_ name: String, _ document: BSONDocument?, hasID: Bool) -> Operation {
+  private static func operation(
+    _ name: String, _ document: BSONDocument?, hasID: Bool, isExact: Bool
+  ) -> Operation {
     switch (name, document, hasID) {
     case ("insert", let document?, true): .insert(document)
     case ("replace", let document?, true): .replace(document)
-    case ("update", _, true): .update(lookedUp: document)
+    case ("update", let document?, true) where isExact: .update(document)
+    case ("update", _, true): .updateLookedUp(document)
     case ("delete", _, true): .delete
     case ("drop", _, _), ("rename", _, _), ("dropDatabase", _, _), ("invalidate", _, _): .invalidate(name)
     default: .unknown(name)

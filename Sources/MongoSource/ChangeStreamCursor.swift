@@ -19,8 +19,9 @@ final class ChangeStreamCursor {
   }
 
   struct Options {
-    /// Updates bring the document as it is when they are delivered.
-    var looksUpDocuments: Bool
+    /// Updates bring the document: as of themselves where the collection keeps images for that, else as it is when they
+    /// are delivered.
+    var bringsDocuments: Bool
     /// Beside the document an event says only of these whether an update touched them.
     var reportedFields: Set<String>
     /// How long the server waits for an event before it answers that there is none.
@@ -31,6 +32,11 @@ final class ChangeStreamCursor {
   private let namespace: MongoNamespace
   private let options: Options
   private let place: String
+  /// Where the cursor began.
+  private var start: Start
+  /// Whether updates bring the document as of themselves (MongoDB 6.0, `changeStreamPreAndPostImages`). Believed until
+  /// the server or an update shows otherwise: so nobody needs the right to ask what options the collection has.
+  private(set) var hasImages: Bool
   /// 0: the server has closed it.
   private var cursorID: Int64 = 0
   private var events: [BSONDocument] = []
@@ -47,9 +53,11 @@ final class ChangeStreamCursor {
     session = try MongoSession(pool: pool)
     self.namespace = namespace
     self.options = options
+    self.start = start
+    hasImages = options.bringsDocuments
     place = pool.place
     do throws(SourceError) {
-      try open(start)
+      try open()
     } catch {
       session.close()
       throw error
@@ -74,6 +82,10 @@ final class ChangeStreamCursor {
     }
     guard nextEvent < events.count else { return nil }
     let event = events[nextEvent]
+    if hasImages, event.lacksImage {
+      try openWithoutImages()
+      return try next(waitingAtMost: seconds)
+    }
     nextEvent += 1
     let token = nextEvent == events.count ? batchToken : nil
     resumeToken = (token ?? event.object("_id")).map(ResumeToken.init) ?? resumeToken
@@ -82,6 +94,11 @@ final class ChangeStreamCursor {
 
   /// Lets go of the cursor, here and on the server.
   func close() {
+    kill()
+    session.close()
+  }
+
+  private func kill() {
     if cursorID != 0 {
       let command = CommandBuilder()
       command.append("killCursors", namespace.collection)
@@ -90,12 +107,19 @@ final class ChangeStreamCursor {
       _ = try? session.command(command.document, database: namespace.database)
     }
     cursorID = 0
-    session.close()
   }
 
-  private func open(_ start: Start) throws(SourceError) {
+  /// Images are not kept, or not any more, or not for so long: from the update that lacks one, documents are looked up.
+  private func openWithoutImages() throws(SourceError) {
+    kill()
+    hasImages = false
+    start = resumeToken.map { .after($0) } ?? start
+    try open()
+  }
+
+  private func open() throws(SourceError) {
     let stage = CommandBuilder()
-    if options.looksUpDocuments { stage.append("fullDocument", "updateLookup") }
+    if options.bringsDocuments { stage.append("fullDocument", hasImages ? "whenAvailable" : "updateLookup") }
     switch start {
     case .after(let token):
       resumeToken = token
@@ -106,12 +130,15 @@ final class ChangeStreamCursor {
       // By itself the server starts at the end of its oplog, but reports the time up to which a majority has it: a
       // write between the two would be in neither stream nor snapshot. So the start is a time that was reported.
       try askForTime()
-      if operationTime > .none { stage.append("startAtOperationTime", operationTime) }
+      if operationTime > .none {
+        start = .at(operationTime)
+        stage.append("startAtOperationTime", operationTime)
+      }
     }
     let stream = CommandBuilder()
     stream.append("$changeStream", stage.document)
     var pipeline = [stream.document]
-    if options.looksUpDocuments {
+    if options.bringsDocuments {
       // All of what changed is of no use beside the document, and could make an event too large.
       let fields = CommandBuilder()
       for field in Self.eventFields + options.reportedFields.sorted().map({ "updateDescription.updatedFields.\($0)" }) {
@@ -128,10 +155,19 @@ final class ChangeStreamCursor {
     command.append("pipeline", pipeline)
     command.append("cursor", BSONDocument.empty)
     command.append("readConcern", concern.document)
-    try takeBatch(session.command(command.document, database: namespace.database), "firstBatch")
+    do throws(SourceError) {
+      try takeBatch(session.command(command.document, database: namespace.database), "firstBatch")
+    } catch {
+      guard hasImages, error.isFromServer, Self.unknownOptionCodes.contains(error.code) else { throw error }
+      hasImages = false
+      return try open()
+    }
     // SecantusDB gives the time at which the command began; documents were looked up after that.
-    if options.looksUpDocuments, !events.isEmpty { try askForTime() }
+    if options.bringsDocuments, !hasImages, !events.isEmpty { try askForTime() }
   }
+
+  /// What a server says that knows no images: BadValue from 5.0 on, a number of its own before.
+  private static let unknownOptionCodes: Set<Int> = [2, 40575]
 
   private static let eventFields = [
     "_id", "operationType", "clusterTime", "wallTime", "documentKey", "fullDocument", "txnNumber",
@@ -168,6 +204,16 @@ final class ChangeStreamCursor {
 }
 
 extension BSONDocument {
+  /// Whether it is an update without its document.
+  fileprivate var lacksImage: Bool {
+    withObject { event in
+      guard let name = event.value("operationType")?.stringBytes, name.elementsEqual("update".utf8) else {
+        return false
+      }
+      return event.value("fullDocument")?.type != .object
+    }
+  }
+
   /// The object in a field.
   fileprivate func object(_ name: String) -> BSONDocument? {
     withObject { object in

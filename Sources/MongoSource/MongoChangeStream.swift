@@ -14,14 +14,14 @@ final class MongoChangeStream: DocumentStream {
   {
     cursor = try ChangeStreamCursor(
       pool: pool, namespace: namespace, start: token.map { .after($0) } ?? .now,
-      options: .init(looksUpDocuments: true, reportedFields: fields, awaitMilliseconds: awaitMilliseconds))
+      options: .init(bringsDocuments: true, reportedFields: fields, awaitMilliseconds: awaitMilliseconds))
   }
 
   var operationTime: Revision { cursor.operationTime }
   var resumeToken: ResumeToken? { cursor.resumeToken }
 
   func next(waitingAtMost seconds: Double) throws(SourceError) -> DocumentChange? {
-    try cursor.next(waitingAtMost: seconds).map(DocumentChange.init(event:))
+    try cursor.next(waitingAtMost: seconds).map { DocumentChange(event: $0, isExact: cursor.hasImages) }
   }
 
   func close() { cursor.close() }

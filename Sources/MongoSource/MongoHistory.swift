@@ -28,7 +28,7 @@ struct MongoHistory {
     let cursor = try ChangeStreamCursor(
       pool: pool, namespace: namespace, start: .at(revision),
       // What is still to come is not waited for.
-      options: .init(looksUpDocuments: false, reportedFields: [], awaitMilliseconds: 1))
+      options: .init(bringsDocuments: false, reportedFields: [], awaitMilliseconds: 1))
     defer { cursor.close() }
     while true {
       // An empty batch proves that there is nothing up to a time that was known before it was asked for.

@@ -7,7 +7,7 @@ internal import Testing
 
 struct ChangeQueueTests {
   private func update(_ revision: UInt64) -> DocumentChange {
-    DocumentChange(.update(lookedUp: nil), id: nil, revision: Revision(revision))
+    DocumentChange(.updateLookedUp(nil), id: nil, revision: Revision(revision))
   }
 
   private func delete(_ revision: UInt64) -> DocumentChange {

@@ -40,7 +40,7 @@ struct EngineTests {
     ) {
       var reading: Reading?
       switch operation {
-      case .insert(let document), .replace(let document), .update(lookedUp: let document?):
+      case .insert(let document), .replace(let document), .update(let document), .updateLookedUp(let document?):
         reading = Reading(document, id: DocumentID(id), as: Country.self)
       default: break
       }
@@ -101,7 +101,7 @@ struct EngineTests {
     try steps.load()
     steps.idle(9)
     #expect(steps.reader.observedRevision == Revision(9))
-    try steps.receive(.update(lookedUp: BSONDocument(json: country("1", "KE", "Kenya"))), "1", 8, at: 12)
+    try steps.receive(.updateLookedUp(BSONDocument(json: country("1", "KE", "Kenya"))), "1", 8, at: 12)
     steps.idle(12)
     #expect(steps.announced.withLock { $0.map(\.revision) } == [Revision(10)])
     #expect(steps.name("KE") == "Kenya")
@@ -119,8 +119,8 @@ struct EngineTests {
       reload.number, [(DocumentID("1"), Reading(row, id: DocumentID("1"), as: Country.self))])
     try steps.receive(.replace(BSONDocument(json: country("1", "KE", "first"))), "1", 6, at: 6)
     let bad = try BSONDocument(json: country("1", "KE", "bad", rank: 999))
-    steps.receive(.update(lookedUp: bad), "1", 8, at: 12)
-    steps.receive(.update(lookedUp: bad), "1", 9, at: 12)
+    steps.receive(.updateLookedUp(bad), "1", 8, at: 12)
+    steps.receive(.updateLookedUp(bad), "1", 9, at: 12)
     steps.engine.readEnded(reload.number, at: Revision(9), now: .now, wallNow: .now)
     steps.idle(12)
     #expect(steps.engine.currentHealth().reloads == 2)
@@ -145,7 +145,7 @@ struct EngineTests {
   @Test func anUpdateIsShownWhenTheStreamHasPassedTheMomentOfItsLookup() throws {
     let steps = Steps()
     try steps.load()
-    try steps.receive(.update(lookedUp: BSONDocument(json: country("1", "KE", "Kenya"))), "1", 6, at: 10)
+    try steps.receive(.updateLookedUp(BSONDocument(json: country("1", "KE", "Kenya"))), "1", 6, at: 10)
     #expect(steps.name("KE") == nil && steps.news == [] && steps.engine.isWaiting)
     #expect(steps.reader.observedRevision == Revision(5))
     steps.idle(9)
@@ -162,7 +162,7 @@ struct EngineTests {
   @Test func whatWaitsIsSettledBeforeAnythingIsPromised() throws {
     let steps = Steps()
     try steps.load()
-    try steps.receive(.update(lookedUp: BSONDocument(json: country("1", "KE", "Kenya"))), "1", 6, at: 10)
+    try steps.receive(.updateLookedUp(BSONDocument(json: country("1", "KE", "Kenya"))), "1", 6, at: 10)
     steps.engine.receivedNothing(floor: Revision(5), settled: Revision(10), now: .now, wallNow: .now)
     #expect(steps.name("KE") == "Kenya" && steps.news == ["upsert KE 6"])
     #expect(steps.reader.observedRevision == Revision(5))
@@ -174,15 +174,49 @@ struct EngineTests {
   @Test func anUpdateWhoseReplyIsOfItsOwnTimeIsShownAtOnce() throws {
     let steps = Steps()
     try steps.load()
-    try steps.receive(.update(lookedUp: BSONDocument(json: country("1", "KE", "Kenya"))), "1", 6, at: 6)
+    try steps.receive(.updateLookedUp(BSONDocument(json: country("1", "KE", "Kenya"))), "1", 6, at: 6)
     #expect(steps.news == ["upsert KE 6"])
     #expect(steps.reader.observedRevision == Revision(5))
+  }
+
+  /// An image of the document as of the update is that, however late it comes.
+  @Test func anUpdateWithAnImageIsShownAtOnce() throws {
+    let steps = Steps()
+    try steps.load()
+    try steps.receive(.update(BSONDocument(json: country("1", "KE", "first"))), "1", 6, at: 10, touched: ["active"])
+    #expect(steps.news == ["upsert KE 6"] && steps.name("KE") == "first" && !steps.engine.isWaiting)
+    try steps.receive(.update(BSONDocument(json: country("1", "UG", "second"))), "1", 7, at: 10, touched: ["code"])
+    #expect(steps.news == ["delete KE 7", "upsert UG 7"])
+    #expect(steps.historyStart.withLock { $0 } == Revision(5), "nothing was passed over")
+    #expect(steps.reader.observedRevision == Revision(6))
+  }
+
+  @Test func anImageStandsForALookupBeforeIt() throws {
+    let steps = Steps()
+    try steps.load()
+    try steps.receive(
+      .updateLookedUp(BSONDocument(json: country("1", "KE", "later"))), "1", 6, at: 10, touched: ["active"])
+    try steps.receive(.insert(BSONDocument(json: country("2", "UG", "Uganda"))), "2", 7, at: 10)
+    #expect(steps.news == [])
+    try steps.receive(.update(BSONDocument(json: country("1", "KE", "now"))), "1", 8, at: 10, touched: ["name"])
+    #expect(steps.news == ["upsert KE 8", "upsert UG 8"] && steps.name("KE") == "now")
+    #expect(steps.historyStart.withLock { $0 } == Revision(8), "where the first took it is not known")
+  }
+
+  @Test func imagesOfOneTransactionAreShownTogether() throws {
+    let steps = Steps()
+    try steps.load()
+    let documents = try ["one", "two"].map { try BSONDocument(json: country("1", "KE", $0)) }
+    for document in documents { steps.receive(.update(document), "1", 8, at: 12, isInTransaction: true) }
+    #expect(steps.news == [])
+    steps.idle(8)
+    #expect(steps.news == ["upsert KE 8"] && steps.name("KE") == "two")
   }
 
   @Test func whatComesBehindAWaitingChangeWaitsToo() throws {
     let steps = Steps()
     try steps.load()
-    try steps.receive(.update(lookedUp: BSONDocument(json: country("1", "KE", "Kenya"))), "1", 6, at: 10)
+    try steps.receive(.updateLookedUp(BSONDocument(json: country("1", "KE", "Kenya"))), "1", 6, at: 10)
     try steps.receive(.insert(BSONDocument(json: country("2", "UG", "Uganda"))), "2", 10, at: 10)
     #expect(steps.name("UG") == nil && steps.reader.observedRevision == Revision(5))
     try steps.receive(.insert(BSONDocument(json: country("3", "TZ", "Tanzania"))), "3", 11, at: 12)
@@ -197,7 +231,7 @@ struct EngineTests {
     try steps.load()
     try steps.receive(.insert(BSONDocument(json: country("1", "KE", "first"))), "1", 6, at: 6)
     try steps.receive(
-      .update(lookedUp: BSONDocument(json: country("1", "KE", "third"))), "1", 7, at: 10, touched: ["name"])
+      .updateLookedUp(BSONDocument(json: country("1", "KE", "third"))), "1", 7, at: 10, touched: ["name"])
     try steps.receive(.insert(BSONDocument(json: country("2", "UG", "Uganda"))), "2", 8, at: 10)
     try steps.receive(.replace(BSONDocument(json: country("1", "KE", "second"))), "1", 9, at: 10)
     // A change that carries the document as of itself need not wait: and the one before is settled with it.
@@ -231,13 +265,13 @@ struct EngineTests {
     let document = try BSONDocument(json: country("1", "KE", "Kenya"))
     steps.receive(.insert(document), "1", 6, at: 6)
     #expect(steps.news == ["upsert KE 6"])
-    steps.receive(.update(lookedUp: document), "1", 7, at: 10, touched: ["name"])
-    steps.receive(.update(lookedUp: document), "1", 8, at: 10, touched: ["name"])
+    steps.receive(.updateLookedUp(document), "1", 7, at: 10, touched: ["name"])
+    steps.receive(.updateLookedUp(document), "1", 8, at: 10, touched: ["name"])
     steps.idle(10)
     #expect(steps.news == ["upsert KE 8"])
     #expect(steps.reader.answer(LookupKey("KE"))?.revision == Revision(8))
     // Where nothing was passed over, what changes nothing is no news.
-    steps.receive(.update(lookedUp: document), "1", 12, at: 13, touched: ["name"])
+    steps.receive(.updateLookedUp(document), "1", 12, at: 13, touched: ["name"])
     steps.idle(13)
     #expect(steps.news == [])
   }
@@ -247,9 +281,9 @@ struct EngineTests {
     let steps = Steps()
     try steps.load()
     let later = try BSONDocument(json: country("1", "KE", "later"))
-    steps.receive(.update(lookedUp: later), "1", 6, at: 10, touched: ["active"])
-    steps.receive(.update(lookedUp: later), "1", 7, at: 10, touched: ["name"])
-    steps.receive(.update(lookedUp: later), "1", 11, at: 11, touched: ["active"])
+    steps.receive(.updateLookedUp(later), "1", 6, at: 10, touched: ["active"])
+    steps.receive(.updateLookedUp(later), "1", 7, at: 10, touched: ["name"])
+    steps.receive(.updateLookedUp(later), "1", 11, at: 11, touched: ["active"])
     #expect(steps.historyStart.withLock { $0 } == Revision(7))
     steps.idle(11)
     #expect(steps.historyStart.withLock { $0 } == Revision(7), "the last one is known")
@@ -267,9 +301,9 @@ struct EngineTests {
     _ = steps.engine.rowsRead(
       reload.number, [(DocumentID("2"), Reading(row, id: DocumentID("2"), as: Country.self))])
     steps.engine.readEnded(reload.number, at: Revision(7), now: .now, wallNow: .now)
-    try steps.receive(.update(lookedUp: BSONDocument(json: country("1", "KE", "one"))), "1", 6, at: 7)
+    try steps.receive(.updateLookedUp(BSONDocument(json: country("1", "KE", "one"))), "1", 6, at: 7)
     #expect(steps.name("UG") == nil)
-    try steps.receive(.update(lookedUp: BSONDocument(json: country("1", "KE", "two"))), "1", 8, at: 10)
+    try steps.receive(.updateLookedUp(BSONDocument(json: country("1", "KE", "two"))), "1", 8, at: 10)
     #expect(steps.name("UG") == "Uganda", "the reload is published")
     #expect(steps.name("KE") == "one", "as of the observed revision")
     #expect(steps.reader.observedRevision == Revision(7))
@@ -285,7 +319,7 @@ struct EngineTests {
     try steps.load()
     let document = try BSONDocument(json: country("1", "KE", "Kenya"))
     for revision in 6...UInt64(6 + Limits.waitingChanges) {
-      steps.receive(.update(lookedUp: document), "1", revision, at: 1_000_000)
+      steps.receive(.updateLookedUp(document), "1", revision, at: 1_000_000)
     }
     #expect(!steps.engine.isWaiting && !steps.engine.currentHealth().isStreamActive)
     let begun = steps.engine.nextRead(operationTime: Revision(1_000_000), now: .now)

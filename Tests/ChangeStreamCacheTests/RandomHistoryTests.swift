@@ -61,7 +61,7 @@ struct RandomHistoryTests {
           if random.once(in: 2) {
             try harness.source.put(Self.json(id, document))
           } else {
-            try harness.source.update(Self.json(id, document))
+            try harness.source.update(Self.json(id, document), keepsImage: random.once(in: 3))
           }
           model.documents[id] = document
         }
@@ -115,7 +115,8 @@ struct RandomHistoryTests {
         case 2: harness.clock.advance(seconds: 301)
         case 3, 4: harness.source.delete("\(key)")
         // A burst: updates are looked up late, so their documents run ahead of the changes behind them.
-        case 5...10: try harness.source.update(country("\(key)", "K\(key)", "v\(version)"))
+        case 5...10:
+          try harness.source.update(country("\(key)", "K\(key)", "v\(version)"), keepsImage: version % 3 == 0)
         default: try harness.source.put(country("\(key)", "K\(key)", "v\(version)"))
         }
         if random.once(in: 6) { try harness.settle() }

@@ -121,7 +121,7 @@ public final class History {
     let sources = Collection.allCases.map {
       SimulatedSource(
         $0, database, clock, Chance(seed: chance.next()), duplicatesOnceIn: traits.hasDuplicates ? 3 : 0,
-        looksUpLate: traits.looksUpLate)
+        looksUpLate: traits.looksUpLate, imageOnceIn: traits.imageOnceIn)
     }
     let server = SimulatedServer(name, sources, clock, limits)
     for source in sources { source.betweenRows = { [weak self] in self?.goOnWhileReading() } }

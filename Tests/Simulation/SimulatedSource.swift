@@ -23,10 +23,11 @@ final class SimulatedSource: DocumentSource, @unchecked Sendable {
   /// Once in so many opens the same events are delivered again; 0: never.
   private let duplicatesOnceIn: Int
   let looksUpLate: Bool
+  let imageOnceIn: Int
 
   init(
     _ collection: Collection, _ database: SimulatedDatabase, _ clock: SimulatedClock, _ chance: Chance,
-    duplicatesOnceIn: Int, looksUpLate: Bool
+    duplicatesOnceIn: Int, looksUpLate: Bool, imageOnceIn: Int
   ) {
     self.collection = collection
     self.database = database
@@ -34,6 +35,7 @@ final class SimulatedSource: DocumentSource, @unchecked Sendable {
     self.chance = chance
     self.duplicatesOnceIn = duplicatesOnceIn
     self.looksUpLate = looksUpLate
+    self.imageOnceIn = imageOnceIn
     lastContact = clock.now
   }
 

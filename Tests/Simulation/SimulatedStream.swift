@@ -71,11 +71,13 @@ final class SimulatedStream: DocumentStream {
       (operation, id) = (event.document.map { .insert($0) } ?? .delete, document.id)
     case .replace(let document):
       (operation, id) = (event.document.map { .replace($0) } ?? .delete, document.id)
+    case .update(let document) where source.imageOnceIn > 0 && source.chance.once(in: source.imageOnceIn):
+      (operation, id) = (event.document.map { .update($0) } ?? .delete, document.id)
     case .update(let document):
       let asOf =
         source.looksUpLate ? source.database.majorityTime(notBefore: event.time, &source.chance) : event.time
       let lookedUp = source.database.document(source.collection, document.id, asOf: asOf)?.1
-      (operation, id) = (.update(lookedUp: lookedUp), document.id)
+      (operation, id) = (.updateLookedUp(lookedUp), document.id)
     case .delete(_, let gone):
       (operation, id) = (.delete, gone)
     case .drop(_, let name):

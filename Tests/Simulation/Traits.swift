@@ -12,6 +12,8 @@ struct Traits {
   let hasDuplicates: Bool
   /// An update brings the document as of when it was delivered, and not as of itself; and the cache cannot tell.
   let looksUpLate: Bool
+  /// One update in so many brings the document as of itself, whatever `looksUpLate` says; 0: none.
+  let imageOnceIn: Int
   /// Content comes back after other content.
   let repeatsContent: Bool
   let queuedKeys: Int
@@ -37,6 +39,7 @@ struct Traits {
     historySeconds = chance.pick([2, 600, 600])
     faultOnceIn = chance.pick([10, 20, 40, 1000])
     keyCount = chance.pick([1, 2, 4])
+    imageOnceIn = chance.pick([0, 0, 1, 2])
   }
 
   /// Whether a subscriber takes what it holds to another server. Not where each server may have a last good version of

@@ -50,16 +50,16 @@ public final class InMemorySource: DocumentSource {
     }
   }
 
-  /// Updates a document: the stream looks it up when it delivers the change. `fields` are the top-level ones that the
-  /// update is said to touch.
+  /// Updates a document: the stream looks it up when it delivers the change, unless the collection `keepsImage` of the
+  /// document as of the update. `fields` are the top-level ones that the update is said to touch.
   @discardableResult
-  public func update(_ json: String, fields: Set<String> = []) throws -> Revision {
+  public func update(_ json: String, fields: Set<String> = [], keepsImage: Bool = false) throws -> Revision {
     let document = try BSONDocument(json: json)
     guard let id = document.id else { throw BSONError(message: "no _id") }
     return change { state in
       state.documents[id] = document
       state.updatedFields[Revision(state.time)] = fields
-      return (.update(lookedUp: nil), id)
+      return (keepsImage ? .update(document) : .updateLookedUp(nil), id)
     }
   }
 
@@ -189,7 +189,7 @@ public final class InMemorySource: DocumentSource {
         switch change.operation {
         case .insert(let document): .insert(document)
         case .replace(let document): .replace(document)
-        case .update: .update(fields: state.withLock { $0.updatedFields[change.revision] } ?? [])
+        case .update, .updateLookedUp: .update(fields: state.withLock { $0.updatedFields[change.revision] } ?? [])
         case .delete: .delete
         case .invalidate(let name), .unknown(let name): .other(name)
         }
@@ -241,9 +241,9 @@ private final class InMemoryStream: DocumentStream {
       if state.generation != generation { return .lost }
       guard place < state.log.count else { return nil }
       var change = state.log[place]
-      if case .update = change.operation, let id = change.id {
+      if case .updateLookedUp = change.operation, let id = change.id {
         change = DocumentChange(
-          .update(lookedUp: state.documents[id]), id: id, revision: change.revision,
+          .updateLookedUp(state.documents[id]), id: id, revision: change.revision,
           touchedFields: state.updatedFields[change.revision])
       }
       state.deliveries += 1
