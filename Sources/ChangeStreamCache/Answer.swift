@@ -1,4 +1,5 @@
 public import Core
+internal import Glibc
 
 /// What a key answers, and since when. Immutable: any thread.
 public final class Answer: Sendable {
@@ -12,10 +13,16 @@ public final class Answer: Sendable {
   public let revision: Revision
   /// When that change was committed.
   public let committedAt: WallTime
-  /// The entry's bytes, and its etag in digits: here too, because the way through the entry is a miss of the
-  /// processor's cache more, for every lookup.
+  // Here too, because each way through another object is a miss of the processor's cache more, for every lookup.
+  /// The entry's bytes.
   public let bytes: [UInt8]
+  /// Where they lie: as long as the answer is held.
+  // Safe to share, and to keep: an array that is held as a constant neither moves nor changes, and `bytes` holds it.
+  public nonisolated(unsafe) let lentBytes: UnsafeRawBufferPointer
+  /// The entry's etag, in digits.
   public let etagDigits: SIMD32<UInt8>
+  /// The first bytes of the key.
+  private let keyStart: SIMD32<UInt8>
 
   init(
     key: LookupKey, entry: Entry, others: [Entry], revision: Revision, committedAt: WallTime
@@ -26,7 +33,20 @@ public final class Answer: Sendable {
     self.revision = revision
     self.committedAt = committedAt
     bytes = entry.bytes
+    lentBytes = bytes.withUnsafeBytes { $0 }
     etagDigits = entry.etag.digits
+    var start = SIMD32<UInt8>()
+    withUnsafeMutableBytes(of: &start) { $0.copyBytes(from: key.bytes.prefix($0.count)) }
+    keyStart = start
+  }
+
+  /// Whether the key is this one.
+  @inline(__always)
+  func answers(_ space: UInt8, _ bytes: UnsafeRawBufferPointer) -> Bool {
+    guard key.space == space, key.bytes.count == bytes.count else { return false }
+    guard let start = bytes.baseAddress else { return true }
+    guard bytes.count <= 32 else { return memcmp(key.bytes, start, bytes.count) == 0 }
+    return withUnsafePointer(to: keyStart) { memcmp($0, start, bytes.count) == 0 }
   }
 
   /// The same answer, as of a later change that left it as it was.

@@ -34,6 +34,9 @@ public final class CacheReader: Sendable {
     table.answer(key)
   }
 
+  /// A way in for one thread that looks up often.
+  public func borrower() -> AnswerBorrower { AnswerBorrower(table) }
+
   /// The answers of a list, in order of key.
   public func list(_ name: String) -> [Answer] {
     listings.list(name)

@@ -62,38 +62,6 @@ enum FrameEncoder {
     precondition(writer.isFull, "a reply's size and its bytes differ")
   }
 
-  /// The bytes of the frame of a plain reply, which is nearly every one: status OK, the last of its call, no metadata.
-  struct PlainSizes {
-    fileprivate let body: Int
-    fileprivate let frame: Int
-    var total: Int { Limits.prefixBytes + frame }
-  }
-
-  static func plainSizes(id: UInt32, payload: Int) -> PlainSizes {
-    let body = fieldSize(payload)
-    return PlainSizes(body: body, frame: callIDSize(id) + 1 + varintSize(UInt64(body)) + body)
-  }
-
-  /// Writes a plain reply into `room`, which has `sizes.total` bytes.
-  static func writePlain(
-    id: UInt32, _ sizes: PlainSizes, head: borrowing [UInt8], body: borrowing [UInt8],
-    into room: UnsafeMutableRawBufferPointer
-  ) {
-    var writer = WireWriter(room)
-    writer.prefix(sizes.frame)
-    writer.callID(id)
-    writer.tag(3, .bytes)
-    writer.varint(UInt64(sizes.body))
-    let payload = head.count + body.count
-    if payload > 0 {
-      writer.tag(4, .bytes)
-      writer.varint(UInt64(payload))
-      writer.raw(head)
-      writer.raw(body)
-    }
-    precondition(writer.isFull, "a reply's size and its bytes differ")
-  }
-
   /// A `Call`.
   static func call(
     id: UInt32, method: String, request: [UInt8], timeoutMilliseconds: UInt32, metadata: RPCMetadata
@@ -191,8 +159,10 @@ enum FrameEncoder {
   }
 }
 
+@inline(__always)
 func varintSize(_ value: UInt64) -> Int {
-  max(1, (64 - value.leadingZeroBitCount + 6) / 7)
+  // Bits by 7, rounded up, without a division.
+  ((63 - (value | 1).leadingZeroBitCount) * 9 + 73) >> 6
 }
 
 /// Writes the parts of a protobuf message one behind the other.

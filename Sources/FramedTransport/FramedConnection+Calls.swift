@@ -27,7 +27,9 @@ extension FramedConnection {
           try openWaiting(id, method, request, handle, wait)
         } else {
           if reply.metadata.isEmpty {
-            sendPlain(id, head: reply.head, body: reply.body)
+            reply.head.withUnsafeBytes { head in
+              reply.body.withUnsafeBytes { sendPlain(id, RPCPlainReply(head: head, body: $0)) }
+            }
           } else {
             send(
               FrameEncoder.Reply(callID: id, status: .ok, more: false), head: reply.head, body: reply.body,

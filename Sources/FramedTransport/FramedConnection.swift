@@ -50,6 +50,11 @@ final class FramedConnection: ConnectionProtocol {
     var offset = 0
     while state != .over, connection.isWritable {
       let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
+      let answered = answerPlainCalls(rest)
+      guard answered == 0 else {
+        offset += answered
+        continue
+      }
       do throws(FrameError) {
         guard case .frame(let length) = try FrameDecoder.prefix(rest, limit: loop.limits.frameBytes),
           rest.count >= Limits.prefixBytes + length
@@ -100,10 +105,10 @@ final class FramedConnection: ConnectionProtocol {
   }
 
   /// Sends a reply with status OK and no metadata, the last of its call.
-  func sendPlain(_ id: UInt32, head: borrowing [UInt8], body: borrowing [UInt8]) {
-    let sizes = FrameEncoder.plainSizes(id: id, payload: head.count + body.count)
-    guard let room = connection.extendOutput(by: sizes.total) else { return }
-    FrameEncoder.writePlain(id: id, sizes, head: head, body: body, into: room)
+  func sendPlain(_ id: UInt32, _ reply: RPCPlainReply) {
+    let frame = PlainReplyFrame(id: id, payload: reply.head.count + reply.body.count)
+    guard let room = connection.extendOutput(by: frame.count), let start = room.baseAddress else { return }
+    frame.write(reply, to: start)
     loop.counters.add(.framesSent)
   }
 

@@ -7,6 +7,7 @@ final class FramedLoop: @unchecked Sendable {
   // Safe to share: what is marked "loop thread" is touched by the thread of `eventLoop` alone, the rest never changes.
   let eventLoop: EventLoop
   let router: RPCRouter
+  let plainMethods: PlainMethods
   /// Nil: everybody may do everything.
   let access: (any RPCAccess)?
   let limits: FramedLimits
@@ -23,6 +24,7 @@ final class FramedLoop: @unchecked Sendable {
   init(eventLoop: EventLoop, router: RPCRouter, access: (any RPCAccess)?, limits: FramedLimits) {
     self.eventLoop = eventLoop
     self.router = router
+    plainMethods = PlainMethods(router, worker: eventLoop.index)
     calls = CallMeter(router, loop: eventLoop)
     self.access = access
     self.limits = limits

@@ -92,21 +92,27 @@ extension LookupService {
     _ field: UInt8, _ view: CacheView, _ state: WorkerState, revision: Revision, etag: UnsafeRawBufferPointer,
     _ isNotModified: Bool
   ) {
-    let age = view.ageMilliseconds
-    let ttl = UInt64(view.reader.ttlSeconds * 1000)
-    let epoch = state.epochBytes
-    // Six numbers, an etag and an epoch, each with tag and length.
-    state.scratch.message(field, maximum: 6 * 11 + etag.count + epoch.count + 2 * 11) { out in
+    state.scratch.message(field, maximum: 2 * 11 + etag.count + 11 + tailBytes(state)) { out in
       out.unsigned(1, revision.rawValue)
       out.bytes(2, etag)
       out.unsigned(3, isNotModified ? 1 : 0)
-      out.unsigned(4, age > ttl ? 1 : 0)
-      out.unsigned(5, age)
-      out.unsigned(6, age > ttl ? 0 : (ttl - age) / 1000)
-      out.unsigned(7, view.observed.rawValue)
-      epoch.withUnsafeBytes { out.bytes(8, $0) }
+      writeTail(of: view, state, to: &out)
     }
   }
+
+  /// The fields of `LookupMetadata` that are the same for every lookup that finds the cache so.
+  func writeTail(of view: CacheView, _ state: WorkerState, to out: inout ProtobufCursor) {
+    let age = view.ageMilliseconds
+    let ttl = UInt64(view.reader.ttlSeconds * 1000)
+    out.unsigned(4, age > ttl ? 1 : 0)
+    out.unsigned(5, age)
+    out.unsigned(6, age > ttl ? 0 : (ttl - age) / 1000)
+    out.unsigned(7, view.observed.rawValue)
+    state.epochBytes.withUnsafeBytes { out.bytes(8, $0) }
+  }
+
+  /// At most so many: four numbers and an epoch, each with tag and length.
+  func tailBytes(_ state: WorkerState) -> Int { 5 * 11 + state.epochBytes.count }
 
   /// Unpacks a request into the worker's arena, which it empties first.
   func unpack<Message>(

@@ -63,9 +63,9 @@ public final class LookupService: Sendable {
   /// The methods, for a router.
   public var methods: [RPCMethod] {
     [
-      lookup("GetAgentConfig", .agentConfig, LookupService.getAgentConfig),
-      lookup("GetPrompt", .prompt, LookupService.getPrompt),
-      lookup("GetSourceConfig", .sourceConfig, LookupService.getSourceConfig),
+      lookup("GetAgentConfig", .agentConfig, LookupService.getAgentConfig, LookupService.plainAgentConfig),
+      lookup("GetPrompt", .prompt, LookupService.getPrompt, LookupService.plainPrompt),
+      lookup("GetSourceConfig", .sourceConfig, LookupService.getSourceConfig, LookupService.plainSourceConfig),
       lookup("ResolveBlob", .sourceConfig, LookupService.resolveBlob),
       lookup("ListAgentConfigs", .agentConfig, LookupService.listAgentConfigs),
       lookup("ListPrompts", .prompt, LookupService.listPrompts),
@@ -113,8 +113,13 @@ public final class LookupService: Sendable {
     ) throws(RPCStatus) -> RPCWait?
 
   /// A method that looks into one cache. Whatever it answers, an error too, says as of when: as of before it looked.
-  private func lookup(_ name: String, _ entity: ServedEntity, _ body: @escaping Lookup) -> RPCMethod {
+  private func lookup(
+    _ name: String, _ entity: ServedEntity, _ body: @escaping Lookup,
+    _ plain: ((LookupService) -> @Sendable (WorkerState) -> PlainLookup)? = nil
+  ) -> RPCMethod {
     let answer = body(self)
+    var plainCalls: (@Sendable (Int) -> any RPCPlainCalls)?
+    if let plain = plain?(self) { plainCalls = { plain(self.states[$0]) } }
     let right = entity.readRight
     return RPCMethod(
       service: Self.serviceName, name: name,
@@ -142,6 +147,6 @@ public final class LookupService: Sendable {
           self.addPosition(view, state, &reply)
           throw error
         }
-      })
+      }, plain: plainCalls)
   }
 }

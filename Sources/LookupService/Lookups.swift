@@ -117,6 +117,23 @@ extension LookupService {
     return nil
   }
 
+  // MARK: Plain lookups
+
+  func plainAgentConfig(_ state: WorkerState) -> PlainLookup {
+    PlainLookup(self, state, .agentConfig, spaces: [nil, AgentConfig.Space.agentID])
+  }
+
+  func plainPrompt(_ state: WorkerState) -> PlainLookup {
+    let variant = CONFIGLOOKUP__V1__PROMPT_VARIANT__PROMPT_VARIANT_ACTIVE
+    var lead: [UInt8] = []
+    ProtobufWriter.unsigned(3, UInt64(variant.rawValue), to: &lead)
+    return PlainLookup(self, state, .prompt, spaces: [nil, Prompt.Space.agentID, Prompt.Space.promptID], lead: lead)
+  }
+
+  func plainSourceConfig(_ state: WorkerState) -> PlainLookup {
+    PlainLookup(self, state, .sourceConfig, spaces: [nil, SourceConfig.Space.sourceID])
+  }
+
   // MARK: Requests
 
   private func agentConfigRequest(

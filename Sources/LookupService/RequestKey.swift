@@ -22,25 +22,29 @@ func checkedKey(_ data: ProtobufCBinaryData, _ field: String, limit: Int = maxim
 
 /// Throws unless `bytes` are UTF-8 without a zero byte.
 func checkText(_ bytes: UnsafeRawBufferPointer, _ field: String) throws(RPCStatus) {
-  // Nearly every key is plain ASCII: that is seen without decoding.
+  if isPlainText(bytes) { return }
+  if bytes.contains(0) { throw RPCStatus.invalid(field, "holds a zero byte") }
+  if String(validating: bytes, as: UTF8.self) == nil {
+    throw RPCStatus.invalid(field, "is not valid UTF-8")
+  }
+}
+
+/// Whether all bytes are ASCII and none is zero, as in nearly every key: seen without decoding. False: perhaps.
+func isPlainText(_ bytes: UnsafeRawBufferPointer) -> Bool {
   var all: UInt64 = 0
   var place = 0
   while place + 8 <= bytes.count {
     let word = bytes.loadUnaligned(fromByteOffset: place, as: UInt64.self)
     all |= word
-    // Not 0 if one of the bytes is (or if one is not ASCII: then the slow look decides).
-    if (word &- 0x0101_0101_0101_0101) & 0x8080_8080_8080_8080 != 0 { all |= 0x80 }
+    // Not 0 if one of the bytes is (or if one is not ASCII).
+    all |= (word &- 0x0101_0101_0101_0101) & 0x8080_8080_8080_8080
     place += 8
   }
   while place < bytes.count {
     all |= bytes[place] == 0 ? 0x80 : UInt64(bytes[place])
     place += 1
   }
-  guard all & 0x8080_8080_8080_8080 != 0 else { return }
-  if bytes.contains(0) { throw RPCStatus.invalid(field, "holds a zero byte") }
-  if String(validating: bytes, as: UTF8.self) == nil {
-    throw RPCStatus.invalid(field, "is not valid UTF-8")
-  }
+  return all & 0x8080_8080_8080_8080 == 0
 }
 
 /// A key in a message for people.

@@ -38,6 +38,9 @@ final class WorkerState: @unchecked Sendable {
     identityGenerations.deallocate()
   }
 
+  /// Has `observer` told when the worker's turn ends; false where there are no turns.
+  func tellAtTurnEnd(_ observer: any RPCTurnObserver) -> Bool { worker.tellAtTurnEnd(observer) }
+
   /// ``EpochSource/current`` without its lock, as long as it has not changed.
   var epoch: String {
     refreshEpoch()

@@ -39,13 +39,13 @@ public final class CallMeter: @unchecked Sendable {
   }
 
   /// A call that came in this turn has ended; `method` is nil where nobody serves it. On the loop's thread.
-  public func ended(_ method: RPCMethod?, _ status: RPCStatus.Code) {
+  public func ended(_ method: RPCMethod?, _ status: RPCStatus.Code, count: UInt64 = 1) {
     let row = row(method, status)
     if counts.read(row) == 0 {
       touched.append(row)
       awaitTurnEnd()
     }
-    counts.add(to: row)
+    counts.add(count, to: row)
   }
 
   /// A call has ended that came in the turn of `began`. On the loop's thread.

@@ -38,6 +38,7 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
   private var spareBytes = 0  // loop thread; their capacity
   private var workBegan: MonotonicTime?  // loop thread; of this turn
   private var unsettled: [CallMeter] = []  // loop thread
+  private var turnObservers: [any RPCTurnObserver] = []  // loop thread
   private var turnCount: UInt64 = 0  // loop thread
   private let turns = DurationTable(rows: 1)
   let account: BufferAccount  // loop thread
@@ -171,10 +172,17 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
   /// Has `meter` count what ended in this turn, when its bytes are on their way.
   func settleAtTurnEnd(_ meter: CallMeter) { unsettled.append(meter) }
 
+  public func tellAtTurnEnd(_ observer: any RPCTurnObserver) -> Bool {
+    turnObservers.append(observer)
+    return true
+  }
+
   /// How long the turns took in which there was something to do. Any thread.
   var turnDurations: DurationCounts { turns.read(0) }
 
   private func settle() {
+    for observer in turnObservers { observer.turnEnded() }
+    turnObservers.removeAll(keepingCapacity: true)
     guard let began = workBegan else { return }
     workBegan = nil
     let ended = MonotonicTime.now

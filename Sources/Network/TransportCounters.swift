@@ -6,8 +6,8 @@ public struct TransportCounters<Own: RawRepresentable & CaseIterable & Sendable>
 
   /// Only on the loop's thread.
   @inlinable
-  public func add(_ counter: Own) {
-    table.add(to: counter.rawValue)
+  public func add(_ counter: Own, _ amount: UInt64 = 1) {
+    table.add(amount, to: counter.rawValue)
   }
 
   /// Any thread.

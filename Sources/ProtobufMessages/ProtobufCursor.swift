@@ -3,10 +3,10 @@
 /// As ``ProtobufWriter``, it leaves out a field of value zero or of no bytes. Fields are below 16.
 public struct ProtobufCursor {
   /// Where the next byte goes.
-  @usableFromInline var place: UnsafeMutableRawPointer
+  public var place: UnsafeMutableRawPointer
 
   @inlinable
-  init(place: UnsafeMutableRawPointer) {
+  public init(place: UnsafeMutableRawPointer) {
     self.place = place
   }
 
@@ -23,13 +23,13 @@ public struct ProtobufCursor {
   }
 
   @inlinable
-  mutating func byte(_ byte: UInt8) {
+  public mutating func byte(_ byte: UInt8) {
     place.storeBytes(of: byte, as: UInt8.self)
     place += 1
   }
 
   @inlinable
-  mutating func varint(_ value: UInt64) {
+  public mutating func varint(_ value: UInt64) {
     var rest = value
     while rest >= 0x80 {
       byte(UInt8(truncatingIfNeeded: rest) | 0x80)

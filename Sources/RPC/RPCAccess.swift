@@ -78,9 +78,14 @@ public final class RPCIdentity {
     self.authorization = authorization
   }
 
+  /// Whether it is known that the caller may do this; if not, ``require(_:)`` finds out.
+  public func isKnownToHave(_ right: RPCRight) -> Bool {
+    bits & right.bit != 0 && access.generation == generation
+  }
+
   /// Throws UNAUTHENTICATED for who is not known, PERMISSION_DENIED for who may not do this.
   public func require(_ right: RPCRight) throws(RPCStatus) {
-    if bits & right.bit != 0, access.generation == generation { return }
+    if isKnownToHave(right) { return }
     let caller = try caller(for: right)
     guard caller.has(right) else {
       access.refused(.notPermitted, caller.name, right, peer: peer.address)

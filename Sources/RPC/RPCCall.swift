@@ -128,6 +128,9 @@ public protocol RPCWorker: AnyObject, Sendable {
   /// where there are none. On the worker's thread.
   var turn: UInt64? { get }
 
+  /// Has `observer` told, once, when the turn under way ends. False where there are no turns. On the worker's thread.
+  func tellAtTurnEnd(_ observer: any RPCTurnObserver) -> Bool
+
   /// Runs `job` on the worker's thread, soon, after what was given before. From any thread.
   func execute(_ job: @escaping @Sendable () -> Void)
 
@@ -144,6 +147,13 @@ extension RPCWorker {
 
 extension RPCWorker {
   public var turn: UInt64? { nil }
+  public func tellAtTurnEnd(_ observer: any RPCTurnObserver) -> Bool { false }
+}
+
+/// Somebody that does in each turn of a worker what is the same for all the calls of the turn.
+public protocol RPCTurnObserver: AnyObject {
+  /// The turn has ended, and what was sent in it is on its way. On the worker's thread.
+  func turnEnded()
 }
 
 /// A job that waits for its time. To be used on its worker's thread.

@@ -20,15 +20,20 @@ public final class RPCMethod: Sendable {
   /// `GetAgentConfig`
   public let name: String
   public let handler: Handler
+  /// A shorter way for most calls, if there is one, on the worker of an index; to be made once for each.
+  public let plain: (@Sendable (Int) -> any RPCPlainCalls)?
   /// Its place among the methods of the router that gives it.
   public let index: Int
-  fileprivate let nameBytes: [UInt8]
+  public let nameBytes: [UInt8]
   fileprivate let pathBytes: [UInt8]
 
-  public init(service: String, name: String, handler: Handler) {
+  public init(
+    service: String, name: String, handler: Handler, plain: (@Sendable (Int) -> any RPCPlainCalls)? = nil
+  ) {
     self.service = service
     self.name = name
     self.handler = handler
+    self.plain = plain
     index = 0
     nameBytes = Array(name.utf8)
     pathBytes = Array("/\(service)/\(name)".utf8)
@@ -38,6 +43,7 @@ public final class RPCMethod: Sendable {
     service = method.service
     name = method.name
     handler = method.handler
+    plain = method.plain
     self.index = index
     nameBytes = method.nameBytes
     pathBytes = method.pathBytes

@@ -30,6 +30,9 @@ final class ServiceHarness {
   let sourceConfigs: ChangeStreamCache<SourceConfig>
   let service: LookupService
   private let router: RPCRouter
+  private let plainCalls: [String: any RPCPlainCalls]
+  /// How many calls the short way has answered.
+  private(set) var plainCount = 0
   private var started: Set<ServedEntity> = []
   private var watches: [(handler: any RPCStreamHandler, writer: TestStreamWriter)] = []
 
@@ -54,6 +57,8 @@ final class ServiceHarness {
       caches: served, hub: hub, epoch: EpochSource(readers: served.map(\.reader), salt: salt), workers: [worker],
       options: options)
     router = RPCRouter(service.methods)
+    plainCalls = Dictionary(
+      uniqueKeysWithValues: router.methods.compactMap { method in method.plain.map { (method.name, $0(0)) } })
   }
 
   /// Runs `body` on a warm service.
@@ -125,8 +130,21 @@ final class ServiceHarness {
     try call(name, bytes: request.encoded)
   }
 
+  /// Where a method has a short way, it must answer what the long one does, or nothing.
   func call(_ name: String, bytes: [UInt8]) throws -> Reply {
     guard case .unary(let handler) = try method(name).handler else { throw TestFailure("\(name) is a stream") }
+    return try worker.turn {
+      let plain = bytes.withUnsafeBytes { plainCalls[name]?.reply(to: $0, nil).map { Array($0.head) + Array($0.body) } }
+      let (reply, bytes) = try answer(handler, bytes)
+      if let plain {
+        plainCount += 1
+        guard reply.code == .ok, plain == bytes else { throw TestFailure("\(name) has two answers: \(reply.status)") }
+      }
+      return reply
+    }
+  }
+
+  private func answer(_ handler: RPCWaitingCall.Handler, _ bytes: [UInt8]) throws -> (Reply, bytes: [UInt8]) {
     var reply = RPCReply()
     var wait: RPCWait?
     let status = bytes.withUnsafeBytes { buffer in
@@ -139,8 +157,9 @@ final class ServiceHarness {
         return error
       }
     }
-    let message = status.code == .ok ? try WireMessage(reply.head + reply.body) : WireMessage()
-    return Reply(status: status, message: message, metadata: reply.metadata, wait: wait)
+    let whole = reply.head + reply.body
+    let message = status.code == .ok ? try WireMessage(whole) : WireMessage()
+    return (Reply(status: status, message: message, metadata: reply.metadata, wait: wait), whole)
   }
 
   /// Starts a watch; a status that it is refused with is thrown.

@@ -21,6 +21,9 @@ final class SimulatedWorker: RPCWorker, @unchecked Sendable {
   private let clock: SimulatedClock
   private var jobs: [@Sendable () -> Void] = []
   private var timers: [Timer] = []
+  /// A turn goes on as long as the clock stands still, and no job runs: whatever comes meanwhile, comes within it.
+  private var turnObservers: [any RPCTurnObserver] = []
+  private var turnBegan = MonotonicTime(nanoseconds: 0)
 
   init(_ clock: SimulatedClock) {
     self.clock = clock
@@ -36,8 +39,25 @@ final class SimulatedWorker: RPCWorker, @unchecked Sendable {
     return timer
   }
 
+  func tellAtTurnEnd(_ observer: any RPCTurnObserver) -> Bool {
+    turnObservers.append(observer)
+    turnBegan = clock.now
+    return true
+  }
+
+  /// A call comes: in the turn that is under way, if there is one.
+  func beginCall() {
+    if turnBegan != clock.now { endTurn() }
+  }
+
+  private func endTurn() {
+    for observer in turnObservers { observer.turnEnded() }
+    turnObservers = []
+  }
+
   /// Runs what waits, and what that brings.
   func runJobs() {
+    endTurn()
     while !jobs.isEmpty { jobs.removeFirst()() }
   }
 
@@ -51,6 +71,7 @@ final class SimulatedWorker: RPCWorker, @unchecked Sendable {
 
   /// Lets go of everything, as a process that ends.
   func clear() {
+    endTurn()
     jobs = []
     timers = []
   }

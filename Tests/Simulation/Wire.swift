@@ -42,6 +42,8 @@ struct Wire {
   func text(_ field: Int) -> String { String(decoding: bytes(field) ?? [], as: UTF8.self) }
   func message(_ field: Int) -> Wire { Wire(bytes(field) ?? []) }
 
+  var isEmpty: Bool { fields.isEmpty }
+
   mutating func add(_ field: Int, _ number: UInt64) {
     if number > 0 { fields.append((field, .number(number))) }
   }

@@ -8,6 +8,9 @@ public final class TestWorker: RPCWorker {
     var waiting: [TestTimer] = []
     var now = 0.0
     var account: BufferAccount?
+    var turnCount: UInt64 = 0
+    var turn: UInt64?
+    var turnObservers: [any RPCTurnObserver] = []
   }
 
   public let index: Int
@@ -26,6 +29,27 @@ public final class TestWorker: RPCWorker {
     let timer = TestTimer(due: timers.now + seconds, job)
     timers.waiting.append(timer)
     return timer
+  }
+
+  /// Nil outside of ``turn(_:)``.
+  public var turn: UInt64? { timers.turn }
+
+  public func tellAtTurnEnd(_ observer: any RPCTurnObserver) -> Bool {
+    guard timers.turn != nil else { return false }
+    timers.turnObservers.append(observer)
+    return true
+  }
+
+  /// Runs `body` as one turn of its own.
+  public func turn<Result>(_ body: () throws -> Result) rethrows -> Result {
+    timers.turnCount += 1
+    timers.turn = timers.turnCount
+    defer {
+      timers.turn = nil
+      for observer in timers.turnObservers { observer.turnEnded() }
+      timers.turnObservers = []
+    }
+    return try body()
   }
 
   /// Runs what waits, and what that brings.

@@ -7,6 +7,7 @@ internal import RPC
 /// The input as one frame without its length, and as a stream of frames with theirs.
 func fuzzFrame(_ input: UnsafeRawBufferPointer) {
   checkFrame(input)
+  checkPlainCall(input)
 
   let whole = Stream(of: [input])
   for range in whole.frames { checkFrame(UnsafeRawBufferPointer(rebasing: input[range])) }
@@ -79,6 +80,20 @@ private func checkFrame(_ bytes: UnsafeRawBufferPointer) {
     expect(theirs == nil || isStricter, "protobuf-c accepts the frame: \(error)")
   }
   withExtendedLifetime(arena) {}
+}
+
+/// What is read as a plain call, the decoder reads so, too.
+private func checkPlainCall(_ bytes: UnsafeRawBufferPointer) {
+  var framed = withUnsafeBytes(of: UInt32(bytes.count).bigEndian) { Array($0) }
+  framed += bytes
+  framed.withUnsafeBytes { framed in
+    guard let plain = PlainCall(framed, limit: .max) else { return }
+    guard plain.count == framed.count, let frame = try? FrameDecoder.decode(bytes), case .call(let call) = frame.body
+    else { fatalError("not a call") }
+    expect(
+      frame.callID == plain.id && call.method.elementsEqual(plain.method)
+        && call.request.elementsEqual(plain.request) && call.metadata.count == 0, "another call")
+  }
 }
 
 /// A call that is written again says the same.

@@ -1,0 +1,31 @@
+internal import Glibc
+internal import RPC
+
+/// The methods of a router that have a short way, on one loop.
+struct PlainMethods {
+  struct Entry {
+    let method: RPCMethod
+    let calls: any RPCPlainCalls
+  }
+
+  private let entries: [Entry]
+
+  init(_ router: RPCRouter, worker: Int) {
+    entries = router.methods.compactMap { method in
+      method.plain.map { Entry(method: method, calls: $0(worker)) }
+    }
+  }
+
+  /// The method with this name.
+  func method(named name: UnsafeRawBufferPointer) -> Entry? {
+    entries.first { $0.isNamed(name) }
+  }
+}
+
+extension PlainMethods.Entry {
+  @inline(__always)
+  func isNamed(_ name: UnsafeRawBufferPointer) -> Bool {
+    guard let start = name.baseAddress, method.nameBytes.count == name.count else { return false }
+    return memcmp(method.nameBytes, start, name.count) == 0
+  }
+}

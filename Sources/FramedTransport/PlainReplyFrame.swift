@@ -1,0 +1,57 @@
+internal import RPC
+
+/// The frame of a plain reply, which is nearly every one: status OK, the last of its call, no metadata.
+struct PlainReplyFrame {
+  private let id: UInt32
+  private let payload: Int
+  /// Of the `Reply` within the frame.
+  private let body: Int
+  /// With the length prefix.
+  let count: Int
+
+  @inline(__always)
+  init(id: UInt32, payload: Int) {
+    self.id = id
+    self.payload = payload
+    body = payload == 0 ? 0 : 1 + varintSize(UInt64(payload)) + payload
+    count =
+      Limits.prefixBytes + (id == 0 ? 0 : 1 + varintSize(UInt64(id))) + 1 + varintSize(UInt64(body)) + body
+  }
+
+  /// Writes `count` bytes.
+  @inline(__always)
+  func write(_ reply: RPCPlainReply, to start: UnsafeMutableRawPointer) {
+    var place = start
+    place.storeBytes(of: UInt32(truncatingIfNeeded: count - Limits.prefixBytes).bigEndian, as: UInt32.self)
+    place += Limits.prefixBytes
+    if id != 0 { Self.field(0x08, Int(id), to: &place) }
+    Self.field(0x1a, body, to: &place)
+    if payload > 0 {
+      Self.field(0x22, payload, to: &place)
+      Self.raw(reply.head, to: &place)
+      Self.raw(reply.body, to: &place)
+    }
+    precondition(place == start + count, "a reply's size and its bytes differ")
+  }
+
+  @inline(__always)
+  private static func field(_ tag: UInt8, _ value: Int, to place: inout UnsafeMutableRawPointer) {
+    place.storeBytes(of: tag, as: UInt8.self)
+    place += 1
+    var rest = value
+    while rest >= 0x80 {
+      place.storeBytes(of: UInt8(truncatingIfNeeded: rest) | 0x80, as: UInt8.self)
+      place += 1
+      rest >>= 7
+    }
+    place.storeBytes(of: UInt8(truncatingIfNeeded: rest), as: UInt8.self)
+    place += 1
+  }
+
+  @inline(__always)
+  private static func raw(_ bytes: UnsafeRawBufferPointer, to place: inout UnsafeMutableRawPointer) {
+    guard let start = bytes.baseAddress else { return }
+    place.copyMemory(from: start, byteCount: bytes.count)
+    place += bytes.count
+  }
+}

@@ -1,0 +1,120 @@
+internal import ChangeStreamCache
+internal import Core
+internal import ProtobufMessages
+internal import RPC
+
+/// The short way of a lookup on one worker: a key and nothing else in the request, and a value for it. Whatever else
+/// comes, or is found, is left to the method's handler. What is the same for all lookups of a turn is written once.
+final class PlainLookup: RPCPlainCalls, RPCTurnObserver {
+  /// Where to look, by the number of the request's field; nil: such requests are not plain.
+  private let spaces: [UInt8?]
+  private let right: RPCRight
+  private let service: LookupService
+  private let state: WorkerState
+  private let entity: ServedEntity
+  private let reader: CacheReader
+  private let borrower: AnswerBorrower
+  private let counters: LookupCounters
+  /// What stands in a reply before the metadata.
+  private let lead: [UInt8]
+  /// For the head of a reply.
+  private let room: UnsafeMutableRawPointer
+  /// For the last fields of `LookupMetadata`, as of `observed` and this turn.
+  private let tailRoom: UnsafeMutableRawPointer
+  private var tailCount = 0
+  private var observed = Revision.none
+  private var identityGeneration = -1
+  private var isValid = false
+  private var phase = Phase.between
+
+  private static let maximumTailBytes = 512
+
+  private enum Phase {
+    /// No lookup has come in this turn.
+    case between
+    case open
+    /// What there is must not be served without a closer look.
+    case closed
+  }
+
+  /// `lead`: what stands in a reply before the metadata.
+  init(
+    _ service: LookupService, _ state: WorkerState, _ entity: ServedEntity, spaces: [UInt8?], lead: [UInt8] = []
+  ) {
+    self.spaces = spaces
+    right = entity.readRight
+    self.service = service
+    self.state = state
+    self.entity = entity
+    self.lead = lead
+    reader = service.caches[entity.rawValue].reader
+    borrower = reader.borrower()
+    counters = state.counters[entity.rawValue]
+    tailRoom = .allocate(byteCount: Self.maximumTailBytes, alignment: 16)
+    room = .allocate(byteCount: Self.maximumTailBytes + lead.count + 128, alignment: 16)
+  }
+
+  deinit {
+    room.deallocate()
+    tailRoom.deallocate()
+  }
+
+  func reply(to message: UnsafeRawBufferPointer, _ identity: RPCIdentity?) -> RPCPlainReply? {
+    if let identity, !identity.isKnownToHave(right) { return nil }
+    guard let sole = SoleField(message), Int(sole.number) < spaces.count, let space = spaces[Int(sole.number)] else {
+      return nil
+    }
+    let key = sole.text.buffer
+    if phase == .between { begin() }
+    guard phase == .open, isPlainText(key) else { return nil }
+    // First the revision, then the answer, which is at least as new.
+    let now = reader.observedRevision
+    if now != observed || reader.identityGeneration != identityGeneration { writeTail() }
+    guard let answer = borrower.borrow(space: space, key: key) else { return nil }
+    return answer._withUnsafeGuaranteedRef { answer in
+      counters.count(isValid: isValid)
+      return RPCPlainReply(head: head(answer), body: answer.lentBytes)
+    }
+  }
+
+  func turnEnded() {
+    phase = .between
+    borrower.giveBack()
+  }
+
+  private func begin() {
+    guard service.isWarm, state.tellAtTurnEnd(self) else { return }
+    borrower.begin()
+    phase = .open
+    writeTail()
+  }
+
+  private func writeTail() {
+    // First the generation: a change in between is seen with the next lookup.
+    identityGeneration = reader.identityGeneration
+    let view = state.view(entity)
+    observed = view.observed
+    isValid = view.isValid
+    if (try? service.requireFresh(view)) == nil { phase = .closed }
+    precondition(service.tailBytes(state) <= Self.maximumTailBytes, "an epoch of too many bytes")
+    var out = ProtobufCursor(place: tailRoom)
+    service.writeTail(of: view, state, to: &out)
+    tailCount = out.place - tailRoom
+  }
+
+  /// As ``LookupService/fill(_:_:_:_:_:)`` writes it.
+  private func head(_ answer: Answer) -> UnsafeRawBufferPointer {
+    var out = ProtobufCursor(place: room)
+    lead.withUnsafeBytes { out.raw($0) }
+    let etagBytes = MemoryLayout<SIMD32<UInt8>>.size
+    let revision = answer.revision.rawValue
+    out.prefix(2, ProtobufCursor.unsignedSize(revision) + 2 + etagBytes + tailCount)
+    out.unsigned(1, revision)
+    out.prefix(2, etagBytes)
+    out.place.storeBytes(of: answer.etagDigits, as: SIMD32<UInt8>.self)
+    out.place += etagBytes
+    out.raw(UnsafeRawBufferPointer(start: tailRoom, count: tailCount))
+    out.prefix(1, answer.lentBytes.count)
+    return UnsafeRawBufferPointer(start: room, count: out.place - room)
+  }
+}
