@@ -67,6 +67,10 @@ class Database:
             self.agents.insert_many(
                 [self.document(data.key(number, digits).decode(), padding) for number in numbers])
 
+    def keep_images(self, keeps_images):
+        """Whether updates come with the document as of themselves, to those who ask for that."""
+        self.client.bench.command("collMod", "agents", changeStreamPreAndPostImages={"enabled": keeps_images})
+
     def forget_history(self):
         """As if all had been written long ago: else a server that starts reads the last ten minutes, too.
 
