@@ -135,12 +135,12 @@ extension BSONObject {
   public func optionalObject(_ name: String) throws(DocumentProblem) -> BSONObject? {
     guard let value = present(name) else { return nil }
     guard value.type == .object else { throw problem(name, "is \(value.type.name), not an object") }
-    return BSONObject(bytes: value.bytes, path: "\(path)\(name).")
+    return BSONObject(bytes: value.bytes, path: path + name + ".")
   }
 
   /// An object all of whose fields have defaults: where it is absent, an empty one.
   public func objectOrEmpty(_ name: String) throws(DocumentProblem) -> BSONObject {
-    try optionalObject(name) ?? BSONObject(bytes: emptyObject, path: "\(path)\(name).")
+    try optionalObject(name) ?? BSONObject(bytes: emptyObject, path: path + name + ".")
   }
 
   /// Each object of an array, read by `read`.
@@ -149,7 +149,7 @@ extension BSONObject {
   ) throws(DocumentProblem) -> [Element]? {
     try optionalArray(name) { value, field throws(DocumentProblem) in
       guard value.type == .object else { throw problem(field, "is \(value.type.name), not an object") }
-      return try read(BSONObject(bytes: value.bytes, path: "\(path)\(field)."))
+      return try read(BSONObject(bytes: value.bytes, path: path + field + "."))
     }
   }
 
@@ -197,8 +197,11 @@ extension BSONObject {
     guard value.type == .string, let bytes = value.stringBytes else {
       throw problem(field, "is \(value.type.name), not a string")
     }
-    guard let text = String(validating: bytes, as: UTF8.self) else { throw problem(field, "is not valid UTF-8") }
-    return text
+    // Not `String(validating:as:)`, whose generic part costs more than the check of a short text.
+    guard let text = try? UTF8Span(validating: bytes.bindMemory(to: UInt8.self).span) else {
+      throw problem(field, "is not valid UTF-8")
+    }
+    return String(copying: text)
   }
 
   private func int64(_ value: BSONValue) -> Int64? {

@@ -22,23 +22,24 @@ public struct BSONObject {
 
   /// The value of a field, null too; nil where there is no such field.
   public func value(_ name: String) -> BSONValue? {
-    var found: BSONValue?
-    forEach { field, value in
-      guard name.utf8.elementsEqual(field) else { return true }
-      found = value
-      return false
+    guard let data = bytes.bindMemory(to: UInt8.self).baseAddress else { return nil }
+    var name = name
+    return name.withUTF8 { name in
+      var type: UInt8 = 0
+      var start: UnsafePointer<UInt8>?
+      var length: UInt32 = 0
+      guard cbson_find(data, bytes.count, name.baseAddress, name.count, &type, &start, &length),
+        let type = BSONType(rawValue: type)
+      else { return nil }
+      return BSONValue(type: type, bytes: UnsafeRawBufferPointer(start: start, count: Int(length)))
     }
-    return found
   }
 
   /// Calls `body` with the name and value of each field in order, until it answers false.
   ///
   /// Stops at the first element that is malformed, as libbson does.
   public func forEach(_ body: (UnsafeBufferPointer<UInt8>, BSONValue) -> Bool) {
-    // `bson_iter_t` wants an alignment that Swift cannot give a local variable.
-    let size = Int(cbson_iter_size)
-    let alignment = Int(cbson_iter_alignment)
-    withUnsafeTemporaryAllocation(byteCount: size, alignment: alignment) { memory in
+    withUnsafeTemporaryAllocation(byteCount: Int(cbson_iter_room), alignment: 16) { memory in
       guard let data = bytes.bindMemory(to: UInt8.self).baseAddress, let iterator = cbson_iter_at(memory.baseAddress),
         bson_iter_init_from_data(iterator, data, bytes.count)
       else { return }

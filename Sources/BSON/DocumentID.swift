@@ -20,6 +20,11 @@ public struct DocumentID: Sendable, Hashable {
     self.encoded = encoded
   }
 
+  public func hash(into hasher: inout Hasher) {
+    // All at once: an array's own way is byte by byte.
+    encoded.withUnsafeBytes { hasher.combine(bytes: $0) }
+  }
+
   /// For people, logs and notices: a string as it is, an ObjectId as 24 hexadecimal digits, a number in digits,
   /// anything else as extended JSON.
   public var text: String {

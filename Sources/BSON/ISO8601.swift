@@ -4,28 +4,35 @@
 /// The forms of RFC 3339, and those that Python's `isoformat` writes: a space for the `T`, no seconds, no offset (which
 /// means UTC).
 public func millisecondsOfISO8601(_ text: String) -> Int64? {
-  var rest = Substring(text).utf8
+  var text = text
+  return text.withUTF8(milliseconds)
+}
+
+private func milliseconds(of text: UnsafeBufferPointer<UInt8>) -> Int64? {
+  var place = 0
   func digits(_ count: Int) -> Int64? {
-    guard rest.count >= count else { return nil }
+    guard text.count - place >= count else { return nil }
     var number: Int64 = 0
-    for byte in rest.prefix(count) {
+    for byte in text[place..<place + count] {
       guard byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "9") else { return nil }
       number = number * 10 + Int64(byte - UInt8(ascii: "0"))
     }
-    rest = rest.dropFirst(count)
+    place += count
     return number
   }
-  func take(_ characters: String) -> UInt8? {
-    guard let first = rest.first, characters.utf8.contains(first) else { return nil }
-    rest = rest.dropFirst()
-    return first
+  func take(_ characters: StaticString) -> UInt8? {
+    guard place < text.count else { return nil }
+    let byte = text[place]
+    guard characters.withUTF8Buffer({ $0.contains(byte) }) else { return nil }
+    place += 1
+    return byte
   }
 
   guard let year = digits(4), take("-") != nil, let month = digits(2), take("-") != nil, let day = digits(2),
     (1...12).contains(month), day >= 1, day <= daysInMonth(month, year)
   else { return nil }
   var milliseconds = daysSince1970(year, month, day) * 86_400_000
-  if rest.isEmpty { return milliseconds }
+  if place == text.count { return milliseconds }
 
   guard take("Tt ") != nil, let hour = digits(2), take(":") != nil, let minute = digits(2), hour < 24, minute < 60
   else { return nil }
@@ -47,12 +54,12 @@ public func millisecondsOfISO8601(_ text: String) -> Int64? {
   if let sign = take("Zz+-"), sign == UInt8(ascii: "+") || sign == UInt8(ascii: "-") {
     guard let hours = digits(2) else { return nil }
     // `+03`, `+0300` and `+03:00`, but not `+03:`.
-    let hasMinutes = take(":") != nil || !rest.isEmpty
+    let hasMinutes = take(":") != nil || place < text.count
     guard let minutes = hasMinutes ? digits(2) : 0, hours < 24, minutes < 60 else { return nil }
     let offset = hours * 3_600_000 + minutes * 60_000
     milliseconds += sign == UInt8(ascii: "+") ? -offset : offset
   }
-  return rest.isEmpty ? milliseconds : nil
+  return place == text.count ? milliseconds : nil
 }
 
 private func daysInMonth(_ month: Int64, _ year: Int64) -> Int64 {

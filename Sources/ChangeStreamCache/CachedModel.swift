@@ -88,6 +88,12 @@ public struct LookupKey: Sendable, Hashable {
   }
 
   public var text: String { String(decoding: bytes, as: UTF8.self) }
+
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(space)
+    // All at once: an array's own way is byte by byte.
+    bytes.withUnsafeBytes { hasher.combine(bytes: $0) }
+  }
 }
 
 /// What settles a key that several documents claim: compared number by number, the greater first.

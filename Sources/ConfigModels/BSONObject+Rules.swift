@@ -33,7 +33,7 @@ extension BSONObject {
   {
     let id = try string("id")
     // By bytes: `==` takes two spellings of `é` for one.
-    guard id.utf8.elementsEqual("\(owner):\(version.text)".utf8) else {
+    guard Array(id.utf8) == Array((owner + ":" + version.text).utf8) else {
       throw problem("id", "is not {\(ownerName)}:{version}")
     }
     return id
@@ -42,8 +42,8 @@ extension BSONObject {
   func choice<Choice: RawRepresentable & CaseIterable>(_ name: String, default fallback: Choice? = nil)
     throws(DocumentProblem) -> Choice where Choice.RawValue == String
   {
-    let choices = Choice.allCases.map(\.rawValue)
-    let word = try choice(name, of: choices, default: fallback?.rawValue)
+    if let word = try optionalString(name), let choice = Choice(rawValue: word) { return choice }
+    let word = try choice(name, of: Choice.allCases.map(\.rawValue), default: fallback?.rawValue)
     guard let choice = Choice(rawValue: word) else { throw problem(name, "is missing") }
     return choice
   }

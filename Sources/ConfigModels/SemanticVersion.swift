@@ -8,16 +8,23 @@ public struct SemanticVersion: Sendable, Hashable {
 
   /// Nil unless `text` is three runs of ASCII digits with dots between, each small enough for an Int64.
   public init?(_ text: String) {
-    let parts = text.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-    guard parts.count == 3 else { return nil }
-    var numbers: [Int64] = []
-    for part in parts {
-      // `Int64.init` alone would take a sign.
-      guard !part.isEmpty, part.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }),
-        let number = Int64(String(Substring(part)))
-      else { return nil }
-      numbers.append(number)
+    var numbers = SIMD4<Int64>()
+    var place = 0
+    var hasDigits = false
+    for byte in text.utf8 {
+      if byte == UInt8(ascii: "."), hasDigits, place < 2 {
+        place += 1
+        hasDigits = false
+        continue
+      }
+      guard byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "9") else { return nil }
+      let (tenfold, isTooLarge) = numbers[place].multipliedReportingOverflow(by: 10)
+      let (number, overflow) = tenfold.addingReportingOverflow(Int64(byte - UInt8(ascii: "0")))
+      if isTooLarge || overflow { return nil }
+      numbers[place] = number
+      hasDigits = true
     }
+    guard place == 2, hasDigits else { return nil }
     (major, minor, patch) = (numbers[0], numbers[1], numbers[2])
     self.text = text
   }

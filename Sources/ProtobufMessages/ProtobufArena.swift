@@ -58,6 +58,7 @@ public final class ProtobufArena {
   // MARK: Building messages
 
   /// A new message of C, set up by its `..._init` function and then filled by `fill`.
+  @inlinable
   public func make<Message>(
     _ initialize: (UnsafeMutablePointer<Message>?) -> Void, _ fill: (inout Message) -> Void
   ) -> UnsafeMutablePointer<Message> {
@@ -88,6 +89,7 @@ public final class ProtobufArena {
   }
 
   /// A repeated field of messages: an array of pointers. Nil for none.
+  @inlinable
   public func pointers<Message>(
     _ messages: [UnsafeMutablePointer<Message>]
   ) -> UnsafeMutablePointer<UnsafeMutablePointer<Message>?>? {
@@ -95,6 +97,7 @@ public final class ProtobufArena {
   }
 
   /// A repeated field of numbers or bytes: an array of values. Nil for none.
+  @inlinable
   public func values<Value: BitwiseCopyable>(_ values: [Value]) -> UnsafeMutablePointer<Value>? {
     guard !values.isEmpty else { return nil }
     let memory = allocateOrTrap(values.count * MemoryLayout<Value>.stride)
@@ -182,7 +185,8 @@ public final class ProtobufArena {
   }
 
   /// What we build ourselves has no limit but the machine's.
-  private func allocateOrTrap(_ size: Int) -> UnsafeMutableRawPointer {
+  @usableFromInline
+  func allocateOrTrap(_ size: Int) -> UnsafeMutableRawPointer {
     guard let memory = allocate(size) else { preconditionFailure("building has no limit") }
     return memory
   }
