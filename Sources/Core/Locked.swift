@@ -57,4 +57,14 @@ public final class Locked<Value: Sendable>: @unchecked Sendable {
       if pthread_cond_timedwait(condition, mutex, &time) == ETIMEDOUT { return body(&value) }
     }
   }
+
+  /// Waits until `body` gives something, asked again at each ``signal()``.
+  public func waitForEver<Result>(_ body: (inout Value) -> Result?) -> Result {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    while true {
+      if let result = body(&value) { return result }
+      pthread_cond_wait(condition, mutex)
+    }
+  }
 }

@@ -52,12 +52,12 @@ public final class MongoDocumentSource: DocumentSource {
   public func readAll(
     matching filter: BSONDocument, notBefore revision: Revision, _ body: (BSONDocument) -> Bool
   ) throws(SourceError) -> Revision {
-    let read = try MongoRead(pool: readPool, namespace: namespace, filter: filter, notBefore: revision)
+    let read = MongoReadAhead(pool: readPool, namespace: namespace, filter: filter, notBefore: revision)
     defer { read.close() }
-    while let document = try read.next() {
-      guard body(document) else { break }
+    while let documents = try read.next() {
+      guard documents.allSatisfy(body) else { return revision }
     }
-    return read.operationTime
+    return read.endRevision ?? revision
   }
 
   public func readHistory(

@@ -14,9 +14,12 @@ final class MongoRead {
 
   /// Reads as of `revision` or later: the session is causally consistent and starts there, so a primary that has just
   /// taken over waits until it has come so far.
-  init(pool: MongoClientPool, namespace: MongoNamespace, filter: BSONDocument, notBefore revision: Revision)
-    throws(SourceError)
-  {
+  ///
+  /// `batchCount` documents come with the first reply.
+  init(
+    pool: MongoClientPool, namespace: MongoNamespace, filter: BSONDocument, notBefore revision: Revision,
+    batchCount: Int
+  ) throws(SourceError) {
     self.pool = pool
     client = try pool.popForSource()
     var error = bson_error_t()
@@ -44,6 +47,8 @@ final class MongoRead {
     mongoc_read_concern_set_level(concern, "majority")
     mongoc_read_concern_append(concern, options)
     _ = mongoc_client_session_append(session, options, &error)
+    // As a 64-bit number: another kind cannot be set again later.
+    bson_append_int64(options, "batchSize", -1, Int64(batchCount))
     cursor = filter.withBSONPointer { mongoc_collection_find_with_opts(collection, $0, options, nil) }
   }
 
@@ -63,6 +68,11 @@ final class MongoRead {
       throw SourceError(MongoError(error, reply: reply), at: pool.place)
     }
     return nil
+  }
+
+  /// So many documents are to come with each further reply; fewer where they would pass 16 MiB.
+  func setBatchCount(_ count: Int) {
+    mongoc_cursor_set_batch_size(cursor, UInt32(clamping: count))
   }
 
   /// The server's time when it last answered.

@@ -1,0 +1,93 @@
+internal import BSON
+internal import ChangeStreamCache
+internal import Core
+
+/// A read of a collection on a thread of its own, some documents ahead of who takes them: while those are decoded, the
+/// database makes the next. To be used and closed by one thread.
+final class MongoReadAhead {
+  /// So many bytes of documents are asked for at once: enough that the way to the database does not show, and so few
+  /// that the kernel copies them in one piece without holding up a processor for long.
+  private static let batchBytes = 1 << 20
+  /// So many batches may wait to be taken.
+  private static let waitingBatches = 4
+  /// Until the size of the documents is known.
+  private static let firstBatchCount = 128
+
+  private struct State: Sendable {
+    var batches: [[BSONDocument]] = []
+    /// How the read ended: well, at this revision, or not.
+    var end: Result<Revision, SourceError>?
+    var isClosed = false
+  }
+
+  private let state: Locked<State>
+  private let thread: OSThread
+
+  init(pool: MongoClientPool, namespace: MongoNamespace, filter: BSONDocument, notBefore revision: Revision) {
+    let state = Locked(State())
+    self.state = state
+    thread = OSThread(name: "\(namespace.collection) ahead", urgency: .patient) {
+      let end: Result<Revision, SourceError>
+      do throws(SourceError) {
+        let read = try MongoRead(
+          pool: pool, namespace: namespace, filter: filter, notBefore: revision, batchCount: Self.firstBatchCount)
+        defer { read.close() }
+        try Self.readAll(read, into: state)
+        end = .success(read.operationTime)
+      } catch {
+        end = .failure(error)
+      }
+      state.withLock { $0.end = end }
+      state.signal()
+    }
+  }
+
+  /// The next documents; nil at the end.
+  func next() throws(SourceError) -> [BSONDocument]? {
+    let next: Result<[BSONDocument]?, SourceError> = state.waitForEver { state in
+      if !state.batches.isEmpty { return .success(state.batches.removeFirst()) }
+      return state.end?.map { _ in nil }
+    }
+    state.signal()
+    return try next.get()
+  }
+
+  /// The revision at the end of the read, once it has ended.
+  var endRevision: Revision? { state.withLock { try? $0.end?.get() } }
+
+  /// Ends the read, and waits for the reply that it waits for.
+  func close() {
+    state.withLock { $0.isClosed = true }
+    state.signal()
+    thread.join()
+  }
+
+  private static func readAll(_ read: MongoRead, into state: Locked<State>) throws(SourceError) {
+    var batch: [BSONDocument] = []
+    var byteCount = 0
+    var batchCount = firstBatchCount
+    /// False: nobody wants more.
+    func hand() -> Bool {
+      let full = batch
+      batch = []
+      byteCount = 0
+      let isWanted = state.waitForEver { state -> Bool? in
+        if state.isClosed { return false }
+        guard state.batches.count < waitingBatches else { return nil }
+        state.batches.append(full)
+        return true
+      }
+      state.signal()
+      return isWanted
+    }
+    while let document = try read.next() {
+      batch.append(document)
+      byteCount += document.bytes.count
+      guard batch.count >= batchCount || byteCount >= batchBytes else { continue }
+      batchCount = max(1, batchBytes * batch.count / max(byteCount, 1))
+      read.setBatchCount(batchCount)
+      guard hand() else { return }
+    }
+    _ = hand()
+  }
+}
