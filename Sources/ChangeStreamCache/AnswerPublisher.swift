@@ -56,6 +56,7 @@ struct AnswerPublisher: Sendable {
     store(changes)
     var listed: [Listings.Change] = []
     var invalidations: [Invalidation] = []
+    var count = 0
     for (key, old, new) in changes {
       // Aliases are looked up, not listed and not announced.
       if let entry = (new ?? old)?.entry {
@@ -63,6 +64,8 @@ struct AnswerPublisher: Sendable {
         listed.append(Listings.Change(old: old, new: new))
       }
       if let old, let new, old.entry.etag == new.entry.etag, !repeating.contains(key) { continue }
+      count += 1
+      guard isAnnouncing else { continue }
       invalidations.append(
         Invalidation(
           kind: new == nil ? .delete : .upsert, key: key,
@@ -71,9 +74,9 @@ struct AnswerPublisher: Sendable {
           answer: new, previousETag: old?.entry.etagText, sequence: sequence))
     }
     // What is announced is counted there too: a watch leaves out what its initial state has seen.
-    if !listed.isEmpty || !invalidations.isEmpty { reader.listings.apply(listed, sequence: sequence) }
-    if !invalidations.isEmpty, isAnnouncing { onInvalidation(invalidations) }
-    return invalidations.count
+    if !listed.isEmpty || count > 0 { reader.listings.apply(listed, sequence: sequence) }
+    if !invalidations.isEmpty { onInvalidation(invalidations) }
+    return count
   }
 
   /// Cache keys first, then aliases, and last what is gone: whoever finds a document by an alias, and then looks at its

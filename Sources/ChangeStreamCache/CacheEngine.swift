@@ -211,6 +211,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     reloadNumber += 1
     let start = max(operationTime, observed, lastChange)
     reload = Reload(number: reloadNumber, reason: reason, start: start, began: now)
+    reload?.documents.reserveCapacity(of: live)
     return ReadRequest(number: reloadNumber, subject: .collection(notBefore: start))
   }
 
@@ -383,13 +384,13 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     }
     for (id, problem) in finished.documents.problems { report(id, .bad(problem), before: live.problems[id]) }
     for (id, problem) in live.problems where finished.documents.problems[id] == nil { report(id, nil, before: problem) }
-    let before = live.claims
+    var keys = Array(finished.documents.claims.keys)
+    keys += live.claims.keys.filter { finished.documents.claims[$0] == nil }
     live = finished.documents
-    let keys = Set(before.keys).union(live.claims.keys)
     let committedAt = WallTime(milliseconds: Int64(observed.seconds) * 1000)
     let reason = finished.reason ?? .resync
     let differing = publisher.publish(
-      Array(keys), live.claims, .init(reason: reason, revision: observed, committedAt: committedAt))
+      keys, live.claims, .init(reason: reason, revision: observed, committedAt: committedAt))
     reader.publishIdentity(identity)
     publisher.isOtherDatabase = false
 

@@ -39,19 +39,30 @@ struct DocumentSet: Sendable {
   /// Bytes of the encoded documents.
   private(set) var byteCount = 0
 
+  /// Makes room for as many documents as another set has.
+  mutating func reserveCapacity(of other: DocumentSet) {
+    documents.reserveCapacity(other.documents.count)
+    claims.reserveCapacity(other.claims.count)
+  }
+
   /// Puts what was read of a document in the place of what is known of it. A bad document is stood in for by its last
   /// good version: the one here, or else `lastGood`.
   ///
   /// - Returns: the keys whose claims changed.
   mutating func set(_ id: DocumentID, _ reading: Reading?, lastGood: Entry? = nil) -> [LookupKey] {
-    let old = documents[id]
-    let new: Stored?
+    let old: Stored?
+    var new: Stored?
     switch reading {
-    case nil, .outside: new = nil
-    case .good(let entry): new = Stored(entry: entry, problem: nil)
-    case .bad(let problem): new = Stored(entry: old?.entry ?? lastGood, problem: problem)
+    case nil, .outside: old = documents.removeValue(forKey: id)
+    case .good(let entry):
+      let stored = Stored(entry: entry, problem: nil)
+      new = stored
+      old = documents.updateValue(stored, forKey: id)
+    case .bad(let problem):
+      old = documents[id]
+      new = Stored(entry: old?.entry ?? lastGood, problem: problem)
+      documents[id] = new
     }
-    documents[id] = new
     if let problem = new?.problem { problems[id] = problem } else if old?.problem != nil { problems[id] = nil }
 
     if old?.entry === new?.entry { return [] }
@@ -84,8 +95,8 @@ struct DocumentSet: Sendable {
   }
 
   private mutating func claim(_ key: LookupKey, by entry: Entry) {
-    switch claims[key] {
-    case nil: claims[key] = .one(entry)
+    switch claims.updateValue(.one(entry), forKey: key) {
+    case nil: break
     case .one(let other): claims[key] = .many(entry.wins(over: other) ? [entry, other] : [other, entry])
     case .many(var entries):
       let place = entries.firstIndex { entry.wins(over: $0) } ?? entries.endIndex

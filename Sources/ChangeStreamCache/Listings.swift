@@ -1,4 +1,5 @@
 internal import Core
+internal import Glibc
 
 /// Answers in order of key: all of them, and those of each list. Any thread.
 ///
@@ -32,12 +33,16 @@ final class Listings: Sendable {
 
   /// Applies changes of answers, which are from then on counted as those of `sequence`.
   func apply(_ changes: [Change], sequence: UInt64) {
+    if changes.count > 64 {
+      // Not under the lock, which readers take: only one changes the lists, at a time.
+      var state = state.withLock { $0 }
+      state.sequence = sequence
+      applyMany(changes, &state)
+      self.state.withLock { $0 = state }
+      return
+    }
     state.withLock { state in
       state.sequence = sequence
-      if changes.count > 64 {
-        applyMany(changes, &state)
-        return
-      }
       for change in changes {
         update(&state.all, change.old, change.new)
         for name in Set((change.old?.entry.listings ?? []) + (change.new?.entry.listings ?? [])) {
@@ -50,18 +55,25 @@ final class Listings: Sendable {
     }
   }
 
-  /// One by one costs a move of the rest each: for many at once, everything is put in order again.
+  /// One by one costs a move of the rest each: many at once are put in order and merged. Of a key there is one change.
   private func applyMany(_ changes: [Change], _ state: inout State) {
-    var answers: [LookupKey: Answer] = [:]
-    answers.reserveCapacity(state.all.count + changes.count)
-    for answer in state.all { answers[answer.key] = answer }
+    let changes = changes.compactMap { change in (change.new ?? change.old).map { (key: $0.key, new: change.new) } }
+      .sorted { isBefore($0.key, $1.key) }
+    var merged: [Answer] = []
+    merged.reserveCapacity(state.all.count + changes.count)
+    var next = 0
     for change in changes {
-      if let old = change.old { answers[old.key] = nil }
-      if let new = change.new { answers[new.key] = new }
+      while next < state.all.count, isBefore(state.all[next].key, change.key) {
+        merged.append(state.all[next])
+        next += 1
+      }
+      if next < state.all.count, state.all[next].key == change.key { next += 1 }
+      if let new = change.new { merged.append(new) }
     }
-    state.all = answers.values.sorted { isBefore($0.key, $1.key) }
+    merged += state.all[next...]
+    state.all = merged
     state.lists = [:]
-    for answer in state.all {
+    for answer in merged {
       for name in answer.entry.listings { state.lists[name, default: []].append(answer) }
     }
   }
@@ -83,8 +95,10 @@ final class Listings: Sendable {
 
 /// The order of lists: by bytes, then by space.
 func isBefore(_ left: LookupKey, _ right: LookupKey) -> Bool {
-  if left.bytes == right.bytes { return left.space < right.space }
-  return left.bytes.lexicographicallyPrecedes(right.bytes)
+  let order = memcmp(left.bytes, right.bytes, min(left.bytes.count, right.bytes.count))
+  if order != 0 { return order < 0 }
+  if left.bytes.count != right.bytes.count { return left.bytes.count < right.bytes.count }
+  return left.space < right.space
 }
 
 extension [Answer] {
