@@ -160,8 +160,8 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     return true
   }
 
-  /// Whether a change waits for the stream to pass the moment of its lookup, or for the rest of its transaction.
-  var isWaiting: Bool { !queue.isEmpty }
+  /// What waits for the stream to come further, if anything.
+  var awaited: AwaitedProgress? { AwaitedProgress(hasChanges: !queue.isEmpty, reload) }
 
   /// A wait ended without a change: everything up to `floor`, an operation time known for a while before, has come.
   ///

@@ -14,7 +14,9 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
   private var stream: (any DocumentStream)?
   private var token: ResumeToken?
   private var backoff: Backoff
-  /// How long the stream may wait for the next change, while one that has come waits for the stream to pass its moment.
+  /// What waited for the stream at the last step.
+  private var awaited: AwaitedProgress?
+  /// How long the stream may wait for the next change, while something waits for it to come further.
   private var hurriedWait = Limits.hurriedWaitSeconds
   private var reportedTimes = ReportedTimes()
   /// Whether the open stream has answered.
@@ -106,11 +108,13 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
 
   /// Waits for a change and applies it. False: the stream has ended with it.
   private func follow(_ stream: any DocumentStream) throws(SourceError) -> Bool {
-    let isHurried = prepare(operationTime: stream.operationTime)
+    let awaited = prepare(operationTime: stream.operationTime)
+    if awaited != self.awaited { hurriedWait = Limits.hurriedWaitSeconds }
+    self.awaited = awaited
     let settled = stream.operationTime
     reportedTimes.add(settled, at: clock.now)
-    let change = try stream.next(waitingAtMost: isHurried ? hurriedWait : .infinity)
-    hurriedWait = isHurried && change == nil ? hurriedWait * 2 : Limits.hurriedWaitSeconds
+    let change = try stream.next(waitingAtMost: awaited == nil ? .infinity : hurriedWait)
+    hurriedWait = change == nil ? hurriedWait * 2 : Limits.hurriedWaitSeconds
     if state.isStopping { return true }
     if !hasAnswered {
       hasAnswered = true
@@ -142,21 +146,21 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
     }
   }
 
-  /// Asks for a read if one is due; gives whether a change waits for what comes next.
-  private func prepare(operationTime: Revision) -> Bool {
+  /// Asks for a read if one is due; gives what waits for the stream.
+  private func prepare(operationTime: Revision) -> AwaitedProgress? {
     let now = clock.now
     let isReloadWanted = state.control.withLock { control in
       defer { control.isReloadWanted = false }
       return control.isReloadWanted
     }
     if isReloadWanted { state.withEngine { $0.requestReload(.manual) } }
-    let (request, isWaiting) = state.withEngine {
-      ($0.nextRead(operationTime: operationTime, now: now), $0.isWaiting)
+    let (request, awaited) = state.withEngine {
+      ($0.nextRead(operationTime: operationTime, now: now), $0.awaited)
     }
     if let request {
       state.control.withLock { $0.read = request }
       state.control.signal()
     }
-    return isWaiting
+    return awaited
   }
 }
