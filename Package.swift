@@ -51,7 +51,7 @@ let package = Package(
     library("Core", ["CLinux"]),
     library("NearCache", ["Core"]),
     library("BSON", ["CBSON"]),
-    library("ChangeStreamCache", ["Core", "BSON", "CXXHash"]),
+    library("ChangeStreamCache", ["Core", "BSON", "CLinux", "CXXHash"]),
     library("MongoSource", ["Core", "BSON", "ChangeStreamCache", "CMongoC"]),
     library("ProtobufMessages", ["CConfigLookupProto", "CProtobufC"]),
     library("ConfigModels", ["BSON", "ChangeStreamCache", "ProtobufMessages", "CConfigLookupProto", "CXXHash"]),

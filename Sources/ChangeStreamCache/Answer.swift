@@ -24,6 +24,9 @@ public final class Answer: Sendable {
   /// The first bytes of the key.
   private let keyStart: SIMD32<UInt8>
 
+  /// How many lines of the processor's cache an answer lies in, or nearly so.
+  static let cacheLines = 4
+
   init(
     key: LookupKey, entry: Entry, others: [Entry], revision: Revision, committedAt: WallTime
   ) {

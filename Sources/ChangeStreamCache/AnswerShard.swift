@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Core
 internal import Synchronization
 
@@ -33,6 +34,16 @@ struct AnswerShard: ~Copyable, Sendable {
     if before & 1 == 0, moves.load(ordering: .relaxed) == before { return nil }
     // The lock keeps it in place while it is looked for; the reader, afterwards.
     return answer(hash, space, bytes).map(Unmanaged.passUnretained)
+  }
+
+  /// Has near what ``prefetchAnswer(_:)`` will look at.
+  func prefetchSlot(_ hash: UInt64) {
+    slots.load(ordering: .acquiring)._withUnsafeGuaranteedRef { $0.prefetchSlot(hash) }
+  }
+
+  /// Has near what ``lend(_:_:_:)`` will look at. For a reader that has begun.
+  func prefetchAnswer(_ hash: UInt64) {
+    slots.load(ordering: .acquiring)._withUnsafeGuaranteedRef { $0.prefetchAnswer(hash) }
   }
 
   func answer(_ hash: UInt64, _ space: UInt8, _ bytes: UnsafeRawBufferPointer) -> Answer? {
@@ -120,6 +131,17 @@ private final class AnswerSlots: Sendable {
       place = (place + 1) & mask
     }
     return nil
+  }
+
+  func prefetchSlot(_ hash: UInt64) {
+    configlookup_prefetch(slots + Int(truncatingIfNeeded: hash) & mask)
+  }
+
+  /// Nearly always the first slot is the right one.
+  func prefetchAnswer(_ hash: UInt64) {
+    guard let answer = slots[Int(truncatingIfNeeded: hash) & mask].answer.load(ordering: .acquiring) else { return }
+    let start = answer.toOpaque()
+    for line in 0..<Answer.cacheLines { configlookup_prefetch(start + 64 * line) }
   }
 
   /// Gives what was there.

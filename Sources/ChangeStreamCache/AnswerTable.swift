@@ -34,10 +34,17 @@ final class AnswerTable: @unchecked Sendable {
     key.bytes.withUnsafeBytes { answer(space: key.space, $0) }
   }
 
-  /// Without a lock and without counting a reference: for a reader that has begun, and until it ends.
-  func lend(space: UInt8, _ bytes: UnsafeRawBufferPointer) -> Unmanaged<Answer>? {
+  func query(space: UInt8, _ bytes: UnsafeRawBufferPointer) -> AnswerQuery {
     let hash = hash(space, bytes)
-    return shards[shard(of: hash)].lend(hash, space, bytes)
+    shards[shard(of: hash)].prefetchSlot(hash)
+    return AnswerQuery(hash: hash, space: space, key: bytes)
+  }
+
+  func prefetch(_ query: AnswerQuery) { shards[shard(of: query.hash)].prefetchAnswer(query.hash) }
+
+  /// Without a lock and without counting a reference: for a reader that has begun, and until it ends.
+  func lend(_ query: AnswerQuery) -> Unmanaged<Answer>? {
+    shards[shard(of: query.hash)].lend(query.hash, query.space, query.key)
   }
 
   /// Puts `answer` in the place of what the key answered; nil takes it away.

@@ -26,15 +26,9 @@ extension FramedConnection {
         if let wait = try handle(request, &reply) {
           try openWaiting(id, method, request, handle, wait)
         } else {
-          if reply.metadata.isEmpty {
-            reply.head.withUnsafeBytes { head in
-              reply.body.withUnsafeBytes { sendPlain(id, RPCPlainReply(head: head, body: $0)) }
-            }
-          } else {
-            send(
-              FrameEncoder.Reply(callID: id, status: .ok, more: false), head: reply.head, body: reply.body,
-              metadata: reply.metadata)
-          }
+          send(
+            FrameEncoder.Reply(callID: id, status: .ok, more: false), head: reply.head, body: reply.body,
+            metadata: reply.metadata)
           loop.calls.ended(method, .ok)
         }
       case .serverStreaming(let begin):

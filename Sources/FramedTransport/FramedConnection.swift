@@ -104,14 +104,6 @@ final class FramedConnection: ConnectionProtocol {
     loop.counters.add(.framesSent)
   }
 
-  /// Sends a reply with status OK and no metadata, the last of its call.
-  func sendPlain(_ id: UInt32, _ reply: RPCPlainReply) {
-    let frame = PlainReplyFrame(id: id, payload: reply.head.count + reply.body.count)
-    guard let room = connection.extendOutput(by: frame.count), let start = room.baseAddress else { return }
-    frame.write(reply, to: start)
-    loop.counters.add(.framesSent)
-  }
-
   private func pong(_ nonce: UInt64) {
     guard let room = connection.extendOutput(by: FrameEncoder.nonceSize(nonce)) else { return }
     FrameEncoder.writeNonce(nonce, field: 6, into: room)

@@ -8,6 +8,7 @@ final class FramedLoop: @unchecked Sendable {
   let eventLoop: EventLoop
   let router: RPCRouter
   let plainMethods: PlainMethods
+  let plainBatch = PlainBatch()  // loop thread
   /// Nil: everybody may do everything.
   let access: (any RPCAccess)?
   let limits: FramedLimits

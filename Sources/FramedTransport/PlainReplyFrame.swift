@@ -1,5 +1,3 @@
-internal import RPC
-
 /// The frame of a plain reply, which is nearly every one: status OK, the last of its call, no metadata.
 struct PlainReplyFrame {
   private let id: UInt32
@@ -18,20 +16,20 @@ struct PlainReplyFrame {
       Limits.prefixBytes + (id == 0 ? 0 : 1 + varintSize(UInt64(id))) + 1 + varintSize(UInt64(body)) + body
   }
 
-  /// Writes `count` bytes.
+  /// What the frame adds to its payload, at most: a prefix, a number and two lengths.
+  static let maximumBytes = 32
+
+  /// Writes the frame up to the end of the payload's `head`; the rest of the payload is to follow.
   @inline(__always)
-  func write(_ reply: RPCPlainReply, to start: UnsafeMutableRawPointer) {
-    var place = start
+  func write(head: UnsafeRawBufferPointer, to place: inout UnsafeMutableRawPointer) {
     place.storeBytes(of: UInt32(truncatingIfNeeded: count - Limits.prefixBytes).bigEndian, as: UInt32.self)
     place += Limits.prefixBytes
     if id != 0 { Self.field(0x08, Int(id), to: &place) }
     Self.field(0x1a, body, to: &place)
-    if payload > 0 {
-      Self.field(0x22, payload, to: &place)
-      Self.raw(reply.head, to: &place)
-      Self.raw(reply.body, to: &place)
-    }
-    precondition(place == start + count, "a reply's size and its bytes differ")
+    if payload > 0 { Self.field(0x22, payload, to: &place) }
+    guard let start = head.baseAddress else { return }
+    place.copyMemory(from: start, byteCount: head.count)
+    place += head.count
   }
 
   @inline(__always)
@@ -46,12 +44,5 @@ struct PlainReplyFrame {
     }
     place.storeBytes(of: UInt8(truncatingIfNeeded: rest), as: UInt8.self)
     place += 1
-  }
-
-  @inline(__always)
-  private static func raw(_ bytes: UnsafeRawBufferPointer, to place: inout UnsafeMutableRawPointer) {
-    guard let start = bytes.baseAddress else { return }
-    place.copyMemory(from: start, byteCount: bytes.count)
-    place += bytes.count
   }
 }

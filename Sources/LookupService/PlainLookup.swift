@@ -22,6 +22,14 @@ final class PlainLookup: RPCPlainCalls, RPCTurnObserver {
   /// For the last fields of `LookupMetadata`, as of `observed` and this turn.
   private let tailRoom: UnsafeMutableRawPointer
   private var tailCount = 0
+  /// Of the calls that were announced; nil: not plain.
+  private let prepared: UnsafeMutablePointer<AnswerQuery?>
+  private var preparedCount = 0
+  /// Of what is written in `room`, for answers of this revision; 0: of none.
+  private var writtenRevision: UInt64 = 0
+  private var etagPlace = 0
+  /// Up to the value.
+  private var headCount = 0
   private var observed = Revision.none
   private var identityGeneration = -1
   private var isValid = false
@@ -51,26 +59,42 @@ final class PlainLookup: RPCPlainCalls, RPCTurnObserver {
     borrower = reader.borrower()
     counters = state.counters[entity.rawValue]
     tailRoom = .allocate(byteCount: Self.maximumTailBytes, alignment: 16)
+    prepared = .allocate(capacity: maximumPlainCalls)
+    prepared.initialize(repeating: nil, count: maximumPlainCalls)
     room = .allocate(byteCount: Self.maximumTailBytes + lead.count + 128, alignment: 16)
   }
 
   deinit {
     room.deallocate()
     tailRoom.deallocate()
+    prepared.deallocate()
   }
 
-  func reply(to message: UnsafeRawBufferPointer, _ identity: RPCIdentity?) -> RPCPlainReply? {
-    if let identity, !identity.isKnownToHave(right) { return nil }
-    guard let sole = SoleField(message), Int(sole.number) < spaces.count, let space = spaces[Int(sole.number)] else {
-      return nil
-    }
-    let key = sole.text.buffer
+  func prepare(for messages: UnsafeBufferPointer<UnsafeRawBufferPointer>) {
     if phase == .between { begin() }
-    guard phase == .open, isPlainText(key) else { return nil }
+    preparedCount = 0
+    guard phase == .open else { return }
+    for message in messages.prefix(maximumPlainCalls) {
+      var query: AnswerQuery?
+      if let sole = SoleField(message), Int(sole.number) < spaces.count, let space = spaces[Int(sole.number)],
+        isPlainText(sole.text.buffer)
+      {
+        query = borrower.query(space: space, key: sole.text.buffer)
+      }
+      prepared[preparedCount] = query
+      preparedCount += 1
+    }
+    guard preparedCount > 1 else { return }
+    for place in 0..<preparedCount { if let query = prepared[place] { borrower.prefetch(query) } }
+  }
+
+  func reply(at place: Int, _ identity: RPCIdentity?) -> RPCPlainReply? {
+    if let identity, !identity.isKnownToHave(right) { return nil }
+    guard place < preparedCount, let query = prepared[place] else { return nil }
     // First the revision, then the answer, which is at least as new.
     let now = reader.observedRevision
     if now != observed || reader.identityGeneration != identityGeneration { writeTail() }
-    guard let answer = borrower.borrow(space: space, key: key) else { return nil }
+    guard phase == .open, let answer = borrower.borrow(query) else { return nil }
     return answer._withUnsafeGuaranteedRef { answer in
       counters.count(isValid: isValid)
       return RPCPlainReply(head: head(answer), body: answer.lentBytes)
@@ -100,21 +124,31 @@ final class PlainLookup: RPCPlainCalls, RPCTurnObserver {
     var out = ProtobufCursor(place: tailRoom)
     service.writeTail(of: view, state, to: &out)
     tailCount = out.place - tailRoom
+    writtenRevision = 0
   }
 
-  /// As ``LookupService/fill(_:_:_:_:_:)`` writes it.
+  /// As ``LookupService/fill(_:_:_:_:_:)`` writes it. Only the etag and the value's length differ from those of the
+  /// last answer, where both are of one revision: all answers that were read in one snapshot are.
   private func head(_ answer: Answer) -> UnsafeRawBufferPointer {
+    let revision = answer.revision.rawValue
+    if revision != writtenRevision || revision == 0 { writeHead(revision) }
+    (room + etagPlace).storeBytes(of: answer.etagDigits, as: SIMD32<UInt8>.self)
+    var out = ProtobufCursor(place: room + headCount)
+    out.prefix(1, answer.lentBytes.count)
+    return UnsafeRawBufferPointer(start: room, count: out.place - room)
+  }
+
+  private func writeHead(_ revision: UInt64) {
+    let etagBytes = MemoryLayout<SIMD32<UInt8>>.size
     var out = ProtobufCursor(place: room)
     lead.withUnsafeBytes { out.raw($0) }
-    let etagBytes = MemoryLayout<SIMD32<UInt8>>.size
-    let revision = answer.revision.rawValue
     out.prefix(2, ProtobufCursor.unsignedSize(revision) + 2 + etagBytes + tailCount)
     out.unsigned(1, revision)
     out.prefix(2, etagBytes)
-    out.place.storeBytes(of: answer.etagDigits, as: SIMD32<UInt8>.self)
+    etagPlace = out.place - room
     out.place += etagBytes
     out.raw(UnsafeRawBufferPointer(start: tailRoom, count: tailCount))
-    out.prefix(1, answer.lentBytes.count)
-    return UnsafeRawBufferPointer(start: room, count: out.place - room)
+    headCount = out.place - room
+    writtenRevision = revision
   }
 }

@@ -30,6 +30,8 @@ enum ByteStreamProblem: CustomStringConvertible {
 protocol ByteStream: AnyObject {
   func read(into buffer: UnsafeMutableRawBufferPointer) -> ByteStreamResult
   func write(_ bytes: UnsafeRawBufferPointer) -> ByteStreamResult
+  /// Writes several runs as one; nil where that cannot be.
+  func write(_ runs: UnsafeMutableBufferPointer<iovec>) -> ByteStreamResult?
   /// Whether a read would give bytes although the socket is not readable.
   var hasBufferedInput: Bool { get }
   /// Nothing of the peer's is to be believed yet.
@@ -38,6 +40,10 @@ protocol ByteStream: AnyObject {
   var peerNames: [CertificateName] { get }
   /// No more will be written; the peer reads an end. False: there is no room, to be called again.
   func finishWriting() -> Bool
+}
+
+extension ByteStream {
+  func write(_ runs: UnsafeMutableBufferPointer<iovec>) -> ByteStreamResult? { nil }
 }
 
 /// The bare socket. Does not own the descriptor.
@@ -65,10 +71,22 @@ final class PlainSocket: ByteStream {
     }
   }
 
+  // MSG_NOSIGNAL: a peer that is gone is an error here, not the end of the process.
   func write(_ bytes: UnsafeRawBufferPointer) -> ByteStreamResult {
+    written { send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL)) }
+  }
+
+  func write(_ runs: UnsafeMutableBufferPointer<iovec>) -> ByteStreamResult? {
+    var message = msghdr()
+    message.msg_iov = runs.baseAddress
+    message.msg_iovlen = runs.count
+    return written { sendmsg(descriptor, &message, Int32(MSG_NOSIGNAL)) }
+  }
+
+  @inline(__always)
+  private func written(_ attempt: () -> Int) -> ByteStreamResult {
     while true {
-      // MSG_NOSIGNAL: a peer that is gone is an error here, not the end of the process.
-      let count = send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
+      let count = attempt()
       if count >= 0 { return .count(count) }
       switch errno {
       case EINTR: continue

@@ -1,8 +1,33 @@
 internal import CLibevent
-internal import Glibc
+public import Glibc
 internal import RPC
 
 extension Connection {
+  /// Sends runs of bytes, one behind the other, behind what was written before. They are only copied as far as the
+  /// socket does not take them now.
+  public func send(_ runs: UnsafeMutableBufferPointer<iovec>) {
+    guard state == .open, !runs.isEmpty else { return }
+    var taken = 0
+    if unsentByteCount == 0, let result = stream.write(runs) {
+      switch result {
+      case .count(let count):
+        loop.counters.add(UInt64(count), to: NetworkCounter.bytesSent.rawValue)
+        taken = count
+      case .wantsRead, .wantsWrite: break
+      case .end: return close()
+      case .failed(let problem): return streamFailed(problem)
+      }
+    }
+    for run in runs {
+      let bytes = UnsafeRawBufferPointer(start: run.iov_base, count: run.iov_len)
+      let skipped = min(taken, bytes.count)
+      taken -= skipped
+      guard skipped < bytes.count else { continue }
+      guard let room = extendOutput(by: bytes.count - skipped) else { return }
+      room.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[skipped...]))
+    }
+  }
+
   /// The turn ends: one attempt to send what was written in it. Calls a protocol that has asked for it, and no other.
   func flush() {
     if owesTurnEnd, state == .open {

@@ -133,14 +133,6 @@ public final class Connection: LoopResident {
 
   /// Makes room for `count` bytes to be sent, which the caller fills at once. Nil if nothing can be sent any more.
   public func extendOutput(by count: Int) -> UnsafeMutableRawBufferPointer? {
-    guard let room = outputRoom(atLeast: count) else { return nil }
-    commitOutput(count)
-    return UnsafeMutableRawBufferPointer(rebasing: room[..<count])
-  }
-
-  /// Room for `count` bytes to be sent or more, for who writes many runs; ``commitOutput(_:)`` says how much was
-  /// written, before anything else happens. Nil if nothing can be sent any more.
-  public func outputRoom(atLeast count: Int) -> UnsafeMutableRawBufferPointer? {
     guard state == .open else { return nil }
     let queue: ByteQueue
     if let output {
@@ -154,16 +146,12 @@ public final class Connection: LoopResident {
       return nil
     }
     touch()
-    return queue.free(atLeast: count)
-  }
-
-  public func commitOutput(_ count: Int) {
-    guard let output else { return }
-    output.commit(count)
-    if output.count > limits.unsentBytesHigh {
+    let room = queue.extend(by: count)
+    if queue.count > limits.unsentBytesHigh {
       isWritable = false
       owesWritable = true
     }
+    return room
   }
 
   /// The peer no longer keeps up once more bytes than this wait in addition; at most those of the high mark.

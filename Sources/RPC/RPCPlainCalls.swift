@@ -4,11 +4,18 @@
 ///
 /// On the worker's thread only.
 public protocol RPCPlainCalls: AnyObject {
-  /// The reply, or nil: then the method's handler is to be asked, which has an answer to everything.
+  /// Takes the messages of calls that came together, at most ``maximumPlainCalls``: what they need from far memory is
+  /// brought near for all of them at once. Lent until the last of them is answered.
+  func prepare(for messages: UnsafeBufferPointer<UnsafeRawBufferPointer>)
+
+  /// The reply to one of those, or nil: then the method's handler is to be asked, which has an answer to everything.
   ///
   /// - Parameter identity: the caller's; nil where everybody may do everything.
-  func reply(to message: UnsafeRawBufferPointer, _ identity: RPCIdentity?) -> RPCPlainReply?
+  func reply(at place: Int, _ identity: RPCIdentity?) -> RPCPlainReply?
 }
+
+/// So many plain calls are answered at once.
+public let maximumPlainCalls = 64
 
 /// A response message in two runs of bytes, that make one message when joined. Lent: `head` until the next call is
 /// answered, `body` until the worker's turn ends.

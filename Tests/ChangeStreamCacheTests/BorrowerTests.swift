@@ -78,7 +78,7 @@ struct BorrowerTests {
     }
     borrower.begin()
     let key = Array("de".utf8)
-    let lent = key.withUnsafeBytes { borrower.borrow(space: 0, key: $0) }
+    let lent = key.withUnsafeBytes { borrower.borrow(borrower.query(space: 0, key: $0)) }
     #expect(lent != nil)
     table.set(LookupKey("de"), try answer("de", 2))
     let revision = lent?._withUnsafeGuaranteedRef { $0.revision.seconds }
@@ -109,7 +109,7 @@ struct BorrowerTests {
             place = (place + 7) % keys.count
             let known = published.load(ordering: .acquiring)
             let key = Array(keys[place].utf8)
-            let found = key.withUnsafeBytes { borrower.borrow(space: 0, key: $0) }
+            let found = key.withUnsafeBytes { borrower.borrow(borrower.query(space: 0, key: $0)) }
             let problem =
               found.map { found in
                 found._withUnsafeGuaranteedRef { answer -> String? in

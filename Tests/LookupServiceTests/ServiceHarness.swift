@@ -134,7 +134,7 @@ final class ServiceHarness {
   func call(_ name: String, bytes: [UInt8]) throws -> Reply {
     guard case .unary(let handler) = try method(name).handler else { throw TestFailure("\(name) is a stream") }
     return try worker.turn {
-      let plain = bytes.withUnsafeBytes { plainCalls[name]?.reply(to: $0, nil).map { Array($0.head) + Array($0.body) } }
+      let plain = bytes.withUnsafeBytes { plainCalls[name]?.only($0).map { Array($0.head) + Array($0.body) } }
       let (reply, bytes) = try answer(handler, bytes)
       if let plain {
         plainCount += 1

@@ -139,7 +139,7 @@ final class SimulatedServer {
     worker.beginCall()
     request.bytes.withUnsafeBytes { buffer in
       // As a transport does: first the short way.
-      if let plain = plainCalls[request.method]?.reply(to: buffer, nil) {
+      if let plain = plainReply(request.method, buffer) {
         (reply.head, reply.body) = (Array(plain.head), Array(plain.body))
         return
       }
@@ -152,6 +152,12 @@ final class SimulatedServer {
     }
     if let wait { return .wait(wait) }
     return .reply(read(lookup, status, reply))
+  }
+
+  private func plainReply(_ method: String, _ message: UnsafeRawBufferPointer) -> RPCPlainReply? {
+    guard let calls = plainCalls[method] else { return nil }
+    withUnsafePointer(to: message) { calls.prepare(for: UnsafeBufferPointer(start: $0, count: 1)) }
+    return calls.reply(at: 0, nil)
   }
 
   func watch(_ request: Wire, _ writer: any RPCStreamWriter) -> (any RPCStreamHandler)? {

@@ -6,4 +6,8 @@
 // False: the system refused it. https://docs.kernel.org/scheduler/sched-eevdf.html
 _Bool configlookup_set_slice(unsigned long long nanoseconds);
 
+// Has the processor bring the memory at `address` near, which is about to be read; any address is good.
+// https://gcc.gnu.org/onlinedocs/gcc/Other-Builtins.html
+static inline void configlookup_prefetch(const void *address) { __builtin_prefetch(address); }
+
 #endif
