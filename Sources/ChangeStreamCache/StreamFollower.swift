@@ -21,6 +21,8 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
   private var reportedTimes = ReportedTimes()
   /// Whether the open stream has answered.
   private var hasAnswered = false
+  /// Whether the last update brought the document as of itself.
+  private var hasImages: Bool?
   /// Since when the source has refused the position, without one answer in between.
   private var refusedSince: MonotonicTime?
 
@@ -133,8 +135,27 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
       state.withEngine { $0.receivedNothing(floor: floor, settled: settled, now: now, wallNow: wallNow) }
       return true
     }
+    switch change.operation {
+    case .update: tell(hasImages: true)
+    case .updateLookedUp: tell(hasImages: false)
+    default: break
+    }
     let reading = read(change)
     return state.withEngine { $0.received(change, reading, operationTime: operationTime, now: now, wallNow: wallNow) }
+  }
+
+  private func tell(hasImages: Bool) {
+    guard self.hasImages != hasImages else { return }
+    self.hasImages = hasImages
+    if hasImages {
+      logger.info(
+        "images_used", "updates come with images of documents, and are shown at once",
+        ["cache": .string(Model.entity)])
+    } else {
+      logger.info(
+        "images_missing", "the collection keeps no images of documents: updates are shown a moment later",
+        ["cache": .string(Model.entity)])
+    }
   }
 
   /// Reads, checks and encodes the change's document, before any lock is taken.

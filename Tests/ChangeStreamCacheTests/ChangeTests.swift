@@ -50,6 +50,18 @@ struct ChangeTests {
     }
   }
 
+  @Test func theLogSaysWhetherUpdatesHaveImages() throws {
+    try CacheHarness.run(seed: [country("1", "KE", "Kenya")]) { harness in
+      for (step, keepsImage) in [false, false, true, true, false].enumerated() {
+        let updated = try harness.source.update(country("1", "KE", "\(step)"), keepsImage: keepsImage)
+        try harness.settle()
+        #expect(harness.name("KE") == "\(step)" && harness.revision("KE") == updated)
+      }
+      #expect(harness.log.lines(event: "images_missing").count == 2)
+      #expect(harness.log.lines(event: "images_used").count == 1)
+    }
+  }
+
   @Test func leavesTheFilterAndEntersIt() throws {
     try CacheHarness.run(seed: [country("1", "KE", "Kenya")]) { harness in
       try harness.source.update(country("1", "KE", "Kenya", active: false))
