@@ -1,4 +1,4 @@
-internal import Glibc
+internal import Network
 internal import RPC
 
 /// Plain calls of one method that came one behind the other, and their replies: what can be done once for all of them
@@ -13,21 +13,19 @@ final class PlainBatch {
   private let messages: UnsafeMutablePointer<UnsafeRawBufferPointer>
   private var count = 0
   private let memory: UnsafeMutableRawPointer
-  private let pieces: UnsafeMutablePointer<iovec>
-  private var pieceCount = 0
+  /// The replies, in order. Lent: until the next batch, or the end of the turn.
+  let runs = OutputRuns(capacity: 2 * maximumPlainCalls)
 
   init() {
     calls = .allocate(capacity: maximumPlainCalls)
     messages = .allocate(capacity: maximumPlainCalls)
     memory = .allocate(byteCount: maximumPlainCalls * (Self.headBytes + Self.copiedBytes), alignment: 16)
-    pieces = .allocate(capacity: 2 * maximumPlainCalls)
   }
 
   deinit {
     calls.deallocate()
     messages.deallocate()
     memory.deallocate()
-    pieces.deallocate()
   }
 
   /// Takes the plain calls that the bytes begin with, as far as they are of one method, and gives that.
@@ -54,7 +52,7 @@ final class PlainBatch {
     _ method: any RPCPlainCalls, _ identity: RPCIdentity?, atMost limit: Int, isTaken: (UInt32) -> Bool
   ) -> (count: Int, bytes: Int) {
     method.prepare(for: UnsafeBufferPointer(start: messages, count: count))
-    pieceCount = 0
+    runs.removeAll()
     var place = memory
     // Where the run of bytes begins that is being written.
     var start = memory
@@ -70,24 +68,15 @@ final class PlainBatch {
         if let body = reply.body.baseAddress { place.copyMemory(from: body, byteCount: reply.body.count) }
         place += reply.body.count
       } else {
-        add(UnsafeRawBufferPointer(start: start, count: place - start))
-        add(reply.body)
+        runs.append(UnsafeRawBufferPointer(start: start, count: place - start))
+        runs.append(reply.body)
         start = place
       }
       answered += 1
       used += call.count
       written += frame.count
     }
-    if place > start { add(UnsafeRawBufferPointer(start: start, count: place - start)) }
+    if place > start { runs.append(UnsafeRawBufferPointer(start: start, count: place - start)) }
     return (answered, used)
-  }
-
-  /// The replies, in order. Lent: until the next batch, or the end of the turn.
-  var runs: UnsafeMutableBufferPointer<iovec> { UnsafeMutableBufferPointer(start: pieces, count: pieceCount) }
-
-  private func add(_ bytes: UnsafeRawBufferPointer) {
-    let base = UnsafeMutableRawPointer(mutating: bytes.baseAddress)
-    (pieces + pieceCount).initialize(to: iovec(iov_base: base, iov_len: bytes.count))
-    pieceCount += 1
   }
 }

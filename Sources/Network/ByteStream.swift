@@ -31,7 +31,7 @@ protocol ByteStream: AnyObject {
   func read(into buffer: UnsafeMutableRawBufferPointer) -> ByteStreamResult
   func write(_ bytes: UnsafeRawBufferPointer) -> ByteStreamResult
   /// Writes several runs as one; nil where that cannot be.
-  func write(_ runs: UnsafeMutableBufferPointer<iovec>) -> ByteStreamResult?
+  func write(_ runs: OutputRuns) -> ByteStreamResult?
   /// Whether a read would give bytes although the socket is not readable.
   var hasBufferedInput: Bool { get }
   /// Nothing of the peer's is to be believed yet.
@@ -43,7 +43,7 @@ protocol ByteStream: AnyObject {
 }
 
 extension ByteStream {
-  func write(_ runs: UnsafeMutableBufferPointer<iovec>) -> ByteStreamResult? { nil }
+  func write(_ runs: OutputRuns) -> ByteStreamResult? { nil }
 }
 
 /// The bare socket. Does not own the descriptor.
@@ -76,10 +76,8 @@ final class PlainSocket: ByteStream {
     written { send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL)) }
   }
 
-  func write(_ runs: UnsafeMutableBufferPointer<iovec>) -> ByteStreamResult? {
-    var message = msghdr()
-    message.msg_iov = runs.baseAddress
-    message.msg_iovlen = runs.count
+  func write(_ runs: OutputRuns) -> ByteStreamResult? {
+    var message = runs.message
     return written { sendmsg(descriptor, &message, Int32(MSG_NOSIGNAL)) }
   }
 

@@ -1,12 +1,12 @@
 internal import CLibevent
-public import Glibc
+internal import Glibc
 internal import RPC
 
 extension Connection {
   /// Sends runs of bytes, one behind the other, behind what was written before. They are only copied as far as the
   /// socket does not take them now.
-  public func send(_ runs: UnsafeMutableBufferPointer<iovec>) {
-    guard state == .open, !runs.isEmpty else { return }
+  public func send(_ runs: OutputRuns) {
+    guard state == .open, runs.count > 0 else { return }
     var taken = 0
     if unsentByteCount == 0, let result = stream.write(runs) {
       switch result {
@@ -18,8 +18,8 @@ extension Connection {
       case .failed(let problem): return streamFailed(problem)
       }
     }
-    for run in runs {
-      let bytes = UnsafeRawBufferPointer(start: run.iov_base, count: run.iov_len)
+    for place in 0..<runs.count {
+      let bytes = runs[place]
       let skipped = min(taken, bytes.count)
       taken -= skipped
       guard skipped < bytes.count else { continue }

@@ -306,7 +306,7 @@ final class TLSTest: Sendable {
   }
 }
 
-private func withTLS(
+func withTLS(
   isMutual: Bool = false, _ configure: @escaping (inout ConnectionServer.Configuration) -> Void = { _ in },
   _ body: (TLSTest) throws -> Void
 ) throws {

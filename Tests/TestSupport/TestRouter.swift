@@ -63,11 +63,39 @@ private final class ReplyStream: RPCStreamHandler {
 /// As large as a document can be.
 public let largeReplyBytes = 16 * 1024 * 1024
 
-/// Methods of the service `test` for tests of transports: `Echo`, `Fail`, `Metadata`, `Deadline`, `Wait`, `Large`; the
+/// Methods of the service `test` for tests of transports: `Echo`, `Fail`, `Metadata`, `Deadline`, `Wait`, `Large`,
+/// `Ramp`, which has a short way; the
 /// streams `Count` (request: number, size), `Hold`, `HoldUntilDrained`, `Flood`, `Refuse`, `Careless`, `CarelessHold`,
 /// `FinishThenThrow`; and `Chat`, whose requests are a stream too.
 public func testRouter(_ log: StreamLog) -> RPCRouter {
   RPCRouter(unaryMethods + [waitMethod(log), chatMethod(log)] + streamMethods(log))
+}
+
+/// What `Ramp` answers: so many hundred bytes of this.
+public let ramp: [UInt8] = (0..<25_500).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 8) }
+
+/// The short way of `Ramp`; a 13 is left to the long one.
+private final class PlainRamp: RPCPlainCalls {
+  private let memory: UnsafeMutableRawBufferPointer
+  private var counts: [Int?] = []
+
+  init() {
+    memory = .allocate(byteCount: ramp.count, alignment: 1)
+    memory.copyBytes(from: ramp)
+  }
+
+  deinit { memory.deallocate() }
+
+  func prepare(for messages: UnsafeBufferPointer<UnsafeRawBufferPointer>) {
+    counts = messages.map { $0.count == 1 && $0[0] != 13 ? Int($0[0]) * 100 : nil }
+  }
+
+  func reply(at place: Int, _ identity: RPCIdentity?) -> RPCPlainReply? {
+    guard let count = counts[place] else { return nil }
+    let bytes = UnsafeRawBufferPointer(memory)
+    let head = min(count, 50)
+    return RPCPlainReply(head: .init(rebasing: bytes[..<head]), body: .init(rebasing: bytes[head..<count]))
+  }
 }
 
 private func unary(
@@ -100,6 +128,12 @@ private var unaryMethods: [RPCMethod] {
     unary("Deadline") { request, reply in
       reply.body = Array("\(request.deadline.map { Int($0.seconds(since: .now).rounded()) } ?? -1)".utf8)
     },
+    RPCMethod(
+      service: "test", name: "Ramp",
+      handler: .unary { request, reply in
+        reply.body = Array(ramp[..<(Int(request.message[0]) * 100)])
+        return nil
+      }, plain: { _ in PlainRamp() }),
     unary("Large") { _, reply in reply.body = [UInt8](repeating: 5, count: largeReplyBytes) },
   ]
 }
