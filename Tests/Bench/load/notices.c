@@ -125,7 +125,7 @@ static void print_times(const char *name, const int64_t *from, const _Atomic int
   for (int i = 0; i < changes; i++) times[i] = (to[i] - from[i]) / 1e6;
   qsort(times, changes, sizeof *times, compare);
   printf("\"%s_p50_ms\":%.3f,\"%s_p99_ms\":%.3f,\"%s_max_ms\":%.3f,", name, times[changes / 2], name,
-         times[(int)(changes * .99)], name, times[changes - 1]);
+         times[(changes * 99 - 1) / 100], name, times[changes - 1]);
 }
 
 int main(int argc, char **argv) {
