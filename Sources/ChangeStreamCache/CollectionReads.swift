@@ -11,6 +11,8 @@ final class CollectionReads<Model: CachedModel>: @unchecked Sendable {
   private let clock: any Clock
   private let complaints: SourceComplaints
   private var backoff: Backoff
+  /// Whether the collection has been read once: lookups are answered from then on.
+  private var hasRead = false
   /// A read that failed, until the wait after it is over.
   private var failed: (number: UInt64, error: SourceError)?
 
@@ -56,6 +58,7 @@ final class CollectionReads<Model: CachedModel>: @unchecked Sendable {
       guard let end = try readRows(number, notBefore: revision) else { return 0 }
       let (now, wallNow) = (clock.now, clock.wallNow)
       state.withEngine { $0.readEnded(number, at: end, now: now, wallNow: wallNow) }
+      hasRead = true
       backoff.reset()
       return 0
     } catch {
@@ -74,7 +77,9 @@ final class CollectionReads<Model: CachedModel>: @unchecked Sendable {
       isWanted = state.withEngine { $0.rowsRead(number, chunk) } && !state.isStopping
       rows.removeAll(keepingCapacity: true)
     }
-    let end = try source.readAll(matching: Model.filter.query, notBefore: revision) { document in
+    let end = try source.readAll(
+      matching: Model.filter.query, notBefore: revision, besideLookups: hasRead
+    ) { document in
       guard let id = document.id else { return true }
       rows.append((id, Reading(document, id: id, as: Model.self)))
       if rows.count == options.rowsPerHandover { hand() }

@@ -17,9 +17,10 @@ public protocol DocumentSource: Sendable {
   /// Reads every document that matches, as of `revision` or later, and gives the revision at the end of the read: a
   /// document that did not change in between was as read at both.
   ///
+  /// `besideLookups`: they are answered meanwhile, so none of it may keep a processor busy for long in one piece.
   /// `body` answers false to stop early.
   func readAll(
-    matching filter: BSONDocument, notBefore revision: Revision, _ body: (BSONDocument) -> Bool
+    matching filter: BSONDocument, notBefore revision: Revision, besideLookups: Bool, _ body: (BSONDocument) -> Bool
   ) throws(SourceError) -> Revision
 
   /// Reads what changed from `revision` on, in order, until every change up to `end` has been given to `body`, which

@@ -50,9 +50,11 @@ public final class MongoDocumentSource: DocumentSource {
   }
 
   public func readAll(
-    matching filter: BSONDocument, notBefore revision: Revision, _ body: (BSONDocument) -> Bool
+    matching filter: BSONDocument, notBefore revision: Revision, besideLookups: Bool, _ body: (BSONDocument) -> Bool
   ) throws(SourceError) -> Revision {
-    let read = MongoReadAhead(pool: readPool, namespace: namespace, filter: filter, notBefore: revision)
+    let read = MongoReadAhead(
+      pool: readPool, namespace: namespace, filter: filter, notBefore: revision,
+      batchBytes: besideLookups ? MongoReadAhead.batchBytesBesideLookups : MongoReadAhead.batchBytes)
     defer { read.close() }
     while let documents = try read.next() {
       guard documents.allSatisfy(body) else { return revision }

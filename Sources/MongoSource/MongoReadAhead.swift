@@ -5,9 +5,11 @@ internal import Core
 /// A read of a collection on a thread of its own, some documents ahead of who takes them: while those are decoded, the
 /// database makes the next. To be used and closed by one thread.
 final class MongoReadAhead {
-  /// So many bytes of documents are asked for at once: enough that the way to the database does not show, and so few
-  /// that the kernel copies them in one piece without holding up a processor for long.
-  private static let batchBytes = 1 << 20
+  /// So many bytes of documents are asked for at once: with a MiB the way to the database does not show.
+  static let batchBytes = 1 << 20
+  /// Where lookups are answered meanwhile. The kernel copies what has come in one piece, and no other thread gets the
+  /// processor before it has done so; the same where the database sends.
+  static let batchBytesBesideLookups = 1 << 18
   /// So many batches may wait to be taken.
   private static let waitingBatches = 4
   /// Until the size of the documents is known.
@@ -23,7 +25,10 @@ final class MongoReadAhead {
   private let state: Locked<State>
   private let thread: OSThread
 
-  init(pool: MongoClientPool, namespace: MongoNamespace, filter: BSONDocument, notBefore revision: Revision) {
+  init(
+    pool: MongoClientPool, namespace: MongoNamespace, filter: BSONDocument, notBefore revision: Revision,
+    batchBytes: Int
+  ) {
     let state = Locked(State())
     self.state = state
     thread = OSThread(name: "\(namespace.collection) ahead", urgency: .patient) {
@@ -32,7 +37,7 @@ final class MongoReadAhead {
         let read = try MongoRead(
           pool: pool, namespace: namespace, filter: filter, notBefore: revision, batchCount: Self.firstBatchCount)
         defer { read.close() }
-        try Self.readAll(read, into: state)
+        try Self.readAll(read, batchBytes, into: state)
         end = .success(read.operationTime)
       } catch {
         end = .failure(error)
@@ -62,7 +67,7 @@ final class MongoReadAhead {
     thread.join()
   }
 
-  private static func readAll(_ read: MongoRead, into state: Locked<State>) throws(SourceError) {
+  private static func readAll(_ read: MongoRead, _ batchBytes: Int, into state: Locked<State>) throws(SourceError) {
     var batch: [BSONDocument] = []
     var byteCount = 0
     var batchCount = firstBatchCount

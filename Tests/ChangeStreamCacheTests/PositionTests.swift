@@ -18,9 +18,9 @@ private final class PoisonSource: DocumentSource {
   }
 
   func readAll(
-    matching filter: BSONDocument, notBefore revision: Revision, _ body: (BSONDocument) -> Bool
+    matching filter: BSONDocument, notBefore revision: Revision, besideLookups: Bool, _ body: (BSONDocument) -> Bool
   ) throws(SourceError) -> Revision {
-    try inner.readAll(matching: filter, notBefore: revision, body)
+    try inner.readAll(matching: filter, notBefore: revision, besideLookups: besideLookups, body)
   }
 }
 

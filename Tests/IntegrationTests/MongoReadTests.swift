@@ -10,10 +10,11 @@ internal import Testing
 struct MongoReadTests {
   private static let count = 1200
 
-  @Test func everyDocumentComesOnceHoweverManyRepliesItTakes() throws {
+  @Test(arguments: [false, true])
+  func everyDocumentComesOnceHoweverManyRepliesItTakes(besideLookups: Bool) throws {
     try withCollection { source, now in
       var ids: [String] = []
-      let end = try source.readAll(matching: .empty, notBefore: now) { document in
+      let end = try source.readAll(matching: .empty, notBefore: now, besideLookups: besideLookups) { document in
         ids.append(document.id?.text ?? "")
         return true
       }
@@ -26,7 +27,7 @@ struct MongoReadTests {
   func whoHasEnoughGetsNoMore(wanted: Int) throws {
     try withCollection { source, now in
       var seen = 0
-      _ = try source.readAll(matching: .empty, notBefore: now) { _ in
+      _ = try source.readAll(matching: .empty, notBefore: now, besideLookups: false) { _ in
         seen += 1
         return seen < wanted
       }
@@ -39,7 +40,7 @@ struct MongoReadTests {
     let namespace = try #require(MongoNamespace("a.b"))
     let source = MongoDocumentSource(pool: pool, readPool: pool, namespace: namespace)
     let error = #expect(throws: SourceError.self) {
-      try source.readAll(matching: .empty, notBefore: .none) { _ in true }
+      try source.readAll(matching: .empty, notBefore: .none, besideLookups: false) { _ in true }
     }
     #expect(error?.message.contains("127.0.0.1:1") == true)
   }

@@ -78,7 +78,7 @@ final class SimulatedSource: DocumentSource, @unchecked Sendable {
   }
 
   func readAll(
-    matching filter: BSONDocument, notBefore revision: Revision, _ body: (BSONDocument) -> Bool
+    matching filter: BSONDocument, notBefore revision: Revision, besideLookups: Bool, _ body: (BSONDocument) -> Bool
   ) throws(SourceError) -> Revision {
     try check(generation)
     let generation = generation

@@ -158,7 +158,7 @@ public final class InMemorySource: DocumentSource {
   }
 
   public func readAll(
-    matching filter: BSONDocument, notBefore revision: Revision, _ body: (BSONDocument) -> Bool
+    matching filter: BSONDocument, notBefore revision: Revision, besideLookups: Bool, _ body: (BSONDocument) -> Bool
   ) throws(SourceError) -> Revision {
     let ids = try state.withLock { state throws(SourceError) in
       guard state.isConnected else { throw SourceError(.transient, "not connected") }

@@ -82,7 +82,7 @@ private final class SeedSource: DocumentSource {
   ) throws(SourceError) -> any DocumentStream { SeedStream() }
 
   func readAll(
-    matching filter: BSONDocument, notBefore revision: Revision, _ body: (BSONDocument) -> Bool
+    matching filter: BSONDocument, notBefore revision: Revision, besideLookups: Bool, _ body: (BSONDocument) -> Bool
   ) throws(SourceError) -> Revision {
     for document in documents where !body(document) { break }
     return Self.now
