@@ -126,8 +126,16 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
     residents[ObjectIdentifier(resident)] = nil
   }
 
-  /// Has `connection` flushed when the turn ends.
-  func touch(_ connection: Connection) { touched.append(connection) }
+  /// Has `connection` flushed when the turn ends; or before, where very many are written to in one turn: what was
+  /// written is still in the processor's cache then, and a few buffers do for all of them.
+  func touch(_ connection: Connection) {
+    if touched.count == Limits.touchedConnections {
+      // Whoever writes now has done with these.
+      for earlier in touched where !earlier.owesTurnEnd { earlier.flush() }
+      touched.removeAll { !$0.isTouched }
+    }
+    touched.append(connection)
+  }
 
   /// Has `connection` go on where it left off, in the next turn.
   func resumeInNextTurn(_ connection: Connection) { resumed.append(connection) }

@@ -54,6 +54,8 @@ enum Limits {
   static let keptWriteBytes = 4 * 1024 * 1024
   /// Bytes that the kernel may hold unsent for one connection before it says "not writable".
   static let kernelUnsentBytes: Int32 = 128 * 1024
+  /// Connections that are written to before the first of them is flushed.
+  static let touchedConnections = 64
   /// Connections taken from the listener in one turn.
   static let acceptsPerTurn = 64
   /// Seconds without accepting when there are no descriptors left: a listener that stays readable is a spin.

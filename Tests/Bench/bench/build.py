@@ -39,6 +39,7 @@ def build():
     _c("notices", "load/notices.c", "load/subscriber.c", libraries=["libmongoc-1.0"])
     _c("documents", "load/documents.c", libraries=["libmongoc-1.0"])
     _c("floor_framed", "peers/floor_framed.c")
+    _c("floor_fan_out", "peers/floor_fan_out.c")
     _c("floor_http2", "peers/floor_http2.c")
     _grpc_cpp()
     _grpc_go()

@@ -7,13 +7,14 @@ from . import build, data
 from .bench import at_most
 from .ours import Database, Server
 from .peers import ours_framed
-from .system import LOAD_CORE, BenchError, Noise, processor_seconds, wait_until_quiet
+from .system import LOAD_CORE, SERVER_CORE, BenchError, Noise, processor_seconds, wait_until_quiet
 
 ROWS = ("lookups-while-changing", "notice", "fan-out")
 # Lookups a second while something else is measured: enough for a p99, few enough to leave the core to the database.
 PACE = ("--rate", 2000)
 CHANGES_PER_SECOND = 1000
 SUBSCRIBERS = 10_000
+NOTICE_BYTES = 160  # As many as ours has, with its frame.
 
 
 def run(bench, wanted):
@@ -26,6 +27,7 @@ def run(bench, wanted):
         _while_changing(bench, database, server)
     if "fan-out" in wanted:
         fan_out(bench, database, server, SUBSCRIBERS, "fan-out")
+        _fan_out_floor(bench)
         _fan_out_row(bench)
     server.stop()
     database.stop()
@@ -127,9 +129,21 @@ def fan_out(bench, database, server, subscribers, row):
     bench.record(row, "ours", result)
 
 
+def _fan_out_floor(bench):
+    """What the system alone takes: a send for each connection, and nothing else."""
+    rounds = 5 if bench.is_quick else 20
+    wait_until_quiet(2)
+    noise = Noise([])
+    output = bench.system.run(
+        [build.FOLDER / "floor_fan_out", SUBSCRIBERS, NOTICE_BYTES, rounds, SERVER_CORE, LOAD_CORE], SERVER_CORE)
+    bench.record("fan-out", "bare C", {**json.loads(output), "noise": noise.end()})
+
+
 def _fan_out_row(bench):
     p50, most = (bench.median("fan-out", "ours", f"notice_{part}_ms") for part in ("p50", "max"))
     bench.row(
         f"one change to {SUBSCRIBERS:,} subscribers: the last one has it",
         f"p50 {p50:.0f} ms, at most {most:.0f} ms; {bench.median('fan-out', 'ours', 'server_ms_each'):.0f} ms of CPU",
-        "", (f"{p50:.0f} ms", "≤ 100 ms", p50 <= 100))
+        f"bare C that only sends {bench.median('fan-out', 'bare C', 'p50_ms'):.0f} ms, "
+        f"{bench.median('fan-out', 'bare C', 'cpu_ms'):.0f} ms of CPU",
+        (f"{p50:.0f} ms", "≤ 100 ms", p50 <= 100))
