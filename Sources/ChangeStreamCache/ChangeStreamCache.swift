@@ -32,7 +32,7 @@ public final class ChangeStreamCache<Model: CachedModel>: Sendable {
     /// Up to this part of the TTL earlier, by chance, the collection is read again.
     package var reloadJitter: Double = 0.1
     /// So many rows of a read are taken at once.
-    package var rowsPerHandover = 256
+    package var rowsPerHandover = 64
 
     public init() {}
   }

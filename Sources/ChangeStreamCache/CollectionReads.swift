@@ -82,6 +82,9 @@ final class CollectionReads<Model: CachedModel>: @unchecked Sendable {
     ) { document in
       guard let id = document.id else { return true }
       rows.append((id, Reading(document, id: id, as: Model.self)))
+      // While it waited for the source this thread gained a claim to the processor, of milliseconds: without this it
+      // would use it up even though a lookup has come.
+      if hasRead { OSThread.yield() }
       if rows.count == options.rowsPerHandover { hand() }
       return isWanted
     }

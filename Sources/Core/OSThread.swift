@@ -41,6 +41,11 @@ public final class OSThread: @unchecked Sendable {
     precondition(joined, "a thread must be joined")
   }
 
+  /// Lets a thread that waits for this one's processor have it.
+  public static func yield() {
+    sched_yield()
+  }
+
   /// Waits for the end of the thread. To be called once, by its owner.
   public func join() {
     pthread_join(handle, nil)
@@ -91,6 +96,9 @@ private func setUrgency(_ urgency: OSThread.Urgency) {
   // 0: the calling thread, as Linux has it. Not less nice than the process was started.
   let which = __priority_which_t(PRIO_PROCESS.rawValue)
   _ = setpriority(which, 0, max(getpriority(which, 0), urgency.niceness))
+  // Longer than that of a prompt thread, which would not get the processor otherwise; and short, because who yields
+  // goes without the rest of it.
+  _ = configlookup_set_slice(200_000)
 }
 
 /// Swift does not see `pthread_setname_np`; the kernel takes the name from a file as well (proc(5), `comm`).
