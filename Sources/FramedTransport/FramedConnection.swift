@@ -27,6 +27,8 @@ final class FramedConnection: ConnectionProtocol {
   var helloIdentity: RPCIdentity?
   /// The call_ids of streams to be told when the peer takes more; first come, first told.
   private var waitingStreams: [UInt32] = []
+  // Unowned by their jobs: `end()` cancels them before the connection goes, and to count references of what is held
+  // weakly takes twice as long.
   private var ageTimer: (any RPCTimer)?
   private var drainTimer: (any RPCTimer)?
   private var idleTimer: (any RPCTimer)?
@@ -164,9 +166,9 @@ final class FramedConnection: ConnectionProtocol {
     state = .draining
     goAway(reason)
     // First the grace, then the streams: one that ends itself at once must not end the connection with it.
-    drainTimer = worker.schedule(afterSeconds: Limits.drainGraceSeconds) { [weak self] in
-      self?.drainTimer = nil
-      self?.finishIfDrained()
+    drainTimer = worker.schedule(afterSeconds: Limits.drainGraceSeconds) { [unowned self] in
+      drainTimer = nil
+      finishIfDrained()
     }
     for callID in Array(streams.keys) { streams[callID]?.draining() }
   }
@@ -181,9 +183,9 @@ final class FramedConnection: ConnectionProtocol {
   func limitAge() {
     guard loop.limits.maximumAgeSeconds > 0 else { return }
     let seconds = loop.limits.maximumAgeSeconds * Double.random(in: 0.9...1.1)
-    ageTimer = worker.schedule(afterSeconds: seconds) { [weak self] in
-      self?.ageTimer = nil
-      self?.drain("draining")
+    ageTimer = worker.schedule(afterSeconds: seconds) { [unowned self] in
+      ageTimer = nil
+      drain("draining")
     }
   }
 
@@ -192,8 +194,7 @@ final class FramedConnection: ConnectionProtocol {
   func limitIdleness() {
     guard loop.limits.idleSeconds > 0 else { return }
     wasActive = false
-    idleTimer = worker.schedule(afterSeconds: loop.limits.idleSeconds) { [weak self] in
-      guard let self else { return }
+    idleTimer = worker.schedule(afterSeconds: loop.limits.idleSeconds) { [unowned self] in
       idleTimer = nil
       guard !wasActive, streams.isEmpty else { return limitIdleness() }
       connection.reached(.idleConnection, "nothing came for \(loop.limits.idleSeconds) s")

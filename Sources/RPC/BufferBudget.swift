@@ -40,6 +40,11 @@ public final class BufferBudget: Sendable {
     accounts.withLock { $0.append(shed) }
   }
 
+  /// Calls nobody any more when the limit is passed. Any thread.
+  public func shedNoMore() {
+    accounts.withLock { $0 = [] }
+  }
+
   /// Somebody was refused, or has lost what waited for it.
   public func reached(_ message: @autoclosure () -> String, peer: @autoclosure () -> String = "") {
     report.reached(.bufferedBytes, message(), peer: peer())
