@@ -83,7 +83,7 @@ final class ChangeStreamCursor {
     guard nextEvent < events.count else { return nil }
     let event = events[nextEvent]
     if hasImages, event.lacksImage {
-      try openWithoutImages()
+      try openWithoutImages(at: event)
       return try next(waitingAtMost: seconds)
     }
     nextEvent += 1
@@ -110,11 +110,18 @@ final class ChangeStreamCursor {
   }
 
   /// Images are not kept, or not any more, or not for so long: from the update that lacks one, documents are looked up.
-  private func openWithoutImages() throws(SourceError) {
+  private func openWithoutImages(at update: BSONDocument) throws(SourceError) {
     kill()
     hasImages = false
     start = resumeToken.map { .after($0) } ?? start
-    try open()
+    do throws(SourceError) {
+      try open()
+    } catch {
+      // After a collMod and nothing else SecantusDB gives a token that it refuses itself (Unauthorized).
+      guard error.isFromServer, error.code == 13, let time = update.clusterTime else { throw error }
+      start = .at(time)
+      try open()
+    }
   }
 
   private func open() throws(SourceError) {
@@ -213,6 +220,9 @@ extension BSONDocument {
       return event.value("fullDocument")?.type != .object
     }
   }
+
+  /// When it was committed.
+  fileprivate var clusterTime: Revision? { withObject { $0.value("clusterTime")?.timestamp.map(Revision.init) } }
 
   /// The object in a field.
   fileprivate func object(_ name: String) -> BSONDocument? {
