@@ -21,8 +21,9 @@ public final class Answer: Sendable {
   public nonisolated(unsafe) let lentBytes: UnsafeRawBufferPointer
   /// The entry's etag, in digits.
   public let etagDigits: SIMD32<UInt8>
-  /// The first bytes of the key.
+  /// The first bytes of the key, and how many there are in all.
   private let keyStart: SIMD32<UInt8>
+  private let keyCount: Int
 
   /// How many lines of the processor's cache an answer lies in, or nearly so.
   static let cacheLines = 4
@@ -41,12 +42,13 @@ public final class Answer: Sendable {
     var start = SIMD32<UInt8>()
     withUnsafeMutableBytes(of: &start) { $0.copyBytes(from: key.bytes.prefix($0.count)) }
     keyStart = start
+    keyCount = key.bytes.count
   }
 
   /// Whether the key is this one.
   @inline(__always)
   func answers(_ space: UInt8, _ bytes: UnsafeRawBufferPointer) -> Bool {
-    guard key.space == space, key.bytes.count == bytes.count else { return false }
+    guard key.space == space, keyCount == bytes.count else { return false }
     guard let start = bytes.baseAddress else { return true }
     guard bytes.count <= 32 else { return memcmp(key.bytes, start, bytes.count) == 0 }
     return withUnsafePointer(to: keyStart) { memcmp($0, start, bytes.count) == 0 }
