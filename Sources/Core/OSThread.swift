@@ -13,7 +13,7 @@ public final class OSThread: @unchecked Sendable {
     /// Never takes a processor from a thread that runs on it, and when there are too few gets a third of what a usual
     /// thread gets.
     case patient
-    /// The same, with a tenth.
+    /// The same, with a tenth; less where it yields.
     case background
 
     /// As setpriority(2) has it.
@@ -97,8 +97,8 @@ private func setUrgency(_ urgency: OSThread.Urgency) {
   let which = __priority_which_t(PRIO_PROCESS.rawValue)
   _ = setpriority(which, 0, max(getpriority(which, 0), urgency.niceness))
   // Longer than that of a prompt thread, which would not get the processor otherwise; and short, because who yields
-  // goes without the rest of it.
-  _ = configlookup_set_slice(200_000)
+  // goes without the rest of it, as one that reads a collection does.
+  if urgency == .background { _ = configlookup_set_slice(200_000) }
 }
 
 /// Swift does not see `pthread_setname_np`; the kernel takes the name from a file as well (proc(5), `comm`).
