@@ -83,6 +83,7 @@ struct BorrowerTests {
     table.set(LookupKey("de"), try answer("de", 2))
     let revision = lent?._withUnsafeGuaranteedRef { $0.revision.seconds }
     #expect(revision == 1)
+    #expect(old != nil)
     borrower.giveBack()
     table.set(LookupKey("de"), nil)
     #expect(old == nil)
@@ -140,5 +141,48 @@ struct BorrowerTests {
     isOver.store(true, ordering: .releasing)
     for thread in threads { thread.join() }
     #expect(problems.withLock { $0 }.prefix(5) == [])
+  }
+
+  /// A shard of its own, whose answers all begin to be looked for at one slot: every second one is to go.
+  private final class Row: Sendable {
+    let shard: AnswerShard
+
+    init(_ periods: GracePeriods, _ stay: [Answer], _ go: [Answer]) {
+      shard = AnswerShard(periods)
+      for (one, other) in zip(go, stay) {
+        shard.insert(0, one)
+        shard.insert(0, other)
+      }
+    }
+  }
+
+  /// Each removal moves back what lies behind it: whoever looks meanwhile finds that all the same.
+  @Test func whatIsMovedIsFound() throws {
+    let periods = GracePeriods()
+    let stay = try (0..<40).map { try answer("s\($0)", 1) }
+    let go = try (0..<40).map { try answer("g\($0)", 1) }
+    let rows = (0..<2000).map { _ in Row(periods, stay, go) }
+    let current = Atomic<Int>(0)
+    let isOver = Atomic<Bool>(false)
+    let misses = Atomic<Int>(0)
+    let thread = OSThread(name: "looker") {
+      let reader = periods.makeReader()
+      while !isOver.load(ordering: .acquiring) {
+        periods.begin(reader)
+        let row = rows[current.load(ordering: .acquiring)]
+        for answer in stay {
+          let found = answer.key.bytes.withUnsafeBytes { row.shard.lend(0, 0, $0) }
+          if found == nil { misses.add(1, ordering: .relaxed) }
+        }
+        periods.end(reader)
+      }
+    }
+    for (place, row) in rows.enumerated() {
+      current.store(place, ordering: .releasing)
+      for answer in go { answer.key.bytes.withUnsafeBytes { row.shard.remove(0, 0, $0) } }
+    }
+    isOver.store(true, ordering: .releasing)
+    thread.join()
+    #expect(misses.load(ordering: .relaxed) == 0)
   }
 }
