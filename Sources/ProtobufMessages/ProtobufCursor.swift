@@ -23,13 +23,13 @@ public struct ProtobufCursor {
   }
 
   @inlinable
-  public mutating func byte(_ byte: UInt8) {
+  mutating func byte(_ byte: UInt8) {
     place.storeBytes(of: byte, as: UInt8.self)
     place += 1
   }
 
   @inlinable
-  public mutating func varint(_ value: UInt64) {
+  mutating func varint(_ value: UInt64) {
     var rest = value
     while rest >= 0x80 {
       byte(UInt8(truncatingIfNeeded: rest) | 0x80)
