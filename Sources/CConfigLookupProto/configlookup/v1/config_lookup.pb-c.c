@@ -1530,7 +1530,7 @@ const ProtobufCMessageDescriptor configlookup__v1__get_prompt_request__descripto
   (ProtobufCMessageInit) configlookup__v1__get_prompt_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor configlookup__v1__get_prompt_response__field_descriptors[4] =
+static const ProtobufCFieldDescriptor configlookup__v1__get_prompt_response__field_descriptors[5] =
 {
   {
     "prompt",
@@ -1580,9 +1580,22 @@ static const ProtobufCFieldDescriptor configlookup__v1__get_prompt_response__fie
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "other_prompt_ids",
+    5,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(Configlookup__V1__GetPromptResponse, n_other_prompt_ids),
+    offsetof(Configlookup__V1__GetPromptResponse, other_prompt_ids),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned configlookup__v1__get_prompt_response__field_indices_by_name[] = {
   1,   /* field[1] = metadata */
+  4,   /* field[4] = other_prompt_ids */
   0,   /* field[0] = prompt */
   3,   /* field[3] = test_id */
   2,   /* field[2] = variant */
@@ -1590,7 +1603,7 @@ static const unsigned configlookup__v1__get_prompt_response__field_indices_by_na
 static const ProtobufCIntRange configlookup__v1__get_prompt_response__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor configlookup__v1__get_prompt_response__descriptor =
 {
@@ -1600,7 +1613,7 @@ const ProtobufCMessageDescriptor configlookup__v1__get_prompt_response__descript
   "Configlookup__V1__GetPromptResponse",
   "configlookup.v1",
   sizeof(Configlookup__V1__GetPromptResponse),
-  4,
+  5,
   configlookup__v1__get_prompt_response__field_descriptors,
   configlookup__v1__get_prompt_response__field_indices_by_name,
   1,  configlookup__v1__get_prompt_response__number_ranges,
@@ -2686,7 +2699,7 @@ const ProtobufCMessageDescriptor configlookup__v1__source_config_summary__descri
   (ProtobufCMessageInit) configlookup__v1__source_config_summary__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor configlookup__v1__watch_invalidations_request__field_descriptors[8] =
+static const ProtobufCFieldDescriptor configlookup__v1__watch_invalidations_request__field_descriptors[9] =
 {
   {
     "entities",
@@ -2784,6 +2797,18 @@ static const ProtobufCFieldDescriptor configlookup__v1__watch_invalidations_requ
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "selectors",
+    9,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(Configlookup__V1__WatchInvalidationsRequest, n_selectors),
+    offsetof(Configlookup__V1__WatchInvalidationsRequest, selectors),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned configlookup__v1__watch_invalidations_request__field_indices_by_name[] = {
   0,   /* field[0] = entities */
@@ -2792,13 +2817,14 @@ static const unsigned configlookup__v1__watch_invalidations_request__field_indic
   2,   /* field[2] = key_prefixes */
   1,   /* field[1] = keys */
   7,   /* field[7] = progress_interval_ms */
+  8,   /* field[8] = selectors */
   5,   /* field[5] = send_initial_state */
   3,   /* field[3] = start_revision */
 };
 static const ProtobufCIntRange configlookup__v1__watch_invalidations_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 8 }
+  { 0, 9 }
 };
 const ProtobufCMessageDescriptor configlookup__v1__watch_invalidations_request__descriptor =
 {
@@ -2808,14 +2834,14 @@ const ProtobufCMessageDescriptor configlookup__v1__watch_invalidations_request__
   "Configlookup__V1__WatchInvalidationsRequest",
   "configlookup.v1",
   sizeof(Configlookup__V1__WatchInvalidationsRequest),
-  8,
+  9,
   configlookup__v1__watch_invalidations_request__field_descriptors,
   configlookup__v1__watch_invalidations_request__field_indices_by_name,
   1,  configlookup__v1__watch_invalidations_request__number_ranges,
   (ProtobufCMessageInit) configlookup__v1__watch_invalidations_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor configlookup__v1__invalidation_notice__field_descriptors[14] =
+static const ProtobufCFieldDescriptor configlookup__v1__invalidation_notice__field_descriptors[15] =
 {
   {
     "kind",
@@ -2985,6 +3011,18 @@ static const ProtobufCFieldDescriptor configlookup__v1__invalidation_notice__fie
     0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "selector",
+    15,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Configlookup__V1__InvalidationNotice, selector),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned configlookup__v1__invalidation_notice__field_indices_by_name[] = {
   11,   /* field[11] = agent_config */
@@ -3000,12 +3038,13 @@ static const unsigned configlookup__v1__invalidation_notice__field_indices_by_na
   12,   /* field[12] = prompt */
   7,   /* field[7] = reason */
   4,   /* field[4] = revision */
+  14,   /* field[14] = selector */
   13,   /* field[13] = source_config */
 };
 static const ProtobufCIntRange configlookup__v1__invalidation_notice__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 14 }
+  { 0, 15 }
 };
 const ProtobufCMessageDescriptor configlookup__v1__invalidation_notice__descriptor =
 {
@@ -3015,7 +3054,7 @@ const ProtobufCMessageDescriptor configlookup__v1__invalidation_notice__descript
   "Configlookup__V1__InvalidationNotice",
   "configlookup.v1",
   sizeof(Configlookup__V1__InvalidationNotice),
-  14,
+  15,
   configlookup__v1__invalidation_notice__field_descriptors,
   configlookup__v1__invalidation_notice__field_indices_by_name,
   1,  configlookup__v1__invalidation_notice__number_ranges,

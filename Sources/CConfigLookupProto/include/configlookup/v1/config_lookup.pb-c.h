@@ -86,7 +86,7 @@ typedef enum _Configlookup__V1__NoticeKind {
    */
   CONFIGLOOKUP__V1__NOTICE_KIND__NOTICE_KIND_RESYNC = 3,
   /*
-   * All up to this revision has been sent.
+   * All up to this revision has been sent: a watch may resume here.
    */
   CONFIGLOOKUP__V1__NOTICE_KIND__NOTICE_KIND_PROGRESS = 4
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(CONFIGLOOKUP__V1__NOTICE_KIND)
@@ -223,10 +223,15 @@ struct  Configlookup__V1__GetPromptResponse
    * For AB_TEST: the test that decided, where one runs.
    */
   ProtobufCBinaryData test_id;
+  /*
+   * For `agent_id`: the `prompt_id` of each other active prompt of that agent, in order.
+   */
+  size_t n_other_prompt_ids;
+  ProtobufCBinaryData *other_prompt_ids;
 };
 #define CONFIGLOOKUP__V1__GET_PROMPT_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&configlookup__v1__get_prompt_response__descriptor) \
-    , NULL, NULL, CONFIGLOOKUP__V1__PROMPT_VARIANT__PROMPT_VARIANT_UNSPECIFIED, {0,NULL} }
+    , NULL, NULL, CONFIGLOOKUP__V1__PROMPT_VARIANT__PROMPT_VARIANT_UNSPECIFIED, {0,NULL}, 0,NULL }
 
 
 typedef enum {
@@ -489,13 +494,20 @@ struct  Configlookup__V1__WatchInvalidationsRequest
    */
   protobuf_c_boolean include_values;
   /*
-   * 0 = 10,000.
+   * Milliseconds between two PROGRESS notices of a quiet watch; 0 = 10,000. The server raises a value below its own
+   * minimum (1,000, unless it is configured otherwise) to that minimum.
    */
   uint32_t progress_interval_ms;
+  /*
+   * Only answers that are looked up by one of these request fields: `agent_id`, `prompt_id`, `source_id`, `container`,
+   * `ai_agent_id`. None = all. A name that no requested entity has is an error.
+   */
+  size_t n_selectors;
+  ProtobufCBinaryData *selectors;
 };
 #define CONFIGLOOKUP__V1__WATCH_INVALIDATIONS_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&configlookup__v1__watch_invalidations_request__descriptor) \
-    , 0,NULL, 0,NULL, 0,NULL, 0, {0,NULL}, 0, 0, 0 }
+    , 0,NULL, 0,NULL, 0,NULL, 0, {0,NULL}, 0, 0, 0, 0,NULL }
 
 
 typedef enum {
@@ -511,9 +523,13 @@ struct  Configlookup__V1__InvalidationNotice
   ProtobufCMessage base;
   Configlookup__V1__NoticeKind kind;
   Configlookup__V1__Entity entity;
+  /*
+   * The value of `selector` in a lookup request.
+   */
   ProtobufCBinaryData key;
   /*
-   * `{entity}:{identifier}[:{variant}]`
+   * `{entity}:{key}[:{variant}]` for the first selector of the entity (`agent_id`, `agent_id`, `source_id`),
+   * `{entity}.{selector}:{key}[:{variant}]` for the others.
    */
   ProtobufCBinaryData cache_key;
   uint64_t revision;
@@ -529,6 +545,11 @@ struct  Configlookup__V1__InvalidationNotice
   Google__Protobuf__Timestamp *committed_at;
   ProtobufCBinaryData etag;
   ProtobufCBinaryData previous_etag;
+  /*
+   * The field of the lookup request by which this answer is looked up: `agent_id`, `prompt_id`, `source_id`, `container`
+   * or `ai_agent_id`. Empty on notices about no key.
+   */
+  ProtobufCBinaryData selector;
   Configlookup__V1__InvalidationNotice__ValueCase value_case;
   union {
     Configlookup__V1__AgentConfig *agent_config;
@@ -538,7 +559,7 @@ struct  Configlookup__V1__InvalidationNotice
 };
 #define CONFIGLOOKUP__V1__INVALIDATION_NOTICE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&configlookup__v1__invalidation_notice__descriptor) \
-    , CONFIGLOOKUP__V1__NOTICE_KIND__NOTICE_KIND_UNSPECIFIED, CONFIGLOOKUP__V1__ENTITY__ENTITY_UNSPECIFIED, {0,NULL}, {0,NULL}, 0, {0,NULL}, {0,NULL}, {0,NULL}, NULL, {0,NULL}, {0,NULL}, CONFIGLOOKUP__V1__INVALIDATION_NOTICE__VALUE__NOT_SET, {0} }
+    , CONFIGLOOKUP__V1__NOTICE_KIND__NOTICE_KIND_UNSPECIFIED, CONFIGLOOKUP__V1__ENTITY__ENTITY_UNSPECIFIED, {0,NULL}, {0,NULL}, 0, {0,NULL}, {0,NULL}, {0,NULL}, NULL, {0,NULL}, {0,NULL}, {0,NULL}, CONFIGLOOKUP__V1__INVALIDATION_NOTICE__VALUE__NOT_SET, {0} }
 
 
 struct  Configlookup__V1__GetCacheStatusRequest
