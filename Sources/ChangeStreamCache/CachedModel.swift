@@ -29,8 +29,8 @@ public protocol CachedModel: Sendable {
   /// leaves a document under its key. Nil: not known.
   static var keyFields: Set<String>? { get }
 
-  /// The name of a space of keys as the last part of a cache key, e.g. `staged`; nil for a space without one.
-  static func variant(ofSpace space: UInt8) -> String?
+  /// The spaces of keys by which documents are looked up, indexed by ``LookupKey/space``. The first is the primary one.
+  static var keySpaces: [KeySpace] { get }
 
   /// Reads and checks a document. The problem that it throws names the field.
   init(reading document: BSONObject) throws(DocumentProblem)
@@ -59,7 +59,17 @@ extension CachedModel {
   public static var keyFields: Set<String>? { nil }
   /// The fields on which it depends under which key a document answers, if under any; nil: not known.
   static var placingFields: Set<String>? { keyFields?.union(filter.fields) }
-  public static func variant(ofSpace space: UInt8) -> String? { nil }
+  public static var keySpaces: [KeySpace] { [KeySpace(selector: "key")] }
+
+  /// The last part of the cache keys of a space, e.g. `staged`; nil for a space without one.
+  public static func variant(ofSpace space: UInt8) -> String? {
+    Int(space) < keySpaces.count ? keySpaces[Int(space)].variant : nil
+  }
+
+  /// The request field by which answers of a space are looked up; nil for a space whose answers are not announced.
+  public static func selector(ofSpace space: UInt8) -> String? {
+    Int(space) < keySpaces.count ? keySpaces[Int(space)].selector : nil
+  }
   public var aliases: [LookupKey] { [] }
   public var precedence: Precedence { Precedence() }
   public var listings: [String] { [] }

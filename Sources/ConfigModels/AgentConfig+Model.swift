@@ -14,6 +14,8 @@ extension AgentConfig: CachedModel {
 
   public static let keyFields: Set<String>? = ["agent_id"]
 
+  public static let keySpaces = [KeySpace(selector: "agent_id")]
+
   public var key: LookupKey { LookupKey(agentID, space: Space.agentID) }
 
   public var precedence: Precedence {

@@ -51,9 +51,12 @@ extension Prompt: CachedModel {
 
   public static let keyFields: Set<String>? = ["agent_id", "status"]
 
-  public static func variant(ofSpace space: UInt8) -> String? {
-    space == Space.stagedAgentID || space == Space.stagedPromptID ? "staged" : nil
-  }
+  public static let keySpaces = [
+    KeySpace(selector: "agent_id", composition: .winnerNamingOthers(space: Space.promptID)),
+    KeySpace(selector: "agent_id", variant: "staged", composition: .winnerNamingOthers(space: Space.stagedPromptID)),
+    KeySpace(selector: "prompt_id"),
+    KeySpace(selector: "prompt_id", variant: "staged"),
+  ]
 
   private var isStaged: Bool { status == .staged }
 

@@ -39,6 +39,12 @@ extension SourceConfig: CachedModel {
 
   public static let keyFields: Set<String>? = ["source_id"]
 
+  public static let keySpaces = [
+    KeySpace(selector: "source_id"),
+    KeySpace(selector: "container", composition: .members),
+    KeySpace(selector: "ai_agent_id", composition: .members),
+  ]
+
   public var key: LookupKey { LookupKey(sourceID, space: Space.sourceID) }
 
   public var aliases: [LookupKey] {

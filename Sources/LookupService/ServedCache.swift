@@ -21,14 +21,20 @@ public enum ServedEntity: Int, Sendable, CaseIterable {
     }
   }
 
-  /// The last part of its cache keys in a space; nil for most.
-  func variant(ofSpace space: UInt8) -> String? {
+  /// The spaces of its keys, indexed by ``LookupKey/space``.
+  var keySpaces: [KeySpace] {
     switch self {
-    case .agentConfig: AgentConfig.variant(ofSpace: space)
-    case .prompt: Prompt.variant(ofSpace: space)
-    case .sourceConfig: SourceConfig.variant(ofSpace: space)
+    case .agentConfig: AgentConfig.keySpaces
+    case .prompt: Prompt.keySpaces
+    case .sourceConfig: SourceConfig.keySpaces
     }
   }
+
+  /// The last part of its cache keys in a space; nil for most.
+  func variant(ofSpace space: UInt8) -> String? { keySpaces[Int(space)].variant }
+
+  /// The request field by which answers of a space are looked up; nil for a space whose answers are not announced.
+  func selector(ofSpace space: UInt8) -> String? { keySpaces[Int(space)].selector }
 
   /// The field of `InvalidationNotice` that carries a value of this entity.
   var noticeValueField: UInt32 { UInt32(rawValue + 12) }
