@@ -36,7 +36,9 @@ public func runTool(arguments: [String], environment: [String: String]) -> Int32
   do {
     // `CONFIG_LOOKUP_SERVER` and the others are defaults; a list from the environment would only surprise.
     let words = try ToolOptions.flags.parse(arguments, environment: environment, into: &options)
-    options.token = environment["CONFIG_LOOKUP_TOKEN"]
+    if let token = environment["CONFIG_LOOKUP_TOKEN"] {
+      options.token = try writtenValue(token, called: "CONFIG_LOOKUP_TOKEN", wanted: "the token")
+    }
     if options.wantsVersion {
       print("config-lookup \(toolVersion)")
       return ExitStatus.success

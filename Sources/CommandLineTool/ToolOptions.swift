@@ -1,4 +1,5 @@
 internal import Core
+internal import MongoSource
 internal import Network
 
 /// What the command line asks for: every flag of every command.
@@ -74,14 +75,14 @@ struct ToolOptions: Sendable {
     Flag(
       "timeout-seconds", "How long to wait for an answer.", default: "10",
       .value(placeholder: "SECONDS") { number($0, 0.001...86_400, &$1.timeoutSeconds) }),
-    Flag("version", "Print the version, and end.", .toggle { $1.wantsVersion = $0 }),
-    Flag("help", "Print this, and end.", .toggle { $1.wantsHelp = $0 }),
+    Flag("version", "Print the version and exit.", hasVariable: false, .toggle { $1.wantsVersion = $0 }),
+    Flag("help", "Print this help and exit.", hasVariable: false, .toggle { $1.wantsHelp = $0 }),
   ]
 
   private static let lookups: [Flag<ToolOptions>] = [
     Flag(
       "subject", "get prompt: who asks; decides an A/B test.", hasVariable: false,
-      .value(placeholder: "TEXT") {
+      .verbatim(placeholder: "TEXT") {
         $1.subject = $0; return nil
       }),
     Flag(
@@ -99,27 +100,27 @@ struct ToolOptions: Sendable {
       .toggle { $1.promptID = $0 }),
     Flag(
       "container", "get source: by landing container.", hasVariable: false,
-      .value(placeholder: "NAME") {
+      .verbatim(placeholder: "NAME") {
         $1.container = $0; return nil
       }),
     Flag(
       "ai-agent", "get source: by AI agent.", hasVariable: false,
-      .value(placeholder: "ID") {
+      .verbatim(placeholder: "ID") {
         $1.aiAgentID = $0; return nil
       }),
     Flag(
       "if-none-match", "get: an etag; an equal one gives no value.", hasVariable: false,
-      .value(placeholder: "ETAG") {
+      .verbatim(placeholder: "ETAG") {
         $1.ifNoneMatch = $0; return nil
       }),
     Flag(
       "type", "list agents: only this type.", hasVariable: false,
-      .value(placeholder: "TYPE") {
+      .verbatim(placeholder: "TYPE") {
         $1.type = $0; return nil
       }),
     Flag(
       "mode", "list sources: only this ingestion mode.", hasVariable: false,
-      .value(placeholder: "MODE") {
+      .verbatim(placeholder: "MODE") {
         $1.mode = $0; return nil
       }),
     Flag(
@@ -127,7 +128,7 @@ struct ToolOptions: Sendable {
       .value(placeholder: "N") { whole($0, 1...100, &$1.pageSize) }),
     Flag(
       "page-token", "list: one page, from where another ended.", hasVariable: false,
-      .value(placeholder: "TOKEN") {
+      .verbatim(placeholder: "TOKEN") {
         $1.pageToken = $0; return nil
       }),
   ]
@@ -142,12 +143,12 @@ struct ToolOptions: Sendable {
       }),
     Flag(
       "key", "watch: only this key; may be repeated.", hasVariable: false,
-      .value(placeholder: "KEY") {
+      .verbatim(placeholder: "KEY") {
         $1.keys.append($0); return nil
       }),
     Flag(
       "prefix", "watch: only keys that begin so; may be repeated.", hasVariable: false,
-      .value(placeholder: "TEXT") {
+      .verbatim(placeholder: "TEXT") {
         $1.prefixes.append($0); return nil
       }),
     Flag("initial", "watch: first what every key answers now.", hasVariable: false, .toggle { $1.initial = $0 }),
@@ -185,19 +186,13 @@ struct ToolOptions: Sendable {
       }),
     Flag(
       "agent-configs", "seed: the collection of agent configs.", default: "ai_model.agent_configs",
-      .value(placeholder: "DATABASE.COLLECTION") {
-        $1.agentConfigs = $0; return nil
-      }),
+      .value(placeholder: "DATABASE.COLLECTION") { namespace($0, &$1.agentConfigs) }),
     Flag(
       "prompts", "seed: the collection of prompts.", default: "ai_model.prompts",
-      .value(placeholder: "DATABASE.COLLECTION") {
-        $1.prompts = $0; return nil
-      }),
+      .value(placeholder: "DATABASE.COLLECTION") { namespace($0, &$1.prompts) }),
     Flag(
       "source-configs", "seed: the collection of source configs.", default: "collection_model.source_configs",
-      .value(placeholder: "DATABASE.COLLECTION") {
-        $1.sourceConfigs = $0; return nil
-      }),
+      .value(placeholder: "DATABASE.COLLECTION") { namespace($0, &$1.sourceConfigs) }),
     Flag(
       "connections", "bench: how many.", default: "16", hasVariable: false,
       .value(placeholder: "N") { whole($0, 1...10_000, &$1.connections) }),
@@ -215,6 +210,12 @@ struct ToolOptions: Sendable {
 
 /// What the command line calls an entity, and its number in the contract.
 let entityNumbers: [String: UInt32] = ["agent": 1, "prompt": 2, "source": 3]
+
+private func namespace(_ text: String, _ namespace: inout String) -> String? {
+  guard let read = MongoNamespace(text) else { return "\(text) is not DATABASE.COLLECTION" }
+  namespace = read.description
+  return nil
+}
 
 private func number(_ text: String, _ range: ClosedRange<Double>, _ value: inout Double) -> String? {
   guard let number = Double(text), range.contains(number) else {

@@ -68,8 +68,7 @@ extension ToolOptions {
   func knownBy() throws(UsageError) -> String? {
     guard let tokenFile else { return token }
     do throws(FileProblem) {
-      let token = String(decoding: try readSmallFile(tokenFile, limit: 4096), as: UTF8.self)
-      return token.trimmingSuffix(while: \.isWhitespace)
+      return try readValueFile(tokenFile)
     } catch {
       throw UsageError("--token-file: \(tokenFile): \(error)")
     }
@@ -85,12 +84,6 @@ extension FramedClient {
       timeoutSeconds: options.timeoutSeconds)
     guard let token else { return }
     try check(call("Hello", metadata: authorization(token)))
-  }
-}
-
-extension String {
-  fileprivate func trimmingSuffix(while isLeftOut: (Character) -> Bool) -> String {
-    String(self[..<(lastIndex { !isLeftOut($0) }.map(index(after:)) ?? startIndex)])
   }
 }
 

@@ -38,7 +38,9 @@ public final class ConfigLookupClient: Sendable {
     self.configuration = configuration
     let targets = try Self.targets(configuration)
     var metadata = RPCMetadata()
-    if let token = configuration.token { metadata.append("authorization", "Bearer \(token)") }
+    if let token = configuration.token {
+      metadata.append("authorization", "Bearer \(try Self.written("token", token))")
+    }
     self.metadata = metadata
     cache = configuration.nearCache.map { limits in
       NearCache(
@@ -121,6 +123,17 @@ public final class ConfigLookupClient: Sendable {
 
   /// What the near cache has done; nil without one.
   public var statistics: NearCacheStatistics? { cache?.statistics }
+
+  /// Reads a value of the configuration by the rule of ``WrittenText``, as flags and variables are.
+  private static func written(_ field: String, _ text: String) throws(ConfigLookupError) -> String {
+    do throws(WrittenTextProblem) {
+      let value = try WrittenText.value(text)
+      if !value.isEmpty { return value }
+    } catch {
+      throw ConfigLookupError(code: .invalidArgument, message: "\(field): \(error)")
+    }
+    throw ConfigLookupError(code: .invalidArgument, message: "\(field): is empty; nil stands for none")
+  }
 
   private static func targets(_ configuration: ClientConfiguration) throws(ConfigLookupError) -> [FramedChannel.Target]
   {

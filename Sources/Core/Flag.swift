@@ -2,8 +2,11 @@
 public struct Flag<Configuration>: Sendable {
   /// How the flag takes its value.
   public enum Reader: Sendable {
-    /// Takes a value; answers what is wrong with it, or nil.
+    /// Takes a value by the rule of ``WrittenText``, never an empty one; returns what is wrong with it, or nil.
     case value(placeholder: String, @Sendable (String, inout Configuration) -> String?)
+    /// Takes a value exactly as it is written, since it is data: a key may begin with a blank. Returns what is wrong
+    /// with it, or nil.
+    case verbatim(placeholder: String, @Sendable (String, inout Configuration) -> String?)
     /// Takes none.
     case toggle(@Sendable (Bool, inout Configuration) -> Void)
   }
@@ -39,8 +42,9 @@ public struct UsageError: Error, Sendable, CustomStringConvertible {
   public let message: String
   public var description: String { message }
 
+  /// Control characters, which the message may quote, are escaped: a terminal must not take them for commands.
   public init(_ message: String) {
-    self.message = message
+    self.message = escapingControls(message, escapesQuotes: false)
   }
 }
 
@@ -69,14 +73,15 @@ public struct FlagParser<Configuration: Sendable>: Sendable {
         continue
       }
       let parts = argument.dropFirst(2).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-      let name = String(parts[0])
+      // A script with CRLF line ends adds a CR to the last word of a line.
+      let name = (try? WrittenText.value(String(parts[0]))) ?? String(parts[0])
       guard let flag = flags.first(where: { $0.name == name }) else {
         throw UsageError("--\(name): no such flag\(hint(name)); --help lists them")
       }
       var text = parts.count == 2 ? String(parts[1]) : nil
       switch flag.reader {
       case .toggle: text = text ?? "true"
-      case .value(let placeholder, _):
+      case .value(let placeholder, _), .verbatim(let placeholder, _):
         if text == nil { text = rest.popFirst() }
         if text == nil { throw UsageError("--\(name): needs a value: --\(name) \(placeholder)") }
       }
@@ -89,7 +94,10 @@ public struct FlagParser<Configuration: Sendable>: Sendable {
   public var help: String {
     flags.map { flag in
       var head = "  --\(flag.name)"
-      if case .value(let placeholder, _) = flag.reader { head += " \(placeholder)" }
+      switch flag.reader {
+      case .value(let placeholder, _), .verbatim(let placeholder, _): head += " \(placeholder)"
+      case .toggle: break
+      }
       let note = flag.defaultText.map { " (default: \($0))" } ?? ""
       return "\(head)\n      \(flag.help)\(note)" + (flag.environmentVariable.map { "\n      \($0)" } ?? "")
     }.joined(separator: "\n")
@@ -100,18 +108,40 @@ public struct FlagParser<Configuration: Sendable>: Sendable {
   ) throws(UsageError) {
     switch flag.reader {
     case .toggle(let set):
+      let text = try writtenValue(text, called: name, wanted: "true or false")
       switch text.lowercased() {
       case "true", "1", "yes": set(true, &configuration)
-      case "false", "0", "no", "": set(false, &configuration)
+      case "false", "0", "no": set(false, &configuration)
       default: throw UsageError("\(name): \(text) is neither true nor false")
       }
-    case .value(_, let read):
+    case .value(let placeholder, let read):
+      let text = try writtenValue(text, called: name, wanted: placeholder)
+      if let problem = read(text, &configuration) { throw UsageError("\(name): \(problem)") }
+    case .verbatim(_, let read):
       if let problem = read(text, &configuration) { throw UsageError("\(name): \(problem)") }
     }
   }
 
   private func hint(_ name: String) -> String {
-    let near = flags.first { $0.name.hasPrefix(name) || name.hasPrefix($0.name) }
-    return near.map { " (did you mean --\($0.name)?)" } ?? ""
+    nearestName(to: name, among: flags.map(\.name)).map { " (did you mean --\($0)?)" } ?? ""
   }
+}
+
+/// Reads the value of a flag or an environment variable by the rule of ``WrittenText``.
+///
+/// An empty value is an error: a default in its place could be another database, or no credentials.
+///
+/// - Parameters:
+///   - name: The flag or the variable, for messages.
+///   - wanted: What the value should be, for messages: `HOST:PORT`.
+/// - Throws: What is wrong, by name.
+public func writtenValue(_ text: String, called name: String, wanted: String) throws(UsageError) -> String {
+  let value: String
+  do throws(WrittenTextProblem) {
+    value = try WrittenText.value(text)
+  } catch {
+    throw UsageError("\(name): \(error)")
+  }
+  guard !value.isEmpty else { throw UsageError("\(name): is empty; give \(wanted), or leave it out for the default") }
+  return value
 }

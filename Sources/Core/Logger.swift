@@ -128,7 +128,7 @@ public func quoted(_ text: String) -> String {
   "\"" + escapingControls(text, escapesQuotes: true) + "\""
 }
 
-private func escapingControls(_ text: String, escapesQuotes: Bool) -> String {
+func escapingControls(_ text: String, escapesQuotes: Bool) -> String {
   var result = ""
   for scalar in text.unicodeScalars {
     switch scalar {

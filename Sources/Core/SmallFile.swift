@@ -22,3 +22,32 @@ public func readSmallFile(_ path: String, limit: Int = 1024 * 1024) throws(FileP
   }
   throw FileProblem(description: "more than \(limit) bytes")
 }
+
+/// The text of a file that people write, by the rule of ``WrittenText``: without a byte order mark, with LF as the only
+/// line end.
+///
+/// - Parameter limit: More bytes than that are a problem: it is the wrong file.
+public func readTextFile(_ path: String, limit: Int = 1024 * 1024) throws(FileProblem) -> String {
+  let bytes = try readSmallFile(path, limit: limit)
+  do throws(WrittenTextProblem) {
+    return try WrittenText.text(bytes)
+  } catch {
+    throw FileProblem(description: error.description)
+  }
+}
+
+/// The value of one line that a file holds, a token for example, by the rule of ``WrittenText``.
+///
+/// - Parameter limit: More bytes than that are a problem: it is the wrong file.
+/// - Returns: The value, never empty.
+public func readValueFile(_ path: String, limit: Int = 4096) throws(FileProblem) -> String {
+  let bytes = try readSmallFile(path, limit: limit)
+  let value: String
+  do throws(WrittenTextProblem) {
+    value = try WrittenText.value(bytes)
+  } catch {
+    throw FileProblem(description: error.description)
+  }
+  guard !value.isEmpty else { throw FileProblem(description: "is empty; one line is wanted") }
+  return value
+}

@@ -1,3 +1,4 @@
+internal import Core
 internal import LookupService
 internal import RPC
 internal import TLS
@@ -22,9 +23,17 @@ struct CredentialList: Sendable {
 
   private var credentials: [Credential] = []
 
-  /// Reads the text of `file`. Throws the first thing that is wrong with it: file, line and what to do.
-  init(_ text: String, file: String) throws(CredentialProblem) {
-    for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+  /// Reads the bytes of `file` by the rule of ``WrittenText``.
+  ///
+  /// - Throws: The first thing that is wrong with them: file, line and what to do.
+  init(_ bytes: [UInt8], file: String) throws(CredentialProblem) {
+    let lines: [String]
+    do throws(WrittenTextProblem) {
+      lines = try WrittenText.lines(bytes)
+    } catch {
+      throw CredentialProblem("\(file): \(error)")
+    }
+    for (index, line) in lines.enumerated() {
       let words = line.split(whereSeparator: \.isWhitespace)
       guard let first = words.first, !first.hasPrefix("#") else { continue }
       do throws(CredentialProblem) {

@@ -37,8 +37,7 @@ public final class Credentials: RPCAccess {
     } catch {
       throw CredentialProblem("\(file): \(error); give a file that the server's user can read")
     }
-    guard let text = String(validating: bytes, as: UTF8.self) else { throw CredentialProblem("\(file): is not UTF-8") }
-    return try CredentialList(text, file: file)
+    return try CredentialList(bytes, file: file)
   }
 
   // MARK: RPCAccess

@@ -1,5 +1,6 @@
 // CLibevent too: its headers own a part of what the sockets need.
 internal import CLibevent
+internal import Core
 internal import Glibc
 
 /// `HOST:PORT`, as flags have it: a name, an IPv4 address, or an IPv6 address in brackets.
@@ -12,11 +13,18 @@ public struct HostAndPort: Sendable, Hashable, CustomStringConvertible {
     self.port = port
   }
 
-  /// Reads `HOST:PORT`. An empty host is every address.
+  /// Reads `HOST:PORT` by the rule of ``WrittenText``. An empty host is every address.
   public init(_ text: String) throws(NetworkError) {
     func malformed(_ problem: String) -> NetworkError {
       NetworkError(.malformedAddress, "\"\(text)\": \(problem); write HOST:PORT, e.g. 127.0.0.1:50061 or [::1]:50061")
     }
+    let written: String
+    do throws(WrittenTextProblem) {
+      written = try WrittenText.value(text)
+    } catch {
+      throw malformed("\(error)")
+    }
+    let text = written
     guard let colon = text.lastIndex(of: ":") else { throw malformed("no port") }
     var host = text[..<colon]
     if host.hasPrefix("[") {
@@ -29,7 +37,7 @@ public struct HostAndPort: Sendable, Hashable, CustomStringConvertible {
     guard !digits.isEmpty, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let port = UInt16(digits) else {
       throw malformed("the port is not a number of 0 to 65535")
     }
-    guard !host.utf8.contains(0) else { throw malformed("the host contains a NUL") }
+    guard !host.contains(where: \.isWhitespace) else { throw malformed("the host contains a blank") }
     self.init(host: String(host), port: port)
   }
 

@@ -159,7 +159,7 @@ public struct ServerConfiguration: Sendable {
     Flag(
       "log-level", "What to log at least: debug, info, warning or error.", default: "info",
       .value(placeholder: "LEVEL") { text, configuration in
-        guard let level = Logger.Level.allCases.first(where: { $0.name == text }) else {
+        guard let level = Logger.Level.allCases.first(where: { $0.name == text.lowercased() }) else {
           return "\(text) is none of debug, info, warning, error"
         }
         configuration.logLevel = level
@@ -168,13 +168,15 @@ public struct ServerConfiguration: Sendable {
     Flag(
       "log-format", "One JSON object a line, or text for people.", default: "text on a terminal, else json",
       .value(placeholder: "json|text") { text, configuration in
-        guard let format = Logger.Format(rawValue: text) else { return "\(text) is neither json nor text" }
+        guard let format = Logger.Format(rawValue: text.lowercased()) else { return "\(text) is neither json nor text" }
         configuration.logFormat = format
         return nil
       }),
-    Flag("check-config", "Say what would run, and end.", .toggle { if $0 { $1.action = .checkConfig } }),
-    Flag("version", "Print the version, and end.", .toggle { if $0 { $1.action = .version } }),
-    Flag("help", "Print this, and end.", .toggle { if $0 { $1.action = .help } }),
+    Flag(
+      "check-config", "Print the effective configuration and exit.", hasVariable: false,
+      .toggle { if $0 { $1.action = .checkConfig } }),
+    Flag("version", "Print the version and exit.", hasVariable: false, .toggle { if $0 { $1.action = .version } }),
+    Flag("help", "Print this help and exit.", hasVariable: false, .toggle { if $0 { $1.action = .help } }),
   ]
 }
 
@@ -188,8 +190,8 @@ private func address(_ text: String, _ address: inout HostAndPort) -> String? {
 }
 
 private func namespace(_ text: String, _ namespace: inout String) -> String? {
-  guard MongoNamespace(text) != nil else { return "\(text) is not DATABASE.COLLECTION" }
-  namespace = text
+  guard let read = MongoNamespace(text) else { return "\(text) is not DATABASE.COLLECTION" }
+  namespace = read.description
   return nil
 }
 

@@ -11,7 +11,8 @@ struct PEMFile {
     self.path = path
     self.subject = subject
     do throws(FileProblem) {
-      bytes = try readSmallFile(path)
+      // OpenSSL takes every line end, but no byte order mark in front of BEGIN.
+      bytes = Array(WrittenText.withoutByteOrderMark(try readSmallFile(path)))
     } catch {
       throw TLSError(subject, "\(path): \(error); give a PEM file that the server's user can read")
     }

@@ -12,7 +12,7 @@ private let two = "3fc4ccfe745870e2c0d99f71f30ff0656c8dedd41cc1d7d3d376b0dbe685e
 
 @Suite struct CredentialsTests {
   @Test func linesOfEveryKind() throws {
-    let list = try CredentialList(
+    let text =
       """
       # who may do what
 
@@ -20,7 +20,8 @@ private let two = "3fc4ccfe745870e2c0d99f71f30ff0656c8dedd41cc1d7d3d376b0dbe685e
       ingest sha256:\(two.uppercased()) read
       ops certificate:cn:ops admin
       worker@x certificate:uri:spiffe://x/y:z read
-      """, file: "f")
+      """
+    let list = try CredentialList(Array(text.utf8), file: "f")
     #expect(list.count == 4)
     let first = try #require(list.caller(token: Array("one".utf8)))
     #expect(first.name == "ingest")
@@ -36,6 +37,17 @@ private let two = "3fc4ccfe745870e2c0d99f71f30ff0656c8dedd41cc1d7d3d376b0dbe685e
     #expect(list.caller(token: Array("on".utf8)) == nil && list.caller(token: []) == nil)
   }
 
+  /// A line that is not seen is a caller who is refused.
+  @Test(arguments: ["\n", "\r\n", "\r"]) func everyLineCounts(end: String) throws {
+    for file in [
+      "a sha256:\(one) read\(end)b sha256:\(two) read", "\u{feff}a sha256:\(one) read\(end)\tb  sha256:\(two) read \n",
+      "# mixed\r\na sha256:\(one) read\(end)b sha256:\(two) read\r\n\(end)# end\n",
+    ] {
+      let list = try CredentialList(Array(file.utf8), file: "f")
+      #expect(list.count == 2 && list.caller(token: Array("two".utf8))?.name == "b", "\(file.debugDescription)")
+    }
+  }
+
   @Test(arguments: [
     ("", "f: no credential"), ("# nothing\n", "f: no credential"), ("ingest", "f:1: a line is"),
     ("a sha256:\(one)", "f:1: a line is"), ("a sha256:s3cret read", "f:1: sha256"),
@@ -47,8 +59,13 @@ private let two = "3fc4ccfe745870e2c0d99f71f30ff0656c8dedd41cc1d7d3d376b0dbe685e
     ("a\"b sha256:\(one) read", "f:1: the name"),
     ("a sha256:\(one) read\nb sha256:\(one) admin", "f:2: the same sha256 as in line 1"),
     ("a certificate:cn:x read\nb certificate:cn:x read", "f:2: the same certificate"),
+    // Line ends of every kind count as one.
+    ("a sha256:\(one) read\r\n\r\nb sha256:\(two) reed\r\n", "f:3: reed: no such right"),
+    ("a sha256:\(one) read\r\nb sha256:\(two) reed\n", "f:2: reed: no such right"),
+    ("a sha256:\(one) read\0", "f: holds a NUL"), ("a sha256:\(one) READ", "READ: no such right"),
+    ("a sha256:\(one) read:prompt,,agent_config", "no such right"), ("A SHA256:\(one) read", "f:1: the second word"),
   ]) func mistakes(text: String, words: String) throws {
-    let problem = #expect(throws: CredentialProblem.self) { try CredentialList(text, file: "f") }
+    let problem = #expect(throws: CredentialProblem.self) { try CredentialList(Array(text.utf8), file: "f") }
     #expect(problem?.message.contains(words) == true, "\(problem?.message ?? "")")
     #expect(problem?.message.contains("s3cret") == false && problem?.message.contains(one) == false)
   }
