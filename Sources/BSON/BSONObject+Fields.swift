@@ -46,7 +46,7 @@ extension BSONObject {
     try optionalArray(name) { value, field throws(DocumentProblem) in try text(value, field) }
   }
 
-  /// An object whose values are all strings, in order of key.
+  /// An object whose values are all strings, in order of key. A field that is null is none.
   public func optionalStringMap(_ name: String) throws(DocumentProblem) -> [(key: String, value: String)]? {
     guard let object = try optionalObject(name) else { return nil }
     var pairs: [(key: String, value: String)] = []
@@ -56,6 +56,7 @@ extension BSONObject {
         guard let key = String(validating: field, as: UTF8.self) else {
           throw problem(name, "has a key that is not valid UTF-8")
         }
+        guard value.isPresent else { return true }
         pairs.append((key, try text(value, "\(name).\(key)")))
         return true
       } catch {
@@ -116,7 +117,13 @@ extension BSONObject {
 
   /// A BSON date, or an ISO 8601 string: milliseconds since 1970-01-01T00:00:00Z.
   public func date(_ name: String) throws(DocumentProblem) -> Int64 {
-    guard let value = present(name) else { throw problem(name, "is missing") }
+    guard let milliseconds = try optionalDate(name) else { throw problem(name, "is missing") }
+    return milliseconds
+  }
+
+  /// A BSON date, or an ISO 8601 string: milliseconds since 1970-01-01T00:00:00Z; nil where the field is absent.
+  public func optionalDate(_ name: String) throws(DocumentProblem) -> Int64? {
+    guard let value = present(name) else { return nil }
     if value.type == .date, let milliseconds = value.int64 { return milliseconds }
     guard value.type == .string else { throw problem(name, "is \(value.type.name), not a date") }
     guard let milliseconds = millisecondsOfISO8601(try text(value, name)) else {
@@ -189,7 +196,7 @@ extension BSONObject {
   }
 
   private func present(_ name: String) -> BSONValue? {
-    guard let value = value(name), value.type != .null, value.type != .undefined else { return nil }
+    guard let value = value(name), value.isPresent else { return nil }
     return value
   }
 
@@ -225,16 +232,20 @@ extension BSONObject {
     return number
   }
 
+  /// The elements of an array, those left out that are null.
   private func optionalArray<Element>(
     _ name: String, _ read: (BSONValue, String) throws(DocumentProblem) -> Element
   ) throws(DocumentProblem) -> [Element]? {
     guard let value = present(name) else { return nil }
     guard value.type == .array else { throw problem(name, "is \(value.type.name), not an array") }
     var elements: [Element] = []
+    var index = 0
     var failure: DocumentProblem?
     BSONObject(bytes: value.bytes, path: path).forEach { _, value in
+      defer { index += 1 }
+      guard value.isPresent else { return true }
       do throws(DocumentProblem) {
-        elements.append(try read(value, "\(name).\(elements.count)"))
+        elements.append(try read(value, "\(name).\(index)"))
         return true
       } catch {
         failure = error

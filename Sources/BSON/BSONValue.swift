@@ -60,6 +60,9 @@ public struct BSONValue {
     self.bytes = bytes
   }
 
+  /// False for null, and for undefined, which older drivers wrote in its place: a field of either counts as absent.
+  var isPresent: Bool { type != .null && type != .undefined }
+
   /// The bytes of a string, without its length and its zero byte. They may hold a zero byte and need not be UTF-8.
   public var stringBytes: UnsafeRawBufferPointer? {
     guard type == .string || type == .symbol, bytes.count >= 5 else { return nil }

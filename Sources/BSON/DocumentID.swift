@@ -1,5 +1,5 @@
 /// The `_id` of a document, of any BSON type: compared by type and bytes, as the documents of a collection are.
-public struct DocumentID: Sendable, Hashable {
+public struct DocumentID: Sendable, Hashable, Comparable {
   /// The number of the BSON type, then the value's bytes.
   private let encoded: [UInt8]
 
@@ -23,6 +23,13 @@ public struct DocumentID: Sendable, Hashable {
   public func hash(into hasher: inout Hasher) {
     // All at once: an array's own way is byte by byte.
     encoded.withUnsafeBytes { hasher.combine(bytes: $0) }
+  }
+
+  /// The order of the ``text``, by bytes. Ids of two types whose texts are the same are in the order of their bytes.
+  public static func < (left: DocumentID, right: DocumentID) -> Bool {
+    let (leftText, rightText) = (left.text.utf8, right.text.utf8)
+    if leftText.elementsEqual(rightText) { return left.encoded.lexicographicallyPrecedes(right.encoded) }
+    return leftText.lexicographicallyPrecedes(rightText)
   }
 
   /// For people, logs and notices: a string as it is, an ObjectId as 24 hexadecimal digits, a number in digits,

@@ -51,6 +51,9 @@ public protocol CachedModel: Sendable {
   /// Nil: nothing is kept, and the document's own bytes stand for its content.
   func encoded() -> [UInt8]?
 
+  /// What lists show of the document, made once when it changes; empty where lists show nothing of the model.
+  func summary() -> [UInt8]
+
   /// What to keep for ``ChangeStreamCache/ChangeStreamCache/value(for:)``.
   var kept: Kept { get }
 }
@@ -74,6 +77,7 @@ extension CachedModel {
   public var precedence: Precedence { Precedence() }
   public var listings: [String] { [] }
   public func encoded() -> [UInt8]? { nil }
+  public func summary() -> [UInt8] { [] }
 }
 
 extension CachedModel where Kept == Self {
@@ -103,21 +107,5 @@ public struct LookupKey: Sendable, Hashable {
     hasher.combine(space)
     // All at once: an array's own way is byte by byte.
     bytes.withUnsafeBytes { hasher.combine(bytes: $0) }
-  }
-}
-
-/// What settles a key that several documents claim: compared number by number, the greater first.
-public struct Precedence: Sendable, Hashable, Comparable {
-  public let numbers: SIMD4<Int64>
-
-  public init(_ first: Int64 = 0, _ second: Int64 = 0, _ third: Int64 = 0, _ fourth: Int64 = 0) {
-    numbers = SIMD4(first, second, third, fourth)
-  }
-
-  public static func < (left: Precedence, right: Precedence) -> Bool {
-    for index in 0..<4 where left.numbers[index] != right.numbers[index] {
-      return left.numbers[index] < right.numbers[index]
-    }
-    return false
   }
 }

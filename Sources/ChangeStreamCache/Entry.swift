@@ -41,9 +41,12 @@ public class Entry: @unchecked Sendable {
   /// The bytes that are served; empty where the model has none.
   public let bytes: [UInt8]
   public let etag: ETag
+  /// What lists show: ``CachedModel/summary()``.
+  public let summary: [UInt8]
 
   fileprivate init(
-    id: DocumentID, keys: [LookupKey], precedence: Precedence, listings: [String], bytes: [UInt8], etag: ETag
+    id: DocumentID, keys: [LookupKey], precedence: Precedence, listings: [String], bytes: [UInt8], etag: ETag,
+    summary: [UInt8]
   ) {
     self.id = id
     self.keys = keys
@@ -51,6 +54,7 @@ public class Entry: @unchecked Sendable {
     self.listings = listings
     self.bytes = bytes
     self.etag = etag
+    self.summary = summary
   }
 
   public var key: LookupKey { keys[0] }
@@ -58,10 +62,11 @@ public class Entry: @unchecked Sendable {
   /// The `_id` as text.
   public var itemID: String { id.text }
 
-  /// Whether this answers before `other` where both claim a key.
+  /// Whether this answers before `other` where both claim a key: the one with the greater precedence does, then the one
+  /// with the greater `_id` as text.
   func wins(over other: Entry) -> Bool {
     if precedence != other.precedence { return precedence > other.precedence }
-    return other.id.text.utf8.lexicographicallyPrecedes(id.text.utf8)
+    return other.id < id
   }
 }
 
@@ -72,10 +77,11 @@ public final class ModelEntry<Kept: Sendable>: Entry, @unchecked Sendable {
 
   fileprivate init(
     id: DocumentID, keys: [LookupKey], precedence: Precedence, listings: [String], bytes: [UInt8], etag: ETag,
-    kept: Kept
+    summary: [UInt8], kept: Kept
   ) {
     self.kept = kept
-    super.init(id: id, keys: keys, precedence: precedence, listings: listings, bytes: bytes, etag: etag)
+    super.init(
+      id: id, keys: keys, precedence: precedence, listings: listings, bytes: bytes, etag: etag, summary: summary)
   }
 }
 
@@ -98,7 +104,7 @@ enum Reading: Sendable {
         return .good(
           ModelEntry(
             id: id, keys: [model.key] + model.aliases, precedence: model.precedence, listings: model.listings,
-            bytes: encoded ?? [], etag: etag, kept: model.kept))
+            bytes: encoded ?? [], etag: etag, summary: model.summary(), kept: model.kept))
       } catch {
         return .bad(error)
       }

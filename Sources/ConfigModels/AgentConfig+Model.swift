@@ -18,9 +18,7 @@ extension AgentConfig: CachedModel {
 
   public var key: LookupKey { LookupKey(agentID, space: Space.agentID) }
 
-  public var precedence: Precedence {
-    Precedence(version.major, version.minor, version.patch, metadata.updatedAt)
-  }
+  public var precedence: Precedence { Precedence(version, updatedAt: metadata.updatedAt) }
 
   /// The list of all, and that of its type.
   public var listings: [String] { ["", kind.type.rawValue] }

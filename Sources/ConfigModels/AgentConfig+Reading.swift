@@ -17,7 +17,7 @@ extension AgentConfig {
       llm = try LanguageModel(reading: document.object("llm"))
     }
     mcpSources = try document.optionalObjects("mcp_sources", MCPSource.init(reading:)) ?? []
-    errorHandling = try ErrorHandling(reading: document.object("error_handling"))
+    errorHandling = try ErrorHandling(reading: document.objectOrEmpty("error_handling"))
     metadata = try Metadata(reading: document.object("metadata"))
     kind = try Kind(type, reading: document)
   }
@@ -29,7 +29,7 @@ extension AgentConfig.Kind {
     case .extractor:
       self = .extractor(try AgentConfig.Extractor(reading: document))
     case .explorer:
-      self = .explorer(try AgentConfig.RAG(reading: document.object("rag")))
+      self = .explorer(try AgentConfig.RAG(reading: document.objectOrEmpty("rag")))
     case .generator:
       self = .generator(try AgentConfig.Generator(reading: document))
     case .conversational:
@@ -75,8 +75,8 @@ extension AgentConfig.ErrorHandling {
 extension AgentConfig.Metadata {
   fileprivate init(reading object: BSONObject) throws(DocumentProblem) {
     author = try object.string("author")
-    createdAt = try object.timestamp("created_at")
-    updatedAt = try object.timestamp("updated_at")
+    createdAt = try object.optionalTimestamp("created_at")
+    updatedAt = try object.optionalTimestamp("updated_at")
     gitCommit = try object.optionalString("git_commit")
   }
 }
@@ -90,14 +90,14 @@ extension AgentConfig.Extractor {
 
 extension AgentConfig.Generator {
   fileprivate init(reading document: BSONObject) throws(DocumentProblem) {
-    rag = try AgentConfig.RAG(reading: document.object("rag"))
+    rag = try AgentConfig.RAG(reading: document.objectOrEmpty("rag"))
     outputFormat = try document.choice("output_format", default: .markdown)
   }
 }
 
 extension AgentConfig.Conversational {
   fileprivate init(reading document: BSONObject) throws(DocumentProblem) {
-    rag = try AgentConfig.RAG(reading: document.object("rag"))
+    rag = try AgentConfig.RAG(reading: document.objectOrEmpty("rag"))
     state = try AgentConfig.ConversationState(reading: document.objectOrEmpty("state"))
     intentModel = try document.optionalString("intent_model") ?? "anthropic/claude-3-haiku"
     responseModel = try document.optionalString("response_model") ?? "anthropic/claude-3-5-sonnet"
@@ -106,7 +106,7 @@ extension AgentConfig.Conversational {
 
 extension AgentConfig.TieredVision {
   fileprivate init(reading document: BSONObject) throws(DocumentProblem) {
-    rag = try AgentConfig.RAG(reading: document.object("rag"))
+    rag = try AgentConfig.RAG(reading: document.objectOrEmpty("rag"))
     let tiers = try document.object("tiered_llm")
     screen = try AgentConfig.LanguageModel(reading: tiers.object("screen"))
     diagnose = try AgentConfig.LanguageModel(reading: tiers.object("diagnose"))

@@ -68,9 +68,9 @@ public struct AgentConfig: Sendable, Equatable {
 
   public struct Metadata: Sendable, Equatable {
     public let author: String
-    /// Milliseconds since 1970, as all dates here.
-    public let createdAt: Int64
-    public let updatedAt: Int64
+    /// Milliseconds since 1970, as all dates here; nil where the document has none.
+    public let createdAt: Int64?
+    public let updatedAt: Int64?
     public let gitCommit: String?
   }
 

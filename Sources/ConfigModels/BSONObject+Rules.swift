@@ -23,7 +23,9 @@ extension BSONObject {
   }
 
   func version(_ name: String) throws(DocumentProblem) -> SemanticVersion {
-    guard let version = SemanticVersion(try string(name)) else { throw problem(name, "is not X.Y.Z") }
+    guard let version = SemanticVersion(try string(name)) else {
+      throw problem(name, "is not a semantic version (X.Y.Z, then -PRERELEASE and +BUILD where wanted)")
+    }
     return version
   }
 
@@ -72,9 +74,9 @@ extension BSONObject {
     try optionalStringMap(name)?.map { StringPair(key: $0.key, value: $0.value) } ?? []
   }
 
-  /// Milliseconds since 1970.
-  func timestamp(_ name: String) throws(DocumentProblem) -> Int64 {
-    let milliseconds = try date(name)
+  /// Milliseconds since 1970; nil where the document does not say when.
+  func optionalTimestamp(_ name: String) throws(DocumentProblem) -> Int64? {
+    guard let milliseconds = try optionalDate(name) else { return nil }
     guard Self.dateRange.contains(milliseconds) else { throw problem(name, "is not in the years 1 to 9999") }
     return milliseconds
   }

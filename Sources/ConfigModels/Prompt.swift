@@ -23,9 +23,9 @@ public struct Prompt: Sendable, Equatable {
 
   public struct Metadata: Sendable, Equatable {
     public let author: String
-    /// Milliseconds since 1970, as all dates here.
-    public let createdAt: Int64
-    public let updatedAt: Int64
+    /// Milliseconds since 1970, as all dates here; nil where the document has none.
+    public let createdAt: Int64?
+    public let updatedAt: Int64?
     public let changelog: String?
     public let gitCommit: String?
   }
@@ -40,9 +40,10 @@ extension Prompt: CachedModel {
     public static let stagedPromptID: UInt8 = 3
   }
 
-  /// What settles an A/B lookup.
+  /// What settles an A/B lookup, and the version that lists show of a staged prompt.
   public struct Kept: Sendable, Equatable {
     public let id: String
+    public let version: String
     public let abTest: ABTest
   }
 
@@ -66,14 +67,12 @@ extension Prompt: CachedModel {
     [LookupKey(promptID, space: isStaged ? Space.stagedPromptID : Space.promptID)]
   }
 
-  public var precedence: Precedence {
-    Precedence(version.major, version.minor, version.patch, metadata.updatedAt)
-  }
+  public var precedence: Precedence { Precedence(version, updatedAt: metadata.updatedAt) }
 
   /// Lists show what is active.
   public var listings: [String] { isStaged ? [] : [""] }
 
-  public var kept: Kept { Kept(id: id, abTest: abTest) }
+  public var kept: Kept { Kept(id: id, version: version.text, abTest: abTest) }
 
   /// Reads and checks a document of `prompts`.
   public init(reading document: BSONObject) throws(DocumentProblem) {
@@ -134,8 +133,8 @@ extension Prompt.Content {
 extension Prompt.Metadata {
   fileprivate init(reading object: BSONObject) throws(DocumentProblem) {
     author = try object.string("author")
-    createdAt = try object.timestamp("created_at")
-    updatedAt = try object.timestamp("updated_at")
+    createdAt = try object.optionalTimestamp("created_at")
+    updatedAt = try object.optionalTimestamp("updated_at")
     changelog = try object.optionalString("changelog")
     gitCommit = try object.optionalString("git_commit")
   }

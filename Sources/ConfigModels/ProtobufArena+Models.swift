@@ -3,12 +3,13 @@ internal import ProtobufMessages
 
 /// What the encodings of the three models share.
 extension ProtobufArena {
-  func timestamp(_ milliseconds: Int64) -> UnsafeMutablePointer<Google__Protobuf__Timestamp> {
-    make(google__protobuf__timestamp__init) {
-      // `nanos` counts forward, before 1970 too.
-      let (quotient, remainder) = milliseconds.quotientAndRemainder(dividingBy: 1000)
-      $0.seconds = remainder < 0 ? quotient - 1 : quotient
-      $0.nanos = Int32(remainder < 0 ? remainder + 1000 : remainder) * 1_000_000
+  /// Nil for no date: the field is not set.
+  func timestamp(_ milliseconds: Int64?) -> UnsafeMutablePointer<Google__Protobuf__Timestamp>? {
+    guard let milliseconds else { return nil }
+    return make(google__protobuf__timestamp__init) {
+      let time = protobufTimestamp(milliseconds: milliseconds)
+      $0.seconds = time.seconds
+      $0.nanos = time.nanos
     }
   }
 
@@ -24,4 +25,11 @@ extension ProtobufArena {
         }
       })
   }
+}
+
+/// The fields of a `google.protobuf.Timestamp`: `nanos` counts forward, before 1970 too.
+func protobufTimestamp(milliseconds: Int64) -> (seconds: Int64, nanos: Int32) {
+  let (quotient, remainder) = milliseconds.quotientAndRemainder(dividingBy: 1000)
+  return remainder < 0
+    ? (quotient - 1, Int32(remainder + 1000) * 1_000_000) : (quotient, Int32(remainder) * 1_000_000)
 }

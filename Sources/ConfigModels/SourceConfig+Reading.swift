@@ -70,10 +70,7 @@ extension SourceConfig.Request {
     baseURL = try object.string("base_url")
     authType = try object.choice("auth_type")
     authSecretKey = try object.optionalString("auth_secret_key")
-    guard let parameters = try object.optionalStringMap("parameters") else {
-      throw object.problem("parameters", "is missing")
-    }
-    self.parameters = parameters.map { StringPair(key: $0.key, value: $0.value) }
+    parameters = try object.stringMap("parameters")
     timeoutSeconds = try object.int32("timeout_seconds", default: 30)
   }
 }

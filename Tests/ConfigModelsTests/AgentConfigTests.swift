@@ -10,12 +10,7 @@ import Testing
     Rule("agent_id", "1", "agent_id: is an int32, not a string"),
     Rule("agent_id", long, "agent_id: is longer than 256 bytes"),
     Rule("agent_id", "\"a\\u0000b\"", "agent_id: holds a NUL byte"),
-    Rule("version", nil, "version: is missing"), Rule("version", "\"1.2\"", "version: is not X.Y.Z"),
-    Rule("version", "\"1.2.3.4\"", "version: is not X.Y.Z"), Rule("version", "\"1.2.-3\"", "version: is not X.Y.Z"),
-    Rule("version", "\"1.2.+3\"", "version: is not X.Y.Z"), Rule("version", "\"1.2.x\"", "version: is not X.Y.Z"),
-    Rule("version", "\"1..3\"", "version: is not X.Y.Z"), Rule("version", "\" 1.2.3\"", "version: is not X.Y.Z"),
-    Rule("version", "\"1.2.99999999999999999999\"", "version: is not X.Y.Z"),
-    Rule("version", "\"v1.2.3\"", "version: is not X.Y.Z"), Rule("version", "\"1.2.3-rc1\"", "version: is not X.Y.Z"),
+    Rule("version", nil, "version: is missing"), Rule("version", "\"1.2\"", notAVersion),
     Rule("type", nil, "type: is missing"),
     Rule("type", "\"oracle\"", "type: is none of extractor, explorer, generator, conversational, tiered-vision"),
     Rule("status", nil, nil), Rule("status", "\"archived\"", nil),
@@ -43,7 +38,7 @@ import Testing
     Rule("mcp_sources.0.server", nil, "mcp_sources.0.server: is missing"),
     Rule("mcp_sources.0.tools", nil, "mcp_sources.0.tools: is missing"),
     Rule("mcp_sources.0.tools.1", "5", "mcp_sources.0.tools.1: is an int32, not a string"),
-    Rule("error_handling", nil, "error_handling: is missing"), Rule("error_handling", "{}", nil),
+    Rule("error_handling", nil, nil), Rule("error_handling", "{}", nil),
     Rule("error_handling.max_attempts", "0", "error_handling.max_attempts: 0 is below 1"),
     Rule("error_handling.max_attempts", "11", "error_handling.max_attempts: 11 is above 10"),
     Rule("error_handling.max_attempts", "10", nil), Rule("error_handling.backoff_ms", "[]", nil),
@@ -54,7 +49,7 @@ import Testing
     Rule("error_handling.dead_letter_topic", "null", nil),
     Rule("error_handling.dead_letter_topic", "1", "error_handling.dead_letter_topic: is an int32, not a string"),
     Rule("metadata", nil, "metadata: is missing"), Rule("metadata.author", nil, "metadata.author: is missing"),
-    Rule("metadata.created_at", nil, "metadata.created_at: is missing"),
+    Rule("metadata.created_at", nil, nil),
     Rule("metadata.created_at", "\"soon\"", "metadata.created_at: is not a date of ISO 8601"),
     Rule("metadata.updated_at", "1", "metadata.updated_at: is an int32, not a date"),
     Rule(
@@ -85,7 +80,7 @@ import Testing
     (
       Documents.explorer,
       [
-        Rule("llm", "null", "llm: is missing"), Rule("rag", nil, "rag: is missing"), Rule("rag", "{}", nil),
+        Rule("llm", "null", "llm: is missing"), Rule("rag", nil, nil), Rule("rag", "{}", nil),
         Rule("rag.enabled", "1", "rag.enabled: is an int32, not a bool"),
         Rule("rag.query_template", "1", "rag.query_template: is an int32, not a string"),
         Rule("rag.knowledge_domains", "[1]", "rag.knowledge_domains.0: is an int32, not a string"),
@@ -98,7 +93,7 @@ import Testing
     (
       Documents.generator,
       [
-        Rule("llm", "null", "llm: is missing"), Rule("rag", nil, "rag: is missing"), Rule("output_format", nil, nil),
+        Rule("llm", "null", "llm: is missing"), Rule("rag", nil, nil), Rule("output_format", nil, nil),
         Rule("output_format", "\"text\"", nil),
         Rule("output_format", "\"pdf\"", "output_format: is none of json, markdown, text"),
       ]
@@ -106,7 +101,7 @@ import Testing
     (
       Documents.conversational,
       [
-        Rule("llm", "null", "llm: is missing"), Rule("rag", nil, "rag: is missing"), Rule("state", nil, nil),
+        Rule("llm", "null", "llm: is missing"), Rule("rag", nil, nil), Rule("state", nil, nil),
         Rule("intent_model", nil, nil), Rule("intent_model", "1", "intent_model: is an int32, not a string"),
         Rule("response_model", "[]", "response_model: is an array, not a string"),
         Rule("state", "[]", "state: is an array, not an object"),
@@ -122,7 +117,7 @@ import Testing
     (
       Documents.tieredVision,
       [
-        Rule("llm", nil, nil), Rule("llm", "null", nil), Rule("rag", nil, "rag: is missing"),
+        Rule("llm", nil, nil), Rule("llm", "null", nil), Rule("rag", nil, nil),
         Rule("tiered_llm", nil, "tiered_llm: is missing"),
         Rule("tiered_llm.screen", nil, "tiered_llm.screen: is missing"),
         Rule("tiered_llm.diagnose.model", nil, "tiered_llm.diagnose.model: is missing"),
@@ -188,7 +183,6 @@ import Testing
     #expect(agent.key == LookupKey("a", space: AgentConfig.Space.agentID))
     #expect(agent.aliases.isEmpty)
     #expect(agent.listings == ["", "tiered-vision"])
-    #expect(agent.precedence == Precedence(1, 2, 3, 1_768_003_200_000))
     #expect(AgentConfig.variant(ofSpace: 0) == nil)
     let ten = try read(
       Documents.changed(

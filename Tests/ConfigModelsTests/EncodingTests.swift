@@ -99,6 +99,22 @@ private func json<Message>(
     #expect(try read(shuffled, as: SourceConfig.self).encoded() == one)
   }
 
+  @Test func `a date that is absent is not set`() throws {
+    for base in [Documents.explorer, Documents.prompt] {
+      let isAgent = base == Documents.explorer
+      for path in ["metadata.created_at", "metadata.updated_at"] {
+        let document = try Documents.changed(base, path, to: nil)
+        let text =
+          isAgent
+          ? try json(
+            #require(read(document, as: AgentConfig.self).encoded()), configlookup__v1__agent_config__unpack)
+          : try json(#require(read(document, as: Prompt.self).encoded()), configlookup__v1__prompt__unpack)
+        #expect(!text.contains(path.split(separator: ".")[1]))
+        #expect(text.contains("_at\":\"2026-01-"), "the other date is there")
+      }
+    }
+  }
+
   @Test func `how numbers and dates are stored does not show`() throws {
     let one = try read(Documents.prompt, as: Prompt.self).encoded()
     let percentage = try Documents.changed(
@@ -145,12 +161,22 @@ private func json<Message>(
   }
 
   @Test func `the documents of a real deployment are good`() throws {
-    let folder = Documents.root.deletingLastPathComponent().appending(path: "shared/data")
-    guard FileManager.default.fileExists(atPath: folder.path()) else {
-      print("skipped: no ../shared/data beside the package")
-      return
-    }
-    try checkAll(in: folder, agents: 3, prompts: 3, sources: 5)
+    try checkAll(in: Documents.root.appending(path: "Tests/Fixtures/stored"), agents: 3, prompts: 3, sources: 5)
+  }
+
+  /// As people write them, before a tool has stored them: without `_id`, and sources without `enabled`.
+  @Test func `the documents that people write are good`() throws {
+    let folder = Documents.root.appending(path: "Tests/Fixtures/authored")
+    try check(folder.appending(path: "agent_configs.json"), AgentConfig.self, count: 3)
+    try check(folder.appending(path: "prompts.json"), Prompt.self, count: 3)
+    try check(folder.appending(path: "source_configs.json"), SourceConfig.self, count: 3, areInForce: false)
+  }
+
+  /// The filter is on what is stored, so a source that does not say `enabled` is not in force; what it says is good.
+  @Test func `a source without enabled is read as enabled`() throws {
+    let bare = try Documents.changed(Documents.source, "enabled", to: nil)
+    #expect(try read(bare, as: SourceConfig.self).enabled)
+    #expect(!bare.withObject { SourceConfig.filter.matches($0) })
   }
 
   private func checkAll(in folder: URL, agents: Int, prompts: Int, sources: Int) throws {
@@ -159,11 +185,11 @@ private func json<Message>(
     try check(folder.appending(path: "source_configs.json"), SourceConfig.self, count: sources)
   }
 
-  private func check<Model: CachedModel>(_ file: URL, _ type: Model.Type, count: Int) throws {
+  private func check<Model: CachedModel>(_ file: URL, _ type: Model.Type, count: Int, areInForce: Bool = true) throws {
     let documents = try Documents.array(at: file)
     #expect(documents.count == count)
     for document in documents {
-      #expect(document.withObject { Model.filter.matches($0) })
+      #expect(document.withObject { Model.filter.matches($0) } == areInForce)
       #expect(problem(document, as: type) == nil)
       #expect(try read(document, as: type).encoded()?.isEmpty == false)
     }

@@ -63,7 +63,7 @@ import Testing
     Rule(".request", nil, nil), Rule(".request.base_url", nil, ".request.base_url: is missing"),
     Rule(".request.auth_type", nil, ".request.auth_type: is missing"),
     Rule(".request.auth_type", "\"basic\"", ".request.auth_type: is none of none, api_key, oauth2"),
-    Rule(".request.auth_secret_key", nil, nil), Rule(".request.parameters", nil, ".request.parameters: is missing"),
+    Rule(".request.auth_secret_key", nil, nil), Rule(".request.parameters", nil, nil),
     Rule(".request.parameters.a", "1", ".request.parameters.a: is an int32, not a string"),
     Rule(".request.timeout_seconds", "1.5", ".request.timeout_seconds: 1.5 is not a whole number"),
     Rule(".iteration", nil, nil), Rule(".iteration.foreach", nil, ".iteration.foreach: is missing"),
