@@ -17,17 +17,7 @@ extension LookupService {
     let type = try choice(message.type, "type", AgentConfig.AgentType.allCases.map(\.rawValue))
     let page = try page(.agentConfig, list: type, size: message.page_size, token: message.page_token)
     return write(page, view, state, &reply) { answer, out in
-      guard
-        let config: UnsafePointer<Configlookup__V1__AgentConfig> = value(
-          answer, state, configlookup__v1__agent_config__unpack)
-      else { return }
-      ProtobufWriter.bytes(1, config.pointee.agent_id.buffer, to: &out)
-      ProtobufWriter.bytes(2, config.pointee.id.buffer, to: &out)
-      ProtobufWriter.bytes(3, config.pointee.version.buffer, to: &out)
-      ProtobufWriter.bytes(4, config.pointee.type.buffer, to: &out)
-      ProtobufWriter.bytes(5, config.pointee.description.buffer, to: &out)
-      if let model = config.pointee.llm?.pointee.model { ProtobufWriter.bytes(6, model.buffer, to: &out) }
-      timestamp(7, config.pointee.metadata?.pointee.updated_at, to: &out)
+      out.append(contentsOf: answer.entry.summary)
       ProtobufWriter.unsigned(8, answer.revision.rawValue, to: &out)
       ProtobufWriter.string(9, answer.entry.etagText, to: &out)
     }
@@ -40,23 +30,12 @@ extension LookupService {
     let page = try page(.prompt, list: "", size: message.page_size, token: message.page_token)
     let reader = caches[ServedEntity.prompt.rawValue].reader
     return write(page, view, state, &reply) { answer, out in
-      guard
-        let prompt: UnsafePointer<Configlookup__V1__Prompt> = value(
-          answer, state, configlookup__v1__prompt__unpack)
-      else { return }
-      ProtobufWriter.bytes(1, prompt.pointee.agent_id.buffer, to: &out)
-      ProtobufWriter.bytes(2, prompt.pointee.prompt_id.buffer, to: &out)
-      ProtobufWriter.bytes(3, prompt.pointee.id.buffer, to: &out)
-      ProtobufWriter.bytes(4, prompt.pointee.version.buffer, to: &out)
-      timestamp(5, prompt.pointee.metadata?.pointee.updated_at, to: &out)
+      out.append(contentsOf: answer.entry.summary)
       ProtobufWriter.unsigned(6, answer.revision.rawValue, to: &out)
       ProtobufWriter.string(7, answer.entry.etagText, to: &out)
       let stagedKey = LookupKey(bytes: answer.key.bytes, space: Prompt.Space.stagedAgentID)
-      if let staged = reader.answer(stagedKey),
-        let stagedPrompt: UnsafePointer<Configlookup__V1__Prompt> = value(
-          staged, state, configlookup__v1__prompt__unpack)
-      {
-        ProtobufWriter.bytes(8, stagedPrompt.pointee.version.buffer, to: &out)
+      if let staged = reader.answer(stagedKey)?.entry as? ModelEntry<Prompt.Kept> {
+        ProtobufWriter.string(8, staged.kept.version, to: &out)
       }
     }
   }
@@ -68,20 +47,7 @@ extension LookupService {
     let mode = try choice(message.ingestion_mode, "ingestion_mode", SourceConfig.Mode.allCases.map(\.rawValue))
     let page = try page(.sourceConfig, list: mode, size: message.page_size, token: message.page_token)
     return write(page, view, state, &reply) { answer, out in
-      guard
-        let config: UnsafePointer<Configlookup__V1__SourceConfig> = value(
-          answer, state, configlookup__v1__source_config__unpack)
-      else { return }
-      ProtobufWriter.bytes(1, config.pointee.source_id.buffer, to: &out)
-      ProtobufWriter.bytes(2, config.pointee.display_name.buffer, to: &out)
-      ProtobufWriter.bytes(3, config.pointee.description.buffer, to: &out)
-      if let ingestion = config.pointee.ingestion?.pointee {
-        ProtobufWriter.bytes(4, ingestion.mode.buffer, to: &out)
-        ProtobufWriter.bytes(5, ingestion.landing_container.buffer, to: &out)
-      }
-      if let agent = config.pointee.transformation?.pointee.ai_agent_id {
-        ProtobufWriter.bytes(6, agent.buffer, to: &out)
-      }
+      out.append(contentsOf: answer.entry.summary)
       ProtobufWriter.unsigned(7, answer.revision.rawValue, to: &out)
       ProtobufWriter.string(8, answer.entry.etagText, to: &out)
     }
@@ -135,25 +101,5 @@ extension LookupService {
       throw RPCStatus.invalid(field, "is none of \(choices.joined(separator: ", "))")
     }
     return text
-  }
-
-  /// The message that an answer's bytes are.
-  private func value<Message>(
-    _ answer: Answer, _ state: WorkerState,
-    _ unpack: (UnsafeMutablePointer<ProtobufCAllocator>?, Int, UnsafePointer<UInt8>?) -> UnsafeMutablePointer<Message>?
-  ) -> UnsafePointer<Message>? {
-    // Our own bytes: they are as large as a document can be, and always valid.
-    answer.entry.bytes.withUnsafeBytes { try? state.arena.unpack($0, by: unpack, limit: .max) }
-  }
-}
-
-/// A `google.protobuf.Timestamp` as field `field`.
-private func timestamp(
-  _ field: UInt32, _ time: UnsafeMutablePointer<Google__Protobuf__Timestamp>?, to out: inout [UInt8]
-) {
-  guard let time else { return }
-  ProtobufWriter.message(field, to: &out) { out in
-    ProtobufWriter.signed(1, time.pointee.seconds, to: &out)
-    ProtobufWriter.signed(2, Int64(time.pointee.nanos), to: &out)
   }
 }

@@ -1,4 +1,5 @@
 internal import ChangeStreamCache
+internal import ProtobufMessages
 internal import RPC
 internal import TestSupport
 internal import Testing
@@ -87,6 +88,43 @@ struct ListTests {
       #expect(wrong.status.message.hasPrefix("type: is none of extractor"))
       let mode = try harness.call("ListSourceConfigs", request(filter: "x"))
       #expect(mode.status.message.hasPrefix("ingestion_mode: is none of"))
+    }
+  }
+
+  /// The size of the documents does not matter: what lists show is made when a document changes.
+  @Test func aListDoesNotUnpackDocuments() throws {
+    let large = String(repeating: "x", count: 1 << 20)
+    try ServiceHarness.run(
+      agents: [agent("a").replacing("{\"f\": 1}", with: "{\"f\": \"\(large)\"}")],
+      prompts: (0..<4).flatMap {
+        [
+          prompt("p\($0)", agent: "a\($0)", template: large),
+          prompt("p\($0)", agent: "a\($0)", version: "2.0.0", status: "staged", template: large),
+        ]
+      }
+    ) { harness throws in
+      for method in ["ListPrompts", "ListAgentConfigs"] {
+        let reply = try harness.call(method)
+        #expect(reply.code == .ok)
+        #expect(harness.service.states[0].arena.bytesInUse < 1024, "\(method)")
+      }
+    }
+  }
+
+  /// An agent without a model of its own and a date of the last update that nobody gave.
+  @Test func whatADocumentDoesNotSayASummaryDoesNotSay() throws {
+    try ServiceHarness.run(
+      agents: [
+        agent("a").replacing(", \"updated_at\": \"2026-01-10\"", with: "")
+      ],
+      prompts: [prompt("p", agent: "a").replacing(", \"updated_at\": \"2026-01-10\"", with: "")]
+    ) { harness throws in
+      let agents = try harness.call("ListAgentConfigs").message.messages(1)
+      #expect(agents.map { $0.text(1) } == ["a"])
+      #expect(agents.first?.bytes(7) == nil)
+      let prompts = try harness.call("ListPrompts").message.messages(1)
+      #expect(prompts.map { $0.text(1) } == ["a"])
+      #expect(prompts.first?.bytes(5) == nil)
     }
   }
 
