@@ -1,26 +1,31 @@
 internal import BSON
 internal import Core
 
-/// The one place where answers change: it stores first and hands on the notices afterwards, so a notice never runs
-/// ahead of what a lookup answers.
+/// The one place where answers change. What is given to one call becomes visible in one moment, in every answer and
+/// every list; the notices are handed on afterwards, so that a notice never runs ahead of what a lookup answers.
 struct AnswerPublisher: Sendable {
   private let entity: String
+  private let spaces: [KeySpace]
   private let reader: CacheReader
-  /// Takes the notices of one step, in order.
+  /// Takes the notices of one publication, in order.
   private let onInvalidation: @Sendable ([Invalidation]) -> Void
   private let logger: Logger
 
-  /// Of the last change that was published.
+  /// The number of the last publication.
   private(set) var sequence: UInt64 = 0
+  /// What the publication under way puts in the place of earlier answers.
+  private var replacing: [Answer] = []
   /// False until the first load: before it there are no answers that could have changed.
   var isAnnouncing = false
   /// What is served is of another database than what comes: revisions of the two cannot be compared.
   var isOtherDatabase = false
 
   init(
-    entity: String, reader: CacheReader, onInvalidation: @escaping @Sendable ([Invalidation]) -> Void, logger: Logger
+    entity: String, spaces: [KeySpace], reader: CacheReader,
+    onInvalidation: @escaping @Sendable ([Invalidation]) -> Void, logger: Logger
   ) {
     self.entity = entity
+    self.spaces = spaces
     self.reader = reader
     self.onInvalidation = onInvalidation
     self.logger = logger
@@ -32,80 +37,129 @@ struct AnswerPublisher: Sendable {
     let committedAt: WallTime
   }
 
-  /// Makes each key answer what its claims say now: stores, then hands on the notices. Gives the number of cache keys
-  /// whose answer changed.
-  ///
-  /// `repeating` are cache keys that are announced in any case, for the sake of the document `id`.
-  @discardableResult
-  mutating func publish(
-    _ keys: [LookupKey], _ claims: [LookupKey: DocumentSet.Claims], _ cause: Cause,
-    repeating: Set<LookupKey> = [], of id: DocumentID? = nil
-  ) -> Int {
-    sequence += 1
-    var changes: [(key: LookupKey, old: Answer?, new: Answer?)] = []
-    for key in repeating.isEmpty ? keys : Array(repeating.union(keys)) {
-      let old = reader.table.answer(key)
-      var new = claims[key].map { answer(key, old, $0, cause) }
-      if repeating.contains(key) {
-        new = new?.restated(at: cause.revision, cause.committedAt)
-        changes.append((key, old, new))
-      } else if old !== new {
-        changes.append((key, old, new))
-      }
-    }
-    store(changes)
-    var listed: [Listings.Change] = []
-    var invalidations: [Invalidation] = []
-    var count = 0
-    for (key, old, new) in changes {
-      // Aliases are looked up, not listed and not announced.
-      if let entry = (new ?? old)?.entry {
-        guard entry.key == key else { continue }
-        listed.append(Listings.Change(old: old, new: new))
-      }
-      if let old, let new, old.entry.etag == new.entry.etag, !repeating.contains(key) { continue }
-      count += 1
-      guard isAnnouncing else { continue }
-      invalidations.append(
-        Invalidation(
-          kind: new == nil ? .delete : .upsert, key: key,
-          revision: new?.revision ?? max(cause.revision, isOtherDatabase ? .none : old?.revision ?? .none),
-          committedAt: cause.committedAt, reason: cause.reason, itemID: (new ?? old)?.entry.id.text ?? id?.text ?? "",
-          answer: new, previousETag: old?.entry.etagText, sequence: sequence))
-    }
-    // What is announced is counted there too: a watch leaves out what its initial state has seen.
-    if !listed.isEmpty || count > 0 { reader.listings.apply(listed, sequence: sequence) }
-    if !invalidations.isEmpty { onInvalidation(invalidations) }
-    return count
+  /// Keys that may answer something else now, and why.
+  struct Step {
+    var keys: [LookupKey]
+    let cause: Cause
+    /// Keys that are announced in any case, for the sake of the document `id`.
+    var repeating: Set<LookupKey> = []
+    var id: DocumentID?
   }
 
-  /// Cache keys first, then aliases, and last what is gone: whoever finds a document by an alias, and then looks at its
-  /// key, finds it however the two looks fall.
-  private func store(_ changes: [(key: LookupKey, old: Answer?, new: Answer?)]) {
-    for (key, _, new) in changes where new?.entry.key == key { reader.table.set(key, new) }
-    for (key, _, new) in changes where new != nil && new?.entry.key != key { reader.table.set(key, new) }
-    for (key, _, new) in changes where new == nil { reader.table.set(key, nil) }
+  private struct Change {
+    let key: LookupKey
+    let old: Answer?
+    let new: Answer?
+    let isRepeating: Bool
+    let cause: Cause
+    let id: DocumentID?
+  }
+
+  /// Makes the keys of `steps` answer what the documents say now, all in one moment, and hands on the notices.
+  ///
+  /// - Returns: how many documents have an announced answer that changed.
+  @discardableResult
+  mutating func publish(_ steps: [Step], _ documents: DocumentSet) -> Int {
+    sequence += 1
+    let changes = store(steps, documents)
+    var listings = Listings.Changes()
+    var invalidations: [Invalidation] = []
+    var changed: Set<DocumentID> = []
+    for change in changes {
+      guard let entry = (change.new ?? change.old)?.entry else {
+        // A key that never answered here, and is announced because another server may have shown it.
+        if isAnnouncing { invalidations.append(invalidation(change)) }
+        continue
+      }
+      let space = space(change.key)
+      if entry.listKey == change.key { listings.listed.append(.init(old: change.old, new: change.new)) }
+      guard space.selector != nil else { continue }
+      listings.announced.append(.init(old: change.old, new: change.new))
+      if space.selector == spaces[0].selector {
+        listings.primaryDifference += (change.new == nil ? 0 : 1) - (change.old == nil ? 0 : 1)
+      }
+      let isSame = change.old.flatMap { old in change.new.map { $0.isSame(as: old, space.composition) } } ?? false
+      if isSame, !change.isRepeating { continue }
+      changed.insert(entry.id)
+      if isAnnouncing { invalidations.append(invalidation(change)) }
+    }
+    reader.listings.apply(listings, publication: sequence) { reader.table.publish(sequence) }
+    reader.table.retire(replacing)
+    replacing = []
+    if !invalidations.isEmpty { onInvalidation(invalidations) }
+    return changed.count
+  }
+
+  /// Stores the answers of the publication, which no reader sees yet.
+  private mutating func store(_ steps: [Step], _ documents: DocumentSet) -> [Change] {
+    var changes: [Change] = []
+    for step in steps {
+      for key in step.repeating.isEmpty ? step.keys : Array(step.repeating.union(step.keys)) {
+        let old = reader.table.latest(key)
+        var new = documents.compose(key).map { answer(key, old, $0, step.cause) }
+        let isRepeating = step.repeating.contains(key)
+        if isRepeating, let restated = new, step.cause.revision > restated.revision {
+          new = Answer(
+            key: key, entry: restated.entry, others: restated.others, otherNames: restated.otherNames,
+            index: restated.index, revision: step.cause.revision, committedAt: step.cause.committedAt,
+            publication: sequence)
+        }
+        guard isRepeating || old !== new else { continue }
+        if new !== old, let stored = new ?? old.map({ .gone($0, publication: sequence) }) {
+          reader.table.store(stored)
+          if stored.answerBefore != nil { replacing.append(stored) }
+          reader.onStored?()
+        }
+        changes.append(
+          Change(key: key, old: old, new: new, isRepeating: isRepeating, cause: step.cause, id: step.id))
+      }
+    }
+    return changes
+  }
+
+  private func invalidation(_ change: Change) -> Invalidation {
+    let (old, new) = (change.old, change.new)
+    return Invalidation(
+      kind: new == nil ? .delete : .upsert, key: change.key,
+      revision: new?.revision ?? max(change.cause.revision, isOtherDatabase ? .none : old?.revision ?? .none),
+      committedAt: change.cause.committedAt, reason: change.cause.reason,
+      itemID: (new ?? old)?.entry.id.text ?? change.id?.text ?? "", answer: new,
+      previousETag: old?.entry.etagText, sequence: sequence)
+  }
+
+  private func space(_ key: LookupKey) -> KeySpace {
+    Int(key.space) < spaces.count ? spaces[Int(key.space)] : KeySpace(selector: nil)
   }
 
   /// What the key answers now: the old answer where nothing about it has changed.
-  private func answer(_ key: LookupKey, _ old: Answer?, _ claims: DocumentSet.Claims, _ cause: Cause) -> Answer {
-    let (entry, others) = (claims.winner, claims.others)
-    if let old, old.entry === entry, !isOtherDatabase {
-      if old.others.elementsEqual(others, by: ===) { return old }
-      return Answer(
-        key: key, entry: entry, others: others, revision: old.revision, committedAt: old.committedAt)
+  private func answer(_ key: LookupKey, _ old: Answer?, _ now: DocumentSet.Composed, _ cause: Cause) -> Answer {
+    let space = space(key)
+    var (revision, committedAt) = (cause.revision, cause.committedAt)
+    if let old, !isOtherDatabase {
+      if old.entry === now.entry, old.others.elementsEqual(now.others, by: ===) { return old }
+      let isSame =
+        old.entry === now.entry && old.otherNames == now.otherNames
+        && (space.composition != .members || old.others.elementsEqual(now.others) { $0.etag == $1.etag })
+      if isSame {
+        (revision, committedAt) = (old.revision, old.committedAt)
+      } else {
+        revision = max(revision, old.revision)
+      }
     }
-    if !others.isEmpty, key == entry.key, old?.others.count != others.count {
+    // Where one document per key is the rule, a second one is a mistake of its authors.
+    if space.selector != nil, space.composition == .winner, let loser = now.others.first,
+      old?.others.contains(where: { $0 === loser }) != true
+    {
       logger.warning(
         "key_claimed_twice", "several documents claim one key; the first wins",
         [
-          "cache": .string(entity), "key": .string(key.text), "wins": .string(entry.id.text),
-          "loses": .string(others[0].id.text),
+          "cache": .string(entity), "key": .string(key.text), "wins": .string(now.entry.id.text),
+          "loses": .string(loser.id.text),
         ])
     }
-    let before = isOtherDatabase ? .none : old?.revision ?? .none
     return Answer(
-      key: key, entry: entry, others: others, revision: max(cause.revision, before),
-      committedAt: cause.committedAt)
+      key: key, entry: now.entry, others: now.others, otherNames: now.otherNames,
+      index: space.makeIndex?([now.entry] + now.others), revision: revision, committedAt: committedAt,
+      publication: sequence)
   }
 }

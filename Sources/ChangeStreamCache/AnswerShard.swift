@@ -2,22 +2,30 @@ internal import CLinux
 internal import Core
 internal import Synchronization
 
-/// A part of an ``AnswerTable``: linear probing, at most half full; removal closes the gap, so there are no tombstones.
+/// A part of an ``AnswerTable``: linear probing, at most half full; removal closes the gap, so there are no tombstones
+/// but those that readers of an earlier publication need.
 ///
-/// Whoever holds the lock may read and write. A reader of ``GracePeriods`` that has begun may read without it: what it
-/// finds is right; what it does not find may have been on its way from one place to another, so it looks again under
-/// the lock where something has been moved meanwhile.
+/// Under the lock everything may be read and written. A reader that has entered may read without it: what it finds is
+/// right; what it does not find may have been on its way from one place to another, so it looks again under the lock
+/// where something has been moved meanwhile.
 struct AnswerShard: ~Copyable, Sendable {
-  private let gracePeriods: GracePeriods
-  /// How many answers there are.
+  enum Found {
+    case found(Answer)
+    case notFound
+    /// The search ended at an answer of a later publication without a link to the one before it.
+    case cut
+  }
+
+  private let reclaimer: Reclaimer
+  /// How many slots are taken.
   private let count = Locked(0)
   /// Holds a reference, as does each slot.
   private let slots: Atomic<Unmanaged<AnswerSlots>>
   /// Odd while answers are moved.
   private let moves = Atomic<UInt64>(0)
 
-  init(_ gracePeriods: GracePeriods) {
-    self.gracePeriods = gracePeriods
+  init(_ reclaimer: Reclaimer) {
+    self.reclaimer = reclaimer
     slots = Atomic(.passRetained(AnswerSlots(capacity: 8)))
   }
 
@@ -25,56 +33,88 @@ struct AnswerShard: ~Copyable, Sendable {
     slots.load(ordering: .relaxed).release()
   }
 
-  func lend(_ hash: UInt64, _ space: UInt8, _ bytes: UnsafeRawBufferPointer) -> Unmanaged<Answer>? {
+  @inline(__always)
+  func find(
+    _ hash: UInt64, _ space: UInt8, _ bytes: UnsafeRawBufferPointer, asOf publication: UInt64
+  ) -> Unmanaged<Answer>? {
     let before = moves.load(ordering: .acquiring)
     if let found = slots.load(ordering: .acquiring)._withUnsafeGuaranteedRef({ $0.find(hash, space, bytes) }) {
-      return found.answer
+      return found.answer.asOf(publication)
     }
     atomicMemoryFence(ordering: .acquiring)
     if before & 1 == 0, moves.load(ordering: .relaxed) == before { return nil }
     // The lock keeps it in place while it is looked for; the reader, afterwards.
-    return answer(hash, space, bytes).map(Unmanaged.passUnretained)
+    return count.withLock { _ in current.find(hash, space, bytes)?.answer }?.asOf(publication)
   }
 
-  /// Has near what ``prefetchAnswer(_:)`` will look at.
+  /// Prefetches what ``prefetchAnswer(_:)`` will look at.
   func prefetchSlot(_ hash: UInt64) {
     slots.load(ordering: .acquiring)._withUnsafeGuaranteedRef { $0.prefetchSlot(hash) }
   }
 
-  /// Has near what ``lend(_:_:_:)`` will look at. For a reader that has begun.
+  /// Prefetches what ``find(_:_:_:asOf:)`` will look at. For a reader that has entered.
   func prefetchAnswer(_ hash: UInt64) {
     slots.load(ordering: .acquiring)._withUnsafeGuaranteedRef { $0.prefetchAnswer(hash) }
   }
 
-  func answer(_ hash: UInt64, _ space: UInt8, _ bytes: UnsafeRawBufferPointer) -> Answer? {
-    count.withLock { _ in current.find(hash, space, bytes)?.answer.takeUnretainedValue() }
+  func answer(
+    _ hash: UInt64, _ space: UInt8, _ bytes: UnsafeRawBufferPointer, asOf publication: UInt64
+  ) -> Found {
+    count.withLock { _ in
+      guard var answer = current.find(hash, space, bytes)?.answer.takeUnretainedValue() else { return .notFound }
+      while answer.publication > publication {
+        guard let before = answer.answerBefore else { return .cut }
+        answer = before.takeUnretainedValue()
+      }
+      return answer.isGone ? .notFound : .found(answer)
+    }
   }
 
-  func insert(_ hash: UInt64, _ answer: Answer) {
-    retire(
-      count.withLock { count in
-        let known = answer.key.bytes.withUnsafeBytes { current.find(hash, answer.key.space, $0) }
-        if let known { return [current.put(hash, answer, at: known.place)].compactMap { $0 } }
-        let old = current
-        let isFull = (count + 1) * 2 > old.capacity
-        if isFull { replace(by: old.copy(capacity: old.capacity * 2)) }
-        current.add(hash, answer)
-        count += 1
-        return isFull ? [old] : []
-      })
+  // MARK: The writer
+
+  func latest(_ hash: UInt64, _ space: UInt8, _ bytes: UnsafeRawBufferPointer) -> Answer? {
+    count.withLock { _ in
+      let answer = current.find(hash, space, bytes)?.answer.takeUnretainedValue()
+      return answer?.isGone == true ? nil : answer
+    }
   }
 
-  func remove(_ hash: UInt64, _ space: UInt8, _ bytes: UnsafeRawBufferPointer) {
-    retire(
-      count.withLock { count in
-        guard let known = current.find(hash, space, bytes) else { return [] }
-        count -= 1
-        moves.add(1, ordering: .relaxed)
-        // Who sees an answer moved sees that number, too.
-        atomicMemoryFence(ordering: .releasing)
-        defer { moves.add(1, ordering: .releasing) }
-        return [current.remove(at: known.place)].compactMap { $0 }
-      })
+  func store(_ hash: UInt64, _ answer: Answer) {
+    let outgrown: AnswerSlots? = count.withLock { count in
+      let known = answer.key.bytes.withUnsafeBytes { current.find(hash, answer.key.space, $0) }
+      if let known {
+        // The link keeps it for readers of earlier publications.
+        answer.link(to: known.answer.takeUnretainedValue())
+        current.put(hash, answer, at: known.place)
+        return nil
+      }
+      let old = current
+      let isFull = (count + 1) * 2 > old.capacity
+      if isFull { replace(by: old.copy(capacity: old.capacity * 2)) }
+      current.add(hash, answer)
+      count += 1
+      return isFull ? old : nil
+    }
+    if let outgrown { reclaimer.retire([outgrown]) }
+  }
+
+  /// No reader needs the answer before this one any more; nor, if it says that there is none, its place.
+  func settle(_ hash: UInt64, _ answer: Answer) {
+    // Released outside the lock: to free a document takes a while.
+    let (_, removed): (Answer?, Answer?) = count.withLock { count in
+      let before = answer.cutPrevious()
+      guard answer.isGone else { return (before, nil) }
+      let known = answer.key.bytes.withUnsafeBytes { current.find(hash, answer.key.space, $0) }
+      guard let known, known.answer.takeUnretainedValue() === answer else { return (before, nil) }
+      count -= 1
+      moves.add(1, ordering: .relaxed)
+      // A reader that sees an answer moved sees that number, too.
+      atomicMemoryFence(ordering: .releasing)
+      defer { moves.add(1, ordering: .releasing) }
+      return (before, current.remove(at: known.place))
+    }
+    // A reader may have found it, and be about to see that it is gone.
+    if let removed { reclaimer.retire([removed]) }
   }
 
   /// Under the lock only.
@@ -84,14 +124,23 @@ struct AnswerShard: ~Copyable, Sendable {
   private func replace(by new: AnswerSlots) {
     slots.exchange(.passRetained(new), ordering: .acquiringAndReleasing).release()
   }
+}
 
-  private func retire(_ objects: [any Retired]) {
-    if !objects.isEmpty { gracePeriods.retire(objects) }
+extension Unmanaged<Answer> {
+  /// The answer that readers of `publication` see, from the latest one on; nil for none. For a reader that has entered.
+  @inline(__always)
+  fileprivate func asOf(_ publication: UInt64) -> Unmanaged<Answer>? {
+    var answer = self
+    while answer._withUnsafeGuaranteedRef({ $0.publication > publication }) {
+      guard let before = answer._withUnsafeGuaranteedRef({ $0.answerBefore }) else { return nil }
+      answer = before
+    }
+    return answer._withUnsafeGuaranteedRef({ $0.isGone }) ? nil : answer
   }
 }
 
 /// The slots of a shard. One thread changes them at a time; others may read them meanwhile.
-private final class AnswerSlots: Sendable {
+private final class AnswerSlots: Reclaimable {
   private struct Slot: ~Copyable {
     let hash = Atomic<UInt64>(0)
     /// Holds a reference.
@@ -144,17 +193,17 @@ private final class AnswerSlots: Sendable {
     for line in 0..<Answer.cacheLines { configlookup_prefetch(start + 64 * line) }
   }
 
-  /// Gives what was there.
-  func put(_ hash: UInt64, _ answer: Answer, at place: Int) -> Answer? {
+  /// Puts an answer in the place of what is there, which somebody else holds, too.
+  func put(_ hash: UInt64, _ answer: Answer, at place: Int) {
     slots[place].hash.store(hash, ordering: .relaxed)
-    return slots[place].answer.exchange(.passRetained(answer), ordering: .acquiringAndReleasing)?.takeRetainedValue()
+    slots[place].answer.exchange(.passRetained(answer), ordering: .acquiringAndReleasing)?.release()
   }
 
   /// Adds what is not there yet; there must be room.
   func add(_ hash: UInt64, _ answer: Answer) {
     var place = Int(truncatingIfNeeded: hash) & mask
     while slots[place].answer.load(ordering: .relaxed) != nil { place = (place + 1) & mask }
-    _ = put(hash, answer, at: place)
+    put(hash, answer, at: place)
   }
 
   /// Gives what was there. Moves back each follower that the gap would hide from a probe that starts at or before it.
@@ -166,7 +215,7 @@ private final class AnswerSlots: Sendable {
       let hash = slots[next].hash.load(ordering: .relaxed)
       let home = Int(truncatingIfNeeded: hash) & mask
       if (next &- home) & mask >= (next &- gap) & mask {
-        // For a moment in both places: whoever looks finds the answer.
+        // For a moment in both places: every reader finds the answer.
         slots[gap].hash.store(hash, ordering: .relaxed)
         slots[gap].answer.store(answer, ordering: .releasing)
         gap = next

@@ -1,40 +1,33 @@
 internal import BSON
 
-/// What the changes of one turn have done to the keys, to be shown at once.
+/// What the changes of one step have done to the keys, to be published together.
 ///
 /// Of several changes of a key only the last is shown: in between nobody could say what the key answered, because a
 /// transaction was not whole or a change was passed over.
 struct AppliedChanges {
-  struct Step {
-    let id: DocumentID
-    let cause: AnswerPublisher.Cause
-    fileprivate(set) var keys: [LookupKey]
-    /// To be announced although nothing may differ: another server may have shown something in between.
-    fileprivate(set) var repeating: Set<LookupKey> = []
-  }
-
-  private var steps: [Step] = []
+  private var steps: [AnswerPublisher.Step] = []
   /// The keys of each document so far.
   private var touched: [DocumentID: Set<LookupKey>] = [:]
 
-  /// A change of the document has changed the claims of `keys`. One that stands for others stands for all keys that the
-  /// document had: `entry` is of before it.
+  /// A change of the document may have changed the answers of `keys`. One that stands for others stands for all keys
+  /// that the document had: `entry` is of before it. They are announced although nothing may differ here: another
+  /// server may have shown something in between.
   mutating func add(
     _ ready: ChangeQueue.Ready, _ cause: AnswerPublisher.Cause, _ keys: [LookupKey], before entry: Entry?,
     after newEntry: Entry?
   ) {
-    var step = Step(id: ready.id, cause: cause, keys: keys)
+    var step = AnswerPublisher.Step(keys: keys, cause: cause, id: ready.id)
     if ready.standsForOthers {
       step.repeating = touched[ready.id] ?? []
-      if let entry { step.repeating.insert(entry.key) }
-      if let newEntry { step.repeating.insert(newEntry.key) }
+      if let entry { step.repeating.formUnion(entry.keys) }
+      if let newEntry { step.repeating.formUnion(newEntry.keys) }
     }
     touched[ready.id, default: []].formUnion(keys)
     steps.append(step)
   }
 
   /// Each key is left to the last change of it.
-  consuming func merged() -> [Step] {
+  consuming func merged() -> [AnswerPublisher.Step] {
     guard steps.count > 1 else { return steps }
     var last: [LookupKey: Int] = [:]
     for index in steps.indices.reversed() {

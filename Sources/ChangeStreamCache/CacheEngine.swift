@@ -4,18 +4,18 @@ internal import Core
 /// What a cache knows and how a change changes it: no thread, no I/O, no clock. The supervisor tells it what happened;
 /// what it makes of that goes through the ``AnswerPublisher``.
 struct CacheEngine<Model: CachedModel>: Sendable {
-  private let reader: CacheReader
+  let reader: CacheReader
   private let outlet: InvalidationOutlet
   private var publisher: AnswerPublisher
-  private let logger: Logger
+  let logger: Logger
 
   /// What is served.
-  private var live = DocumentSet()
+  var live = DocumentSet(spaces: Model.keySpaces)
   /// Changes up to this are not wanted: the collection is read anew as of later.
   private var skipped = Revision.none
   /// Whether the open stream carries on from what is served, without a gap.
-  private var isContinuous = false
-  private var isStreamOpen = false
+  var isContinuous = false
+  var isStreamOpen = false
   /// Of the database that the stream is of; what is served may still be of another.
   private(set) var identity = ""
   private var reload: Reload?
@@ -32,9 +32,15 @@ struct CacheEngine<Model: CachedModel>: Sendable {
   private var observed = Revision.none
   /// Of the last change that has come.
   private var lastChange = Revision.none
+  /// The documents of the changes that have come at ``lastChange``.
+  private var lastChanged: Set<DocumentID> = []
+  /// When the question was asked whose answer has come last.
+  private var asked = MonotonicTime(nanoseconds: 0)
   /// Of the last change that has been applied; others may share its revision.
   private var lastApplied = Revision.none
   private var hasWarnedOfLateChange = false
+  /// A reload has found what the stream did not bring: it may be blind, and another one is to be opened.
+  private(set) var isStreamSuspect = false
   /// When the collection is to be read again although all looks well.
   private var reloadDue: MonotonicTime?
   private let reloadSeconds: Double
@@ -43,8 +49,8 @@ struct CacheEngine<Model: CachedModel>: Sendable {
   /// The past that is to be read before the first load is published.
   private var pastWanted: PastWanted?
   private let historyPatienceSeconds: Double
-  private var health = CacheHealth()
-  private var isRejectedListCurrent = true
+  var health = CacheHealth()
+  var isRejectedListCurrent = true
 
   private struct PastWanted: Sendable {
     let number: UInt64
@@ -65,7 +71,8 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     self.historyPatienceSeconds = historyPatienceSeconds
     self.outlet = outlet
     publisher = AnswerPublisher(
-      entity: Model.entity, reader: reader, onInvalidation: outlet.onInvalidation, logger: logger)
+      entity: Model.entity, spaces: Model.keySpaces, reader: reader, onInvalidation: outlet.onInvalidation,
+      logger: logger)
   }
 
   // MARK: The stream
@@ -87,6 +94,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     }
     self.identity = identity
     isStreamOpen = true
+    isStreamSuspect = false
     health.sourceError = nil
     if !resumed {
       isContinuous = false
@@ -116,11 +124,22 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     if let wanted = pastWanted, isContinuous { pastRead(wanted.number, nil) }
   }
 
-  /// A change came with a reply of this operation time. False: the stream has ended with it.
+  /// A change came, with a reply of this operation time to a question that was asked at `asked`.
+  ///
+  /// - Returns: false where the stream has ended with it.
   mutating func received(
-    _ change: DocumentChange, _ reading: Reading?, operationTime: Revision, now: MonotonicTime, wallNow: WallTime
+    _ change: DocumentChange, _ reading: Reading?, operationTime: Revision, asked: MonotonicTime, now: MonotonicTime,
+    wallNow: WallTime
   ) -> Bool {
-    guard change.revision > lastChange || (change.revision == lastChange && change.revision > observed) else {
+    reader.publishReported(operationTime)
+    // Of a transaction whose other changes have been applied already, because the database said too early that all of
+    // its time had come, this is still news.
+    let isRest =
+      change.revision == lastChange && change.isInTransaction && change.id.map { !lastChanged.contains($0) } ?? false
+    guard
+      change.revision > lastChange || isRest
+        || (change.revision == lastChange && (change.revision > observed || queue.openGroup == change.revision))
+    else {
       // A stream is in order of time. Most likely this was delivered and applied before; a reload makes sure.
       logger.warning(
         "change_out_of_order", "a change is not newer than what has come: left out, reading the collection anew",
@@ -128,6 +147,8 @@ struct CacheEngine<Model: CachedModel>: Sendable {
       wanted = wanted ?? .resync
       return true
     }
+    if change.revision != lastChange { lastChanged.removeAll() }
+    if let id = change.id { lastChanged.insert(id) }
     lastChange = change.revision
     if change.revision <= observed, isContinuous, !hasWarnedOfLateChange {
       // An empty reply said that there was nothing up to there: a position handed out since may have claimed too much.
@@ -138,7 +159,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     }
     // Others may share this cluster time: only what lies before it is complete.
     if change.revision > .none { advance(to: Revision(change.revision.rawValue - 1), now, wallNow) }
-    confirm(now)
+    confirm(asked)
 
     switch change.operation {
     case .invalidate(let name):
@@ -153,7 +174,9 @@ struct CacheEngine<Model: CachedModel>: Sendable {
       wanted = wanted ?? .resync
     case .insert, .update, .updateLookedUp, .replace, .delete:
       guard let id = change.id, change.revision > skipped else { return true }
-      queue.append(change, of: id, reading, operationTime: operationTime, mayMove: mayMove(change))
+      queue.append(
+        change, of: id, reading, operationTime: operationTime, mayMove: mayMove(change),
+        isLate: change.revision <= observed)
       applyReady()
       giveUpIfFarBehind(operationTime)
     }
@@ -163,15 +186,21 @@ struct CacheEngine<Model: CachedModel>: Sendable {
   /// What waits for the stream to come further, if anything.
   var awaited: AwaitedProgress? { AwaitedProgress(hasChanges: !queue.isEmpty, reload) }
 
-  /// A wait ended without a change: everything up to `floor`, an operation time known for a while before, has come.
+  /// A wait ended without a change: everything up to `floor`, an operation time known for a while before the question
+  /// was asked, has come.
   ///
   /// And nothing that was looked up is of a change up to `settled`, the operation time known when the wait began, that
   /// has not come. The two differ because a database may report a time some milliseconds before a change of that time
   /// can be seen, by a lookup or in the stream.
-  mutating func receivedNothing(floor: Revision, settled: Revision, now: MonotonicTime, wallNow: WallTime) {
+  mutating func receivedNothing(
+    floor: Revision, settled: Revision, asked: MonotonicTime, now: MonotonicTime, wallNow: WallTime
+  ) {
+    reader.publishReported(settled)
     self.settled = max(self.settled, settled)
+    queue.closeGroup()
     advance(to: floor, now, wallNow)
-    confirm(now)
+    confirm(asked)
+    reader.table.reclaim()
   }
 
   // MARK: Reloads
@@ -210,7 +239,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     wanted = nil
     reloadNumber += 1
     let start = max(operationTime, observed, lastChange)
-    reload = Reload(number: reloadNumber, reason: reason, start: start, began: now)
+    reload = Reload(number: reloadNumber, reason: reason, start: start, began: now, spaces: Model.keySpaces)
     reload?.documents.reserveCapacity(of: live)
     return ReadRequest(number: reloadNumber, subject: .collection(notBefore: start))
   }
@@ -271,22 +300,6 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     health.sourceError = error.description
   }
 
-  /// A copy for those who ask how the cache is doing.
-  mutating func currentHealth() -> CacheHealth {
-    if !isRejectedListCurrent {
-      health.rejectedCount = live.problems.count
-      health.rejected = live.problems.map {
-        CacheHealth.Rejected(itemID: $0.key.text, field: $0.value.field, problem: $0.value.problem)
-      }
-      .sorted { $0.itemID < $1.itemID }.prefix(100).map { $0 }
-      isRejectedListCurrent = true
-    }
-    health.isStreamActive = isStreamOpen && isContinuous
-    health.size = reader.count
-    health.byteCount = live.byteCount
-    return health
-  }
-
   // MARK: Beneath
 
   /// Whether it is an update that may have taken the document to another key, or into the filter or out of it, and not
@@ -306,9 +319,11 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     outlet.onHistoryStart(revision)
   }
 
-  private func confirm(_ now: MonotonicTime) {
+  /// A reply confirms the contents as of when it was asked for: it may have been on its way for long.
+  private mutating func confirm(_ asked: MonotonicTime) {
+    self.asked = max(self.asked, asked)
     // Until the gap is closed, nothing that the stream says confirms what is served.
-    if isContinuous { reader.publishConfirmed(now) }
+    if isContinuous { reader.publishConfirmed(self.asked) }
   }
 
   /// Every change up to `revision` has come.
@@ -336,9 +351,8 @@ struct CacheEngine<Model: CachedModel>: Sendable {
       reload?.change(next, known: live.documents[next.id])
       if isContinuous { apply(next, at: revision, to: &applied) }
     }
-    for step in applied.merged() {
-      publisher.publish(step.keys, live.claims, step.cause, repeating: step.repeating, of: step.id)
-    }
+    let steps = applied.merged()
+    if !steps.isEmpty { publisher.publish(steps, live) }
   }
 
   private mutating func apply(
@@ -389,8 +403,8 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     live = finished.documents
     let committedAt = WallTime(milliseconds: Int64(observed.seconds) * 1000)
     let reason = finished.reason ?? .resync
-    let differing = publisher.publish(
-      keys, live.claims, .init(reason: reason, revision: observed, committedAt: committedAt))
+    let cause = AnswerPublisher.Cause(reason: reason, revision: observed, committedAt: committedAt)
+    let differing = publisher.publish([.init(keys: keys, cause: cause)], live)
     reader.publishIdentity(identity)
     publisher.isOtherDatabase = false
 
@@ -401,13 +415,15 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     health.reloads += 1
     health.reloadSeconds = now.seconds(since: finished.began)
     health.loadedAt = wallNow
-    reader.publishConfirmed(now)
+    reader.publishConfirmed(asked)
     reader.publishObserved(observed)
     if reason == .resync, hasServed { health.resyncs += 1 }
     if reason == .ttlReload, differing > 0 {
       health.drift += UInt64(differing)
+      isStreamSuspect = true
       logger.error(
-        "drift", "the reload found changes that the change stream did not bring; they are applied now",
+        "drift",
+        "the reload found changes that the change stream did not bring; they are applied, and a new stream is opened",
         ["cache": .string(Model.entity), "keys": .integer(Int64(differing))])
     }
     if !hasServed || !reader.isLoaded {
@@ -424,27 +440,6 @@ struct CacheEngine<Model: CachedModel>: Sendable {
       logger.info(
         "cache_resynced", "the cache follows the collection again",
         ["cache": .string(Model.entity), "changed_keys": .integer(Int64(differing))])
-    }
-  }
-
-  private mutating func report(_ id: DocumentID, _ reading: Reading?, before: DocumentProblem?) {
-    if case .bad(let problem) = reading {
-      guard problem != before else { return }
-      isRejectedListCurrent = false
-      logger.warning(
-        "document_rejected",
-        live.documents[id]?.entry == nil
-          ? "a document cannot be served; it counts as absent until it is mended"
-          : "a document cannot be served; its last good version goes on being served",
-        [
-          "cache": .string(Model.entity), "item_id": .string(id.text), "field": .string(problem.field),
-          "problem": .string(problem.problem),
-        ])
-    } else if before != nil {
-      isRejectedListCurrent = false
-      logger.info(
-        "document_mended", "a rejected document is good again, or gone",
-        ["cache": .string(Model.entity), "item_id": .string(id.text)])
     }
   }
 }

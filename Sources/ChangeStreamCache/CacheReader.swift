@@ -15,7 +15,13 @@ public final class CacheReader: Sendable {
   private let loaded = Atomic<Bool>(false)
   private let observed = Atomic<UInt64>(0)
   private let confirmed = Atomic<UInt64>(0)
+  /// The latest time that the database has reported.
+  private let reported = Atomic<UInt64>(0)
   private let identityState = Locked("")
+  /// Called between two stores of a publication, where other threads may read: for tests and simulations, which set it
+  /// before the cache is started.
+  // Safe: set before any other thread has the reader, and never again.
+  package nonisolated(unsafe) var onStored: (() -> Void)?
   private let identityChanges = Atomic<Int>(0)
 
   init(entity: String, ttlSeconds: Double, clock: any Clock, onObserved: @escaping @Sendable () -> Void) {
@@ -34,19 +40,17 @@ public final class CacheReader: Sendable {
     table.answer(key)
   }
 
-  /// A way in for one thread that looks up often.
-  public func borrower() -> AnswerBorrower { AnswerBorrower(table) }
+  /// A way in for one thread that looks up often, or looks at several answers of one moment.
+  public func makeReader() -> AnswerReader { AnswerReader(table, listings) }
 
-  /// The answers of a list, in order of key.
-  public func list(_ name: String) -> [Answer] {
-    listings.list(name)
+  /// Every announced answer, and the sequence number of the last change among them.
+  public var all: (answers: AnswerList, sequence: UInt64) {
+    let state = listings.current
+    return (state.all, state.publication)
   }
 
-  /// Every answer in order of key, and the sequence number of the last change among them.
-  public var all: (answers: [Answer], sequence: UInt64) { listings.all }
-
-  /// How many keys have an answer.
-  public var count: Int { listings.count }
+  /// How many keys of the primary selector have an answer.
+  public var count: Int { listings.current.primaryCount }
 
   /// Whether the cache has been loaded, once and for all.
   public var isLoaded: Bool { loaded.load(ordering: .acquiring) }
@@ -62,7 +66,15 @@ public final class CacheReader: Sendable {
   /// How often ``identity`` has changed.
   public var identityGeneration: Int { identityChanges.load(ordering: .acquiring) }
 
-  /// How long ago the contents were last confirmed: by a change, or by the news that there is none.
+  /// Whether the database cannot have given this revision yet: it is further ahead of the database's own time, as far
+  /// as that is known, and of this machine's clock than two clocks differ.
+  public func isInTheFuture(_ revision: Revision) -> Bool {
+    let now = clock.wallNow.milliseconds / 1000
+    let latest = max(now, Int64(Revision(reported.load(ordering: .relaxed)).seconds))
+    return Int64(revision.seconds) > latest + Limits.clockSkewSeconds
+  }
+
+  /// How long ago the question was asked whose reply last confirmed the contents: by a change, or by none.
   public var ageMilliseconds: UInt64 {
     clock.now.milliseconds(since: MonotonicTime(nanoseconds: confirmed.load(ordering: .relaxed)))
   }
@@ -76,6 +88,9 @@ public final class CacheReader: Sendable {
   func publishObserved(_ revision: Revision) {
     observed.store(revision.rawValue, ordering: .sequentiallyConsistent)
     onObserved()
+  }
+  func publishReported(_ time: Revision) {
+    if time.rawValue > reported.load(ordering: .relaxed) { reported.store(time.rawValue, ordering: .relaxed) }
   }
   func publishConfirmed(_ time: MonotonicTime) { confirmed.store(time.nanoseconds, ordering: .relaxed) }
   func publishIdentity(_ identity: String) {

@@ -35,11 +35,14 @@ public protocol CachedModel: Sendable {
   /// Reads and checks a document. The problem that it throws names the field.
   init(reading document: BSONObject) throws(DocumentProblem)
 
-  /// The key that the document answers. Changes of its answer are announced.
+  /// The primary key that the document answers.
   var key: LookupKey { get }
 
-  /// Further keys by which the document can be looked up; what changes under them is not announced.
+  /// Further keys by which the document can be looked up, each in a space of ``keySpaces``.
   var aliases: [LookupKey] { get }
+
+  /// The key under which the lists of ``listings`` show the document, one of ``key`` and ``aliases``.
+  var listKey: LookupKey { get }
 
   /// Settles which of several documents answers a key: the greatest; then the greater `_id` as text.
   var precedence: Precedence { get }
@@ -74,6 +77,7 @@ extension CachedModel {
     Int(space) < keySpaces.count ? keySpaces[Int(space)].selector : nil
   }
   public var aliases: [LookupKey] { [] }
+  public var listKey: LookupKey { key }
   public var precedence: Precedence { Precedence() }
   public var listings: [String] { [] }
   public func encoded() -> [UInt8]? { nil }

@@ -46,6 +46,9 @@ struct ChangeQueue: Sendable {
   private var passed = 0
   /// Those in front of `passed` can go together with all in front of this number, and not earlier.
   private var needed = 0
+  /// Changes of this revision, which are the last that have come, may be followed by more of their transaction,
+  /// although the stream seems to have passed it.
+  private(set) var openGroup: Revision?
   /// The number of the last change of each document.
   private var latest: [DocumentID: Int] = [:]
 
@@ -55,11 +58,17 @@ struct ChangeQueue: Sendable {
   /// The revision of the first change that waits.
   var lowest: Revision? { isEmpty ? nil : waiting[first].ready.change.revision }
 
-  /// Adds a change of a document, which came with a reply of `operationTime`. `mayMove`: the document was looked up,
-  /// and the update may have taken it to another key.
+  /// Adds a change of a document.
+  ///
+  /// - Parameters:
+  ///   - operationTime: that of the reply which brought the change.
+  ///   - mayMove: whether the document was looked up, and the update may have taken it to another key.
+  ///   - isLate: whether the stream seemed to have passed the change's revision before.
   mutating func append(
-    _ change: DocumentChange, of id: DocumentID, _ reading: Reading?, operationTime: Revision, mayMove: Bool
+    _ change: DocumentChange, of id: DocumentID, _ reading: Reading?, operationTime: Revision, mayMove: Bool,
+    isLate: Bool = false
   ) {
+    openGroup = change.isInTransaction && isLate ? change.revision : nil
     let number = gone + waiting.count
     var ready = Ready(id: id, change: change, revision: change.revision, reading: reading)
     if let before = latest[id].map({ $0 - gone }), waiting[before].ready.change.isLookedUp,
@@ -79,10 +88,15 @@ struct ChangeQueue: Sendable {
     waiting.append(Waiting(ready: ready, mayMove: mayMove, until: until))
   }
 
+  /// No change of the last one's transaction is still to come.
+  mutating func closeGroup() { openGroup = nil }
+
   /// Every change up to `revision` has come: gives those whose turn it is, in order.
   mutating func release(upTo revision: Revision) -> [Ready] {
     var end = first
-    while passed < waiting.count, waiting[passed].until <= revision {
+    while passed < waiting.count, waiting[passed].until <= revision,
+      openGroup == nil || waiting[passed].ready.change.revision != openGroup
+    {
       if let successor = waiting[passed].successor { needed = max(needed, successor + 1) }
       passed += 1
       // What shares a revision is shown together.

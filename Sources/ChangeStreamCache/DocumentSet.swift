@@ -24,6 +24,13 @@ struct DocumentSet: Sendable {
       }
     }
 
+    var all: [Entry] {
+      switch self {
+      case .one(let entry): [entry]
+      case .many(let entries): entries
+      }
+    }
+
     var others: [Entry] {
       switch self {
       case .one: []
@@ -32,12 +39,27 @@ struct DocumentSet: Sendable {
     }
   }
 
+  /// What an answer is made of.
+  struct Composed {
+    let entry: Entry
+    let others: [Entry]
+    let otherNames: [[UInt8]]
+  }
+
+  private let spaces: [KeySpace]
+  private let hasMembers: Bool
   private(set) var documents: [DocumentID: Stored] = [:]
   private(set) var claims: [LookupKey: Claims] = [:]
   /// The documents that are bad now.
   private(set) var problems: [DocumentID: DocumentProblem] = [:]
   /// Bytes of the encoded documents.
   private(set) var byteCount = 0
+
+  /// An empty set of documents whose keys are of `spaces`.
+  init(spaces: [KeySpace]) {
+    self.spaces = spaces
+    hasMembers = spaces.contains { $0.composition == .members }
+  }
 
   /// Makes room for as many documents as another set has.
   mutating func reserveCapacity(of other: DocumentSet) {
@@ -48,7 +70,7 @@ struct DocumentSet: Sendable {
   /// Puts what was read of a document in the place of what is known of it. A bad document is stood in for by its last
   /// good version: the one here, or else `lastGood`.
   ///
-  /// - Returns: the keys whose claims changed.
+  /// - Returns: the keys whose answer may have changed.
   mutating func set(_ id: DocumentID, _ reading: Reading?, lastGood: Entry? = nil) -> [LookupKey] {
     let old: Stored?
     var new: Stored?
@@ -68,6 +90,8 @@ struct DocumentSet: Sendable {
     if old?.entry === new?.entry { return [] }
     byteCount += (new?.entry?.bytes.count ?? 0) - (old?.entry?.bytes.count ?? 0)
     var changed: [LookupKey] = []
+    let primaryKeys = hasMembers ? Set([old?.entry?.key, new?.entry?.key].compactMap(\.self)) : []
+    let winners = primaryKeys.map { ($0, claims[$0]?.winner) }
     if let entry = old?.entry {
       for key in entry.keys {
         release(key, by: entry)
@@ -80,7 +104,40 @@ struct DocumentSet: Sendable {
         if !changed.contains(key) { changed.append(key) }
       }
     }
+    for (key, before) in winners {
+      let after = claims[key]?.winner
+      guard before !== after else { continue }
+      // A document that wins or loses its primary key enters or leaves the answers that it is a member of.
+      for entry in [before, after].compactMap(\.self) {
+        for key in entry.keys where composition(key) == .members && !changed.contains(key) { changed.append(key) }
+      }
+    }
     return changed
+  }
+
+  /// What the key answers, by the composition of its space; nil for nothing.
+  func compose(_ key: LookupKey) -> Composed? {
+    guard let claims = claims[key] else { return nil }
+    switch composition(key) {
+    case .winner:
+      return Composed(entry: claims.winner, others: claims.others, otherNames: [])
+    case .winnerNamingOthers(let space):
+      guard case .many(let entries) = claims else { return Composed(entry: claims.winner, others: [], otherNames: []) }
+      var names = Set(entries.dropFirst().compactMap { $0.keys.first { $0.space == space }?.bytes })
+      if let own = entries[0].keys.first(where: { $0.space == space })?.bytes { names.remove(own) }
+      return Composed(
+        entry: entries[0], others: Array(entries.dropFirst()),
+        otherNames: names.sorted { $0.lexicographicallyPrecedes($1) })
+    case .members:
+      let members = claims.all.filter { self.claims[$0.key]?.winner === $0 }.sorted { isBefore($0.key, $1.key) }
+      guard let first = members.first else { return nil }
+      let others = Array(members.dropFirst())
+      return Composed(entry: first, others: others, otherNames: others.map(\.key.bytes))
+    }
+  }
+
+  private func composition(_ key: LookupKey) -> KeySpace.Composition {
+    Int(key.space) < spaces.count ? spaces[Int(key.space)].composition : .winner
   }
 
   /// Puts the document as another set has it in the place of what is known of it here.

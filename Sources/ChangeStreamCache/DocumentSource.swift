@@ -54,6 +54,12 @@ public protocol DocumentStream: AnyObject {
   /// came with the answer. Once nothing more comes, every change up to it has come.
   var operationTime: Revision { get }
 
+  /// When the question was sent whose reply was taken last, by ``next(waitingAtMost:)`` or before it by the opening.
+  ///
+  /// A reply proves nothing later than its question, however long it was on its way: the age of what is served counts
+  /// from here.
+  var askedAt: MonotonicTime { get }
+
   /// Where to resume. Moves on without changes too.
   var resumeToken: ResumeToken? { get }
 

@@ -36,6 +36,8 @@ public class Entry: @unchecked Sendable {
   public let id: DocumentID
   /// The cache key first, then the aliases.
   public let keys: [LookupKey]
+  /// The key under which lists show the document.
+  let listKey: LookupKey
   public let precedence: Precedence
   public let listings: [String]
   /// The bytes that are served; empty where the model has none.
@@ -45,11 +47,12 @@ public class Entry: @unchecked Sendable {
   public let summary: [UInt8]
 
   fileprivate init(
-    id: DocumentID, keys: [LookupKey], precedence: Precedence, listings: [String], bytes: [UInt8], etag: ETag,
-    summary: [UInt8]
+    id: DocumentID, keys: [LookupKey], listKey: LookupKey, precedence: Precedence, listings: [String], bytes: [UInt8],
+    etag: ETag, summary: [UInt8]
   ) {
     self.id = id
     self.keys = keys
+    self.listKey = listKey
     self.precedence = precedence
     self.listings = listings
     self.bytes = bytes
@@ -76,12 +79,13 @@ public final class ModelEntry<Kept: Sendable>: Entry, @unchecked Sendable {
   public let kept: Kept
 
   fileprivate init(
-    id: DocumentID, keys: [LookupKey], precedence: Precedence, listings: [String], bytes: [UInt8], etag: ETag,
-    summary: [UInt8], kept: Kept
+    id: DocumentID, keys: [LookupKey], listKey: LookupKey, precedence: Precedence, listings: [String], bytes: [UInt8],
+    etag: ETag, summary: [UInt8], kept: Kept
   ) {
     self.kept = kept
     super.init(
-      id: id, keys: keys, precedence: precedence, listings: listings, bytes: bytes, etag: etag, summary: summary)
+      id: id, keys: keys, listKey: listKey, precedence: precedence, listings: listings, bytes: bytes, etag: etag,
+      summary: summary)
   }
 }
 
@@ -103,8 +107,8 @@ enum Reading: Sendable {
         let etag = (encoded ?? document.bytes).withUnsafeBytes { ETag(of: $0) }
         return .good(
           ModelEntry(
-            id: id, keys: [model.key] + model.aliases, precedence: model.precedence, listings: model.listings,
-            bytes: encoded ?? [], etag: etag, summary: model.summary(), kept: model.kept))
+            id: id, keys: [model.key] + model.aliases, listKey: model.listKey, precedence: model.precedence,
+            listings: model.listings, bytes: encoded ?? [], etag: etag, summary: model.summary(), kept: model.kept))
       } catch {
         return .bad(error)
       }

@@ -37,7 +37,11 @@ public struct Invalidation: Sendable {
   public let sequence: UInt64
 }
 
-/// Makes cache keys, in the one form that notices, logs and near caches share: `{entity}:{identifier}[:{variant}]`.
-public func cacheKey(entity: String, identifier: String, variant: String?) -> String {
-  variant.map { "\(entity):\(identifier):\($0)" } ?? "\(entity):\(identifier)"
+/// Makes cache keys, in the one form that notices, logs and near caches share: `{entity}:{identifier}[:{variant}]`, or
+/// `{entity}.{selector}:{identifier}[:{variant}]` for a selector that is not the entity's first.
+///
+/// - Parameter selector: the request field that holds the identifier; nil for the entity's first.
+public func cacheKey(entity: String, selector: String? = nil, identifier: String, variant: String?) -> String {
+  let name = selector.map { "\(entity).\($0)" } ?? entity
+  return variant.map { "\(name):\(identifier):\($0)" } ?? "\(name):\(identifier)"
 }

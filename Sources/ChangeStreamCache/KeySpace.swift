@@ -1,5 +1,6 @@
-/// What the keys of one space mean: which request field holds them, and how documents that share a key become its answer.
-public struct KeySpace: Sendable, Hashable {
+/// What the keys of one space mean: which request field holds them, and how documents that share a key become its
+/// answer.
+public struct KeySpace: Sendable {
   /// How the documents that claim a key become its answer.
   public enum Composition: Sendable, Hashable {
     /// The document of the greatest precedence is the answer.
@@ -17,6 +18,9 @@ public struct KeySpace: Sendable, Hashable {
   /// The last part of the space's cache keys, e.g. `staged`; nil for none.
   public let variant: String?
   public let composition: Composition
+  /// Makes something to find one of an answer's members by, once for each answer: see ``Answer/index``. It is given the
+  /// value and the others, in order.
+  public let makeIndex: (@Sendable ([Entry]) -> any AnyObject & Sendable)?
 
   /// Describes a space.
   ///
@@ -24,7 +28,12 @@ public struct KeySpace: Sendable, Hashable {
   ///   - selector: the request field; nil for a space that only lists use.
   ///   - variant: the last part of the cache keys; nil for none.
   ///   - composition: how several claimants of a key become its answer.
-  public init(selector: String?, variant: String? = nil, composition: Composition = .winner) {
+  ///   - makeIndex: makes ``Answer/index``; nil for none.
+  public init(
+    selector: String?, variant: String? = nil, composition: Composition = .winner,
+    makeIndex: (@Sendable ([Entry]) -> any AnyObject & Sendable)? = nil
+  ) {
+    self.makeIndex = makeIndex
     self.selector = selector
     self.variant = variant
     self.composition = composition

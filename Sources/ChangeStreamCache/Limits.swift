@@ -6,4 +6,7 @@ enum Limits {
   /// Seconds that the source is first given to say that nothing more has come, while something waits for that;
   /// doubled for as long as it does not help.
   static let hurriedWaitSeconds = 0.001
+  /// A revision that is further ahead of both the database's reported time and this machine's clock is refused as one
+  /// that the database cannot have given.
+  static let clockSkewSeconds: Int64 = 60
 }

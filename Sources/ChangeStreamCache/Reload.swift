@@ -14,10 +14,13 @@ struct Reload: Sendable {
   let began: MonotonicTime
   /// The revision at the end of the read, once it has ended.
   var end: Revision?
-  var documents = DocumentSet()
+  var documents: DocumentSet
   private var changed: Set<DocumentID> = []
 
-  init(number: UInt64, reason: Invalidation.Reason?, start: Revision, began: MonotonicTime) {
+  init(
+    number: UInt64, reason: Invalidation.Reason?, start: Revision, began: MonotonicTime, spaces: [KeySpace]
+  ) {
+    documents = DocumentSet(spaces: spaces)
     self.number = number
     self.reason = reason
     self.start = start

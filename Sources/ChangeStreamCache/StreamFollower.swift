@@ -108,8 +108,9 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
     return true
   }
 
-  /// Waits for a change and applies it. False: the stream has ended with it.
+  /// Waits for a change and applies it. False: the stream has ended with it, or is not to be trusted any more.
   private func follow(_ stream: any DocumentStream) throws(SourceError) -> Bool {
+    if state.withEngine({ $0.isStreamSuspect }) { return false }
     let awaited = prepare(operationTime: stream.operationTime)
     if awaited != self.awaited { hurriedWait = Limits.hurriedWaitSeconds }
     self.awaited = awaited
@@ -125,14 +126,19 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
       complaints.end(["stream_lost", "stream_not_opened"])
     }
     token = stream.resumeToken ?? token
-    return apply(change, settled: settled, operationTime: stream.operationTime)
+    return apply(change, settled: settled, operationTime: stream.operationTime, asked: stream.askedAt)
   }
 
-  private func apply(_ change: DocumentChange?, settled: Revision, operationTime: Revision) -> Bool {
+  private func apply(
+    _ change: DocumentChange?, settled: Revision, operationTime: Revision, asked: MonotonicTime
+  ) -> Bool {
     let (now, wallNow) = (clock.now, clock.wallNow)
     guard let change else {
-      let floor = reportedTimes.latest(notAfter: now.advanced(bySeconds: -options.reportSettlesAfterSeconds))
-      state.withEngine { $0.receivedNothing(floor: floor, settled: settled, now: now, wallNow: wallNow) }
+      // Counted up to the question: whatever has happened since then, the reply proves nothing of it.
+      let floor = reportedTimes.latest(notAfter: asked.advanced(bySeconds: -options.reportSettlesAfterSeconds))
+      state.withEngine {
+        $0.receivedNothing(floor: floor, settled: settled, asked: asked, now: now, wallNow: wallNow)
+      }
       return true
     }
     switch change.operation {
@@ -141,7 +147,9 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
     default: break
     }
     let reading = read(change)
-    return state.withEngine { $0.received(change, reading, operationTime: operationTime, now: now, wallNow: wallNow) }
+    return state.withEngine {
+      $0.received(change, reading, operationTime: operationTime, asked: asked, now: now, wallNow: wallNow)
+    }
   }
 
   private func tell(hasImages: Bool) {

@@ -9,6 +9,10 @@ public struct Glob: Sendable, Equatable {
     case any
     case set([ClosedRange<UInt32>], isNegated: Bool)
 
+    var literal: Unicode.Scalar? {
+      if case .literal(let scalar) = self { scalar } else { nil }
+    }
+
     func takes(_ scalar: Unicode.Scalar) -> Bool {
       switch self {
       case .literal(let literal): literal == scalar
@@ -44,6 +48,19 @@ public struct Glob: Sendable, Equatable {
       index += 1
     }
     self.tokens = tokens
+  }
+
+  /// The literal text before the first special character, in UTF-8.
+  var literalPrefix: [UInt8] { Self.literals(of: tokens.prefix { $0.literal != nil }) }
+
+  /// The literal text after the last special character, in UTF-8; nothing where all is literal.
+  var literalSuffix: [UInt8] {
+    let count = tokens.reversed().prefix { $0.literal != nil }.count
+    return count == tokens.count ? [] : Self.literals(of: tokens.suffix(count))
+  }
+
+  private static func literals(of tokens: some Sequence<Token>) -> [UInt8] {
+    Array(String(String.UnicodeScalarView(tokens.compactMap(\.literal))).utf8)
   }
 
   /// Whether the last component of `path` matches.

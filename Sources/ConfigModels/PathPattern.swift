@@ -27,7 +27,7 @@ public struct PathPattern: Sendable, Equatable {
   public let literalCount: Int
   /// The placeholders, in order.
   public let names: [String]
-  private let components: [Component]
+  let components: [Component]
 
   /// Nil for a pattern that names one placeholder twice.
   public init?(_ text: String) {
@@ -112,6 +112,13 @@ extension PathPattern.Component {
       rest = rest.dropFirst()
     }
     literals.append(PathPattern.Literal(literal))
+  }
+
+  /// Whether `path[range]` matches.
+  func matches(_ path: UnsafeRawBufferPointer, _ range: Range<Int>) -> Bool {
+    var captures = [Range<Int>](repeating: 0..<0, count: names.count)
+    var steps = 0
+    return match(path, range, into: &captures, at: 0, steps: &steps)
   }
 
   /// Matches `path[range]`, and writes what the placeholders take to `captures` from `offset` on.

@@ -38,6 +38,8 @@ extension Prompt: CachedModel {
     public static let stagedAgentID: UInt8 = 1
     public static let promptID: UInt8 = 2
     public static let stagedPromptID: UInt8 = 3
+    /// An agent and one of its prompts: what lists show. See ``Prompt/listKey``.
+    public static let agentAndPromptID: UInt8 = 4
   }
 
   /// What settles an A/B lookup, and the version that lists show of a staged prompt.
@@ -50,13 +52,14 @@ extension Prompt: CachedModel {
   public static let entity = "prompt"
   public static let filter = DocumentFilter.field("status", isOneOf: [.string("active"), .string("staged")])
 
-  public static let keyFields: Set<String>? = ["agent_id", "status"]
+  public static let keyFields: Set<String>? = ["agent_id", "prompt_id", "status"]
 
   public static let keySpaces = [
     KeySpace(selector: "agent_id", composition: .winnerNamingOthers(space: Space.promptID)),
     KeySpace(selector: "agent_id", variant: "staged", composition: .winnerNamingOthers(space: Space.stagedPromptID)),
     KeySpace(selector: "prompt_id"),
     KeySpace(selector: "prompt_id", variant: "staged"),
+    KeySpace(selector: nil),
   ]
 
   private var isStaged: Bool { status == .staged }
@@ -64,7 +67,13 @@ extension Prompt: CachedModel {
   public var key: LookupKey { LookupKey(agentID, space: isStaged ? Space.stagedAgentID : Space.agentID) }
 
   public var aliases: [LookupKey] {
-    [LookupKey(promptID, space: isStaged ? Space.stagedPromptID : Space.promptID)]
+    isStaged
+      ? [LookupKey(promptID, space: Space.stagedPromptID)] : [LookupKey(promptID, space: Space.promptID), listKey]
+  }
+
+  /// Agent and prompt, with a zero byte in between, which neither holds: so rows come in order of agent, then prompt.
+  public var listKey: LookupKey {
+    LookupKey(bytes: Array(agentID.utf8) + [0] + Array(promptID.utf8), space: Space.agentAndPromptID)
   }
 
   public var precedence: Precedence { Precedence(version, updatedAt: metadata.updatedAt) }

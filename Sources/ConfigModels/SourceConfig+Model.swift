@@ -37,11 +37,11 @@ extension SourceConfig: CachedModel {
   public static let entity = "source_config"
   public static let filter = DocumentFilter.field("enabled", isOneOf: [.bool(true)])
 
-  public static let keyFields: Set<String>? = ["source_id"]
+  public static let keyFields: Set<String>? = ["source_id", "ingestion", "transformation"]
 
   public static let keySpaces = [
     KeySpace(selector: "source_id"),
-    KeySpace(selector: "container", composition: .members),
+    KeySpace(selector: "container", composition: .members, makeIndex: { BlobIndex($0) }),
     KeySpace(selector: "ai_agent_id", composition: .members),
   ]
 

@@ -16,7 +16,7 @@ extension LookupService {
     let message = try unpack(request, state, configlookup__v1__list_agent_configs_request__unpack).pointee
     let type = try choice(message.type, "type", AgentConfig.AgentType.allCases.map(\.rawValue))
     let page = try page(.agentConfig, list: type, size: message.page_size, token: message.page_token)
-    return write(page, view, state, &reply) { answer, out in
+    return try write(page, view, state, &reply) { answer, _, out in
       out.append(contentsOf: answer.entry.summary)
       ProtobufWriter.unsigned(8, answer.revision.rawValue, to: &out)
       ProtobufWriter.string(9, answer.entry.etagText, to: &out)
@@ -28,15 +28,15 @@ extension LookupService {
   ) throws(RPCStatus) -> RPCWait? {
     let message = try unpack(request, state, configlookup__v1__list_prompts_request__unpack).pointee
     let page = try page(.prompt, list: "", size: message.page_size, token: message.page_token)
-    let reader = caches[ServedEntity.prompt.rawValue].reader
-    return write(page, view, state, &reply) { answer, out in
+    return try write(page, view, state, &reply) { answer, answers, out in
       out.append(contentsOf: answer.entry.summary)
       ProtobufWriter.unsigned(6, answer.revision.rawValue, to: &out)
       ProtobufWriter.string(7, answer.entry.etagText, to: &out)
-      let stagedKey = LookupKey(bytes: answer.key.bytes, space: Prompt.Space.stagedAgentID)
-      if let staged = reader.answer(stagedKey)?.entry as? ModelEntry<Prompt.Kept> {
-        ProtobufWriter.string(8, staged.kept.version, to: &out)
-      }
+      guard let promptID = answer.entry.keys.first(where: { $0.space == Prompt.Space.promptID }),
+        let staged = answers.answer(LookupKey(bytes: promptID.bytes, space: Prompt.Space.stagedPromptID)),
+        let kept = (staged.entry as? ModelEntry<Prompt.Kept>)?.kept
+      else { return }
+      ProtobufWriter.string(8, kept.version, to: &out)
     }
   }
 
@@ -46,7 +46,7 @@ extension LookupService {
     let message = try unpack(request, state, configlookup__v1__list_source_configs_request__unpack).pointee
     let mode = try choice(message.ingestion_mode, "ingestion_mode", SourceConfig.Mode.allCases.map(\.rawValue))
     let page = try page(.sourceConfig, list: mode, size: message.page_size, token: message.page_token)
-    return write(page, view, state, &reply) { answer, out in
+    return try write(page, view, state, &reply) { answer, _, out in
       out.append(contentsOf: answer.entry.summary)
       ProtobufWriter.unsigned(7, answer.revision.rawValue, to: &out)
       ProtobufWriter.string(8, answer.entry.etagText, to: &out)
@@ -55,10 +55,12 @@ extension LookupService {
 
   // MARK: Beneath
 
+  /// The page of a list that a request asks for.
   private struct Page {
-    let answers: ArraySlice<Answer>
-    let nextToken: String
-    let totalCount: Int
+    let list: String
+    let size: Int
+    /// The key after which it begins; nil: at the beginning.
+    let last: [UInt8]?
   }
 
   /// The page of a list that a request asks for. `list` is the filter's value, empty for all.
@@ -67,29 +69,35 @@ extension LookupService {
   ) throws(RPCStatus) -> Page {
     if size < 0 { throw RPCStatus.invalid("page_size", "\(size) is below 0") }
     let size = size == 0 ? defaultPageSize : min(Int(size), maximumPageSize)
-    let reader = caches[entity.rawValue].reader
-    let name = "\(reader.entity)/\(list)"
-    let answers = reader.list(list)
-    var start = 0
-    if !token.isEmpty {
-      let last = LookupKey(bytes: try PageToken.decode(token.buffer, list: name), space: 0)
-      start = answers.firstPlace(notBefore: last)
-      if start < answers.count, answers[start].key == last { start += 1 }
-    }
-    let end = min(start + size, answers.count)
-    let nextToken = end < answers.count ? PageToken.encode(after: answers[end - 1].key, list: name) : ""
-    return Page(answers: answers[start..<end], nextToken: nextToken, totalCount: answers.count)
+    let last = token.isEmpty ? nil : try PageToken.decode(token.buffer, list: "\(entity.name)/\(list)")
+    return Page(list: list, size: size, last: last)
   }
 
+  /// Writes a page: its rows, and all that belongs to them, as of one moment.
   private func write(
     _ page: Page, _ view: CacheView, _ state: WorkerState, _ reply: inout RPCReply,
-    _ summary: (Answer, inout [UInt8]) -> Void
-  ) -> RPCWait? {
-    for answer in page.answers {
-      ProtobufWriter.message(1, to: &reply.head) { summary(answer, &$0) }
+    _ summary: (Answer, AnswerReader, inout [UInt8]) -> Void
+  ) throws(RPCStatus) -> RPCWait? {
+    reply.head += try state.withAnswers(view.entity) { answers throws(RPCStatus) in
+      var head: [UInt8] = []
+      let all = answers.list(page.list)
+      var start = 0
+      if let last = page.last, let space = all.first?.key.space {
+        let key = LookupKey(bytes: last, space: space)
+        start = all.firstIndex(notBefore: key)
+        if start < all.count, all[start].key == key { start += 1 }
+      }
+      let end = min(start + page.size, all.count)
+      for answer in all[start..<end] {
+        ProtobufWriter.message(1, to: &head) { summary(answer, answers, &$0) }
+      }
+      if end < all.count {
+        ProtobufWriter.string(
+          2, PageToken.encode(after: all[end - 1].key, list: "\(view.entity.name)/\(page.list)"), to: &head)
+      }
+      ProtobufWriter.unsigned(3, UInt64(all.count), to: &head)
+      return head
     }
-    ProtobufWriter.string(2, page.nextToken, to: &reply.head)
-    ProtobufWriter.unsigned(3, UInt64(page.totalCount), to: &reply.head)
     writeMetadata(4, view, state, revision: .none, etag: UnsafeRawBufferPointer(start: nil, count: 0), false)
     reply.head.append(contentsOf: state.scratch.bytes)
     return nil

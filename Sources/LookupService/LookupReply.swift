@@ -27,12 +27,11 @@ struct CacheView {
   let observed: Revision
   let ageMilliseconds: UInt64
 
-  /// `ageMilliseconds`: where it is known already.
-  init(_ entity: ServedEntity, _ reader: CacheReader, ageMilliseconds: UInt64? = nil) {
+  init(_ entity: ServedEntity, _ reader: CacheReader) {
     self.entity = entity
     self.reader = reader
     observed = reader.observedRevision
-    self.ageMilliseconds = ageMilliseconds ?? reader.ageMilliseconds
+    ageMilliseconds = reader.ageMilliseconds
   }
 
   /// Confirmed within the TTL.
@@ -73,15 +72,19 @@ extension LookupService {
   }
 
   /// Fills the reply of a lookup: `metadata` is field 2, the value field 1 and last, shared with every other reply.
+  ///
+  /// The value is that of `answer`, or of another of its members.
   func fill(
-    _ reply: inout RPCReply, _ answer: Answer, _ options: LookupOptions, _ view: CacheView, _ state: WorkerState
+    _ reply: inout RPCReply, _ answer: Answer, member: Entry? = nil, _ options: LookupOptions, _ view: CacheView,
+    _ state: WorkerState
   ) {
-    withUnsafeBytes(of: answer.etagDigits) { etag in
+    withUnsafeBytes(of: member?.etag.digits ?? answer.etagDigits) { etag in
       let isNotModified = !options.ifNoneMatch.isEmpty && options.ifNoneMatch.elementsEqual(etag)
       writeMetadata(2, view, state, revision: answer.revision, etag: etag, isNotModified)
       if !isNotModified {
-        state.scratch.prefix(1, answer.bytes.count)
-        reply.body = answer.bytes
+        let bytes = member?.bytes ?? answer.bytes
+        state.scratch.prefix(1, bytes.count)
+        reply.body = bytes
       }
     }
     reply.head.append(contentsOf: state.scratch.bytes)

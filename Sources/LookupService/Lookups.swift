@@ -42,32 +42,9 @@ extension LookupService {
     default:
       throw RPCStatus.invalid("selector", "give agent_id or prompt_id")
     }
-    let reader = caches[ServedEntity.prompt.rawValue].reader
     try requireFresh(view, options)
-
-    var answer: Answer?
-    var testID: String?
-    var isStaged = false
-    switch message.variant.rawValue {
-    case 0, CONFIGLOOKUP__V1__PROMPT_VARIANT__PROMPT_VARIANT_ACTIVE.rawValue:
-      answer = reader.answer(space: activeSpace, key: key)
-    case CONFIGLOOKUP__V1__PROMPT_VARIANT__PROMPT_VARIANT_STAGED.rawValue:
-      isStaged = true
-      answer = reader.answer(space: stagedSpace, key: key)
-    case CONFIGLOOKUP__V1__PROMPT_VARIANT__PROMPT_VARIANT_AB_TEST.rawValue:
-      let subject = String(decoding: try checkedKey(message.subject, "subject"), as: UTF8.self)
-      if let staged = reader.answer(space: stagedSpace, key: key),
-        let kept = (staged.entry as? ModelEntry<Prompt.Kept>)?.kept, kept.abTest.enabled
-      {
-        testID = kept.abTest.name(promptID: kept.id)
-        if kept.abTest.servesStaged(to: subject, promptID: kept.id) {
-          isStaged = true
-          answer = staged
-        }
-      }
-      if !isStaged { answer = reader.answer(space: activeSpace, key: key) }
-    default:
-      throw RPCStatus.invalid("variant", "\(message.variant.rawValue) is none of ACTIVE, STAGED, AB_TEST")
+    let (answer, isStaged, testID) = try state.withAnswers(.prompt) { answers throws(RPCStatus) in
+      try self.prompt(answers, message, key, active: activeSpace, staged: stagedSpace)
     }
     let isTest = message.variant == CONFIGLOOKUP__V1__PROMPT_VARIANT__PROMPT_VARIANT_AB_TEST
     let reached = isTest ? nil : answer?.revision
@@ -81,8 +58,32 @@ extension LookupService {
       : CONFIGLOOKUP__V1__PROMPT_VARIANT__PROMPT_VARIANT_ACTIVE
     ProtobufWriter.unsigned(3, UInt64(variant.rawValue), to: &reply.head)
     if let testID { ProtobufWriter.string(4, testID, to: &reply.head) }
+    for name in answer.otherNames { ProtobufWriter.bytes(5, name, to: &reply.head) }
     fill(&reply, answer, options, view, state)
     return nil
+  }
+
+  /// The prompt of the variant that is asked for; of an A/B test, both variants are looked at as of one moment.
+  private func prompt(
+    _ answers: AnswerReader, _ message: Configlookup__V1__GetPromptRequest, _ key: UnsafeRawBufferPointer,
+    active: UInt8, staged: UInt8
+  ) throws(RPCStatus) -> (Answer?, isStaged: Bool, testID: String?) {
+    switch message.variant.rawValue {
+    case 0, CONFIGLOOKUP__V1__PROMPT_VARIANT__PROMPT_VARIANT_ACTIVE.rawValue:
+      return (answers.answer(space: active, key: key), false, nil)
+    case CONFIGLOOKUP__V1__PROMPT_VARIANT__PROMPT_VARIANT_STAGED.rawValue:
+      return (answers.answer(space: staged, key: key), true, nil)
+    case CONFIGLOOKUP__V1__PROMPT_VARIANT__PROMPT_VARIANT_AB_TEST.rawValue:
+      let subject = String(decoding: try checkedKey(message.subject, "subject"), as: UTF8.self)
+      guard let answer = answers.answer(space: staged, key: key),
+        let kept = (answer.entry as? ModelEntry<Prompt.Kept>)?.kept, kept.abTest.enabled
+      else { return (answers.answer(space: active, key: key), false, nil) }
+      let testID = kept.abTest.name(promptID: kept.id)
+      if kept.abTest.servesStaged(to: subject, promptID: kept.id) { return (answer, true, testID) }
+      return (answers.answer(space: active, key: key), false, testID)
+    default:
+      throw RPCStatus.invalid("variant", "\(message.variant.rawValue) is none of ACTIVE, STAGED, AB_TEST")
+    }
   }
 
   func getSourceConfig(
@@ -106,14 +107,14 @@ extension LookupService {
       throw RPCStatus.invalid("selector", "give source_id, container or ai_agent_id")
     }
     try requireFresh(view, options)
-    let matches = sources(space, key)
-    let reached = space == SourceConfig.Space.sourceID ? matches.first?.revision : nil
+    let answer = view.reader.answer(space: space, key: key)
+    let reached = space == SourceConfig.Space.sourceID ? answer?.revision : nil
     if let wait = try waitIfNeeded(options, view, reached: reached, state) { return wait }
-    guard let first = matches.first else {
+    guard let answer else {
       throw RPCStatus(.notFound, "no enabled source config for \(field) \(shown(key))")
     }
-    for other in matches.dropFirst() { ProtobufWriter.bytes(3, other.key.bytes, to: &reply.head) }
-    fill(&reply, first, options, view, state)
+    for name in answer.otherNames { ProtobufWriter.bytes(3, name, to: &reply.head) }
+    fill(&reply, answer, options, view, state)
     return nil
   }
 
@@ -185,16 +186,8 @@ extension LookupService {
     try requireFresh(view, options)
     if let wait = try waitIfNeeded(options, view, reached: nil, state) { return wait }
 
-    // In order of source_id: among equals the first one stays.
-    var best: (answer: Answer, kept: SourceConfig.Kept)?
-    for answer in sources(SourceConfig.Space.container, container) {
-      guard let kept = (answer.entry as? ModelEntry<SourceConfig.Kept>)?.kept, kept.matches(path: path) else {
-        continue
-      }
-      if let best, best.kept.literalCount >= kept.literalCount { continue }
-      best = (answer, kept)
-    }
-    guard let best else {
+    let answer = view.reader.answer(space: SourceConfig.Space.container, key: container)
+    guard let answer, let best = (answer.index as? BlobIndex)?.source(of: path) else {
       throw RPCStatus(.notFound, "no enabled source config for a blob \(shown(path)) in container \(shown(container))")
     }
     for pair in best.kept.fields(of: path) {
@@ -203,35 +196,7 @@ extension LookupService {
         ProtobufWriter.string(2, pair.value, to: &out)
       }
     }
-    fill(&reply, best.answer, options, view, state)
+    fill(&reply, answer, member: best.entry, options, view, state)
     return nil
-  }
-
-  /// The sources under a key, in order of source_id. A document that loses its own source_id to another does not count.
-  private func sources(_ space: UInt8, _ key: UnsafeRawBufferPointer) -> [Answer] {
-    let reader = caches[ServedEntity.sourceConfig.rawValue].reader
-    var answer = reader.answer(space: space, key: key)
-    if space == SourceConfig.Space.sourceID { return answer.map { [$0] } ?? [] }
-    // Two looks, at the alias and at the source_id: if a change came in between, they are taken again. Changes without
-    // end would be no reason to look without end.
-    for _ in 0..<100 {
-      guard let before = answer else { return [] }
-      let matches = sources(under: before, reader)
-      answer = reader.answer(space: space, key: key)
-      if answer === before { return matches }
-    }
-    return answer.map { sources(under: $0, reader) } ?? []
-  }
-
-  private func sources(under alias: Answer, _ reader: CacheReader) -> [Answer] {
-    // By `_id`: the source_id may answer a newer version of the document already.
-    ([alias.entry] + alias.others)
-      .compactMap { entry in
-        guard let answer = reader.answer(entry.key), answer.entry.id == entry.id,
-          answer.entry.keys.contains(alias.key)
-        else { return nil }
-        return answer
-      }
-      .sorted { $0.key.bytes.lexicographicallyPrecedes($1.key.bytes) }
   }
 }

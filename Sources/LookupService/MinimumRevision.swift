@@ -3,9 +3,6 @@ internal import Core
 internal import ProtobufMessages
 internal import RPC
 
-/// A revision further ahead of this machine's clock than this is no revision of the database.
-private let maximumClockSkewSeconds: Int64 = 60
-
 extension LookupService {
   /// Whether the answer is as new as the caller asks for: nil if it is, else what to wait for. Never an older one.
   ///
@@ -23,7 +20,7 @@ extension LookupService {
     }
     if view.observed >= wanted { return nil }
     if let reached, reached >= wanted { return nil }
-    if wanted.isInTheFuture {
+    if view.reader.isInTheFuture(wanted) {
       throw RPCStatus(.failedPrecondition, "options.min_revision: \(wanted) lies in the future")
     }
     let (lane, entity) = (state.lane, view.entity)
@@ -32,12 +29,5 @@ extension LookupService {
       expired: RPCStatus(
         .unavailable, "options.min_revision: this server has not observed \(wanted) yet; try again, or another server"),
       begin: { ready in lane.wait(for: wanted, of: entity, ready) })
-  }
-}
-
-extension Revision {
-  /// Whether this is no revision that the database can have given.
-  var isInTheFuture: Bool {
-    Int64(seconds) > WallTime.now.milliseconds / 1000 + maximumClockSkewSeconds
   }
 }

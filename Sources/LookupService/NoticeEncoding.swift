@@ -16,13 +16,17 @@ func encodeNotice(
   kind: NoticeKind, _ entity: ServedEntity, key: LookupKey, revision: Revision, itemID: String,
   reason: String, committedAt: WallTime, etag: SIMD32<UInt8>?, previousETag: String
 ) -> [UInt8] {
-  var name = entity.name
-  var variant = entity.variant(ofSpace: key.space) ?? ""
+  let space = entity.keySpaces[Int(key.space)]
+  let selector = space.selector ?? ""
+  // The primary selector is not named in cache keys.
+  var name = selector == entity.keySpaces[0].selector ? entity.name : "\(entity.name).\(selector)"
+  var variant = space.variant ?? ""
   let cacheKeyCount = name.utf8.count + 1 + key.bytes.count + (variant.isEmpty ? 0 : 1 + variant.utf8.count)
   let texts =
     key.bytes.count + cacheKeyCount + itemID.utf8.count + reason.utf8.count + 32 + previousETag.utf8.count
-  // The prefixes of seven texts and a timestamp, each of a length below 2^14; three numbers, two more in the timestamp.
-  return ProtobufCursor.bytes(atMost: texts + 8 * 4 + 5 * 11) { out in
+    + selector.utf8.count
+  // The prefixes of eight texts and a timestamp, each of a length below 2^14; three numbers, two more in the timestamp.
+  return ProtobufCursor.bytes(atMost: texts + 9 * 4 + 5 * 11) { out in
     out.unsigned(1, kind.rawValue)
     out.unsigned(2, entity.wireValue)
     key.bytes.withUnsafeBytes { key in
@@ -42,6 +46,7 @@ func encodeNotice(
     writeTimestamp(9, committedAt, to: &out)
     if let etag { withUnsafeBytes(of: etag) { out.bytes(10, $0) } }
     out.string(11, previousETag)
+    out.string(15, selector)
   }
 }
 

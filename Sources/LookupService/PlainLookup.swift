@@ -13,7 +13,7 @@ final class PlainLookup: RPCPlainCalls, RPCTurnObserver {
   private let state: WorkerState
   private let entity: ServedEntity
   private let reader: CacheReader
-  private let borrower: AnswerBorrower
+  private let answers: AnswerReader
   private let counters: LookupCounters
   /// What stands in a reply before the metadata.
   private let lead: [UInt8]
@@ -33,6 +33,8 @@ final class PlainLookup: RPCPlainCalls, RPCTurnObserver {
   private var observed = Revision.none
   private var identityGeneration = -1
   private var isValid = false
+  /// Milliseconds, as the tail says.
+  private var age: UInt64 = 0
   private var phase = Phase.between
 
   private static let maximumTailBytes = 512
@@ -56,7 +58,7 @@ final class PlainLookup: RPCPlainCalls, RPCTurnObserver {
     self.entity = entity
     self.lead = lead
     reader = service.caches[entity.rawValue].reader
-    borrower = reader.borrower()
+    answers = reader.makeReader()
     counters = state.counters[entity.rawValue]
     tailRoom = .allocate(byteCount: Self.maximumTailBytes, alignment: 16)
     prepared = .allocate(capacity: maximumPlainCalls)
@@ -71,7 +73,12 @@ final class PlainLookup: RPCPlainCalls, RPCTurnObserver {
   }
 
   func prepare(for messages: UnsafeBufferPointer<UnsafeRawBufferPointer>) {
-    if phase == .between { begin() }
+    if phase == .between {
+      begin()
+    } else if phase == .open, reader.ageMilliseconds != age {
+      // The requests were read after the tail was written: the age counts up to when they were.
+      writeTail()
+    }
     preparedCount = 0
     guard phase == .open else { return }
     for message in messages.prefix(maximumPlainCalls) {
@@ -79,13 +86,13 @@ final class PlainLookup: RPCPlainCalls, RPCTurnObserver {
       if let sole = SoleField(message), Int(sole.number) < spaces.count, let space = spaces[Int(sole.number)],
         isPlainText(sole.text.buffer)
       {
-        query = borrower.query(space: space, key: sole.text.buffer)
+        query = answers.query(space: space, key: sole.text.buffer)
       }
       prepared[preparedCount] = query
       preparedCount += 1
     }
     guard preparedCount > 1 else { return }
-    for place in 0..<preparedCount { if let query = prepared[place] { borrower.prefetch(query) } }
+    for place in 0..<preparedCount { if let query = prepared[place] { answers.prefetch(query) } }
   }
 
   func reply(at place: Int, _ identity: RPCIdentity?) -> RPCPlainReply? {
@@ -94,8 +101,10 @@ final class PlainLookup: RPCPlainCalls, RPCTurnObserver {
     // First the revision, then the answer, which is at least as new.
     let now = reader.observedRevision
     if now != observed || reader.identityGeneration != identityGeneration { writeTail() }
-    guard phase == .open, let answer = borrower.borrow(query) else { return nil }
+    answers.advance()
+    guard phase == .open, let answer = answers.find(query) else { return nil }
     return answer._withUnsafeGuaranteedRef { answer in
+      if answer.namesOthers { return nil }
       counters.count(isValid: isValid)
       return RPCPlainReply(head: head(answer), body: answer.lentBytes)
     }
@@ -103,12 +112,12 @@ final class PlainLookup: RPCPlainCalls, RPCTurnObserver {
 
   func turnEnded() {
     phase = .between
-    borrower.giveBack()
+    answers.leave()
   }
 
   private func begin() {
     guard service.isWarm, state.tellAtTurnEnd(self) else { return }
-    borrower.begin()
+    answers.enter()
     phase = .open
     writeTail()
   }
@@ -119,6 +128,7 @@ final class PlainLookup: RPCPlainCalls, RPCTurnObserver {
     let view = state.view(entity)
     observed = view.observed
     isValid = view.isValid
+    age = view.ageMilliseconds
     if (try? service.requireFresh(view)) == nil { phase = .closed }
     precondition(service.tailBytes(state) <= Self.maximumTailBytes, "an epoch of too many bytes")
     var out = ProtobufCursor(place: tailRoom)

@@ -73,7 +73,7 @@ extension LookupService {
       identity: request.identity, includesValues: message.include_values != 0,
       sendsInitialState: message.send_initial_state != 0,
       progressSeconds: Double(progress) / 1000, start: start == .none ? nil : start,
-      isStartForeign: isOfAnotherEpoch || start.isInTheFuture)
+      isStartForeign: isOfAnotherEpoch || entities.allSatisfy { caches[$0.rawValue].reader.isInTheFuture(start) })
   }
 
   private func checkedKeys(

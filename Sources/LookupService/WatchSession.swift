@@ -123,7 +123,7 @@ final class WatchSession: RPCStreamHandler, BufferHolder {
     return wishes.filter.entities.map { entity in
       let (answers, sequence) = lane.readers[entity.rawValue].all
       covered[entity] = sequence
-      return (entity, answers)
+      return (entity, Array(answers))
     }
   }
 

@@ -16,26 +16,14 @@ final class WorkerState: @unchecked Sendable {
   private var epochText = ""
   /// ``epoch`` as of the last ``view(_:)``, in UTF-8.
   private(set) var epochBytes: [UInt8] = []
-  /// The turn of the worker that ``ages`` are of.
-  private var turn: UInt64?
-  /// By ``ServedEntity``: how old the contents were when this turn first looked.
-  private let ages: UnsafeMutablePointer<UInt64?>
-  /// By ``ServedEntity``: which database the cache was of at the last look.
-  private let identityGenerations: UnsafeMutablePointer<Int>
+  /// By ``ServedEntity``: the worker's own way into each cache.
+  private let answers: [AnswerReader]
 
   init(_ worker: any RPCWorker, lane: WatchLane, _ epochs: EpochSource) {
     self.worker = worker
     self.lane = lane
     self.epochs = epochs
-    ages = .allocate(capacity: ServedEntity.allCases.count)
-    ages.initialize(repeating: nil, count: ServedEntity.allCases.count)
-    identityGenerations = .allocate(capacity: ServedEntity.allCases.count)
-    identityGenerations.initialize(repeating: -1, count: ServedEntity.allCases.count)
-  }
-
-  deinit {
-    ages.deallocate()
-    identityGenerations.deallocate()
+    answers = lane.readers.map { $0.makeReader() }
   }
 
   /// Has `observer` told when the worker's turn ends; false where there are no turns.
@@ -47,23 +35,20 @@ final class WorkerState: @unchecked Sendable {
     return epochText
   }
 
-  /// A cache as of now, but for its age, which is that of the turn's first look, as is the epoch's part that is of
-  /// other caches: one look at the clock serves all the calls of a turn.
+  /// A cache as of now.
   func view(_ entity: ServedEntity) -> CacheView {
-    let now = worker.turn
-    if now == nil || now != turn {
-      turn = now
-      ages.update(repeating: nil, count: ServedEntity.allCases.count)
-      refreshEpoch()
-    }
-    let reader = lane.readers[entity.rawValue]
-    if reader.identityGeneration != identityGenerations[entity.rawValue] {
-      identityGenerations[entity.rawValue] = reader.identityGeneration
-      refreshEpoch()
-    }
-    let view = CacheView(entity, reader, ageMilliseconds: ages[entity.rawValue])
-    ages[entity.rawValue] = view.ageMilliseconds
-    return view
+    refreshEpoch()
+    return CacheView(entity, lane.readers[entity.rawValue])
+  }
+
+  /// Gives `body` a reader whose answers are all of one moment.
+  func withAnswers<Result>(
+    _ entity: ServedEntity, _ body: (AnswerReader) throws(RPCStatus) -> Result
+  ) throws(RPCStatus) -> Result {
+    let answers = answers[entity.rawValue]
+    answers.enter()
+    defer { answers.leave() }
+    return try body(answers)
   }
 
   private func refreshEpoch() {

@@ -46,6 +46,9 @@ final class ChangeStreamCursor {
   /// Of where the reader is.
   private(set) var resumeToken: ResumeToken?
 
+  /// When the command was sent that brought the present batch.
+  private(set) var askedAt = MonotonicTime.now
+
   /// The moment of the server's last reply, or before it.
   var operationTime: Revision { session.operationTime }
 
@@ -72,6 +75,7 @@ final class ChangeStreamCursor {
       command.append("getMore", cursorID)
       command.append("collection", namespace.collection)
       command.append("maxTimeMS", Int64(max(1, min(Double(options.awaitMilliseconds), seconds * 1000))))
+      askedAt = .now
       do throws(SourceError) {
         try takeBatch(session.command(command.document, database: namespace.database), "nextBatch")
       } catch {
@@ -162,6 +166,7 @@ final class ChangeStreamCursor {
     command.append("pipeline", pipeline)
     command.append("cursor", BSONDocument.empty)
     command.append("readConcern", concern.document)
+    askedAt = .now
     do throws(SourceError) {
       try takeBatch(session.command(command.document, database: namespace.database), "firstBatch")
     } catch {

@@ -18,6 +18,7 @@ final class MongoChangeStream: DocumentStream {
   }
 
   var operationTime: Revision { cursor.operationTime }
+  var askedAt: MonotonicTime { cursor.askedAt }
   var resumeToken: ResumeToken? { cursor.resumeToken }
 
   func next(waitingAtMost seconds: Double) throws(SourceError) -> DocumentChange? {

@@ -5,13 +5,14 @@ internal import Testing
 
 /// A cache of countries over a source in memory, and what it announced. Started by ``start()``, always stopped.
 final class CacheHarness: Sendable {
-  let source = InMemorySource()
+  let source: InMemorySource
   let log = CapturedLog()
   let clock = ManualClock()
   let cache: ChangeStreamCache<Country>
   private let announced = Locked<[Invalidation]>([])
 
   init(ttlSeconds: Double = 300) {
+    source = InMemorySource(clock: clock)
     var options = ChangeStreamCache<Country>.Options()
     options.ttlSeconds = ttlSeconds
     options.firstRetrySeconds = 0.001

@@ -122,20 +122,45 @@ struct ChangeTests {
     }
   }
 
-  @Test func aliasesFindButAreNotAnnounced() throws {
+  /// Every answer that can be looked up is announced, by whatever selector; one of members with each of them.
+  @Test func answersOfEverySelectorAreAnnounced() throws {
     let seed = [country("1", "KE", "Kenya", rank: 1, continent: "Africa")]
     try CacheHarness.run(seed: seed) { harness in
       let africa = LookupKey("Africa", space: 1)
-      try harness.source.put(country("2", "UG", "Uganda", rank: 2, continent: "Africa"))
+      let inserted = try harness.source.put(country("2", "UG", "Uganda", rank: 2, continent: "Africa"))
       try harness.settle()
       let answer = try #require(harness.cache.reader.answer(africa))
-      #expect(answer.entry.key.text == "UG")
-      #expect(answer.others.map(\.key.text) == ["KE"])
-      #expect(harness.notices == ["upsert UG change_stream:insert"])
-      harness.source.delete("2")
+      #expect(answer.entry.key.text == "KE" && answer.otherNames == [Array("UG".utf8)])
+      #expect(answer.revision == inserted)
+      #expect(harness.notices == ["upsert UG change_stream:insert", "upsert Africa change_stream:insert"])
+      // The value of the answer stays as it is, and another of its members changes.
+      try harness.source.put(country("2", "UG", "Republic of Uganda", rank: 2, continent: "Africa"))
       try harness.settle()
-      #expect(harness.cache.reader.answer(africa)?.entry.key.text == "KE")
-      #expect(harness.cache.reader.answer(africa)?.others.isEmpty == true)
+      #expect(harness.notices.suffix(2) == ["upsert UG change_stream:replace", "upsert Africa change_stream:replace"])
+      harness.source.delete("1")
+      try harness.settle()
+      #expect(harness.cache.reader.answer(africa)?.entry.key.text == "UG")
+      #expect(harness.cache.reader.answer(africa)?.otherNames.isEmpty == true)
+      #expect(harness.notices.suffix(2) == ["delete KE change_stream:delete", "upsert Africa change_stream:delete"])
+      #expect(harness.cache.health.size == 1, "keys of the primary selector count")
+    }
+  }
+
+  /// Two documents of one key take turns: an answer of members has one of them, always.
+  @Test func aMemberThatLosesItsKeyIsReplacedByTheOneThatWins() throws {
+    let seed = [country("1", "KE", "first", continent: "Africa"), country("2", "UG", "Uganda", continent: "Africa")]
+    try CacheHarness.run(seed: seed) { harness in
+      let africa = LookupKey("Africa", space: 1)
+      func members() -> [String] {
+        (harness.cache.reader.answer(africa).map { [$0.entry] + $0.others } ?? []).map(\.itemID)
+      }
+      #expect(members() == ["1", "2"])
+      try harness.source.put(country("3", "KE", "second", rank: 5, continent: "Europe"))
+      try harness.settle()
+      #expect(members() == ["2"], "its key is another document's now")
+      harness.source.delete("3")
+      try harness.settle()
+      #expect(members() == ["1", "2"])
     }
   }
 

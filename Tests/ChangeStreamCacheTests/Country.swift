@@ -6,6 +6,7 @@ struct Country: CachedModel, Equatable {
   static let entity = "country"
   static let filter = DocumentFilter.field("active", isOneOf: [.bool(true)])
   static let keyFields: Set<String>? = ["code"]
+  static let keySpaces = [KeySpace(selector: "code"), KeySpace(selector: "continent", composition: .members)]
 
   let code: String
   let name: String

@@ -30,7 +30,7 @@ struct EngineTests {
       let reload = try #require(begun)
       engine.readEnded(reload.number, at: Revision(5), now: now, wallNow: .now)
       #expect(!reader.isLoaded)
-      engine.receivedNothing(floor: Revision(5), settled: Revision(5), now: now, wallNow: .now)
+      engine.receivedNothing(floor: Revision(5), settled: Revision(5), asked: now, now: now, wallNow: .now)
       #expect(reader.isLoaded)
     }
 
@@ -47,11 +47,11 @@ struct EngineTests {
       let change = DocumentChange(
         operation, id: DocumentID(id), revision: Revision(revision), touchedFields: touched,
         isInTransaction: isInTransaction)
-      _ = engine.received(change, reading, operationTime: Revision(time), now: now, wallNow: .now)
+      _ = engine.received(change, reading, operationTime: Revision(time), asked: now, now: now, wallNow: .now)
     }
 
     func idle(_ floor: UInt64) {
-      engine.receivedNothing(floor: Revision(floor), settled: Revision(floor), now: now, wallNow: .now)
+      engine.receivedNothing(floor: Revision(floor), settled: Revision(floor), asked: now, now: now, wallNow: .now)
     }
 
     /// What has been announced since it was last asked, in order of key.
@@ -163,7 +163,7 @@ struct EngineTests {
     let steps = Steps()
     try steps.load()
     try steps.receive(.updateLookedUp(BSONDocument(json: country("1", "KE", "Kenya"))), "1", 6, at: 10)
-    steps.engine.receivedNothing(floor: Revision(5), settled: Revision(10), now: .now, wallNow: .now)
+    steps.engine.receivedNothing(floor: Revision(5), settled: Revision(10), asked: .now, now: .now, wallNow: .now)
     #expect(steps.name("KE") == "Kenya" && steps.news == ["upsert KE 6"])
     #expect(steps.reader.observedRevision == Revision(5))
     try steps.receive(.insert(BSONDocument(json: country("2", "UG", "Uganda"))), "2", 9, at: 12)
@@ -333,6 +333,71 @@ struct EngineTests {
     #expect(steps.engine.currentHealth().resyncs == 1)
   }
 
+  /// The database said too early that all of the transaction's time had come.
+  @Test func aTransactionThatComesLateIsShownWhole() throws {
+    let steps = Steps()
+    try steps.load()
+    steps.idle(9)
+    try steps.receive(.insert(BSONDocument(json: country("1", "KE", "Kenya"))), "1", 8, at: 9, isInTransaction: true)
+    #expect(steps.name("KE") == nil && steps.engine.awaited == .change)
+    try steps.receive(.insert(BSONDocument(json: country("2", "UG", "Uganda"))), "2", 8, at: 9, isInTransaction: true)
+    #expect(steps.news == [])
+    steps.idle(9)
+    #expect(steps.news == ["upsert KE 10", "upsert UG 10"])
+    #expect(steps.engine.nextRead(operationTime: Revision(9), now: .now) == nil, "nothing was left out")
+  }
+
+  /// Half of it was applied before the rest came: that is shown as well, and nothing is thrown away.
+  @Test func theRestOfATransactionThatComesLateIsApplied() throws {
+    let steps = Steps()
+    try steps.load()
+    try steps.receive(.insert(BSONDocument(json: country("1", "KE", "Kenya"))), "1", 8, at: 9, isInTransaction: true)
+    steps.idle(8)
+    #expect(steps.news == ["upsert KE 8"])
+    try steps.receive(.insert(BSONDocument(json: country("2", "UG", "Uganda"))), "2", 8, at: 9, isInTransaction: true)
+    steps.idle(9)
+    #expect(steps.news == ["upsert UG 9"] && steps.name("UG") == "Uganda")
+    #expect(steps.engine.nextRead(operationTime: Revision(9), now: .now) == nil, "nothing was left out")
+  }
+
+  /// Readers at any moment see both members of a transaction or none, by every selector.
+  @Test func aTransactionIsOnePublication() throws {
+    let steps = Steps()
+    try steps.load()
+    let answers = steps.reader.makeReader()
+    func seen() -> [String] {
+      answers.enter()
+      defer { answers.leave() }
+      let africa = answers.answer(LookupKey("Africa", space: 1))
+      let members = africa.map { [$0.entry.key.text] + $0.otherNames.map { String(decoding: $0, as: UTF8.self) } }
+      return ["KE", "UG"].filter { answers.answer(LookupKey($0)) != nil } + ["|"] + (members ?? []) + ["|"]
+        + answers.list("").map(\.key.text)
+    }
+    let moments = Locked<[[String]]>([])
+    steps.reader.onStored = { moments.withLock { $0.append(seen()) } }
+    try steps.receive(.insert(BSONDocument(json: country("1", "KE", "Kenya", continent: "Africa"))), "1", 6, at: 6)
+    try steps.receive(
+      .insert(BSONDocument(json: country("2", "UG", "Uganda", continent: "Africa"))), "2", 8, at: 8,
+      isInTransaction: true)
+    steps.receive(.delete, "1", 8, at: 8, isInTransaction: true)
+    steps.idle(8)
+    #expect(seen() == ["UG", "|", "UG", "|", "UG"])
+    let all = moments.withLock { Set($0) }
+    #expect(all == [["|", "|"], ["KE", "|", "KE", "|", "KE"]], "between two stores nothing of a publication is seen")
+    #expect(steps.news == ["delete KE 8", "upsert Africa 6", "upsert Africa 8", "upsert KE 6", "upsert UG 8"])
+  }
+
+  @Test func aRevisionIsInTheFutureByTheDatabasesOwnClock() throws {
+    let steps = Steps()
+    try steps.load()
+    let seconds = UInt32(WallTime.now.milliseconds / 1000)
+    func revision(_ ahead: UInt32) -> Revision { Revision(seconds: seconds + ahead, increment: 1) }
+    #expect(!steps.reader.isInTheFuture(revision(50)) && steps.reader.isInTheFuture(revision(70)))
+    // The database's clock is two minutes ahead of ours.
+    steps.idle(revision(120).rawValue)
+    #expect(!steps.reader.isInTheFuture(revision(170)) && steps.reader.isInTheFuture(revision(190)))
+  }
+
   @Test func aChangeOutOfOrderIsLeftOutAndReadAnew() throws {
     let steps = Steps()
     try steps.load()
@@ -355,7 +420,7 @@ struct EngineTests {
     let first = try #require(begun1)
     _ = engine.rowsRead(first.number, [(DocumentID("1"), try reading("Kenya"))])
     engine.readEnded(first.number, at: Revision(100), now: now, wallNow: .now)
-    engine.receivedNothing(floor: Revision(100), settled: Revision(100), now: now, wallNow: .now)
+    engine.receivedNothing(floor: Revision(100), settled: Revision(100), asked: now, now: now, wallNow: .now)
     engine.streamClosed(nil, historyLost: true)
     engine.streamOpened(resumed: false, identity: "new")
     // Until the new one is served, everything is said of the old one.
@@ -364,7 +429,7 @@ struct EngineTests {
     let second = try #require(begun2)
     _ = engine.rowsRead(second.number, [(DocumentID("1"), try reading("Kenia"))])
     engine.readEnded(second.number, at: Revision(7), now: now, wallNow: .now)
-    engine.receivedNothing(floor: Revision(7), settled: Revision(7), now: now, wallNow: .now)
+    engine.receivedNothing(floor: Revision(7), settled: Revision(7), asked: now, now: now, wallNow: .now)
     #expect(reader.identity == "new" && reader.observedRevision == Revision(7))
     #expect(reader.answer(LookupKey("KE"))?.revision == Revision(7))
   }

@@ -13,13 +13,13 @@ struct PartsTests {
     return (id, Reading(document, id: id, as: Country.self))
   }
 
-  private func answer(_ code: String, space: UInt8 = 0, _ number: Int = 0) throws -> Answer {
+  private func answer(_ code: String, space: UInt8 = 0, _ number: Int = 0, publication: UInt64 = 0) throws -> Answer {
     guard case .good(let entry) = try reading(country("\(number)", code, "n\(number)")).reading else {
       throw TestFailure("not good")
     }
     return Answer(
-      key: LookupKey(code, space: space), entry: entry, others: [], revision: .none,
-      committedAt: WallTime(milliseconds: 0))
+      key: LookupKey(code, space: space), entry: entry, revision: .none, committedAt: WallTime(milliseconds: 0),
+      publication: publication)
   }
 
   @Test func etagIsHexadecimal() throws {
@@ -39,11 +39,16 @@ struct PartsTests {
     for step in 0..<20_000 {
       let key = LookupKey("k\(random.below(2000))", space: UInt8(random.below(3)))
       if random.once(in: 3) {
-        table.set(key, nil)
+        let none = table.latest(key).map { Answer.gone($0, publication: UInt64(step)) }
+        if let none { table.store(none) }
+        table.publish(UInt64(step))
+        table.retire([none].compactMap(\.self))
         model[key] = nil
       } else {
-        let answer = try answer(key.text, space: key.space, step % 50)
-        table.set(key, answer)
+        let answer = try answer(key.text, space: key.space, step % 50, publication: UInt64(step))
+        table.store(answer)
+        table.publish(UInt64(step))
+        table.retire([answer])
         model[key] = answer
       }
       let probe = LookupKey("k\(random.below(2000))", space: UInt8(random.below(3)))
@@ -57,7 +62,7 @@ struct PartsTests {
     let listings = Listings()
     var model: [String: Answer] = [:]
     for step in 0..<300 {
-      var changes: [Listings.Change] = []
+      var changes = Listings.Changes()
       // Now and then so many at once that everything is put in order anew.
       var touched: Set<String> = []
       for _ in 0..<(random.once(in: 20) ? 100 : 1 + random.below(4)) {
@@ -65,15 +70,22 @@ struct PartsTests {
         guard touched.insert(code).inserted else { continue }
         let new = random.once(in: 3) ? nil : try answer(code, step)
         if model[code] == nil, new == nil { continue }
-        changes.append(Listings.Change(old: model[code], new: new))
+        changes.announced.append(Listings.Change(old: model[code], new: new))
+        changes.listed.append(Listings.Change(old: model[code], new: new))
+        changes.primaryDifference += (new == nil ? 0 : 1) - (model[code] == nil ? 0 : 1)
         model[code] = new
       }
-      listings.apply(changes, sequence: UInt64(step))
-      let (all, sequence) = listings.all
-      #expect(sequence == UInt64(step))
-      #expect(all.map(\.key.text) == model.keys.sorted())
-      let isSame = listings.list("").elementsEqual(all, by: ===)
+      let before = listings.current
+      listings.apply(changes, publication: UInt64(step)) {}
+      let state = listings.current
+      #expect(before.publication < UInt64(step) || step == 0)
+      #expect(state.publication == UInt64(step) && state.primaryCount == model.count)
+      #expect(state.all.map(\.key.text) == model.keys.sorted())
+      #expect(state.all.indices.map { state.all[$0].key.text } == model.keys.sorted())
+      let isSame = (state.lists[""] ?? AnswerList()).elementsEqual(state.all, by: ===)
       #expect(isSame)
+      let probe = LookupKey("k\(random.below(200))")
+      #expect(state.all.firstIndex(notBefore: probe) == model.keys.count { $0 < probe.text })
     }
   }
 

@@ -20,7 +20,7 @@ struct PastChangesTests {
       }
       past.take(PastChange(operation, id: DocumentID(id), revision: Revision(revision)), reading)
     }
-    var set = DocumentSet()
+    var set = DocumentSet(spaces: Country.keySpaces)
     for json in served {
       let document = try BSONDocument(json: json)
       let id = try #require(document.id)
@@ -159,7 +159,7 @@ struct EarlierHistoryTests {
     let begun = engine.nextRead(operationTime: Revision(5), now: .now)
     let reload = try #require(begun)
     engine.readEnded(reload.number, at: Revision(5), now: .now, wallNow: .now)
-    engine.receivedNothing(floor: Revision(5), settled: Revision(5), now: .now, wallNow: .now)
+    engine.receivedNothing(floor: Revision(5), settled: Revision(5), asked: .now, now: .now, wallNow: .now)
     #expect(!reader.isLoaded, "the past is to be read first")
     engine.streamClosed(SourceError(.transient, "gone"), historyLost: false)
     engine.openFailed(SourceError(.transient, "gone"))

@@ -43,7 +43,8 @@ import Testing
   @Test func `an active prompt and a staged one are two answers`() throws {
     let active = try read(Documents.prompt, as: Prompt.self)
     #expect(active.key == LookupKey("a", space: 0))
-    #expect(active.aliases == [LookupKey("p", space: 2)])
+    #expect(active.aliases == [LookupKey("p", space: 2), LookupKey("a\0p", space: 4)])
+    #expect(active.listKey == LookupKey("a\0p", space: 4))
     #expect(active.listings == [""])
 
     let staged = try read(Documents.changed(Documents.prompt, "status", to: "\"staged\""), as: Prompt.self)

@@ -21,8 +21,8 @@ final class ServiceHarness {
     var lookup: WireMessage { (try? message.message(2)) ?? WireMessage() }
   }
 
-  let sources = ServedEntity.allCases.map { _ in InMemorySource() }
   let clock = ManualClock()
+  let sources: [InMemorySource]
   let worker = TestWorker()
   let hub = InvalidationHub()
   let agentConfigs: ChangeStreamCache<AgentConfig>
@@ -37,7 +37,9 @@ final class ServiceHarness {
   private var watches: [(handler: any RPCStreamHandler, writer: TestStreamWriter)] = []
 
   init(ttlSeconds: Double = 300, salt: String = "", options: LookupService.Options = .init()) {
-    let (sources, hub, clock) = (sources, hub, clock)
+    let (hub, clock) = (hub, clock)
+    let sources = ServedEntity.allCases.map { _ in InMemorySource(clock: clock) }
+    self.sources = sources
     func cache<Model: CachedModel>(_ entity: ServedEntity, as _: Model.Type) -> ChangeStreamCache<Model> {
       var options = ChangeStreamCache<Model>.Options()
       options.ttlSeconds = ttlSeconds

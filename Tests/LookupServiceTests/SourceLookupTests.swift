@@ -1,4 +1,5 @@
 internal import ChangeStreamCache
+internal import ConfigModels
 internal import Core
 internal import LookupService
 internal import RPC
@@ -76,6 +77,45 @@ struct SourceLookupTests {
     }
   }
 
+  /// The index finds what trying every source in turn finds.
+  @Test func theIndexOfAContainerFindsTheBestOfAllMatches() throws {
+    var random = SeededRandom.fresh("theIndexOfAContainerFindsTheBestOfAllMatches")
+    let parts = ["a", "b", "{p}", "a{p}", "{p}a", "a{p}b", "{p}-{q}", "é{p}", "ab"]
+    let globs: [String?] = [nil, nil, "*", "*.a", "a*", "a?b*", "[ab]*", "b", "*b*"]
+    var sources: [(id: String, pattern: String?, glob: String?)] = []
+    for number in 0..<80 {
+      let components = (0..<(1 + random.below(3))).map { level in
+        parts[random.below(parts.count)].replacing("{p}", with: "{p\(level)}").replacing("{q}", with: "{q\(level)}")
+      }
+      sources.append(
+        (
+          "s\(number)", random.once(in: 8) ? nil : components.joined(separator: "/"), globs[random.below(globs.count)]
+        ))
+    }
+    let names = ["a", "b", "ab", "aab", "ba", "a-b", "aé", "éa", "x.a", "a.b", "-", ""]
+    let documents = sources.map {
+      source($0.id, container: "c", pattern: $0.pattern, filePattern: $0.glob)
+    }
+    let compiled = sources.sorted { $0.id < $1.id }.map { source in
+      (source.id, source.pattern.flatMap { PathPattern($0) }, source.glob.map { Glob($0) })
+    }
+    try ServiceHarness.run(sources: documents) { harness throws in
+      for _ in 0..<2000 {
+        let path = (0..<(1 + random.below(3))).map { _ in names[random.below(names.count)] }.joined(separator: "/")
+        guard !path.isEmpty else { continue }
+        var best: (id: String, literals: Int)?
+        for (id, pattern, glob) in compiled {
+          let matches = Array(path.utf8).withUnsafeBytes { bytes in
+            (pattern?.matches(bytes) ?? true) && (glob?.matchesLastComponent(of: bytes) ?? true)
+          }
+          if matches, pattern?.literalCount ?? 0 > best?.literals ?? -1 { best = (id, pattern?.literalCount ?? 0) }
+        }
+        let reply = try harness.call("ResolveBlob", resolveBlob("c", path))
+        #expect((reply.code == .ok ? try reply.message.message(1).text(1) : nil) == best?.id, "\(path)")
+      }
+    }
+  }
+
   @Test func noMatchNamesTheBlob() throws {
     try ServiceHarness.run(sources: [source("s", container: "c", pattern: "r/{x}.json", filePattern: "*.json")]) {
       harness throws in
@@ -88,7 +128,7 @@ struct SourceLookupTests {
     }
   }
 
-  /// A lookup by an alias takes two looks: a change in between must not make it find nothing.
+  /// A container that has a source before and after each change has one all the while.
   @Test func aSourceThatChangesIsFoundByItsContainerAllTheWhile() throws {
     try ServiceHarness.run(sources: [source("s0", id: "1", container: "c", agent: "x")]) { harness throws in
       let misses = Locked(0)

@@ -100,8 +100,10 @@ extension ServiceHarness {
     var revisions: [String: UInt64] = [:]
     for entity in ServedEntity.allCases {
       for answer in reader(entity).all.answers {
+        let selector = entity.selector(ofSpace: answer.key.space)
         let key = cacheKey(
-          entity: entity.name, identifier: answer.key.text, variant: entity.variant(ofSpace: answer.key.space))
+          entity: entity.name, selector: selector == entity.selector(ofSpace: 0) ? nil : selector,
+          identifier: answer.key.text, variant: entity.variant(ofSpace: answer.key.space))
         etags[key] = answer.entry.etagText
         revisions[key] = answer.revision.rawValue
       }

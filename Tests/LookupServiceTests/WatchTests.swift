@@ -63,7 +63,8 @@ struct WatchTests {
       try harness.settle()
       #expect(
         writer.shorts.dropFirst() == [
-          "upsert agent_config:a", "upsert prompt:a:staged", "delete source_config:s",
+          "upsert agent_config:a", "upsert prompt:a:staged", "upsert prompt.prompt_id:p:staged",
+          "delete source_config:s", "delete source_config.container:c",
         ])
       #expect(answered == ["same"])
       let notice = try #require(writer.notices.dropFirst().first)
@@ -88,6 +89,7 @@ struct WatchTests {
       #expect(
         writer.shorts == [
           "progress", "upsert agent_config:a", "upsert agent_config:b", "upsert prompt:a", "upsert prompt:a:staged",
+          "upsert prompt.prompt_id:p", "upsert prompt.prompt_id:p:staged", "upsert source_config.container:c",
           "upsert source_config:s", "progress initial_state", "upsert agent_config:b",
         ])
       #expect(writer.notices.dropFirst().first?.reason == "initial_state")
@@ -152,11 +154,11 @@ struct WatchTests {
     }
     let all = [
       "upsert agent_config:a", "upsert agent_config:ab", "upsert agent_config:b", "upsert prompt:a:staged",
-      "delete source_config:s",
+      "upsert prompt.prompt_id:p:staged", "delete source_config:s", "delete source_config.container:c",
     ]
     #expect(try shorts(watchRequest()) == all)
     #expect(try shorts(watchRequest(entities: [2, 3, 2])) == Array(all[3...]))
-    #expect(try shorts(watchRequest(keys: ["a", "s"])) == [all[0], all[3], all[4]])
+    #expect(try shorts(watchRequest(keys: ["a", "s"])) == [all[0], all[3], all[5]])
     #expect(try shorts(watchRequest(prefixes: ["a"])) == Array(all[0...1]) + [all[3]])
     #expect(try shorts(watchRequest(entities: [1], keys: ["b"], prefixes: ["ab"])) == Array(all[1...2]))
     #expect(try shorts(watchRequest(keys: ["a"], initialState: true)).prefix(3) == [all[0], "upsert prompt:a", all[3]])

@@ -13,6 +13,7 @@ final class SimulatedStream: DocumentStream {
   private var place: Int
   private var batch: ArraySlice<(change: DocumentChange, place: Int)> = []
   private(set) var operationTime: Revision
+  private(set) var askedAt: MonotonicTime
   private var tokenPlace: Int
 
   init(_ source: SimulatedSource, place: Int, generation: Int) {
@@ -21,6 +22,7 @@ final class SimulatedStream: DocumentStream {
     self.place = place
     tokenPlace = place
     operationTime = source.database.now
+    askedAt = source.clock.now
     if !source.looksUpLate, place > 0, place < source.database.oplog.count {
       operationTime = source.database.oplog[place - 1].time
     }
@@ -44,6 +46,7 @@ final class SimulatedStream: DocumentStream {
 
   private func ask() throws(SourceError) {
     try source.check(generation)
+    askedAt = source.clock.now
     let database = source.database
     guard place >= database.floor else {
       throw SourceError(.historyLost, code: 286, "history lost", isFromServer: true)

@@ -30,10 +30,13 @@ public final class InMemorySource: DocumentSource {
   let state = Locked(State())
   private let waitSeconds: Double
   private let onRow = LateFunction<DocumentID, Void>()
+  /// Says when questions are asked.
+  let clock: any Clock
 
   /// A stream waits `waitSeconds` for a change.
-  public init(waitSeconds: Double = 0.002) {
+  public init(waitSeconds: Double = 0.002, clock: any Clock = SystemClock()) {
     self.waitSeconds = waitSeconds
+    self.clock = clock
   }
 
   // MARK: Changes
@@ -215,6 +218,7 @@ private final class InMemoryStream: DocumentStream {
   private let generation: Int
   private let waitSeconds: Double
   private(set) var operationTime: Revision
+  private(set) var askedAt: MonotonicTime
 
   init(_ source: InMemorySource, place: Int, generation: Int, time: UInt64, waitSeconds: Double) {
     self.source = source
@@ -222,6 +226,7 @@ private final class InMemoryStream: DocumentStream {
     self.generation = generation
     self.waitSeconds = waitSeconds
     operationTime = Revision(time)
+    askedAt = source.clock.now
   }
 
   var resumeToken: ResumeToken? {
@@ -233,6 +238,7 @@ private final class InMemoryStream: DocumentStream {
       case lost
       case change(DocumentChange, Revision)
     }
+    askedAt = source.clock.now
     // Held changes are on their way: nobody may conclude that there are none.
     _ = source.state.wait(until: .now.advanced(bySeconds: 60)) { state in
       state.isHoldingDeliveries && state.generation == generation ? nil : true

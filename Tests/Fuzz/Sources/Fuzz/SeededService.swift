@@ -91,6 +91,7 @@ private final class SeedSource: DocumentSource {
 
 private final class SeedStream: DocumentStream {
   let operationTime = SeedSource.now
+  var askedAt: MonotonicTime { .now }
   let resumeToken: ResumeToken? = nil
 
   func next(waitingAtMost seconds: Double) throws(SourceError) -> DocumentChange? {
