@@ -146,8 +146,7 @@ struct AnswerPublisher: Sendable {
         revision = max(revision, old.revision)
       }
     }
-    // Where one document per key is the rule, a second one is a mistake of its authors.
-    if space.selector != nil, space.composition == .winner, let loser = now.others.first,
+    if space.admitsOneDocument, let loser = now.others.first,
       old?.others.contains(where: { $0 === loser }) != true
     {
       logger.warning(

@@ -13,6 +13,11 @@ extension CacheEngine {
       .sorted { $0.itemID < $1.itemID }.prefix(100).map { $0 }
       isRejectedListCurrent = true
     }
+    if conflictsShown != live.conflictsGeneration {
+      conflictsShown = live.conflictsGeneration
+      health.conflictCount = live.conflicts.count
+      health.conflicts = live.conflicts.compactMap(conflict).sorted { $0.cacheKey < $1.cacheKey }.prefix(100).map { $0 }
+    }
     health.isStreamActive = isStreamOpen && isContinuous
     health.size = reader.count
     health.byteCount = live.byteCount
@@ -39,5 +44,15 @@ extension CacheEngine {
         "document_mended", "a rejected document is good again, or gone",
         ["cache": .string(Model.entity), "item_id": .string(id.text)])
     }
+  }
+
+  private func conflict(_ key: LookupKey) -> CacheHealth.Conflict? {
+    guard case .many(let entries) = live.claims[key], entries.count > 1 else { return nil }
+    let selector = Model.selector(ofSpace: key.space)
+    return CacheHealth.Conflict(
+      cacheKey: cacheKey(
+        entity: Model.entity, selector: selector == Model.selector(ofSpace: 0) ? nil : selector, identifier: key.text,
+        variant: Model.variant(ofSpace: key.space)),
+      wins: entries[0].itemID, loses: entries[1].itemID)
   }
 }

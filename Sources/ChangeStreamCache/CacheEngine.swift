@@ -51,6 +51,8 @@ struct CacheEngine<Model: CachedModel>: Sendable {
   private let historyPatienceSeconds: Double
   var health = CacheHealth()
   var isRejectedListCurrent = true
+  /// The generation of ``DocumentSet/conflicts`` that ``health`` shows.
+  var conflictsShown = 0
 
   private struct PastWanted: Sendable {
     let number: UInt64

@@ -10,7 +10,17 @@ public struct CacheHealth: Sendable {
     public let problem: String
   }
 
-  /// Keys that have an answer.
+  /// A key that several documents claim although one document per key is the rule.
+  public struct Conflict: Sendable, Hashable {
+    /// As ``cacheKey(entity:selector:identifier:variant:)`` makes it.
+    public let cacheKey: String
+    /// The `_id`, as text, of the document that answers.
+    public let wins: String
+    /// The `_id`, as text, of the first that does not.
+    public let loses: String
+  }
+
+  /// Keys of the primary selector that have an answer.
   public var size = 0
   /// Bytes of the encoded documents that are held.
   public var byteCount = 0
@@ -31,6 +41,9 @@ public struct CacheHealth: Sendable {
   /// The first hundred, in order of `_id` as text.
   public var rejected: [Rejected] = []
   public var rejectedCount = 0
+  /// The first hundred, in order of cache key.
+  public var conflicts: [Conflict] = []
+  public var conflictCount = 0
   /// The source's last error, while it lasts.
   public var sourceError: String?
 }

@@ -4,7 +4,8 @@ internal import Core
 ///
 /// Lock order: none. No function holds two locks, but for the outlet, which the engine calls under the engine's lock.
 final class CacheSupervisor<Model: CachedModel>: Sendable {
-  private static var silenceSeconds: Double { 30 }
+  /// Longer than the reply to a question takes that waits for changes.
+  private static var silenceSeconds: Double { 5 }
 
   private let reader: CacheReader
   private let state: CacheState<Model>

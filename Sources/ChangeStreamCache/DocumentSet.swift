@@ -52,6 +52,10 @@ struct DocumentSet: Sendable {
   private(set) var claims: [LookupKey: Claims] = [:]
   /// The documents that are bad now.
   private(set) var problems: [DocumentID: DocumentProblem] = [:]
+  /// Keys that several documents claim although one document per key is the rule.
+  private(set) var conflicts: Set<LookupKey> = []
+  /// Changes whenever ``conflicts``, or a document that takes part in one, may have changed.
+  private(set) var conflictsGeneration = 0
   /// Bytes of the encoded documents.
   private(set) var byteCount = 0
 
@@ -152,6 +156,7 @@ struct DocumentSet: Sendable {
   }
 
   private mutating func claim(_ key: LookupKey, by entry: Entry) {
+    defer { noteConflict(key) }
     switch claims.updateValue(.one(entry), forKey: key) {
     case nil: break
     case .one(let other): claims[key] = .many(entry.wins(over: other) ? [entry, other] : [other, entry])
@@ -163,6 +168,7 @@ struct DocumentSet: Sendable {
   }
 
   private mutating func release(_ key: LookupKey, by entry: Entry) {
+    defer { noteConflict(key) }
     switch claims[key] {
     case nil: break
     case .one(let other): if other === entry { claims[key] = nil }
@@ -170,5 +176,14 @@ struct DocumentSet: Sendable {
       entries.removeAll { $0 === entry }
       claims[key] = entries.count == 1 ? .one(entries[0]) : .many(entries)
     }
+  }
+
+  private mutating func noteConflict(_ key: LookupKey) {
+    guard case .many = claims[key], Int(key.space) < spaces.count, spaces[Int(key.space)].admitsOneDocument else {
+      if !conflicts.isEmpty, conflicts.remove(key) != nil { conflictsGeneration += 1 }
+      return
+    }
+    conflicts.insert(key)
+    conflictsGeneration += 1
   }
 }

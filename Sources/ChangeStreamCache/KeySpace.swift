@@ -22,6 +22,9 @@ public struct KeySpace: Sendable {
   /// value and the others, in order.
   public let makeIndex: (@Sendable ([Entry]) -> any AnyObject & Sendable)?
 
+  /// Whether one document per key is the rule: a second one is a mistake of its authors, and is reported.
+  var admitsOneDocument: Bool { selector != nil && composition == .winner }
+
   /// Describes a space.
   ///
   /// - Parameters:

@@ -69,6 +69,14 @@ private func writeHealth(_ health: CacheHealth, to out: inout [UInt8]) {
     }
   }
   ProtobufWriter.unsigned(12, UInt64(health.rejectedCount), to: &out)
+  for conflict in health.conflicts {
+    ProtobufWriter.message(13, to: &out) { out in
+      ProtobufWriter.string(1, conflict.cacheKey, to: &out)
+      ProtobufWriter.string(2, conflict.wins, to: &out)
+      ProtobufWriter.string(3, conflict.loses, to: &out)
+    }
+  }
+  ProtobufWriter.unsigned(14, UInt64(health.conflictCount), to: &out)
 }
 
 /// A moment as a `google.protobuf.Timestamp`.

@@ -29,6 +29,9 @@ struct HealthReport: Sendable {
     let rejected = health.rejected.map {
       "{\"item_id\":\(quoted($0.itemID)),\"field\":\(quoted($0.field)),\"problem\":\(quoted($0.problem))}"
     }
+    let conflicts = health.conflicts.map {
+      "{\"cache_key\":\(quoted($0.cacheKey)),\"wins\":\(quoted($0.wins)),\"loses\":\(quoted($0.loses))}"
+    }
     let fields: KeyValuePairs<String, String> = [
       "cache_size": "\(health.size)",
       "cache_age_seconds": health.ageSeconds.map { "\($0)" } ?? "null",
@@ -43,6 +46,8 @@ struct HealthReport: Sendable {
       "drift": "\(health.drift)",
       "rejected": "[\(rejected.joined(separator: ","))]",
       "rejected_count": "\(health.rejectedCount)",
+      "conflicts": "[\(conflicts.joined(separator: ","))]",
+      "conflict_count": "\(health.conflictCount)",
       "source_error": text(health.sourceError),
     ]
     return "{" + fields.map { "\(quoted($0.key)):\($0.value)" }.joined(separator: ",") + "}"

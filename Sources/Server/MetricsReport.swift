@@ -79,6 +79,9 @@ struct MetricsReport {
     family("cache_drift_total", .counter, "Keys that a reload found changed behind the stream's back.") {
       .integer($0.health.drift)
     }
+    family("conflicting_keys", .gauge, "Current number of keys claimed by several documents where one is the rule.") {
+      .count($0.health.conflictCount)
+    }
     family("rejected_documents", .gauge, "Documents that break a rule and are not served as they are.") {
       .count($0.health.rejectedCount)
     }

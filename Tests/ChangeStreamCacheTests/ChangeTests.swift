@@ -146,6 +146,25 @@ struct ChangeTests {
     }
   }
 
+  /// Whatever the order in which they come: a second document of a key is a mistake that its authors must hear of.
+  @Test func aSecondDocumentOfAKeyIsReported() throws {
+    try CacheHarness.run(seed: [country("1", "KE", "first", rank: 5, continent: "Africa")]) { harness in
+      #expect(harness.cache.health.conflicts.isEmpty)
+      try harness.source.put(country("2", "KE", "second", rank: 1, continent: "Africa"))
+      try harness.settle()
+      func conflicts() -> [[String]] { harness.cache.health.conflicts.map { [$0.cacheKey, $0.wins, $0.loses] } }
+      #expect(conflicts() == [["country:KE", "1", "2"]])
+      #expect(harness.log.lines(event: "key_claimed_twice").count == 1)
+      try harness.source.put(country("2", "KE", "second", rank: 9, continent: "Africa"))
+      try harness.settle()
+      #expect(conflicts() == [["country:KE", "2", "1"]])
+      #expect(harness.log.lines(event: "key_claimed_twice").count == 2)
+      harness.source.delete("1")
+      try harness.settle()
+      #expect(conflicts().isEmpty && harness.cache.health.conflictCount == 0)
+    }
+  }
+
   /// Two documents of one key take turns: an answer of members has one of them, always.
   @Test func aMemberThatLosesItsKeyIsReplacedByTheOneThatWins() throws {
     let seed = [country("1", "KE", "first", continent: "Africa"), country("2", "UG", "Uganda", continent: "Africa")]

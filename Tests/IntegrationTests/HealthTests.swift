@@ -47,7 +47,9 @@ internal import Testing
       let cache = try #require(cache as? [String: Any])
       #expect(
         cache.keys.sorted() == [
-          "cache_age_seconds", "cache_size", "cache_valid", "change_stream_active", "drift", "last_change_at",
+          "cache_age_seconds", "cache_size", "cache_valid", "change_stream_active", "conflict_count", "conflicts",
+          "drift",
+          "last_change_at",
           "loaded_at", "observed_revision", "reconnects", "rejected", "rejected_count", "resyncs", "source_error",
         ])
       #expect(cache["cache_valid"] as? Bool == true && cache["source_error"] is NSNull)

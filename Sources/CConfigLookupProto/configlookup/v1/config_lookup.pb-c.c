@@ -1087,6 +1087,51 @@ void   configlookup__v1__cache_status__free_unpacked
   assert(message->base.descriptor == &configlookup__v1__cache_status__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   configlookup__v1__key_conflict__init
+                     (Configlookup__V1__KeyConflict         *message)
+{
+  static const Configlookup__V1__KeyConflict init_value = CONFIGLOOKUP__V1__KEY_CONFLICT__INIT;
+  *message = init_value;
+}
+size_t configlookup__v1__key_conflict__get_packed_size
+                     (const Configlookup__V1__KeyConflict *message)
+{
+  assert(message->base.descriptor == &configlookup__v1__key_conflict__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t configlookup__v1__key_conflict__pack
+                     (const Configlookup__V1__KeyConflict *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &configlookup__v1__key_conflict__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t configlookup__v1__key_conflict__pack_to_buffer
+                     (const Configlookup__V1__KeyConflict *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &configlookup__v1__key_conflict__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Configlookup__V1__KeyConflict *
+       configlookup__v1__key_conflict__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Configlookup__V1__KeyConflict *)
+     protobuf_c_message_unpack (&configlookup__v1__key_conflict__descriptor,
+                                allocator, len, data);
+}
+void   configlookup__v1__key_conflict__free_unpacked
+                     (Configlookup__V1__KeyConflict *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &configlookup__v1__key_conflict__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   configlookup__v1__rejected_document__init
                      (Configlookup__V1__RejectedDocument         *message)
 {
@@ -3156,7 +3201,7 @@ const ProtobufCMessageDescriptor configlookup__v1__get_cache_status_response__de
   (ProtobufCMessageInit) configlookup__v1__get_cache_status_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor configlookup__v1__cache_status__field_descriptors[12] =
+static const ProtobufCFieldDescriptor configlookup__v1__cache_status__field_descriptors[14] =
 {
   {
     "cache_size",
@@ -3302,12 +3347,38 @@ static const ProtobufCFieldDescriptor configlookup__v1__cache_status__field_desc
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "conflicts",
+    13,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Configlookup__V1__CacheStatus, n_conflicts),
+    offsetof(Configlookup__V1__CacheStatus, conflicts),
+    &configlookup__v1__key_conflict__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "conflict_count",
+    14,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Configlookup__V1__CacheStatus, conflict_count),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned configlookup__v1__cache_status__field_indices_by_name[] = {
   1,   /* field[1] = cache_age_seconds */
   0,   /* field[0] = cache_size */
   3,   /* field[3] = cache_valid */
   2,   /* field[2] = change_stream_active */
+  13,   /* field[13] = conflict_count */
+  12,   /* field[12] = conflicts */
   9,   /* field[9] = drift */
   6,   /* field[6] = last_change_at */
   4,   /* field[4] = loaded_at */
@@ -3320,7 +3391,7 @@ static const unsigned configlookup__v1__cache_status__field_indices_by_name[] = 
 static const ProtobufCIntRange configlookup__v1__cache_status__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 12 }
+  { 0, 14 }
 };
 const ProtobufCMessageDescriptor configlookup__v1__cache_status__descriptor =
 {
@@ -3330,11 +3401,75 @@ const ProtobufCMessageDescriptor configlookup__v1__cache_status__descriptor =
   "Configlookup__V1__CacheStatus",
   "configlookup.v1",
   sizeof(Configlookup__V1__CacheStatus),
-  12,
+  14,
   configlookup__v1__cache_status__field_descriptors,
   configlookup__v1__cache_status__field_indices_by_name,
   1,  configlookup__v1__cache_status__number_ranges,
   (ProtobufCMessageInit) configlookup__v1__cache_status__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor configlookup__v1__key_conflict__field_descriptors[3] =
+{
+  {
+    "cache_key",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Configlookup__V1__KeyConflict, cache_key),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "wins",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Configlookup__V1__KeyConflict, wins),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "loses",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Configlookup__V1__KeyConflict, loses),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned configlookup__v1__key_conflict__field_indices_by_name[] = {
+  0,   /* field[0] = cache_key */
+  2,   /* field[2] = loses */
+  1,   /* field[1] = wins */
+};
+static const ProtobufCIntRange configlookup__v1__key_conflict__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor configlookup__v1__key_conflict__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "configlookup.v1.KeyConflict",
+  "KeyConflict",
+  "Configlookup__V1__KeyConflict",
+  "configlookup.v1",
+  sizeof(Configlookup__V1__KeyConflict),
+  3,
+  configlookup__v1__key_conflict__field_descriptors,
+  configlookup__v1__key_conflict__field_indices_by_name,
+  1,  configlookup__v1__key_conflict__number_ranges,
+  (ProtobufCMessageInit) configlookup__v1__key_conflict__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor configlookup__v1__rejected_document__field_descriptors[3] =

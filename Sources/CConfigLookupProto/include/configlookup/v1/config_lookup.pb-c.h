@@ -43,6 +43,7 @@ typedef struct Configlookup__V1__InvalidationNotice Configlookup__V1__Invalidati
 typedef struct Configlookup__V1__GetCacheStatusRequest Configlookup__V1__GetCacheStatusRequest;
 typedef struct Configlookup__V1__GetCacheStatusResponse Configlookup__V1__GetCacheStatusResponse;
 typedef struct Configlookup__V1__CacheStatus Configlookup__V1__CacheStatus;
+typedef struct Configlookup__V1__KeyConflict Configlookup__V1__KeyConflict;
 typedef struct Configlookup__V1__RejectedDocument Configlookup__V1__RejectedDocument;
 
 
@@ -615,15 +616,44 @@ struct  Configlookup__V1__CacheStatus
   size_t n_rejected;
   Configlookup__V1__RejectedDocument **rejected;
   uint64_t rejected_count;
+  /*
+   * Keys that several documents claim although one document per key is the rule: the first hundred, in order of
+   * cache key.
+   */
+  size_t n_conflicts;
+  Configlookup__V1__KeyConflict **conflicts;
+  /*
+   * How many such keys there are.
+   */
+  uint64_t conflict_count;
 };
 #define CONFIGLOOKUP__V1__CACHE_STATUS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&configlookup__v1__cache_status__descriptor) \
-    , 0, 0, 0, 0, NULL, 0, NULL, 0, 0, 0, 0,NULL, 0 }
+    , 0, 0, 0, 0, NULL, 0, NULL, 0, 0, 0, 0,NULL, 0, 0,NULL, 0 }
 
 
 /*
  * A document that matches the filter and breaks a rule.
+ * A key that several documents claim: for instance two active versions of one agent config.
  */
+struct  Configlookup__V1__KeyConflict
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData cache_key;
+  /*
+   * The `_id` of the document that answers.
+   */
+  ProtobufCBinaryData wins;
+  /*
+   * The `_id` of the first document that does not.
+   */
+  ProtobufCBinaryData loses;
+};
+#define CONFIGLOOKUP__V1__KEY_CONFLICT__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&configlookup__v1__key_conflict__descriptor) \
+    , {0,NULL}, {0,NULL}, {0,NULL} }
+
+
 struct  Configlookup__V1__RejectedDocument
 {
   ProtobufCMessage base;
@@ -1095,6 +1125,25 @@ Configlookup__V1__CacheStatus *
 void   configlookup__v1__cache_status__free_unpacked
                      (Configlookup__V1__CacheStatus *message,
                       ProtobufCAllocator *allocator);
+/* Configlookup__V1__KeyConflict methods */
+void   configlookup__v1__key_conflict__init
+                     (Configlookup__V1__KeyConflict         *message);
+size_t configlookup__v1__key_conflict__get_packed_size
+                     (const Configlookup__V1__KeyConflict   *message);
+size_t configlookup__v1__key_conflict__pack
+                     (const Configlookup__V1__KeyConflict   *message,
+                      uint8_t             *out);
+size_t configlookup__v1__key_conflict__pack_to_buffer
+                     (const Configlookup__V1__KeyConflict   *message,
+                      ProtobufCBuffer     *buffer);
+Configlookup__V1__KeyConflict *
+       configlookup__v1__key_conflict__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   configlookup__v1__key_conflict__free_unpacked
+                     (Configlookup__V1__KeyConflict *message,
+                      ProtobufCAllocator *allocator);
 /* Configlookup__V1__RejectedDocument methods */
 void   configlookup__v1__rejected_document__init
                      (Configlookup__V1__RejectedDocument         *message);
@@ -1187,6 +1236,9 @@ typedef void (*Configlookup__V1__GetCacheStatusResponse_Closure)
                   void *closure_data);
 typedef void (*Configlookup__V1__CacheStatus_Closure)
                  (const Configlookup__V1__CacheStatus *message,
+                  void *closure_data);
+typedef void (*Configlookup__V1__KeyConflict_Closure)
+                 (const Configlookup__V1__KeyConflict *message,
                   void *closure_data);
 typedef void (*Configlookup__V1__RejectedDocument_Closure)
                  (const Configlookup__V1__RejectedDocument *message,
@@ -1317,6 +1369,7 @@ extern const ProtobufCMessageDescriptor configlookup__v1__invalidation_notice__d
 extern const ProtobufCMessageDescriptor configlookup__v1__get_cache_status_request__descriptor;
 extern const ProtobufCMessageDescriptor configlookup__v1__get_cache_status_response__descriptor;
 extern const ProtobufCMessageDescriptor configlookup__v1__cache_status__descriptor;
+extern const ProtobufCMessageDescriptor configlookup__v1__key_conflict__descriptor;
 extern const ProtobufCMessageDescriptor configlookup__v1__rejected_document__descriptor;
 extern const ProtobufCServiceDescriptor configlookup__v1__config_lookup__descriptor;
 
