@@ -25,7 +25,7 @@ func runBench(_ words: [String], _ options: ToolOptions) throws -> Int32 {
   for thread in threads { thread.join() }
   if let failure = failure.withLock({ $0 }) { throw ToolFailure(status: ExitStatus.unavailable, message: failure) }
   let seconds = MonotonicTime.now.seconds(since: began)
-  report(results.withLock { $0 }, seconds, options)
+  try report(results.withLock { $0 }, seconds, options)
   return ExitStatus.success
 }
 
@@ -88,7 +88,7 @@ private func load(
   return result
 }
 
-private func report(_ results: [BenchResult], _ seconds: Double, _ options: ToolOptions) {
+private func report(_ results: [BenchResult], _ seconds: Double, _ options: ToolOptions) throws {
   let calls = results.reduce(0) { $0 + $1.calls }
   let failed = results.reduce(0) { $0 + $1.failed }
   let times = results.flatMap(\.times).sorted()
@@ -98,18 +98,18 @@ private func report(_ results: [BenchResult], _ seconds: Double, _ options: Tool
   }
   let rate = Double(calls) / seconds
   if options.json {
-    say(
+    try say(
       "{\"protocol\":\"\(options.isGRPC ? "grpc" : "framed")\",\"connections\":\(options.connections),"
         + "\"depth\":\(options.depth),\"seconds\":\(seconds),\"calls\":\(calls),"
         + "\"failed\":\(failed),\"calls_per_second\":\(rate),\"p50_us\":\(microseconds(0.5)),"
         + "\"p90_us\":\(microseconds(0.9)),\"p99_us\":\(microseconds(0.99)),\"max_us\":\(microseconds(1))}")
     return
   }
-  say(
+  try say(
     "\(calls) lookups in \(rounded(seconds)) s on \(options.connections) connections, \(options.depth) deep: "
       + "\(Int(rate)) a second, \(failed) failed"
   )
-  say(
+  try say(
     "a block of \(options.depth): p50 \(rounded(microseconds(0.5))) µs, p90 \(rounded(microseconds(0.9))) µs, "
       + "p99 \(rounded(microseconds(0.99))) µs, max \(rounded(microseconds(1))) µs")
 }

@@ -54,13 +54,13 @@ private func follow(_ client: ConfigLookupClient, _ options: ToolOptions) async 
   var changes = 0
   for await notice in notices where options.wants(notice) {
     if notice.kind == .upsert || notice.kind == .delete { changes += 1 }
-    show(notice, asJSON: options.json)
+    try show(notice, asJSON: options.json)
     if let count = options.count, changes >= count { return ExitStatus.success }
   }
   throw ToolFailure(status: ExitStatus.unavailable, message: "the notices have ended")
 }
 
-private func show(_ notice: Notice, asJSON: Bool) {
+private func show(_ notice: Notice, asJSON: Bool) throws {
   let arena = ProtobufArena()
   let message = arena.make(configlookup__v1__invalidation_notice__init) { message in
     message.kind =
@@ -79,7 +79,7 @@ private func show(_ notice: Notice, asJSON: Bool) {
     message.etag = arena.bytes(notice.etag)
     message.previous_etag = arena.bytes(notice.previousETag)
   }
-  say(asJSON ? MessagePrinter().json(UnsafePointer(message)) : line(message.pointee))
+  try say(asJSON ? MessagePrinter().json(UnsafePointer(message)) : line(message.pointee))
 }
 
 extension ToolOptions {

@@ -18,7 +18,7 @@ func runList(_ words: [String], _ options: ToolOptions) throws -> Int32 {
   repeat {
     token = try list(client, token)
   } while !token.isEmpty && !isOnePage
-  if !token.isEmpty, !options.json { say("# more: --page-token \(token)") }
+  if !token.isEmpty, !options.json { try say("# more: --page-token \(token)") }
   return ExitStatus.success
 }
 
@@ -30,10 +30,10 @@ private func agents(_ client: ToolClient, _ token: String, _ options: ToolOption
     request.type = arena.bytes(options.type)
   }
   return try client.call("ListAgentConfigs", request, configlookup__v1__list_agent_configs_response__unpack) { page in
-    if options.json { say(MessagePrinter().json(page)) }
+    if options.json { try say(MessagePrinter().json(page)) }
     for index in 0..<page.pointee.n_summaries where !options.json {
       guard let item = page.pointee.summaries[index]?.pointee else { continue }
-      row([item.agent_id, item.version, item.type, item.model, item.description])
+      try row([item.agent_id, item.version, item.type, item.model, item.description])
     }
     return page.pointee.next_page_token.repairedText
   }
@@ -46,10 +46,10 @@ private func prompts(_ client: ToolClient, _ token: String, _ options: ToolOptio
     request.page_token = arena.bytes(token)
   }
   return try client.call("ListPrompts", request, configlookup__v1__list_prompts_response__unpack) { page in
-    if options.json { say(MessagePrinter().json(page)) }
+    if options.json { try say(MessagePrinter().json(page)) }
     for index in 0..<page.pointee.n_summaries where !options.json {
       guard let item = page.pointee.summaries[index]?.pointee else { continue }
-      row(
+      try row(
         [item.agent_id, item.version, item.prompt_id],
         note: item.staged_version.isEmpty ? "" : "staged \(item.staged_version.repairedText)")
     }
@@ -65,17 +65,17 @@ private func sources(_ client: ToolClient, _ token: String, _ options: ToolOptio
     request.ingestion_mode = arena.bytes(options.mode)
   }
   return try client.call("ListSourceConfigs", request, configlookup__v1__list_source_configs_response__unpack) { page in
-    if options.json { say(MessagePrinter().json(page)) }
+    if options.json { try say(MessagePrinter().json(page)) }
     for index in 0..<page.pointee.n_summaries where !options.json {
       guard let item = page.pointee.summaries[index]?.pointee else { continue }
-      row([item.source_id, item.ingestion_mode, item.landing_container, item.ai_agent_id, item.display_name])
+      try row([item.source_id, item.ingestion_mode, item.landing_container, item.ai_agent_id, item.display_name])
     }
     return page.pointee.next_page_token.repairedText
   }
 }
 
 /// A line of columns; an empty one is a dash.
-private func row(_ columns: [ProtobufCBinaryData], note: String = "") {
+private func row(_ columns: [ProtobufCBinaryData], note: String = "") throws {
   var cells = columns.map { $0.isEmpty ? "-" : safe($0.repairedText) }
   if !note.isEmpty { cells.append(note) }
   let widths = [28, 16, 20, 28]
@@ -83,5 +83,5 @@ private func row(_ columns: [ProtobufCBinaryData], note: String = "") {
     let width = index < widths.count && index < cells.count - 1 ? widths[index] : 0
     return cell + String(repeating: " ", count: max(0, width - cell.count))
   }
-  say(padded.joined(separator: "  "))
+  try say(padded.joined(separator: "  "))
 }

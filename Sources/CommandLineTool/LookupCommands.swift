@@ -26,7 +26,7 @@ private func getAgent(_ words: [String], _ options: ToolOptions) throws -> Int32
   return try ToolClient(options).call(
     "GetAgentConfig", request, configlookup__v1__get_agent_config_response__unpack
   ) { response in
-    show(response, response.pointee.config, response.pointee.metadata, [], options)
+    try show(response, response.pointee.config, response.pointee.metadata, [], options)
     return ExitStatus.success
   }
 }
@@ -56,7 +56,7 @@ private func getPrompt(_ words: [String], _ options: ToolOptions) throws -> Int3
     let isStaged = response.pointee.variant == CONFIGLOOKUP__V1__PROMPT_VARIANT__PROMPT_VARIANT_STAGED
     var notes = ["variant \(isStaged ? "staged" : "active")"]
     if !response.pointee.test_id.isEmpty { notes.append("test \(response.pointee.test_id.repairedText)") }
-    show(response, response.pointee.prompt, response.pointee.metadata, notes, options)
+    try show(response, response.pointee.prompt, response.pointee.metadata, notes, options)
     return ExitStatus.success
   }
 }
@@ -85,7 +85,7 @@ private func getSource(_ words: [String], _ options: ToolOptions) throws -> Int3
     for index in 0..<response.pointee.n_other_source_ids {
       notes.append("also \(response.pointee.other_source_ids[index].repairedText)")
     }
-    show(response, response.pointee.config, response.pointee.metadata, notes, options)
+    try show(response, response.pointee.config, response.pointee.metadata, notes, options)
     return ExitStatus.success
   }
 }
@@ -103,13 +103,13 @@ func runResolve(_ words: [String], _ options: ToolOptions) throws -> Int32 {
     "ResolveBlob", request, configlookup__v1__resolve_blob_response__unpack
   ) { response in
     if options.json {
-      say(MessagePrinter().json(response))
+      try say(MessagePrinter().json(response))
       return ExitStatus.success
     }
-    say("source: \(safe(response.pointee.config?.pointee.source_id.repairedText ?? ""))")
+    try say("source: \(safe(response.pointee.config?.pointee.source_id.repairedText ?? ""))")
     for index in 0..<response.pointee.n_fields {
       guard let field = response.pointee.fields[index]?.pointee else { continue }
-      say("\(safe(field.key.repairedText)): \(safe(field.value.repairedText))")
+      try say("\(safe(field.key.repairedText)): \(safe(field.value.repairedText))")
     }
     return ExitStatus.success
   }
@@ -127,10 +127,10 @@ private func lookupOptions(_ arena: ProtobufArena, _ options: ToolOptions)
 private func show<Response, Value>(
   _ response: UnsafePointer<Response>, _ value: UnsafeMutablePointer<Value>?,
   _ metadata: UnsafeMutablePointer<Configlookup__V1__LookupMetadata>?, _ notes: [String], _ options: ToolOptions
-) {
+) throws {
   let printer = MessagePrinter()
   if options.json {
-    say(printer.json(response))
+    try say(printer.json(response))
     return
   }
   var line = notes.map(safe)
@@ -141,8 +141,8 @@ private func show<Response, Value>(
     if metadata.stale != 0 { line.append("STALE") }
     if metadata.not_modified != 0 { line.append("not modified") }
   }
-  say("# " + line.joined(separator: ", "))
-  if let value { print(printer.text(UnsafePointer(value)), terminator: "") }
+  try say("# " + line.joined(separator: ", "))
+  if let value { try StandardStreams.write(printer.text(UnsafePointer(value))) }
 }
 
 /// Text of a document on a terminal: without what could steer it.

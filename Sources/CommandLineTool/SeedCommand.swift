@@ -28,14 +28,14 @@ func runSeed(_ words: [String], _ options: ToolOptions) throws -> Int32 {
   if !problems.isEmpty {
     throw ToolFailure(status: ExitStatus.data, message: "nothing was loaded: mend the documents above first")
   }
-  do throws(MongoError) {
+  do {
     let pool = try MongoClientPool(uri: options.mongoDBURI)
     for set in sets {
       let writer = MongoWriter(pool: pool, namespace: set.namespace)
       for (selector, document) in set.documents { try writer.replace(selector, with: document) }
-      say("loaded \(set.documents.count) documents into \(set.namespace)")
+      try say("loaded \(set.documents.count) documents into \(set.namespace)")
     }
-  } catch {
+  } catch let error as MongoError {
     throw ToolFailure(status: ExitStatus.unavailable, message: "--mongodb-uri: \(error)")
   }
   return ExitStatus.success

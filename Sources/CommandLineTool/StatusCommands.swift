@@ -11,7 +11,7 @@ func runStatus(_ words: [String], _ options: ToolOptions) throws -> Int32 {
     "GetCacheStatus", request, configlookup__v1__get_cache_status_response__unpack
   ) { response in
     let printer = MessagePrinter(includesDefaults: true)
-    if options.json { say(printer.json(response)) } else { print(printer.text(response), terminator: "") }
+    if options.json { try say(printer.json(response)) } else { try StandardStreams.write(printer.text(response)) }
     let caches = [response.pointee.agent_config, response.pointee.prompt, response.pointee.source_config]
     // The others are not for this caller to see.
     let areValid = caches.compactMap { $0 }.allSatisfy { $0.pointee.cache_valid != 0 }
@@ -26,7 +26,7 @@ func runHealth(_ words: [String], _ options: ToolOptions) throws -> Int32 {
   var options = options
   options.isGRPC = true
   let isServing = try ToolClient(options).isServing()
-  say(options.json ? #"{"serving":\#(isServing)}"# : isServing ? "serving" : "not serving")
+  try say(options.json ? #"{"serving":\#(isServing)}"# : isServing ? "serving" : "not serving")
   return isServing ? ExitStatus.success : ExitStatus.unavailable
 }
 
@@ -48,9 +48,9 @@ func runInvalidate(_ words: [String], _ options: ToolOptions) throws -> Int32 {
     "configlookup.v1.ConfigLookupAdmin/InvalidateCache", request, configlookup__v1__invalidate_cache_response__unpack
   ) { response in
     if options.json {
-      say(MessagePrinter().json(response))
+      try say(MessagePrinter().json(response))
     } else {
-      say("asked \(response.pointee.n_entities) cache\(response.pointee.n_entities == 1 ? "" : "s") to reload")
+      try say("asked \(response.pointee.n_entities) cache\(response.pointee.n_entities == 1 ? "" : "s") to reload")
     }
     return ExitStatus.success
   }

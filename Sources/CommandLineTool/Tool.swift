@@ -32,6 +32,7 @@ struct ToolFailure: Error {
 
 /// Runs `config-lookup` with arguments (without the program's name) and environment. Returns the exit status.
 public func runTool(arguments: [String], environment: [String: String]) -> Int32 {
+  StandardStreams.prepare()
   var options = ToolOptions()
   do {
     // `CONFIG_LOOKUP_SERVER` and the others are defaults; a list from the environment would only surprise.
@@ -40,17 +41,20 @@ public func runTool(arguments: [String], environment: [String: String]) -> Int32
       options.token = try writtenValue(token, called: "CONFIG_LOOKUP_TOKEN", wanted: "the token")
     }
     if options.wantsVersion {
-      print("config-lookup \(toolVersion)")
+      try say("config-lookup \(toolVersion)")
       return ExitStatus.success
     }
     if options.wantsHelp || words.isEmpty {
-      print(help)
+      try say(help)
       return options.wantsHelp ? ExitStatus.success : ExitStatus.usage
     }
     return try run(words, options)
   } catch let error as UsageError {
     complain(error.message)
     return ExitStatus.usage
+  } catch let problem as OutputProblem {
+    if !problem.isClosedPipe { complain("\(problem)") }
+    return problem.exitStatus
   } catch let error as ToolFailure {
     complain(error.message)
     return error.status
@@ -91,10 +95,11 @@ func complain(_ message: String) {
   Logger.writeToStandardError("config-lookup: \(message)")
 }
 
-/// Prints and flushes: who reads a pipe sees each line when it comes.
-func say(_ text: String) {
-  print(text)
-  fflush(nil)
+/// Writes a line to standard output at once, so that the reader of a pipe sees each line when it is printed.
+///
+/// - Throws: ``OutputProblem`` when the line cannot be written.
+func say(_ text: String) throws(OutputProblem) {
+  try StandardStreams.write(text + "\n")
 }
 
 private let help = """
@@ -118,6 +123,6 @@ private let help = """
   \(ToolOptions.flags.help)
 
   Exit status: 0 done; 1 no such key; 64 a mistake on the command line; 65 a document breaks a rule; 69 the server
-  cannot be reached or is not ready; 70 another error; 75 status: a cache is not valid; 77 not permitted, or no right
-  token.
+  cannot be reached or is not ready; 70 another error; 74 standard output cannot be written; 75 status: a cache is not
+  valid; 77 not permitted, or no right token; 141 the reader of standard output has closed it.
   """

@@ -31,8 +31,8 @@ func runWatch(_ words: [String], _ options: ToolOptions) throws -> Int32 {
       notice.pointee.kind == CONFIGLOOKUP__V1__NOTICE_KIND__NOTICE_KIND_UPSERT
       || notice.pointee.kind == CONFIGLOOKUP__V1__NOTICE_KIND__NOTICE_KIND_DELETE
     if isChange { changes += 1 }
-    say(options.json ? MessagePrinter().json(notice) : line(notice.pointee))
-    if !options.json, options.values, isChange { print(value(notice.pointee), terminator: "") }
+    try say(options.json ? MessagePrinter().json(notice) : line(notice.pointee))
+    if !options.json, options.values, isChange { try StandardStreams.write(value(notice.pointee)) }
     return options.count.map { changes < $0 } ?? true
   }
   return ExitStatus.success

@@ -9,8 +9,10 @@ public let serverVersion = "0.1.0"
 
 /// Runs the server as the process: flags, start, signals, drain. Returns the exit status.
 ///
-/// 0 after a signal; 64 for a mistake in flags or environment, 69 where it cannot listen (sysexits.h).
+/// 0 after a signal; 64 for a mistake in flags or environment, 69 where it cannot listen, 74 where what was asked for
+/// cannot be printed (sysexits.h).
 public func runServer(arguments: [String], environment: [String: String]) -> Int32 {
+  StandardStreams.prepare()
   let configuration: ServerConfiguration
   do throws(UsageError) {
     configuration = try ServerConfiguration(arguments: arguments, environment: environment)
@@ -19,12 +21,22 @@ public func runServer(arguments: [String], environment: [String: String]) -> Int
     return EX_USAGE
   }
   switch configuration.action {
-  case .help: print(ServerConfiguration.help)
-  case .version: print("config-lookup-server \(serverVersion)")
+  case .help: return printOut(ServerConfiguration.help)
+  case .version: return printOut("config-lookup-server \(serverVersion)")
   case .checkConfig: return check(configuration)
   case .run: return serve(configuration, ServiceManager(environment: environment))
   }
-  return 0
+}
+
+/// Prints a text on standard output. Returns the exit status, which says whether all of it was written.
+private func printOut(_ text: String) -> Int32 {
+  do throws(OutputProblem) {
+    try StandardStreams.write(text + "\n")
+    return 0
+  } catch {
+    if !error.isClosedPipe { Logger.writeToStandardError("config-lookup-server: \(error)") }
+    return error.exitStatus
+  }
 }
 
 private func check(_ configuration: ServerConfiguration) -> Int32 {
@@ -37,8 +49,7 @@ private func check(_ configuration: ServerConfiguration) -> Int32 {
     Logger.writeToStandardError("config-lookup-server: \(error.message)")
     return EX_USAGE
   }
-  print(configuration.summary)
-  return 0
+  return printOut(configuration.summary)
 }
 
 private func serve(_ configuration: ServerConfiguration, _ manager: ServiceManager) -> Int32 {
