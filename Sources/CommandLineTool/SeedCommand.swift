@@ -1,95 +1,84 @@
-internal import BSON
-internal import ChangeStreamCache
 internal import ConfigModels
 internal import Core
 internal import Foundation
 internal import Glibc
 internal import MongoSource
 
-/// `seed FOLDER`: checks every document by the rules that the server has, and loads them only if all are good.
+/// `seed FOLDER`: checks every document by the rules that the server and the database have, and then writes all of them
+/// in one transaction, or none.
 ///
 /// A document replaces the one with its `_id`, or, where it has none, the one with its `id` or `source_id`: running it
 /// again changes nothing.
 func runSeed(_ words: [String], _ options: ToolOptions) throws -> Int32 {
   try expect(words, "FOLDER")
   let folder = URL(fileURLWithPath: words[0], isDirectory: true)
-  let sets = [
-    try SeedSet(folder, "agent_configs.json", options.agentConfigs, key: "id", as: AgentConfig.self),
-    try SeedSet(folder, "prompts.json", options.prompts, key: "id", as: Prompt.self),
-    try SeedSet(folder, "source_configs.json", options.sourceConfigs, key: "source_id", as: SourceConfig.self),
+  var isFolder: ObjCBool = false
+  guard FileManager.default.fileExists(atPath: folder.path, isDirectory: &isFolder), isFolder.boolValue else {
+    throw ToolFailure(status: EX_NOINPUT, message: "\(words[0]): there is no such folder")
+  }
+  let files = [
+    try SeedDocuments(folder, "agent_configs.json", options.agentConfigs, key: "id", as: AgentConfig.self),
+    try SeedDocuments(folder, "prompts.json", options.prompts, key: "id", as: Prompt.self),
+    try SeedDocuments(folder, "source_configs.json", options.sourceConfigs, key: "source_id", as: SourceConfig.self),
   ].compactMap(\.self)
-  guard !sets.isEmpty else {
+  guard !files.isEmpty else {
     throw ToolFailure(
       status: EX_NOINPUT,
       message: "\(words[0]): holds none of agent_configs.json, prompts.json, source_configs.json")
   }
-  let problems = sets.flatMap(\.problems)
+  let problems = files.flatMap(\.problems)
   for problem in problems { complain(problem) }
   if !problems.isEmpty {
-    throw ToolFailure(status: ExitStatus.data, message: "nothing was loaded: mend the documents above first")
+    throw ToolFailure(
+      status: ExitStatus.data, message: "nothing was written: fix the documents above, and run it again")
   }
-  do {
-    let pool = try MongoClientPool(uri: options.mongoDBURI)
-    for set in sets {
-      let writer = MongoWriter(pool: pool, namespace: set.namespace)
-      for (selector, document) in set.documents { try writer.replace(selector, with: document) }
-      try say("loaded \(set.documents.count) documents into \(set.namespace)")
-    }
-  } catch let error as MongoError {
-    throw ToolFailure(status: ExitStatus.unavailable, message: "--mongodb-uri: \(error)")
+  let pool: MongoClientPool
+  do throws(MongoError) {
+    pool = try MongoClientPool(uri: options.mongoDBURI)
+  } catch {
+    throw ToolFailure(status: ExitStatus.usage, message: "--mongodb-uri: \(error)")
   }
+  do throws(MongoWriteFailure) {
+    try pool.replaceAll(files.flatMap(\.replacements))
+  } catch {
+    throw toolFailure(error, files, pool.place)
+  }
+  for file in files { try say("loaded \(file.replacements.count) documents into \(file.namespace)") }
   return ExitStatus.success
 }
 
-/// The documents of one file, each with what finds it, and what is wrong with them.
-private struct SeedSet {
-  let namespace: MongoNamespace
-  private(set) var documents: [(selector: BSONDocument, document: BSONDocument)] = []
-  private(set) var problems: [String] = []
-
-  /// Nil where there is no such file.
-  init?<Model: CachedModel>(
-    _ folder: URL, _ file: String, _ namespace: String, key: String, as model: Model.Type
-  ) throws {
-    let path = folder.appendingPathComponent(file)
-    guard FileManager.default.fileExists(atPath: path.path) else { return nil }
-    guard let namespace = MongoNamespace(namespace) else { throw UsageError("\(namespace): not DATABASE.COLLECTION") }
-    self.namespace = namespace
-    let text = try String(contentsOf: path, encoding: .utf8)
-    let array: BSONDocument
-    do {
-      array = try BSONDocument(json: "{\"documents\": \(text)}")
-    } catch {
-      throw ToolFailure(status: ExitStatus.data, message: "\(file): not a JSON array of documents: \(error)")
+/// Says which document could not be written, and what is in the database now.
+private func toolFailure(_ failure: MongoWriteFailure, _ files: [SeedDocuments], _ place: String) -> ToolFailure {
+  let written: String
+  if failure.isCommitUnknown {
+    written = "the connection ended during the commit: either all documents were written or none; run it again"
+  } else if failure.writtenCount == 0 {
+    written = "nothing was written"
+  } else {
+    var rest = failure.writtenCount
+    let parts = files.map { file in
+      let count = min(rest, file.replacements.count)
+      rest -= count
+      return "\(count) of \(file.replacements.count) documents of \(file.file)"
     }
-    array.withObject { array in
-      guard let list = array.value("documents").flatMap({ BSONObject(elementsOf: $0) }) else { return }
-      var index = 0
-      list.forEach { _, value in
-        add(value, "\(file): document \(index)", key, model)
-        index += 1
-        return true
-      }
-    }
+    written = "the database has no transactions, so these were written: " + parts.joined(separator: ", ")
   }
-
-  private mutating func add<Model: CachedModel>(_ value: BSONValue, _ name: String, _ key: String, _ model: Model.Type)
-  {
-    guard value.type == .object, let document = BSONDocument(bytes: Array(value.bytes)) else {
-      problems.append("\(name): is \(value.type.name), not an object")
-      return
-    }
-    document.withObject { object in
-      do throws(DocumentProblem) {
-        _ = try Model(reading: object)
-        if let id = document.id {
-          documents.append((id.document, document))
-        } else if let value = object.value(key) {
-          documents.append((BSONDocument(oneField: key, value), document))
-        }
-      } catch {
-        problems.append("\(name): \(error)")
-      }
-    }
+  // A refusal belongs to a document. Everything else belongs to the connection.
+  guard failure.error.isFromServer, let index = failure.index, let name = name(of: index, files) else {
+    return ToolFailure(
+      status: ExitStatus.unavailable, message: "--mongodb-uri: \(place): \(failure.error); \(written)")
   }
+  // Unauthorized
+  let status = failure.error.code == 13 ? ExitStatus.notPermitted : ExitStatus.data
+  return ToolFailure(status: status, message: "\(name): the database refuses it: \(failure.error); \(written)")
+}
+
+/// The file and the place of the replacement with this index.
+private func name(of index: Int, _ files: [SeedDocuments]) -> String? {
+  var rest = index
+  for file in files {
+    if rest < file.replacements.count { return "\(file.file): document \(rest)" }
+    rest -= file.replacements.count
+  }
+  return nil
 }

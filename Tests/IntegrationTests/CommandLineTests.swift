@@ -177,7 +177,7 @@ internal import Testing
         try "[\(prompt)]".write(to: folder.appendingPathComponent("prompts.json"), atomically: true, encoding: .utf8)
         let end = try ProcessEnd("config-lookup", ["seed", folder.path] + test.seedArguments)
         #expect(end.status == .exited(EX_DATAERR))
-        for part in ["agent_configs.json", "document 1", "mcp_sources.0.server", "nothing was loaded"] {
+        for part in ["agent_configs.json", "document 1", "mcp_sources.0.server", "nothing was written"] {
           #expect(end.errors.contains(part), "\(end.errors)")
         }
         #expect(!end.errors.contains("document 0"))
@@ -202,6 +202,100 @@ internal import Testing
       let gone = try ProcessEnd("config-lookup", ["seed", Self.seed, "--mongodb-uri", nobody])
       #expect(gone.status == .exited(EX_UNAVAILABLE))
       #expect(gone.errors.contains("--mongodb-uri") && !gone.errors.contains("s3cret"))
+    }
+  }
+
+  /// Each of these files has a good document first, which must not be written.
+  @Test func seedChecksAllThatTheDatabaseRefuses() throws {
+    try withDeployment { test in
+      let good = try #require(try Documents.agent("good").json)
+      func agent(_ extra: String) throws -> String {
+        try #require(try Documents.agent("bad", extra: ", " + extra).json)
+      }
+      let large = String(repeating: "x", count: 17 * 1024 * 1024)
+      let bad = good.replacingOccurrences(of: "\"good", with: "\"bad")
+      for (document, words) in [
+        (bad.replacingOccurrences(of: "{", with: #"{"$schema": 1, "#, options: .anchored), "document 1: $schema: "),
+        (
+          bad.replacingOccurrences(of: "{", with: #"{"": 1, "#, options: .anchored),
+          "document 1: holds a field whose name is empty"
+        ),
+        (
+          bad.replacingOccurrences(of: "{", with: #"{"a": {"b": [{"": 1}]}, "#, options: .anchored),
+          "document 1: a.b.0: holds a field"
+        ),
+        (
+          bad.replacingOccurrences(of: "{", with: #"{"a\u0000b": 1, "#, options: .anchored),
+          "document 1: a field's name contains a NUL"
+        ),
+        (
+          bad.replacingOccurrences(of: "{", with: "{\"large\": \"\(large)\", ", options: .anchored),
+          "document 1: is 178"
+        ),
+        (bad.replacingOccurrences(of: #""_id" :"#, with: #""_id": [1], "x" :"#), "document 1: _id: is an array"),
+        (good, "document 1: _id: is the same as that of document 0"), ("7", "document 1: is not an object"),
+        (#"{"$oid": 5}"#, "document 1: "), ("{]", "is not JSON: "),
+      ] {
+        let end = try seed(test, ["agent_configs.json": Data("[\(good),\n\(document)]".utf8)])
+        #expect(end.status == .exited(EX_DATAERR), "\(words): \(end.errors.prefix(300))")
+        #expect(
+          end.errors.contains("agent_configs.json: ") && end.errors.contains(words),
+          "\(words): \(end.errors.prefix(300))")
+      }
+      for (text, words) in [
+        (Data(good.utf8), "prompts.json: is not an array; write the documents between [ and ]"),
+        (Data("\(good)\n\(good)".utf8), "prompts.json: is not JSON: "), (Data("[1]], 2: [".utf8), "is not JSON: "),
+        (Data("[\n\"".utf8 + [0xff] + Array("\"]".utf8)), "prompts.json: is not UTF-8"),
+        (Data(), "is not JSON: "),
+      ] {
+        let end = try seed(test, ["agent_configs.json": Data("[\(good)]".utf8), "prompts.json": text])
+        #expect(end.status == .exited(EX_DATAERR) && end.errors.contains(words), "\(words): \(end.errors)")
+      }
+      #expect(try test.server().client().listAgents().total == 0)
+      let bytes = Data(
+        [0xef, 0xbb, 0xbf] + Array("\r\n[\(good), \(try agent(#""note": "a, [b] {\"c\"}""#))]\r\n".utf8))
+      let end = try seed(test, ["agent_configs.json": bytes])
+      #expect(end.output.first == "loaded 2 documents into \(test.name).agents", "\(end.errors)")
+    }
+  }
+
+  /// What only the database knows: nothing is written, or the message says what is.
+  @Test func aSeedThatTheDatabaseRefuses() throws {
+    try withDeployment { test in
+      let client = try test.server().client()
+      let unique = #"{"createIndexes": "prompts", "indexes": [{"key": {"v": 1}, "name": "v", "unique": true}]}"#
+      let pool = try MongoClientPool(uri: test.uri)
+      _ = try pool.command(try BSONDocument(json: unique), database: test.name)
+      let files = [
+        "agent_configs.json": Data("[\(try #require(try Documents.agent("a").json))]".utf8),
+        "prompts.json": Data(
+          "[\(try ["p", "q"].map { try #require(try Documents.prompt($0).json) }.joined(separator: ","))]".utf8),
+      ]
+      let end = try seed(test, files)
+      #expect(end.status == .exited(EX_DATAERR), "\(end)")
+      let whole = ["prompts.json: document 1: the database refuses it", "11000", "nothing was written"]
+      for part in whole { #expect(end.errors.contains(part), "\(end.errors)") }
+      #expect(try client.listAgents().total == 0)
+      // As a server without transactions answers.
+      let refuse =
+        #"{"configureFailPoint": "failCommand", "mode": {"times": 1}, "#
+        + #""data": {"failCommands": ["update"], "errorCode": 20}}"#
+      _ = try pool.command(try BSONDocument(json: refuse), database: "admin")
+      let half = try seed(test, files)
+      #expect(half.status == .exited(EX_DATAERR), "\(half)")
+      for part in [
+        "prompts.json: document 1", "1 of 1 documents of agent_configs.json, 1 of 2 documents of prompts.json",
+      ] {
+        #expect(half.errors.contains(part), "\(half.errors)")
+      }
+      try poll("what was written is served") { try client.listAgents().total == 1 && client.listPrompts().total == 1 }
+    }
+  }
+
+  private func seed(_ test: Deployment, _ files: [String: Data]) throws -> ProcessEnd {
+    try temporaryFolder { folder in
+      for (name, text) in files { try text.write(to: folder.appendingPathComponent(name)) }
+      return try ProcessEnd("config-lookup", ["seed", folder.path] + test.seedArguments)
     }
   }
 

@@ -1,0 +1,78 @@
+internal import Foundation
+
+/// Why bytes are not an array in JSON; for people.
+struct JSONArrayProblem: Error, CustomStringConvertible {
+  let description: String
+}
+
+/// The text of each element of an array in JSON, in order.
+///
+/// - Throws: what is wrong, with its line where there is one.
+func jsonArrayElements(_ text: String) throws(JSONArrayProblem) -> [String] {
+  let bytes = Array(text.utf8)
+  let value: Any
+  do {
+    value = try JSONSerialization.jsonObject(with: Data(bytes), options: .fragmentsAllowed)
+  } catch {
+    let detail = (error as NSError).userInfo["NSDebugDescription"] as? String ?? "\(error)"
+    throw JSONArrayProblem(description: "is not JSON: \(detail) The file is one array of documents: [{...}, {...}]")
+  }
+  guard let array = value as? [Any] else {
+    throw JSONArrayProblem(description: "is not an array; write the documents between [ and ]")
+  }
+  for (index, element) in array.enumerated() where holdsNUL(element) {
+    throw JSONArrayProblem(
+      description: "document \(index): a field's name contains a NUL (\\u0000); BSON has no such name")
+  }
+  let elements = split(bytes)
+  precondition(elements.count == array.count, "both find the same elements")
+  return elements
+}
+
+/// Whether the name of any field contains a NUL. libbson would cut the name there.
+private func holdsNUL(_ value: Any) -> Bool {
+  switch value {
+  case let object as [String: Any]: object.contains { $0.key.utf8.contains(0) || holdsNUL($0.value) }
+  case let array as [Any]: array.contains(where: holdsNUL)
+  default: false
+  }
+}
+
+/// Cuts an array, which has been found to be sound JSON, at the commas between its elements.
+private func split(_ bytes: [UInt8]) -> [String] {
+  var elements: [String] = []
+  var depth = 0
+  var isInString = false
+  var start: Int?
+  var index = 0
+  bytes.withUnsafeBufferPointer { bytes in
+    func add(to end: Int) {
+      guard let first = start else { return }
+      elements.append(String(decoding: bytes[first..<end], as: UTF8.self))
+      start = nil
+    }
+    while index < bytes.count {
+      let byte = bytes[index]
+      if isInString {
+        if byte == UInt8(ascii: "\\") { index += 1 } else if byte == UInt8(ascii: "\"") { isInString = false }
+        index += 1
+        continue
+      }
+      switch byte {
+      case UInt8(ascii: "["), UInt8(ascii: "{"):
+        depth += 1
+        if depth == 2, start == nil { start = index }
+      case UInt8(ascii: "]"), UInt8(ascii: "}"):
+        depth -= 1
+        if depth == 0 { add(to: index) }
+      case UInt8(ascii: ",") where depth == 1: add(to: index)
+      case UInt8(ascii: " "), UInt8(ascii: "\n"), UInt8(ascii: "\r"), UInt8(ascii: "\t"): break
+      default:
+        if depth == 1, start == nil { start = index }
+        isInString = byte == UInt8(ascii: "\"")
+      }
+      index += 1
+    }
+  }
+  return elements
+}
