@@ -62,4 +62,11 @@ enum Limits {
   static let acceptPauseSeconds = 0.1
   /// Seconds between two log lines about it: at the limit it comes and goes with every connection.
   static let acceptReportSeconds = 60.0
+  /// Seconds after which a further address of a name is tried beside those that have not answered yet: the value that
+  /// RFC 8305 recommends ("Connection Attempt Delay").
+  static let connectionAttemptDelaySeconds = 0.25
+  /// Seconds between two looks at whether an HTTP exchange is still wanted.
+  static let cancellationCheckSeconds = 0.2
+  /// Bytes of the head of an HTTP reply: a status and some headers.
+  static let replyHeadBytes = 16 * 1024
 }

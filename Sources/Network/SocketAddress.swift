@@ -55,12 +55,22 @@ public struct SocketAddress: Sendable, CustomStringConvertible {
     self.length = socklen_t(count)
   }
 
+  /// The address, if the host is written as one: no resolver is asked.
+  static func numeric(_ name: HostAndPort) -> SocketAddress? {
+    guard !name.host.isEmpty, let list = try? resolve(name, flags: AI_NUMERICHOST) else { return nil }
+    return list.first
+  }
+
   /// The addresses of a name, in the resolver's order. Blocks while a name server is asked.
   public static func resolve(_ name: HostAndPort, passive: Bool) throws(NetworkError) -> [SocketAddress] {
+    try resolve(name, flags: passive ? AI_PASSIVE : 0)
+  }
+
+  private static func resolve(_ name: HostAndPort, flags: Int32) throws(NetworkError) -> [SocketAddress] {
     var hints = addrinfo()
     hints.ai_family = AF_UNSPEC
     hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-    hints.ai_flags = AI_NUMERICSERV | (passive ? AI_PASSIVE : 0)
+    hints.ai_flags = AI_NUMERICSERV | flags
     var list: UnsafeMutablePointer<addrinfo>?
     let code = getaddrinfo(name.host.isEmpty ? nil : name.host, "\(name.port)", &hints, &list)
     guard code == 0 else {

@@ -65,15 +65,17 @@ public final class OTLPExporter: Sendable {
       resource: settings.resource, version: version, startNanoseconds: nanoseconds(start),
       nowNanoseconds: nanoseconds(.now))
     let seconds = isLast ? min(settings.timeoutSeconds, Limits.lastExportSeconds) : settings.timeoutSeconds
-    let post = HTTPPost(
-      address: settings.address, path: settings.path,
+    let post = HTTPExchange(
+      "POST", settings.path, to: settings.address, peer: "the collector",
       headers: settings.headers.map { ($0.name, $0.value) } + [
         ("content-type", "application/x-protobuf"), ("user-agent", "OTel-OTLP-Exporter-ConfigLookup/\(version)"),
       ])
-    do throws(HTTPPostFailure) {
+    do throws(NetworkError) {
+      let deadline = MonotonicTime.now.advanced(bySeconds: seconds)
       let status = try post.send(
-        request.encoded(metrics()), deadline: .now.advanced(bySeconds: seconds)
-      ) { !isLast && self.state.withLock { $0.isStopped } }
+        request.encoded(metrics()),
+        connectDeadline: min(deadline, .now.advanced(bySeconds: Limits.connectSeconds)), deadline: deadline
+      ) { !isLast && self.state.withLock { $0.isStopped } }.status
       if (200..<300).contains(status) { succeeded() } else { failed("the collector answers with status \(status)") }
     } catch {
       failed(error.message)
