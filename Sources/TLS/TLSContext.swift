@@ -111,6 +111,8 @@ public final class TLSContext: @unchecked Sendable {
     let authorities = try PEMFile(path, .authorities).certificates()
     defer { for certificate in authorities { X509_free(certificate) } }
     let store = SSL_CTX_get_cert_store(pointer)
+    // Each certificate in the file is trusted by itself, an intermediate authority's too, without the root above it.
+    _ = X509_STORE_set_flags(store, UInt(X509_V_FLAG_PARTIAL_CHAIN))
     for certificate in authorities { _ = X509_STORE_add_cert(store, certificate) }
   }
 }

@@ -51,6 +51,18 @@ import Testing
     }
   }
 
+  /// Either side trusts an intermediate authority alone. What the authority above it has issued otherwise is refused.
+  @Test func anIntermediateAuthorityIsATrustAnchor() throws {
+    try withAuthority { root throws in
+      let intermediate = try root.authority.issueAuthority("intermediate")
+      let below = Authority(folder: root.folder, authority: intermediate, server: try intermediate.issueServer())
+      #expect(try Pair(below, client: intermediate.issue("worker"), isMutual: true).failures() == [nil, nil])
+      #expect(try Pair(below, server: root.server).failures() == [.refusedByPeer, .untrustedCertificate])
+      let other = try root.authority.issue("worker")
+      #expect(try Pair(below, client: other, isMutual: true).failures()[0] == .untrustedCertificate)
+    }
+  }
+
   @Test func plainBytesAreNoHandshake() throws {
     try withAuthority { authority throws in
       for text in ["GET / HTTP/1.1\r\n\r\n", "\0\0\0\u{10}\u{8}\u{1}\u{12}\u{c}hello, world!!", "PRI * HTTP/2.0\r\n"] {

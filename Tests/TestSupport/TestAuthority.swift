@@ -21,22 +21,38 @@ public struct TestAuthority: Sendable {
       ["req", "-x509", "-subj", "/CN=\(name)", "-days", "2", "-out", own.certificate] + Self.newKey(own.key))
   }
 
+  private init(folder: URL, own: Pair) {
+    self.folder = folder
+    self.own = own
+  }
+
   /// A certificate for `name` and for alternative names (`DNS:localhost`), good for some days; -1: expired.
   public func issue(_ name: String, _ alternatives: [String] = [], days: Int = 1) throws -> Pair {
+    let names = alternatives.joined(separator: ",")
+    return try issue(name, days: days, extensions: names.isEmpty ? "" : "subjectAltName=\(names)\n")
+  }
+
+  /// - Parameter text: as a section of OpenSSL's configuration has it.
+  private func issue(_ name: String, days: Int = 1, extensions text: String) throws -> Pair {
     let file = "\(name)-\(UUID().uuidString.prefix(8))"
     let pair = Pair(certificate: Self.path(folder, file, "pem"), key: Self.path(folder, file, "key"))
     let request = Self.path(folder, file, "csr")
     try Self.openssl(["req", "-subj", "/CN=\(name)", "-out", request] + Self.newKey(pair.key))
     var arguments = ["x509", "-req", "-in", request, "-CA", own.certificate, "-CAkey", own.key, "-CAcreateserial"]
     arguments += ["-CAserial", Self.path(folder, file, "srl"), "-days", "\(days)", "-out", pair.certificate]
-    if !alternatives.isEmpty {
+    if !text.isEmpty {
       let extensions = Self.path(folder, file, "ext")
-      let text = "subjectAltName=\(alternatives.joined(separator: ","))\n"
       try text.write(toFile: extensions, atomically: true, encoding: .utf8)
       arguments += ["-extfile", extensions]
     }
     try Self.openssl(arguments)
     return pair
+  }
+
+  /// An authority whose certificate this one has issued.
+  public func issueAuthority(_ name: String) throws -> TestAuthority {
+    let pair = try issue(name, extensions: "basicConstraints=critical,CA:TRUE\n")
+    return TestAuthority(folder: folder, own: pair)
   }
 
   /// For a server on loopback.
