@@ -1,5 +1,7 @@
 internal import CConfigLookupProto
 internal import Core
+internal import Foundation
+internal import Network
 internal import ProtobufMessages
 
 /// `status`: how the caches are doing; the exit status says whether all of them are valid.
@@ -19,14 +21,43 @@ func runStatus(_ words: [String], _ options: ToolOptions) throws -> Int32 {
   }
 }
 
-/// `health`: whether calls should come here; needs no right, and says what `/health/ready` says.
+/// `health`: whether calls should come here; needs no permission, and says what `/health/ready` says.
 func runHealth(_ words: [String], _ options: ToolOptions) throws -> Int32 {
   try expect(words)
+  if let server = options.httpServer { return try askHealth(of: server, options) }
   // The standard method for it is gRPC's alone.
   var options = options
   options.isGRPC = true
   let isServing = try ToolClient(options).isServing()
   try say(options.json ? #"{"serving":\#(isServing)}"# : isServing ? "serving" : "not serving")
+  return isServing ? ExitStatus.success : ExitStatus.unavailable
+}
+
+/// Asks `/health/ready`: the HTTP port takes callers without a certificate, as a health check is one.
+private func askHealth(of server: HTTPServer, _ options: ToolOptions) throws -> Int32 {
+  let address = server.address
+  let tls = server.usesTLS == false ? nil : try options.tls.context(["http/1.1"], isForced: server.usesTLS == true)
+  let exchange = HTTPExchange("GET", "/health/ready", to: address, peer: "the server", bodyLimit: Limits.healthBytes)
+  let reply: HTTPExchange.Reply
+  do throws(NetworkError) {
+    reply = try exchange.send(
+      tls: tls, serverName: options.tls.serverName,
+      deadline: .now.advanced(bySeconds: options.timeoutSeconds))
+  } catch {
+    throw ToolFailure(status: ExitStatus.unavailable, message: error.message)
+  }
+  guard reply.status == 200 || reply.status == 503 else {
+    throw ToolFailure(
+      status: ExitStatus.unavailable,
+      message: "\"\(address)\": answers /health/ready with status \(reply.status); is it the server's --http-listen?")
+  }
+  let isServing = reply.status == 200
+  let report = try? JSONSerialization.jsonObject(with: Data(reply.body)) as? [String: Any]
+  let reasons = (report?["reasons"] as? [[String: Any]] ?? []).map { reason in
+    ["cache", "reason"].compactMap { reason[$0] as? String }.joined(separator: " ")
+  }
+  let because = reasons.isEmpty ? "" : ": " + safe(reasons.joined(separator: ", "))
+  try say(options.json ? #"{"serving":\#(isServing)}"# : isServing ? "serving" : "not serving\(because)")
   return isServing ? ExitStatus.success : ExitStatus.unavailable
 }
 

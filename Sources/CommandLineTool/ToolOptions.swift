@@ -11,6 +11,8 @@ struct ToolOptions: Sendable {
   var timeoutSeconds = 10.0
   var wantsHelp = false
   var wantsVersion = false
+  /// Of `health`: where to ask over HTTP; nil: over gRPC.
+  var httpServer: HTTPServer?
   var tls = ToolTLS()
   var tokenFile: String?
   /// From the environment only: others on the machine see the words of a command line.
@@ -60,6 +62,18 @@ struct ToolOptions: Sendable {
       .value(placeholder: "HOST:PORT") { text, options in
         do throws(NetworkError) {
           options.server = try HostAndPort(text)
+          return nil
+        } catch {
+          return error.message
+        }
+      }),
+    Flag(
+      "http-server",
+      "health: ask the server's --http-listen address, which needs no client certificate under mutual TLS. With "
+        + "http:// or https:// in front, TLS is off or on whatever the --tls flags say.",
+      .value(placeholder: "HOST:PORT") { text, options in
+        do throws(NetworkError) {
+          options.httpServer = try HTTPServer(text)
           return nil
         } catch {
           return error.message
@@ -206,6 +220,19 @@ struct ToolOptions: Sendable {
       "threads", "bench: how many make the load.", default: "1", hasVariable: false,
       .value(placeholder: "N") { whole($0, 1...64, &$1.threads) }),
   ]
+}
+
+/// Where the server answers HTTP.
+struct HTTPServer: Sendable {
+  let address: HostAndPort
+  /// Nil: as for the other port.
+  let usesTLS: Bool?
+
+  /// Reads `HOST:PORT`, with `http://` or `https://` in front or without.
+  init(_ text: String) throws(NetworkError) {
+    usesTLS = text.hasPrefix("https://") ? true : text.hasPrefix("http://") ? false : nil
+    address = try HostAndPort(usesTLS == nil ? text : String(text.drop { $0 != "/" }.dropFirst(2)))
+  }
 }
 
 /// What the command line calls an entity, and its number in the contract.

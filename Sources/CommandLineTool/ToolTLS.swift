@@ -22,12 +22,14 @@ struct ToolTLS: Sendable {
         $1.tls.authorities = $0; return nil
       }),
     Flag(
-      "tls-certificate", "A certificate to show to the server (PEM).",
+      // Not CONFIG_LOOKUP_TLS_CERTIFICATE and _KEY: beside a server, in its container, those are the server's own.
+      "tls-certificate", "The certificate that this client presents to the server (PEM).",
+      variable: "CONFIG_LOOKUP_CLIENT_TLS_CERTIFICATE",
       .value(placeholder: "FILE") {
         $1.tls.certificate = $0; return nil
       }),
     Flag(
-      "tls-key", "That certificate's private key (PEM, not encrypted).",
+      "tls-key", "That certificate's private key (PEM, not encrypted).", variable: "CONFIG_LOOKUP_CLIENT_TLS_KEY",
       .value(placeholder: "FILE") {
         $1.tls.key = $0; return nil
       }),
@@ -40,9 +42,13 @@ struct ToolTLS: Sendable {
 
   var isWanted: Bool { isOn || authorities != nil || certificate != nil || key != nil || serverName != nil }
 
-  /// Nil: plain. `protocols`: what to ask for by ALPN.
-  func context(_ protocols: [String] = []) throws(UsageError) -> TLSContext? {
-    guard isWanted else { return nil }
+  /// The context of a connection; nil: without TLS.
+  ///
+  /// - Parameters:
+  ///   - protocols: what to ask for by ALPN.
+  ///   - isForced: whether there is TLS although no flag asks for it.
+  func context(_ protocols: [String] = [], isForced: Bool = false) throws(UsageError) -> TLSContext? {
+    guard isWanted || isForced else { return nil }
     guard (certificate == nil) == (key == nil) else {
       throw UsageError("--tls-certificate and --tls-key: one needs the other")
     }

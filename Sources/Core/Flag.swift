@@ -16,24 +16,22 @@ public struct Flag<Configuration>: Sendable {
   public let help: String
   public let defaultText: String?
   public let reader: Reader
-  /// Whether it has an environment variable.
-  private let hasVariable: Bool
+  /// `CONFIG_LOOKUP_MONGODB_URI`; nil: it has none.
+  public let environmentVariable: String?
 
   /// A flag without dashes in front of its name; `defaultText` is for the help only.
+  ///
+  /// - Parameter variable: its environment variable, where that is not made of the flag's name.
   public init(
-    _ name: String, _ help: String, default defaultText: String? = nil, hasVariable: Bool = true, _ reader: Reader
+    _ name: String, _ help: String, default defaultText: String? = nil, hasVariable: Bool = true,
+    variable: String? = nil, _ reader: Reader
   ) {
     self.name = name
-    self.hasVariable = hasVariable
+    let usual = "CONFIG_LOOKUP_" + name.uppercased().split(separator: "-").joined(separator: "_")
+    environmentVariable = hasVariable ? variable ?? usual : nil
     self.help = help
     self.defaultText = defaultText
     self.reader = reader
-  }
-
-  /// `CONFIG_LOOKUP_MONGODB_URI`
-  public var environmentVariable: String? {
-    guard hasVariable else { return nil }
-    return "CONFIG_LOOKUP_" + name.uppercased().split(separator: "-").joined(separator: "_")
   }
 }
 

@@ -43,6 +43,38 @@ internal import Testing
     }
   }
 
+  /// The health check of the image: it runs beside the server, with the server's environment, under mutual TLS.
+  @Test(arguments: [false, true]) func theHealthCheckUnderMutualTLS(isHTTPPlain: Bool) throws {
+    try withFiles { files throws in
+      try withDeployment { test throws in
+        var environment = [
+          "CONFIG_LOOKUP_TLS_CERTIFICATE": files.pair.certificate, "CONFIG_LOOKUP_TLS_KEY": files.pair.key,
+          "CONFIG_LOOKUP_TLS_CLIENT_CA": files.authority.certificate,
+          "CONFIG_LOOKUP_TLS_CA": files.authority.certificate, "CONFIG_LOOKUP_TLS_SERVER_NAME": "localhost",
+        ]
+        let flags = isHTTPPlain ? ["--http-plain"] : []
+        let server = try ServerProcess(test.arguments + flags, environment: environment)
+        let address = try server.address()
+        let line = try server.child.waitForLine("it is ready") { $0.contains("\"event\":\"ready\"") }
+        let http = try #require(try jsonObject(line)["http_listen"] as? String)
+        environment["CONFIG_LOOKUP_HTTP_SERVER"] = isHTTPPlain ? "http://\(http)" : http
+        let good = try ProcessEnd("config-lookup", ["health"], environment: environment)
+        #expect(good.status == .exited(0) && good.output == ["serving"], "\(good)")
+        let worker = try files.authority.issue("worker")
+        environment["CONFIG_LOOKUP_HTTP_SERVER"] = nil
+        environment["CONFIG_LOOKUP_SERVER"] = "\(address)"
+        // The server's own certificate is not this client's.
+        let without = try ProcessEnd("config-lookup", ["health"], environment: environment)
+        #expect(
+          without.status == .exited(EX_UNAVAILABLE) && without.errors.contains("certificate required"), "\(without)")
+        environment["CONFIG_LOOKUP_CLIENT_TLS_CERTIFICATE"] = worker.certificate
+        environment["CONFIG_LOOKUP_CLIENT_TLS_KEY"] = worker.key
+        let with = try ProcessEnd("config-lookup", ["health"], environment: environment)
+        #expect(with.status == .exited(0) && with.output == ["serving"], "\(with)")
+      }
+    }
+  }
+
   @Test func filesAreReadAgainWhenTheyChange() throws {
     try withFiles { files throws in
       try withDeployment { test throws in
