@@ -30,6 +30,13 @@ final class CacheSupervisor<Model: CachedModel>: Sendable {
     reads = CollectionReads(source: source, state: state, options: options, clock: clock, complaints: complaints)
   }
 
+  /// The threads hold what they use, and none of them holds the supervisor, so they may outlive it. They are not waited
+  /// for: the last reference may be released by one of them, and the source may take seconds to answer.
+  deinit {
+    beginStop()
+    for thread in threads.withLock({ $0 }) { thread.detach() }
+  }
+
   func start() {
     // Lookups go first: what the threads of a cache do in one piece would show in how long some of them take.
     let stream = OSThread(name: "\(Model.entity) stream", urgency: .patient) { [state, follower] in

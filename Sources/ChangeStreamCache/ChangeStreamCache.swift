@@ -10,7 +10,8 @@ public import Core
 ///     cache.start()
 ///     cache.value(for: LookupKey("KE"))?.name
 ///
-/// Any thread may call it, except that ``start()`` and ``stop()`` belong to its owner.
+/// Any thread may call it, except that ``start()`` and ``stop()`` belong to its owner. A cache that is released without
+/// ``stop()`` ends its threads too, and does not wait for them.
 public final class ChangeStreamCache<Model: CachedModel>: Sendable {
   /// Times and sizes, with defaults that suit a service.
   public struct Options: Sendable {

@@ -44,13 +44,9 @@ func runFollow(_ options: ToolOptions) throws -> Int32 {
 private func follow(_ client: ConfigLookupClient, _ options: ToolOptions) async throws -> Int32 {
   // First, so that nothing is missed.
   let notices = client.invalidations()
+  let report = Task { await reportConnection(of: client, options) }
+  defer { report.cancel() }
   try await client.ready(timeout: options.timeoutSeconds)
-  let losses = Task {
-    for await state in client.states() where state == .stale {
-      complain("the connection is lost: trying to go on where it was")
-    }
-  }
-  defer { losses.cancel() }
   var changes = 0
   for await notice in notices where options.wants(notice) {
     if notice.kind == .upsert || notice.kind == .delete { changes += 1 }
@@ -58,6 +54,28 @@ private func follow(_ client: ConfigLookupClient, _ options: ToolOptions) async 
     if let count = options.count, changes >= count { return ExitStatus.success }
   }
   throw ToolFailure(status: ExitStatus.unavailable, message: "the notices have ended")
+}
+
+/// Prints on standard error, once each time, that there is no connection, and that there is one again.
+private func reportConnection(of client: ConfigLookupClient, _ options: ToolOptions) async {
+  let addresses = ([options.server] + options.otherServers).map { "\($0)" }.joined(separator: " or ")
+  // Where a server is there, there is nothing to print.
+  try? await Task.sleep(for: .milliseconds(500))
+  var isWaiting = false
+  for await state in client.states() {
+    switch state {
+    case .ready:
+      if isWaiting { complain("connected") }
+      isWaiting = false
+    case .notReady where !isWaiting:
+      complain("no connection to \(addresses) yet: waiting")
+      isWaiting = true
+    case .stale where !isWaiting, .error where !isWaiting:
+      complain("the connection is lost: waiting for \(addresses), to go on where it was")
+      isWaiting = true
+    case .notReady, .stale, .error: break
+    }
+  }
 }
 
 private func show(_ notice: Notice, asJSON: Bool) throws {

@@ -31,7 +31,7 @@ public final class ConfigLookupClient: Sendable {
   private let watcher: Watcher
   private let stateFeed = StateFeed()
 
-  /// Checks the configuration, and begins to connect. To be followed by ``close()``.
+  /// Checks the configuration, and begins to connect. ``close()`` ends it, or its release.
   ///
   /// - Throws: ``ConfigLookupError`` with the code `invalidArgument`, which names what is wrong.
   public init(_ configuration: ClientConfiguration) throws {
@@ -60,6 +60,9 @@ public final class ConfigLookupClient: Sendable {
       })
     lookAgainLater()
   }
+
+  /// What ``close()`` does, for a client that is released without.
+  deinit { close() }
 
   /// Ends connections and sequences; calls that are open fail.
   public func close() {
@@ -97,7 +100,8 @@ public final class ConfigLookupClient: Sendable {
       group.addTask {
         try await Task.sleep(nanoseconds: UInt64(timeout * 1e9))
         let addresses = self.configuration.addresses.joined(separator: ", ")
-        throw ConfigLookupError(code: .unavailable, message: "no server of \(addresses) in \(timeout) s")
+        let problem = self.supervisor.lastProblem.map { ": \($0)" } ?? ""
+        throw ConfigLookupError(code: .unavailable, message: "no server of \(addresses) in \(timeout) s\(problem)")
       }
       defer { group.cancelAll() }
       try await group.next()

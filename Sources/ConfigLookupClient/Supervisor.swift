@@ -15,6 +15,8 @@ final class Supervisor: Sendable {
     var lastUp = MonotonicTime.now
     /// Every address was tried since, and refused.
     var failedTries = 0
+    /// Why the latest connection ended or did not come about.
+    var lastProblem: RPCClientError?
     var waiters: [UInt64: Waiter] = [:]
     var lastWaiter: UInt64 = 0
     var lastHop: MonotonicTime?
@@ -67,6 +69,9 @@ final class Supervisor: Sendable {
 
   /// Whether there is no connection, and none could be made at any address.
   var isFailing: Bool { state.withLock { $0.channel == nil && $0.failedTries >= targets.count } }
+
+  /// Why the latest connection ended or did not come about.
+  var lastProblem: RPCClientError? { state.withLock { $0.lastProblem } }
 
   /// The connection; waits for one until the deadline.
   func channel(deadline: MonotonicTime) async throws -> FramedChannel {
@@ -166,9 +171,12 @@ final class Supervisor: Sendable {
         retire(channel)
         channel.finish()
         return wasOpen
-      case .ended:
+      case .ended(let problem):
         retire(channel)
-        if !wasOpen { state.withLock { $0.failedTries += 1 } }
+        state.withLock { state in
+          state.lastProblem = problem
+          if !wasOpen { state.failedTries += 1 }
+        }
         return wasOpen
       }
       // Left by `hop`.

@@ -3,7 +3,7 @@ internal import Glibc
 
 /// A thread of the operating system: for work that blocks (libmongoc) or that owns an event loop.
 ///
-/// Must be joined before it is let go.
+/// Must be joined or detached before it is released.
 public final class OSThread: @unchecked Sendable {
   /// How much the thread wants the processor, where there are more threads than processors.
   public enum Urgency: Sendable {
@@ -26,7 +26,7 @@ public final class OSThread: @unchecked Sendable {
     }
   }
 
-  // Safe to share: `handle` is written in `init` only; `joined` only by the one caller of `join()`.
+  // Safe to share: `handle` is written in `init` only; `joined` only by the one caller of `join()` or `detach()`.
   private var handle = pthread_t()
   private var joined = false
 
@@ -49,6 +49,13 @@ public final class OSThread: @unchecked Sendable {
   /// Waits for the end of the thread. To be called once, by its owner.
   public func join() {
     pthread_join(handle, nil)
+    joined = true
+  }
+
+  /// Lets the thread end by itself: nothing waits for it. To be called once, by its owner, in place of ``join()``. The
+  /// thread itself may call it.
+  public func detach() {
+    pthread_detach(handle)
     joined = true
   }
 }

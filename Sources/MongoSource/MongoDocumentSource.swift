@@ -26,6 +26,20 @@ public final class MongoDocumentSource: DocumentSource {
     self.awaitMilliseconds = awaitMilliseconds
   }
 
+  /// A source with connections of its own.
+  ///
+  /// - Parameters:
+  ///   - uri: a MongoDB connection string. Nothing is connected yet.
+  ///   - collection: `DATABASE.COLLECTION`.
+  /// - Throws: what is wrong with either.
+  public convenience init(uri: String, collection: String) throws(MongoError) {
+    guard let namespace = MongoNamespace(collection) else {
+      throw MongoError(message: "collection: \"\(collection)\" is not DATABASE.COLLECTION")
+    }
+    self.init(
+      pool: try MongoClientPool(uri: uri), readPool: try MongoClientPool(uri: uri, for: .reads), namespace: namespace)
+  }
+
   public func identity() throws(SourceError) -> String {
     let hello = try command(#"{"hello": 1}"#)
     var set: String?
