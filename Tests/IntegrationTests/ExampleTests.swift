@@ -52,4 +52,60 @@ internal import Testing
       #expect(try watch.waitForExit() == .exited(0), "\(watch.lastLines)")
     }
   }
+
+  /// The program says what it waits for, and ends with a message that names it.
+  @Test func aWorkerWithoutAServer() throws {
+    let nobody = "127.0.0.1:\(try freePort())"
+    let worker = try ChildProcess(builtExecutable("prompt-worker"), [nobody, "a"])
+    #expect(try worker.waitForExit() == .exited(EX_UNAVAILABLE), "\(worker.lastLines)")
+    #expect(worker.errorLines.first == "prompt-worker: connecting to \(nobody)")
+    #expect(worker.errorLines.last?.contains("Connection refused") == true && worker.errorLines.count == 2)
+    let wrong = try ChildProcess(builtExecutable("prompt-worker"), ["nonsense", "a"])
+    #expect(try wrong.waitForExit() == .exited(EX_USAGE), "\(wrong.lastLines)")
+    #expect(wrong.errorLines.last?.contains("nonsense") == true && wrong.errorLines.count == 1)
+  }
+
+  /// A server that comes later is waited for, and both are said once.
+  @Test func aWatchSaysWhatItWaitsFor() throws {
+    try withDeployment { test in
+      try test.prompts.insert(Documents.prompt("a"))
+      let address = "127.0.0.1:\(try freePort())"
+      let python = try Interop.startExample("watch.py", [address])
+      let tool = try ChildProcess(
+        builtExecutable("config-lookup"), ["watch", "--follow", "--server", address, "--timeout-seconds", "60"])
+      try python.waitForLine("it waits") { $0.hasPrefix("watch.py: waiting for \(address): ") }
+      try tool.waitForLine("it waits") { $0 == "config-lookup: no connection to \(address) yet: waiting" }
+      let server = try ServerProcess(test.arguments + ["--listen", address])
+      try python.waitForLine("it watches") { $0 == "watch.py: watching \(address)" }
+      try python.waitForLine("a prompt") { $0.hasPrefix("UPSERT prompt:a revision ") }
+      try tool.waitForLine("it watches") { $0 == "config-lookup: connected" }
+      try tool.waitForLine("all is well") { $0.contains("PROGRESS") }
+      #expect(try server.child.stop() == .exited(0))
+      try tool.waitForLine("the loss") { $0.contains("the connection is lost") }
+      #expect(tool.errorLines.count == 3, "\(tool.errorLines)")
+      #expect(python.errorLines.filter { $0.contains("watching") }.count == 1, "\(python.errorLines)")
+    }
+  }
+
+  @Test(arguments: ["lookup.py", "watch.py", "make_stubs.py"]) func helpOfExamples(script: String) throws {
+    let help = try Interop.startExample(script, ["-h"])
+    #expect(try help.waitForExit() == .exited(0))
+    #expect(help.outputLines.first?.hasPrefix("usage: \(script)") == true, "\(help.lastLines)")
+    let wrong = try Interop.startExample(script, ["--no-such-flag"])
+    #expect(try wrong.waitForExit() == .exited(2), "\(wrong.lastLines)")
+  }
+
+  /// Standard output that is full, or that nobody reads.
+  @Test func outputOfExamplesThatFails() throws {
+    try withSeededServer(.gRPC) { tool in
+      for words in [["watch.py", tool.server], ["lookup.py", tool.server, "agent", "disease-diagnosis"]] {
+        let full = try Interop.startExample(words, redirection: ">/dev/full")
+        #expect(try full.waitForExit() == .exited(EX_IOERR), "\(full.lastLines)")
+        #expect(full.errorLines == ["\(words[0]): standard output: No space left on device"])
+      }
+      let piped = try Interop.startExample(["watch.py", tool.server], redirection: "| head -n 1")
+      #expect(try piped.waitForExit() == .exited(0))
+      #expect(piped.outputLines.count == 1 && piped.errorLines.isEmpty, "\(piped.lastLines)")
+    }
+  }
 }

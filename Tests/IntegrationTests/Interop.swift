@@ -33,6 +33,14 @@ enum Interop {
       environment: ["PYTHONPATH": stubs.get().path], folder: packageRoot)
   }
 
+  /// Starts an example in a shell: its name and arguments, and what follows them.
+  static func startExample(_ words: [String], redirection: String) throws -> ChildProcess {
+    let command = "\"$0\" -B \"examples/python/$1\" \"${@:2}\" \(redirection)"
+    return try ChildProcess(
+      "/bin/bash", ["-c", command, try PythonEnvironment.command("python")] + words,
+      environment: ["PYTHONPATH": stubs.get().path], folder: packageRoot)
+  }
+
   /// Runs one to its end, and gives what it has printed.
   static func runExample(_ script: String, _ arguments: [String]) throws -> [String] {
     try ChildProcess.run(

@@ -6,6 +6,8 @@
 """
 
 import argparse
+import os
+import signal
 import sys
 
 import grpc
@@ -39,6 +41,8 @@ def main():
     parser.add_argument("key")
     parser.add_argument("--subject", help="who asks, where a prompt is under test")
     arguments = parser.parse_args()
+    # A reader that has enough, as `head`, ends this program without a traceback.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 
     # Not warm yet, or draining: gRPC tries again by itself, on another connection where there is one.
     with grpc.insecure_channel(arguments.server) as channel:
@@ -47,8 +51,13 @@ def main():
             value, metadata = look_up(stub, arguments.kind, arguments.key, arguments.subject)
         except grpc.RpcError as error:
             sys.exit(f"{error.code().name}: {error.details()}")
-    print(f"# revision {metadata.revision}, confirmed {metadata.age_ms} ms ago")
-    print(value, end="")
+    try:
+        print(f"# revision {metadata.revision}, confirmed {metadata.age_ms} ms ago")
+        print(value, end="", flush=True)
+    except OSError as error:
+        # Not sys.exit: Python would write what is left in its buffer once more, and fail again.
+        print(f"lookup.py: standard output: {error.strerror}", file=sys.stderr, flush=True)
+        os._exit(74)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Makes the stubs of the service out of proto/: python make_stubs.py [FOLDER], by default the folder of this file."""
 
+import argparse
 import pathlib
 import subprocess
 import sys
@@ -15,4 +16,6 @@ def make_stubs(folder):
 
 
 if __name__ == "__main__":
-    make_stubs(sys.argv[1] if len(sys.argv) > 1 else here)
+    parser = argparse.ArgumentParser(description="Makes the stubs of the service out of proto/.")
+    parser.add_argument("folder", nargs="?", default=here, help="where they go; by default the folder of this file")
+    make_stubs(parser.parse_args().folder)

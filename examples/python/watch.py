@@ -4,7 +4,10 @@
     python watch.py 10.0.0.1:50061 10.0.0.2:50061
 """
 
+import argparse
 import itertools
+import os
+import signal
 import sys
 import time
 
@@ -27,25 +30,31 @@ class Subscriber:
     brings what has changed since, or says RESYNC.
     """
 
-    def __init__(self, servers, progress_interval_ms=0):
+    def __init__(self, servers, progress_interval_ms=0, report=lambda text: None):
+        """`report` is called with a sentence when no server can be watched, and when one can be again."""
         self.servers = servers
         self.progress_interval_ms = progress_interval_ms
+        self.report = report
         self.held = {}
         self.position = 0
         self.epoch = ""
         self.is_open = True
         self._call = None
+        self._is_waiting = False
 
     def notices(self):
         """Every notice as it comes, after it has been taken into account. Ends after `close` only."""
         for server in itertools.cycle(self.servers):
             try:
                 with grpc.insecure_channel(server, options=KEEPALIVE) as channel:
-                    yield from self._follow(services.ConfigLookupStub(channel))
+                    yield from self._follow(server, services.ConfigLookupStub(channel))
             except grpc.RpcError as error:
                 # The server is away, draining or not warm; anything else would fail again.
                 if self.is_open and error.code() != grpc.StatusCode.UNAVAILABLE:
                     raise
+                if self.is_open and not self._is_waiting:
+                    self._is_waiting = True
+                    self.report(f"waiting for {' or '.join(self.servers)}: {error.details()}")
             if not self.is_open:
                 return
             time.sleep(0.1)
@@ -56,7 +65,7 @@ class Subscriber:
         if self._call:
             self._call.cancel()
 
-    def _follow(self, stub):
+    def _follow(self, server, stub):
         if not self.position:
             self.held.clear()
         self._call = stub.WatchInvalidations(
@@ -70,6 +79,9 @@ class Subscriber:
         )
         is_first = True
         for notice in self._call:
+            if self._is_waiting:
+                self._is_waiting = False
+                self.report(f"watching {server}")
             if notice.kind == messages.NOTICE_KIND_UPSERT:
                 self._take(notice)
             elif notice.kind == messages.NOTICE_KIND_DELETE:
@@ -100,15 +112,24 @@ class Subscriber:
 
 
 def main():
-    if len(sys.argv) < 2:
-        sys.exit("usage: watch.py HOST:PORT [HOST:PORT ...]")
-    subscriber = Subscriber(sys.argv[1:])
+    parser = argparse.ArgumentParser(description="Prints every change of a config, and what is in force at first.")
+    parser.add_argument("servers", metavar="HOST:PORT", nargs="+", help="a server; all serve the same database")
+    arguments = parser.parse_args()
+    # A reader that has enough, as `head`, ends this program without a traceback.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    subscriber = Subscriber(
+        arguments.servers, report=lambda text: print(f"watch.py: {text}", file=sys.stderr, flush=True)
+    )
     try:
         for notice in subscriber.notices():
             kind = messages.NoticeKind.Name(notice.kind).removeprefix("NOTICE_KIND_")
             print(kind, notice.cache_key, f"revision {notice.revision}", notice.reason, flush=True)
     except KeyboardInterrupt:
         subscriber.close()
+    except OSError as error:
+        # Not sys.exit: Python would write what is left in its buffer once more, and fail again.
+        print(f"watch.py: standard output: {error.strerror}", file=sys.stderr, flush=True)
+        os._exit(74)
 
 
 if __name__ == "__main__":

@@ -4,29 +4,50 @@
 //
 // It has a task every 20 ms until it is interrupted; a worker of yours takes its tasks from a queue.
 import ConfigLookupClient
+import Foundation
 import Glibc
 import NearCache
 
 let arguments = CommandLine.arguments
 guard arguments.count == 3 else {
-  print("usage: prompt-worker HOST:PORT[,HOST:PORT...] AGENT_ID")
-  exit(64)
+  printError("usage: prompt-worker HOST:PORT[,HOST:PORT...] AGENT_ID")
+  exit(EX_USAGE)
 }
-let agentID = arguments[2]
-var configuration = ClientConfiguration(addresses: arguments[1].split(separator: ",").map(String.init))
-// A change brings the new prompt along, so that not even the first task after it asks a server.
-configuration.pushesValues = true
-let client = try ConfigLookupClient(configuration)
-// From here on every change is heard of.
-try await client.ready()
+do {
+  try await work(servers: arguments[1].split(separator: ",").map(String.init), agentID: arguments[2])
+} catch let error as ConfigLookupError {
+  printError("prompt-worker: \(error.message)")
+  exit(error.code == .invalidArgument ? EX_USAGE : EX_UNAVAILABLE)
+}
 
-for task in 1... {
-  let answer = try await client.prompt(agentID: agentID)
-  let prompt = answer.value.map { "prompt \($0.version), \($0.content.template.prefix(40))" } ?? "no prompt is in force"
-  // The work would be here.
-  let fetches = client.statistics?.fetches ?? 0
-  print("task \(task): \(prompt)\(answer.isStale ? ", which may be old" : "") (asked a server \(fetches) times so far)")
-  // Who reads a pipe sees each line when it comes.
-  fflush(nil)
-  try await Task.sleep(for: .milliseconds(20))
+/// Does tasks, each with the prompt that is in force at that moment.
+func work(servers: [String], agentID: String) async throws {
+  var configuration = ClientConfiguration(addresses: servers)
+  // A change brings the new prompt along, so that not even the first task after it asks a server.
+  configuration.pushesValues = true
+  let client = try ConfigLookupClient(configuration)
+  printError("prompt-worker: connecting to \(servers.joined(separator: " or "))")
+  // From here on every change is heard of. Throws if no server can be reached within ten seconds.
+  try await client.ready()
+
+  for task in 1... {
+    let answer = try await client.prompt(agentID: agentID)
+    let prompt =
+      answer.value.map { "prompt \($0.version), \($0.content.template.prefix(40))" } ?? "no prompt is in force"
+    // The work would be here.
+    let fetches = client.statistics?.fetches ?? 0
+    print(
+      "task \(task): \(prompt)\(answer.isStale ? ", which may be old" : "") (asked a server \(fetches) times so far)")
+    // The reader of a pipe sees each line when it is printed.
+    guard fflush(nil) == 0 else {
+      printError("prompt-worker: standard output: \(String(cString: strerror(errno)))")
+      exit(EX_IOERR)
+    }
+    try await Task.sleep(for: .milliseconds(20))
+  }
+}
+
+/// Writes a line to standard error.
+func printError(_ text: String) {
+  FileHandle.standardError.write(Data("\(text)\n".utf8))
 }
