@@ -50,7 +50,7 @@ let package = Package(
     .target(name: "CLinux", dependencies: []),
     library("Core", ["CLinux"]),
     library("NearCache", ["Core"]),
-    library("BSON", ["CBSON"]),
+    library("BSON", ["Core", "CBSON"]),
     library("ChangeStreamCache", ["Core", "BSON", "CLinux", "CXXHash"]),
     library("MongoSource", ["Core", "BSON", "ChangeStreamCache", "CMongoC"]),
     library("ProtobufMessages", ["CConfigLookupProto", "CProtobufC"]),

@@ -40,7 +40,7 @@ public struct BSONDocument: Sendable, Hashable {
 
   /// The document as relaxed extended JSON, or nil where a string in it is not UTF-8, or something in it is malformed.
   public var json: String? {
-    bytes.withUnsafeBytes { jsonText(of: $0, isArray: false) }
+    bytes.withUnsafeBytes { try? ExtendedJSON.text(of: BSONValue(type: .object, bytes: $0)) }
   }
 
   /// Lends the document's fields to `body`; they must not outlive it.
@@ -94,56 +94,4 @@ public struct BSONError: Error, CustomStringConvertible {
   }
 
   public var description: String { message }
-}
-
-/// The bytes of a document or array as relaxed extended JSON; nil where a string in it is not UTF-8, or something in it
-/// is malformed.
-func jsonText(of bytes: UnsafeRawBufferPointer, isArray: Bool) -> String? {
-  guard isClosed(bytes), let data = bytes.bindMemory(to: UInt8.self).baseAddress,
-    let document = bson_new_from_data(data, bytes.count)
-  else { return nil }
-  defer { bson_destroy(document) }
-  var length = 0
-  if !isArray {
-    guard let text = bson_as_relaxed_extended_json(document, &length) else { return nil }
-    defer { bson_free(text) }
-    return String(cString: text)
-  }
-  // libbson 1.23 writes relaxed JSON of documents only: let the array be the one field of a document.
-  guard let wrapper = bson_new() else { return nil }
-  defer { bson_destroy(wrapper) }
-  guard bson_append_array(wrapper, "a", 1, document), let text = bson_as_relaxed_extended_json(wrapper, &length)
-  else { return nil }
-  defer { bson_free(text) }
-  let whole = String(cString: text)
-  guard let start = whole.firstIndex(of: "["), let end = whole.lastIndex(of: "]") else { return nil }
-  return String(whole[start...end])
-}
-
-/// libbson writes no JSON of what lies deeper.
-private let libbsonLevels = 200
-
-/// Whether every object and array has room for its length and ends with a zero byte, and none lies too deep for
-/// libbson.
-///
-/// All else that is malformed libbson finds as it writes; of these it leaves out the value: `{ "a" : , "b" : 1 }`.
-private func isClosed(_ bytes: UnsafeRawBufferPointer, levels: Int = libbsonLevels) -> Bool {
-  guard levels > 0, bytes.count >= 5, bytes.last == 0 else { return false }
-  var isGood = true
-  BSONObject(bytes: bytes, path: "").forEach { _, value in
-    switch value.type {
-    case .object, .array: isGood = isClosed(value.bytes, levels: levels - 1)
-    case .codeWithScope: isGood = isClosed(scope(of: value), levels: levels - 1)
-    default: break
-    }
-    return isGood
-  }
-  return isGood
-}
-
-/// Behind a length of all, and the code as a string with its length.
-private func scope(of value: BSONValue) -> UnsafeRawBufferPointer {
-  guard value.bytes.count >= 8 else { return UnsafeRawBufferPointer(start: nil, count: 0) }
-  let code = Int(UInt32(littleEndian: value.bytes.loadUnaligned(fromByteOffset: 4, as: UInt32.self)))
-  return UnsafeRawBufferPointer(rebasing: value.bytes.dropFirst(8 + code))
 }

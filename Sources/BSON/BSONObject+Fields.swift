@@ -1,9 +1,10 @@
 internal import CBSON
+internal import Core
 
 /// Readers of one field. A missing field and one that is null are the same: absent.
 extension BSONObject {
-  /// Free-form parts may nest this deep; libbson silently leaves out what lies deeper than 200.
-  public static let maximumDepth = 100
+  /// Free-form parts may nest this deep: the server stores none that nest deeper.
+  public static let maximumDepth = ExtendedJSON.maximumDepth
 
   // MARK: Strings
 
@@ -179,13 +180,15 @@ extension BSONObject {
     case (_, .array): throw problem(name, "is \(value.type.name), not an array")
     case (_, .either): throw problem(name, "is \(value.type.name), not an object or an array")
     }
-    if depth(of: value.bytes, limit: Self.maximumDepth) > Self.maximumDepth {
-      throw problem(name, "nests deeper than \(Self.maximumDepth)")
+    do throws(ExtendedJSON.Failure) {
+      return try ExtendedJSON.text(of: value, limit: ServedSize.documentBytes)
+    } catch {
+      switch error {
+      case .malformed: throw problem(name, "is malformed, or holds text that is not valid UTF-8")
+      case .tooDeep: throw problem(name, "nests deeper than \(Self.maximumDepth)")
+      case .tooLarge: throw problem(name, "takes more than \(ServedSize.documentBytes) bytes as JSON")
+      }
     }
-    guard let text = jsonText(of: value.bytes, isArray: value.type == .array) else {
-      throw problem(name, "is malformed, or holds text that is not valid UTF-8")
-    }
-    return text
   }
 
   // MARK: Beneath
@@ -266,16 +269,3 @@ private nonisolated(unsafe) let emptyObject: UnsafeRawBufferPointer = {
   memory.copyBytes(from: BSONDocument.empty.bytes)
   return UnsafeRawBufferPointer(memory)
 }()
-
-/// How deep objects and arrays nest in `bytes`, counted up to one more than `limit`.
-private func depth(of bytes: UnsafeRawBufferPointer, limit: Int) -> Int {
-  if limit < 0 { return 1 }
-  var deepest = 0
-  BSONObject(bytes: bytes, path: "").forEach { _, value in
-    if value.type == .object || value.type == .array {
-      deepest = max(deepest, depth(of: value.bytes, limit: limit - 1))
-    }
-    return deepest <= limit
-  }
-  return deepest + 1
-}

@@ -79,3 +79,31 @@ private func daysSince1970(_ year: Int64, _ month: Int64, _ day: Int64) -> Int64
   let dayOfEra = yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear
   return era * 146_097 + dayOfEra - 719_468
 }
+
+/// `2026-01-09T10:20:30Z`, or `2026-01-09T10:20:30.250Z` where there are milliseconds: a date of the years 0 to 9999.
+///
+/// - Parameter milliseconds: since 1970-01-01T00:00:00Z.
+func iso8601(milliseconds: Int64) -> String {
+  func padded(_ number: Int64, _ count: Int) -> String {
+    let digits = String(number)
+    return String(repeating: "0", count: max(0, count - digits.utf8.count)) + digits
+  }
+  var (day, rest) = milliseconds.quotientAndRemainder(dividingBy: 86_400_000)
+  if rest < 0 { (day, rest) = (day - 1, rest + 86_400_000) }
+  let date = dateOfDay(day)
+  let (seconds, fraction) = rest.quotientAndRemainder(dividingBy: 1000)
+  return "\(padded(date.year, 4))-\(padded(date.month, 2))-\(padded(date.day, 2))T\(padded(seconds / 3600, 2)):"
+    + "\(padded(seconds / 60 % 60, 2)):\(padded(seconds % 60, 2))" + (fraction == 0 ? "Z" : ".\(padded(fraction, 3))Z")
+}
+
+/// The date of a day, counted from 1970-01-01: the reverse of `daysSince1970`.
+private func dateOfDay(_ day: Int64) -> (year: Int64, month: Int64, day: Int64) {
+  let shifted = day + 719_468
+  let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
+  let dayOfEra = shifted - era * 146_097
+  let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
+  let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+  let shiftedMonth = (5 * dayOfYear + 2) / 153
+  let month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9
+  return (yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, dayOfYear - (153 * shiftedMonth + 2) / 5 + 1)
+}

@@ -1,4 +1,5 @@
 #include <bson/bson.h>
+#include <stdio.h>
 #include <string.h>
 
 // `bson_iter_t` is aligned to 128 bytes, which Swift cannot express: it is reached through these.
@@ -35,3 +36,15 @@ static inline bool cbson_find (const uint8_t *document, size_t document_length, 
 }
 
 enum { cbson_iter_room = sizeof (bson_iter_t) + 128 };
+
+// Writes a finite number in 34 significant digits, correctly rounded: `d.ddd…e±xx`.
+static inline void cbson_double_in_34_digits (double number, char *text, size_t room)
+{
+   snprintf (text, room, "%.33e", number);
+}
+
+// Writes a finite number in 20 significant digits, which no other number has: libbson's way. At most 27 characters.
+static inline void cbson_double_in_20_digits (double number, char *text, size_t room)
+{
+   snprintf (text, room, "%.20g", number);
+}

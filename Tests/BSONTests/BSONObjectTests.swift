@@ -161,9 +161,9 @@ private func document(ofBytes text: [UInt8], nested: Bool = false) -> BSONDocume
       try o.json("a").utf8.count { $0 == UInt8(ascii: "[") }
     }
     #expect(outcome(nested(99), read) == "99")
-    #expect(outcome(nested(BSONObject.maximumDepth), read) == "100")
-    #expect(outcome(nested(BSONObject.maximumDepth + 1), read) == "a: nests deeper than 100")
-    #expect(outcome(nested(190), read) == "a: nests deeper than 100")
+    #expect(outcome(nested(BSONObject.maximumDepth), read) == "200")
+    #expect(outcome(nested(BSONObject.maximumDepth + 1), read) == "a: nests deeper than 200")
+    #expect(outcome(nested(20_000), read) == "a: nests deeper than 200")
     #expect(
       try outcome("{\"a\": \"text\"}") { o throws(DocumentProblem) in try o.json("a") }
         == "a: is a string, not an object or an array")
