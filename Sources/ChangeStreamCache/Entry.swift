@@ -104,6 +104,7 @@ enum Reading: Sendable {
       do throws(DocumentProblem) {
         let model = try Model(reading: object)
         let encoded = model.encoded()
+        if let encoded, encoded.count > ServedSize.documentBytes { return .bad(.tooLarge(encoded.count, object)) }
         let etag = (encoded ?? document.bytes).withUnsafeBytes { ETag(of: $0) }
         return .good(
           ModelEntry(
@@ -113,5 +114,30 @@ enum Reading: Sendable {
         return .bad(error)
       }
     }
+  }
+}
+
+extension DocumentProblem {
+  /// A document that is too large to be served, which names the largest part of it.
+  fileprivate static func tooLarge(_ count: Int, _ document: BSONObject) -> DocumentProblem {
+    var path: [String] = []
+    var part: BSONObject? = document
+    // Deeper lie the parts of free-form fields, which are no fields of the model.
+    while path.count < 2, let object = part {
+      var largest: (name: String, value: BSONValue)?
+      object.forEach { name, value in
+        if value.bytes.count > largest?.value.bytes.count ?? -1 {
+          largest = (String(decoding: name, as: UTF8.self), value)
+        }
+        return true
+      }
+      guard let largest else { break }
+      path.append(largest.name)
+      part = largest.value.type == .object ? BSONObject(elementsOf: largest.value) : nil
+    }
+    return DocumentProblem(
+      field: path.joined(separator: "."),
+      problem: "is the largest part of a document that takes \(count) bytes when it is encoded, "
+        + "above the \(ServedSize.documentBytes) that are served")
   }
 }

@@ -1,3 +1,5 @@
+internal import Core
+
 /// Bounds of one connection that speaks frames. The defaults are what a server runs with; tests make them small.
 public struct FramedLimits: Sendable {
   /// Bytes of a frame from a client, without its length prefix. Part of the contract (`frame.proto`).
@@ -14,8 +16,8 @@ public struct FramedLimits: Sendable {
 
 /// Bounds of the framed protocol that are the same for every server.
 enum Limits {
-  /// Bytes of a frame from a server that the client takes: the largest document (16 MiB), and what goes around it.
-  static let replyFrameBytes = 17 * 1024 * 1024
+  /// Bytes of a frame from a server that the client takes: those of the largest reply, and of the frame around it.
+  static let replyFrameBytes = ServedSize.replyBytes + 64 * 1024
   /// Bytes of the length in front of a frame.
   static let prefixBytes = 4
   /// Key-value pairs of one call: a trace context, credentials, a few of the caller's own.

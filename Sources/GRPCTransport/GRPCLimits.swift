@@ -1,3 +1,5 @@
+internal import Core
+
 /// Bounds of gRPC, most of them per connection. The defaults are what a server runs with; tests make them small.
 public struct GRPCLimits: Sendable {
   /// Calls open at once, as the client is told; more are refused before they begin. A thousand watches, and lookups
@@ -20,7 +22,7 @@ public struct GRPCLimits: Sendable {
   /// Bytes below which it is told to go on.
   public var streamBytesLow = 16 * 1024
   /// Bytes at which it is cut: it went on although it was told to wait. Twice the largest reply.
-  public var streamBytesLimit = 32 * 1024 * 1024
+  public var streamBytesLimit = 2 * ServedSize.replyBytes
   /// Bytes of waiting replies that no other connection shares, from which on further calls are refused: a client with a
   /// window of nothing could ask for list after list.
   public var ownReplyBytes = 4 * 1024 * 1024

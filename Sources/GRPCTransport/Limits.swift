@@ -1,3 +1,5 @@
+internal import Core
+
 /// Bounds that are the same for every server.
 enum Limits {
   /// Bytes of an unknown path that are repeated to the caller.
@@ -8,8 +10,8 @@ enum Limits {
   static let keptStreams = 512
   /// Seconds between two log lines about connections that were ended for what their clients did.
   static let reportSeconds = 10.0
-  /// Bytes of a reply that the client takes: the largest document (16 MiB), and what goes around it.
-  static let replyBytes = 17 * 1024 * 1024
+  /// Bytes of a reply that the client takes: those of the largest.
+  static let replyBytes = ServedSize.replyBytes
   /// Bytes that the client gathers before it writes them.
   static let clientOutputBytes = 64 * 1024
 }

@@ -87,9 +87,12 @@ extension LookupService {
         start = all.firstIndex(notBefore: key)
         if start < all.count, all[start].key == key { start += 1 }
       }
-      let end = min(start + page.size, all.count)
-      for answer in all[start..<end] {
+      var end = start
+      for answer in all[start..<min(start + page.size, all.count)] {
+        // A page is no longer than any other reply: where texts are long, it has fewer rows than were asked for.
+        if end > start, head.count + answer.entry.summary.count > ServedSize.documentBytes { break }
         ProtobufWriter.message(1, to: &head) { summary(answer, answers, &$0) }
+        end += 1
       }
       if end < all.count {
         ProtobufWriter.string(

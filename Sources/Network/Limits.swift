@@ -1,3 +1,5 @@
+internal import Core
+
 /// Bounds of one connection. The defaults are what a server runs with; tests make them small.
 public struct ConnectionLimits: Sendable {
   /// Unsent bytes above which streams are told to wait and no further request is read. Room for a few hundred replies
@@ -6,8 +8,8 @@ public struct ConnectionLimits: Sendable {
   /// Unsent bytes below which both go on: far enough under the high mark that they do not alternate with each write.
   public var unsentBytesLow = 64 * 1024
   /// Unsent bytes at which the connection is cut: a stream went on although it was told to wait. Twice the largest
-  /// reply (16 MiB, MongoDB's bound for a document).
-  public var unsentBytesLimit = 32 * 1024 * 1024
+  /// reply: one that waits, and one that was written while there was room.
+  public var unsentBytesLimit = 2 * ServedSize.replyBytes
   /// Seconds in which a peer has to take at least a byte of those that wait for it.
   public var stalledWriteSeconds = 30.0
   /// Seconds in which a request that has begun must be whole: against peers that hold a place by a byte a second.

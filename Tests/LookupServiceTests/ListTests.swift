@@ -1,4 +1,5 @@
 internal import ChangeStreamCache
+internal import Core
 internal import ProtobufMessages
 internal import RPC
 internal import TestSupport
@@ -108,6 +109,24 @@ struct ListTests {
         #expect(reply.code == .ok)
         #expect(harness.service.states[0].arena.bytesInUse < 1024, "\(method)")
       }
+    }
+  }
+
+  /// A page is no longer than any other reply, and the pages together hold every row.
+  @Test func aPageOfLongTextsHasFewerRows() throws {
+    let long = String(repeating: "x", count: ServedSize.documentBytes / 3)
+    try ServiceHarness.run(agents: keys(0..<7).map { agent($0, description: long) }) { harness throws in
+      var seen: [String] = []
+      var token = ""
+      repeat {
+        let reply = try harness.call("ListAgentConfigs", request(token: token))
+        #expect(reply.code == .ok && reply.message.encoded.count <= ServedSize.replyBytes)
+        let rows = try reply.message.messages(1).map { $0.text(1) }
+        #expect(rows.count == 2 || reply.message.text(2) == "")
+        seen += rows
+        token = reply.message.text(2)
+      } while !token.isEmpty
+      #expect(seen == keys(0..<7))
     }
   }
 
