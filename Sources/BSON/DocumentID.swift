@@ -1,13 +1,18 @@
-/// The `_id` of a document, of any BSON type: compared by type and bytes, as the documents of a collection are.
+/// The `_id` of a document, of any BSON type.
+///
+/// Two are equal where MongoDB takes them for one `_id`: numbers are compared by value, whatever their type, and so on
+/// (see `CanonicalValue`). A replacement may so give a document the same `_id` in another type.
 public struct DocumentID: Sendable, Hashable, Comparable {
-  /// The number of the BSON type, then the value's bytes.
+  /// The number of the BSON type, then the value's bytes, of the one value that stands for all that are equal.
   private let encoded: [UInt8]
 
+  /// Copies the value of an `_id`.
+  ///
+  /// - Parameter value: a value of any type.
   public init(value: BSONValue) {
     var encoded: [UInt8] = []
     encoded.reserveCapacity(value.bytes.count + 1)
-    encoded.append(value.type.rawValue)
-    encoded.append(contentsOf: value.bytes)
+    CanonicalValue.append(value, to: &encoded)
     self.encoded = encoded
   }
 
@@ -33,35 +38,28 @@ public struct DocumentID: Sendable, Hashable, Comparable {
   }
 
   /// For people, logs and notices: a string as it is, an ObjectId as 24 hexadecimal digits, a number in digits,
-  /// anything else as extended JSON.
+  /// anything else as extended JSON. Equal ids have equal texts.
   public var text: String {
     encoded.withUnsafeBytes { all in
       guard let first = all.first, let type = BSONType(rawValue: first) else { return "" }
       let value = BSONValue(type: type, bytes: UnsafeRawBufferPointer(rebasing: all.dropFirst()))
       switch type {
-      case .string, .symbol:
+      case .string:
         return String(decoding: value.stringBytes ?? UnsafeRawBufferPointer(start: nil, count: 0), as: UTF8.self)
       case .objectID:
         return value.bytes.map { byte in (byte < 16 ? "0" : "") + String(byte, radix: 16) }.joined()
-      case .int32: return "\(value.int32 ?? 0)"
       case .int64: return "\(value.int64 ?? 0)"
       case .double: return "\(value.double ?? 0)"
-      default: return jsonOfOneField(value)
+      default: return (try? ExtendedJSON.text(of: value)) ?? value.type.name
       }
     }
   }
 
-  /// `{"_id": value}` as a document.
+  /// `{"_id": value}` as a document. The value may be of another type than the one that was given, and is equal to it.
   public var document: BSONDocument {
     encoded.withUnsafeBytes { all in
       BSONDocument.ofOneField("_id", type: all.first ?? BSONType.null.rawValue, value: all.dropFirst())
     }
-  }
-
-  private func jsonOfOneField(_ value: BSONValue) -> String {
-    let whole = document.json ?? ""
-    guard let colon = whole.firstIndex(of: ":"), let end = whole.lastIndex(of: "}") else { return whole }
-    return whole[whole.index(after: colon)..<end].split(separator: " ").joined(separator: " ")
   }
 }
 

@@ -1,3 +1,4 @@
+internal import BSON
 internal import ChangeStreamCache
 internal import Core
 internal import TestSupport
@@ -229,6 +230,48 @@ struct ChangeTests {
       #expect(harness.name(composed) == "one")
       #expect(harness.name(decomposed) == "two")
       #expect(harness.cache.health.size == 2)
+    }
+  }
+
+  /// MongoDB compares `_id` by value: a replacement may write the same one in another type. The first version came back
+  /// when the second was deleted.
+  @Test func anIDInAnotherTypeIsTheSameDocument() throws {
+    func document(_ id: String, _ name: String) -> String {
+      country("ID", "KE", name).replacing("\"ID\"", with: id)
+    }
+    let forms = [
+      "{\"$numberLong\": \"777777\"}", "{\"$numberDouble\": \"777777.0\"}", "{\"$numberDecimal\": \"777777.00\"}",
+      "777777",
+    ]
+    for (loaded, other) in forms.flatMap({ loaded in forms.map { (loaded, $0) } }) {
+      try CacheHarness.run(seed: [document(loaded, "first")]) { harness throws in
+        let replacement = document(other, "second")
+        try harness.source.put(replacement)
+        try harness.settle()
+        #expect(harness.name("KE") == "second")
+        harness.source.delete(try #require(BSONDocument(json: replacement).id))
+        try harness.settle()
+        #expect(harness.name("KE") == nil, "\(loaded), then \(other)")
+        #expect(harness.invalidations.map(\.kind) == [.upsert, .delete])
+        #expect(harness.cache.reader.count == 0)
+      }
+    }
+  }
+
+  @Test func aDocumentThatIsTooLargeIsRejectedByName() throws {
+    let good = country("1", "KE", "Kenya")
+    try CacheHarness.run(seed: [good]) { harness throws in
+      // Of the model's two texts, the one that is larger.
+      let text = String(repeating: "x", count: ServedSize.documentBytes)
+      try harness.source.put(country("1", "KE", text, continent: "Africa"))
+      try harness.settle()
+      #expect(harness.name("KE") == "Kenya")
+      let line = try #require(harness.log.lines(event: "document_rejected").first)
+      #expect(line.contains("\"field\":\"name\"") && line.contains("above the 16777216 that are served"))
+      // As large as may be: the name, with `KE=` before and `/0/` behind.
+      try harness.source.put(country("1", "KE", String(text.dropLast(6))))
+      try harness.settle()
+      #expect(harness.cache.reader.answer(LookupKey("KE"))?.bytes.count == ServedSize.documentBytes)
     }
   }
 }

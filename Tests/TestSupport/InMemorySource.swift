@@ -67,10 +67,13 @@ public final class InMemorySource: DocumentSource {
   }
 
   @discardableResult
-  public func delete(_ id: String) -> Revision {
+  public func delete(_ id: String) -> Revision { delete(DocumentID(id)) }
+
+  @discardableResult
+  public func delete(_ id: DocumentID) -> Revision {
     change { state in
-      state.documents[DocumentID(id)] = nil
-      return (.delete, DocumentID(id))
+      state.documents[id] = nil
+      return (.delete, id)
     }
   }
 
