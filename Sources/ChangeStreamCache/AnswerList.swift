@@ -1,17 +1,12 @@
 internal import Glibc
 
-/// Answers in order of key. A value that is cheap to copy and to keep: a change makes one chunk of it anew and shares
-/// the rest, so that a reader who keeps a list costs a change no more than that.
+/// Answers in order of key. A value that is cheap to copy and to keep: where a copy is held, a change makes one chunk
+/// anew and shares the others; where none is, it changes the chunk in place.
 public struct AnswerList: Sendable, RandomAccessCollection {
-  /// Immutable: any thread.
-  private final class Chunk: Sendable {
-    let answers: [Answer]
-    init(_ answers: [Answer]) { self.answers = answers }
-  }
-
   private static let fullChunk = 256
 
-  private var chunks: [Chunk] = []
+  /// None is empty.
+  private var chunks: [[Answer]] = []
   /// The index of each chunk's first answer.
   private var starts: [Int] = []
   public private(set) var count = 0
@@ -21,9 +16,10 @@ public struct AnswerList: Sendable, RandomAccessCollection {
   /// A list of `answers`, which are in order of key.
   init(sorted answers: [Answer]) {
     for start in stride(from: 0, to: answers.count, by: Self.fullChunk / 2) {
-      chunks.append(Chunk(Array(answers[start..<Swift.min(start + Self.fullChunk / 2, answers.count)])))
+      starts.append(start)
+      chunks.append(Array(answers[start..<Swift.min(start + Self.fullChunk / 2, answers.count)]))
     }
-    number()
+    count = answers.count
   }
 
   public var startIndex: Int { 0 }
@@ -32,7 +28,7 @@ public struct AnswerList: Sendable, RandomAccessCollection {
   /// O(log n).
   public subscript(index: Int) -> Answer {
     let chunk = starts.partition { $0 <= index } - 1
-    return chunks[chunk].answers[index - starts[chunk]]
+    return chunks[chunk][index - starts[chunk]]
   }
 
   /// Walks all answers; O(1) for each.
@@ -48,7 +44,7 @@ public struct AnswerList: Sendable, RandomAccessCollection {
 
     public mutating func next() -> Answer? {
       while chunk < list.chunks.count {
-        let answers = list.chunks[chunk].answers
+        let answers = list.chunks[chunk]
         if place < answers.count {
           defer { place += 1 }
           return answers[place]
@@ -62,20 +58,35 @@ public struct AnswerList: Sendable, RandomAccessCollection {
   /// The index of the first answer whose key is not before `key`. O(log n).
   public func firstIndex(notBefore key: LookupKey) -> Int {
     guard let chunk = chunk(for: key) else { return 0 }
-    return starts[chunk] + place(notBefore: key, in: chunks[chunk].answers)
+    return starts[chunk] + place(notBefore: key, in: chunks[chunk])
   }
 
   /// Makes `answer` the one of its key.
   mutating func set(_ answer: Answer) {
-    change(answer.key) { answers, place, isThere in
-      if isThere { answers[place] = answer } else { answers.insert(answer, at: place) }
+    guard let chunk = chunk(for: answer.key) else {
+      self = AnswerList(sorted: [answer])
+      return
+    }
+    let place = place(notBefore: answer.key, in: chunks[chunk])
+    if place < chunks[chunk].count, chunks[chunk][place].key == answer.key {
+      chunks[chunk][place] = answer
+    } else {
+      chunks[chunk].insert(answer, at: place)
+      shift(after: chunk, by: 1)
+      if chunks[chunk].count > Self.fullChunk { split(chunk) }
     }
   }
 
   /// Takes the answer of `key` away.
   mutating func remove(_ key: LookupKey) {
-    change(key) { answers, place, isThere in
-      if isThere { answers.remove(at: place) }
+    guard let chunk = chunk(for: key) else { return }
+    let place = place(notBefore: key, in: chunks[chunk])
+    guard place < chunks[chunk].count, chunks[chunk][place].key == key else { return }
+    chunks[chunk].remove(at: place)
+    shift(after: chunk, by: -1)
+    if chunks[chunk].isEmpty {
+      chunks.remove(at: chunk)
+      starts.remove(at: chunk)
     }
   }
 
@@ -101,33 +112,24 @@ public struct AnswerList: Sendable, RandomAccessCollection {
   /// The chunk in which the key stands, or would stand; nil: there is none.
   private func chunk(for key: LookupKey) -> Int? {
     guard !chunks.isEmpty else { return nil }
-    return Swift.max(chunks.partition { !isBefore(key, $0.answers[0].key) } - 1, 0)
+    return Swift.max(chunks.partition { !isBefore(key, $0[0].key) } - 1, 0)
   }
 
   private func place(notBefore key: LookupKey, in answers: [Answer]) -> Int {
     answers.partition { isBefore($0.key, key) }
   }
 
-  private mutating func change(_ key: LookupKey, _ body: (inout [Answer], _ place: Int, _ isThere: Bool) -> Void) {
-    let chunk = chunk(for: key)
-    var answers = chunk.map { chunks[$0].answers } ?? []
-    let place = place(notBefore: key, in: answers)
-    body(&answers, place, place < answers.count && answers[place].key == key)
-    let parts =
-      answers.count > Self.fullChunk
-      ? [Chunk(Array(answers[..<(answers.count / 2)])), Chunk(Array(answers[(answers.count / 2)...]))]
-      : answers.isEmpty ? [] : [Chunk(answers)]
-    if let chunk { chunks.replaceSubrange(chunk...chunk, with: parts) } else { chunks = parts }
-    number()
+  private mutating func shift(after chunk: Int, by difference: Int) {
+    count += difference
+    for later in (chunk + 1)..<Swift.max(chunk + 1, starts.count) { starts[later] += difference }
   }
 
-  private mutating func number() {
-    starts.removeAll(keepingCapacity: true)
-    count = 0
-    for chunk in chunks {
-      starts.append(count)
-      count += chunk.answers.count
-    }
+  private mutating func split(_ chunk: Int) {
+    let half = chunks[chunk].count / 2
+    let rest = Array(chunks[chunk][half...])
+    chunks[chunk].removeSubrange(half...)
+    chunks.insert(rest, at: chunk + 1)
+    starts.insert(starts[chunk] + half, at: chunk + 1)
   }
 }
 

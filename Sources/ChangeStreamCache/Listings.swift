@@ -25,10 +25,18 @@ final class Listings: Sendable {
   /// Applies what a publication changes, and publishes it with `publish` in the same moment: a copy taken before shows
   /// nothing of it, as the table does, and one taken afterwards all of it.
   func apply(_ changes: Changes, publication: UInt64, _ publish: () -> Void) {
+    guard changes.isLarge else {
+      state.withLock { state in
+        changes.apply(to: &state)
+        state.publication = publication
+        publish()
+      }
+      return
+    }
     // Made outside the lock, which readers take: only one thread changes the lists.
     var new = current
-    new.publication = publication
     changes.apply(to: &new)
+    new.publication = publication
     state.withLock {
       $0 = new
       publish()
@@ -42,6 +50,9 @@ final class Listings: Sendable {
     /// Answers that lists show.
     var listed: [Change] = []
     var primaryDifference = 0
+
+    /// More than can be applied while readers wait.
+    var isLarge: Bool { announced.count + listed.count > 64 }
 
     fileprivate func apply(to state: inout State) {
       state.primaryCount += primaryDifference
