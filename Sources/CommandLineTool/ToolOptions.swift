@@ -103,10 +103,10 @@ struct ToolOptions: Sendable {
       "variant", "get prompt: active, staged or ab-test.", default: "active, or ab-test with --subject",
       hasVariable: false,
       .value(placeholder: "VARIANT") { text, options in
-        guard ["active", "staged", "ab-test"].contains(text) else {
+        guard ["active", "staged", "ab-test"].contains(text.lowercased()) else {
           return "\(text) is none of active, staged, ab-test"
         }
-        options.variant = text
+        options.variant = text.lowercased()
         return nil
       }),
     Flag(
@@ -151,8 +151,8 @@ struct ToolOptions: Sendable {
     Flag(
       "entity", "watch: agent, prompt or source; may be repeated.", default: "all", hasVariable: false,
       .value(placeholder: "ENTITY") { text, options in
-        guard entityNumbers[text] != nil else { return "\(text) is none of agent, prompt, source" }
-        options.entities.append(text)
+        guard entityNumbers[text.lowercased()] != nil else { return "\(text) is none of agent, prompt, source" }
+        options.entities.append(text.lowercased())
         return nil
       }),
     Flag(
@@ -195,8 +195,14 @@ struct ToolOptions: Sendable {
   private static let others: [Flag<ToolOptions>] = [
     Flag(
       "mongodb-uri", "seed: the database.", default: "mongodb://127.0.0.1:27017",
-      .value(placeholder: "URI") {
-        $1.mongoDBURI = $0; return nil
+      .value(placeholder: "URI") { text, options in
+        options.mongoDBURI = text
+        do throws(MongoError) {
+          _ = try MongoURI(text)
+          return nil
+        } catch {
+          return error.message
+        }
       }),
     Flag(
       "agent-configs", "seed: the collection of agent configs.", default: "ai_model.agent_configs",

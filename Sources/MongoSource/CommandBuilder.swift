@@ -19,6 +19,7 @@ final class CommandBuilder {
 
   func append(_ name: String, _ text: String) { bson_append_utf8(pointer, name, -1, text, Int32(text.utf8.count)) }
   func append(_ name: String, _ number: Int64) { bson_append_int64(pointer, name, -1, number) }
+  func append(_ name: String, _ flag: Bool) { bson_append_bool(pointer, name, -1, flag) }
   func append(_ name: String, _ revision: Revision) {
     bson_append_timestamp(pointer, name, -1, revision.seconds, revision.increment)
   }

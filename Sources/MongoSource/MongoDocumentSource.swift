@@ -9,19 +9,26 @@ public import Core
 /// is served is not rolled back by a failover.
 public final class MongoDocumentSource: DocumentSource {
   private let pool: MongoClientPool
-  private let readPool: MongoClientPool
   private let namespace: MongoNamespace
   private let awaitMilliseconds: Int
+  private let timeout = ReplyTimeout()
+  private let emptiness: EmptinessReport
 
-  /// `pool` and `readPool` are of one deployment, the second for ``MongoClientPool/Purpose/reads``.
+  /// `pool` is of the deployment. A read of the whole collection has a connection of its own: one that has been idle
+  /// for minutes may be dead, and only a time limit would show it.
   ///
   /// `awaitMilliseconds` is how long the server waits for a change before it answers that there is none: not how late a
   /// change comes, but how soon a quiet collection is confirmed.
+  ///
+  /// - Parameters:
+  ///   - setting: What says which collection it is, for messages: a flag's name.
+  ///   - logger: Is told of a collection in which nothing is found.
   public init(
-    pool: MongoClientPool, readPool: MongoClientPool, namespace: MongoNamespace, awaitMilliseconds: Int = 250
+    pool: MongoClientPool, namespace: MongoNamespace, awaitMilliseconds: Int = 250,
+    setting: String = "the namespace", logger: Logger = .silent
   ) {
+    emptiness = EmptinessReport(namespace: namespace, setting: setting, logger: logger)
     self.pool = pool
-    self.readPool = readPool
     self.namespace = namespace
     self.awaitMilliseconds = awaitMilliseconds
   }
@@ -36,8 +43,7 @@ public final class MongoDocumentSource: DocumentSource {
     guard let namespace = MongoNamespace(collection) else {
       throw MongoError(message: "collection: \"\(collection)\" is not DATABASE.COLLECTION")
     }
-    self.init(
-      pool: try MongoClientPool(uri: uri), readPool: try MongoClientPool(uri: uri, for: .reads), namespace: namespace)
+    self.init(pool: try MongoClientPool(uri: uri), namespace: namespace)
   }
 
   public func identity() throws(SourceError) -> String {
@@ -67,12 +73,15 @@ public final class MongoDocumentSource: DocumentSource {
     matching filter: BSONDocument, notBefore revision: Revision, besideLookups: Bool, _ body: (BSONDocument) -> Bool
   ) throws(SourceError) -> Revision {
     let read = MongoReadAhead(
-      pool: readPool, namespace: namespace, filter: filter, notBefore: revision,
-      batchBytes: besideLookups ? MongoReadAhead.batchBytesBesideLookups : MongoReadAhead.batchBytes)
+      pool: pool, namespace: namespace, filter: filter, notBefore: revision,
+      batchBytes: besideLookups ? MongoReadAhead.batchBytesBesideLookups : MongoReadAhead.batchBytes, timeout: timeout)
     defer { read.close() }
+    var isEmpty = true
     while let documents = try read.next() {
+      if !documents.isEmpty { isEmpty = false }
       guard documents.allSatisfy(body) else { return revision }
     }
+    emptiness.readEnded(isEmpty: isEmpty) { holdsDocuments() }
     return read.endRevision ?? revision
   }
 
@@ -98,6 +107,26 @@ public final class MongoDocumentSource: DocumentSource {
         let settings = config.value("settings").flatMap({ BSONObject(elementsOf: $0) })
       else { return nil }
       return settings.value("replicaSetId").map { DocumentID(value: $0).text }
+    }
+  }
+
+  /// Whether the collection holds any document at all; nil where that cannot be read.
+  private func holdsDocuments() -> Bool? {
+    let find = CommandBuilder()
+    find.append("find", namespace.collection)
+    find.append("limit", 1)
+    find.append("singleBatch", true)
+    guard let reply = try? pool.command(find.document, database: namespace.database) else { return nil }
+    return reply.withObject { reply in
+      guard let cursor = reply.value("cursor").flatMap({ BSONObject(elementsOf: $0) }),
+        let batch = cursor.value("firstBatch").flatMap({ BSONObject(elementsOf: $0) })
+      else { return nil }
+      var holds = false
+      batch.forEach { _, _ in
+        holds = true
+        return false
+      }
+      return holds
     }
   }
 

@@ -30,11 +30,19 @@ public struct MongoError: Error, Sendable, CustomStringConvertible {
     self.labels = labels
   }
 
-  init(code: Int = 0, message: String) {
+  init(code: Int = 0, message: String, labels: [String] = []) {
     self.code = code
     self.message = message
-    labels = []
+    self.labels = labels
     isFromServer = false
+  }
+
+  /// The same error with what was waited for, where it ended a wait of more than a second and the server did not send
+  /// it.
+  func afterWaiting(_ seconds: Double, for what: @autoclosure () -> String) -> MongoError {
+    guard !isFromServer, seconds >= 1 else { return self }
+    return MongoError(
+      code: code, message: "\(message), after waiting \(Int(seconds.rounded())) s for \(what())", labels: labels)
   }
 
   public var description: String { code == 0 ? message : "\(message) (code \(code))" }

@@ -3,9 +3,14 @@ internal import CMongoC
 internal import ChangeStreamCache
 internal import Core
 
-/// A read of a collection under way: owns libmongoc's cursor, its session and its client. One thread.
+/// A read of a collection under way, on a connection of its own: owns libmongoc's cursor, its session and its client.
+/// One thread.
 final class MongoRead {
-  private let pool: MongoClientPool
+  private let place: String
+  private let namespace: MongoNamespace
+  private let timeout: ReplyTimeout
+  /// How long the longest wait for a reply has been.
+  private var longestWait = 0.0
   private let client: OpaquePointer
   private let session: OpaquePointer
   private let collection: OpaquePointer
@@ -15,19 +20,25 @@ final class MongoRead {
   /// Reads as of `revision` or later: the session is causally consistent and starts there, so a primary that has just
   /// taken over waits until it has come so far.
   ///
-  /// `batchCount` documents come with the first reply.
+  /// `batchCount` documents come with the first reply. One reply is waited for as long as `timeout` says.
   init(
     pool: MongoClientPool, namespace: MongoNamespace, filter: BSONDocument, notBefore revision: Revision,
-    batchCount: Int
+    batchCount: Int, timeout: ReplyTimeout
   ) throws(SourceError) {
-    self.pool = pool
-    client = try pool.popForSource()
+    place = pool.place
+    self.namespace = namespace
+    self.timeout = timeout
+    do throws(MongoError) {
+      client = try pool.dedicatedClient(replyTimeoutSeconds: timeout.seconds)
+    } catch {
+      throw SourceError(error, at: pool.place)
+    }
     var error = bson_error_t()
     let sessionOptions = mongoc_session_opts_new()
     defer { mongoc_session_opts_destroy(sessionOptions) }
     mongoc_session_opts_set_causal_consistency(sessionOptions, true)
     guard let session = mongoc_client_start_session(client, sessionOptions, &error) else {
-      pool.push(client)
+      mongoc_client_destroy(client)
       throw SourceError(MongoError(error), at: pool.place)
     }
     self.session = session
@@ -36,7 +47,7 @@ final class MongoRead {
       let options = bson_new(), let concern = mongoc_read_concern_new()
     else {
       mongoc_client_session_destroy(session)
-      pool.push(client)
+      mongoc_client_destroy(client)
       throw SourceError(.transient, "out of memory")
     }
     self.collection = collection
@@ -59,14 +70,21 @@ final class MongoRead {
   /// The next document; nil at the end.
   func next() throws(SourceError) -> BSONDocument? {
     var document: OpaquePointer?
+    let began = MonotonicTime.now
+    defer { longestWait = max(longestWait, MonotonicTime.now.seconds(since: began)) }
     if mongoc_cursor_next(cursor, &document), let document {
       return BSONDocument(uncheckedBytes: BSONDocument.copyBytes(of: document))
     }
     var error = bson_error_t()
     var reply: OpaquePointer?
     if mongoc_cursor_error_document(cursor, &error, &reply) {
-      throw SourceError(MongoError(error, reply: reply), at: pool.place)
+      let problem = MongoError(error, reply: reply)
+      let waited = MonotonicTime.now.seconds(since: began)
+      if !problem.isFromServer { timeout.failed(after: waited) }
+      throw SourceError(
+        problem.afterWaiting(waited, for: "the next documents of \(namespace)"), at: place)
     }
+    timeout.replied(longestWait: max(longestWait, MonotonicTime.now.seconds(since: began)))
     return nil
   }
 
@@ -88,6 +106,6 @@ final class MongoRead {
     mongoc_cursor_destroy(cursor)
     mongoc_collection_destroy(collection)
     mongoc_client_session_destroy(session)
-    pool.push(client)
+    mongoc_client_destroy(client)
   }
 }

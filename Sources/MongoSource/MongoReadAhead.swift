@@ -27,7 +27,7 @@ final class MongoReadAhead {
 
   init(
     pool: MongoClientPool, namespace: MongoNamespace, filter: BSONDocument, notBefore revision: Revision,
-    batchBytes: Int
+    batchBytes: Int, timeout: ReplyTimeout
   ) {
     let state = Locked(State())
     self.state = state
@@ -35,7 +35,8 @@ final class MongoReadAhead {
       let end: Result<Revision, SourceError>
       do throws(SourceError) {
         let read = try MongoRead(
-          pool: pool, namespace: namespace, filter: filter, notBefore: revision, batchCount: Self.firstBatchCount)
+          pool: pool, namespace: namespace, filter: filter, notBefore: revision, batchCount: Self.firstBatchCount,
+          timeout: timeout)
         defer { read.close() }
         try Self.readAll(read, batchBytes, into: state)
         end = .success(read.operationTime)

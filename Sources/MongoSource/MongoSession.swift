@@ -56,6 +56,7 @@ final class MongoSession {
       throw SourceError(MongoError(error), at: pool.place)
     }
     bson_append_int32(options, "serverId", -1, Int32(bitPattern: serverID))
+    let began = MonotonicTime.now
     do throws(MongoError) {
       let reply = try mongoReply { reply, error in
         command.withBSONPointer {
@@ -65,7 +66,9 @@ final class MongoSession {
       readOperationTime(session)
       return reply
     } catch {
-      throw SourceError(error, at: pool.place)
+      let waited = MonotonicTime.now.seconds(since: began)
+      throw SourceError(
+        error.afterWaiting(waited, for: "the reply to \(command.firstName) on \(database)"), at: pool.place)
     }
   }
 
@@ -81,5 +84,19 @@ final class MongoSession {
     var increment: UInt32 = 0
     mongoc_client_session_get_operation_time(session, &seconds, &increment)
     operationTime = max(operationTime, Revision(seconds: seconds, increment: increment))
+  }
+}
+
+extension BSONDocument {
+  /// The name of its first field: of a command, the command's.
+  fileprivate var firstName: String {
+    var name = ""
+    withObject { object in
+      object.forEach { key, _ in
+        name = String(decoding: key, as: UTF8.self)
+        return false
+      }
+    }
+    return name
   }
 }

@@ -22,26 +22,56 @@ public struct OTLPSettings: Sendable, Hashable {
   /// For people.
   public var target: String { "http://\(address)\(path)" }
 
-  /// Nil where nothing is to be exported. Throws what is wrong, by variable.
-  public init?(environment: [String: String], serviceName: String) throws(UsageError) {
-    let variables = Variables(environment)
-    guard variables["OTEL_SDK_DISABLED"]?.lowercased() != "true" else { return nil }
-    if let exporters = variables["OTEL_METRICS_EXPORTER"], !exporters.split(separator: ",").contains("otlp") {
-      return nil
-    }
+  /// Reads OpenTelemetry's environment variables as its specification says: an empty variable is not set, enumerations
+  /// and booleans are read in any case, and what is not understood is ignored with a warning.
+  ///
+  /// https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
+  ///
+  /// - Parameters:
+  ///   - serviceName: The service's name where no variable says it.
+  ///   - warnings: Gets a sentence for each variable that is ignored, wholly or in part.
+  /// - Returns: Nil where nothing is to be exported.
+  /// - Throws: What is wrong with where metrics are sent to, and with what proof: by variable.
+  public init?(
+    environment: [String: String], serviceName: String, warnings: inout [String]
+  ) throws(UsageError) {
+    var variables = try Variables(environment)
+    defer { warnings += variables.warnings }
+    guard !variables.isTrue("OTEL_SDK_DISABLED"), variables.wantsOTLP() else { return nil }
     guard let (name, url) = variables.first(of: "ENDPOINT") else { return nil }
     (address, path) = try Self.endpoint(url, name)
     // The general one is where all signals go.
     if name == "OTEL_EXPORTER_OTLP_ENDPOINT" { path += path.hasSuffix("/") ? "v1/metrics" : "/v1/metrics" }
-    if let (name, value) = variables.first(of: "PROTOCOL"), value != "http/protobuf" {
-      throw UsageError("\(name): \(value) is not spoken here; http/protobuf is, at a collector's port 4318")
+    if let (name, value) = variables.first(of: "PROTOCOL") {
+      switch value.lowercased() {
+      case "http/protobuf": break
+      case "grpc", "http/json":
+        throw UsageError("\(name): \(value) is not spoken here; http/protobuf is, at a collector's port 4318")
+      default: variables.warn(name, "\(value) is no protocol of OTLP; it is ignored, and http/protobuf is used")
+      }
     }
-    if let (name, value) = variables.first(of: "HEADERS") { headers = try Self.pairs(value, name) }
-    if let (name, value) = variables.first(of: "TIMEOUT") { timeoutSeconds = try Self.milliseconds(value, name) }
+    if let (name, value) = variables.first(of: "HEADERS") {
+      guard let pairs = Self.pairs(value), pairs.allSatisfy({ Self.isHeaderName($0.name) }) else {
+        throw UsageError("\(name): not of the form name=value,name=value, with values percent-encoded")
+      }
+      headers = pairs
+    }
+    if let (name, value) = variables.first(of: "TIMEOUT") {
+      timeoutSeconds = variables.seconds(name, value) ?? timeoutSeconds
+    }
     let interval = "OTEL_METRIC_EXPORT_INTERVAL"
-    if let value = variables[interval] { intervalSeconds = try Self.milliseconds(value, interval) }
+    if let value = variables[interval] { intervalSeconds = variables.seconds(interval, value) ?? intervalSeconds }
     let attributes = "OTEL_RESOURCE_ATTRIBUTES"
-    let given = try variables[attributes].map { text throws(UsageError) in try Self.pairs(text, attributes) } ?? []
+    var given: [Pair] = []
+    if let text = variables[attributes] {
+      if let pairs = Self.pairs(text) {
+        given = pairs
+      } else {
+        variables.warn(
+          attributes, "not of the form name=value,name=value, with values percent-encoded; all of it is ignored")
+      }
+    }
+    variables.warnOfOthers()
     let service =
       variables["OTEL_SERVICE_NAME"] ?? given.last { $0.name == "service.name" }?.value ?? serviceName
     // Replicas of one name are told apart by the instance, which OpenTelemetry would have at random.
@@ -79,17 +109,29 @@ public struct OTLPSettings: Sendable, Hashable {
     throw UsageError("\(name): \(url): no host, or port 0")
   }
 
-  /// `name=value,name=value`, values percent-encoded, as W3C's baggage has them.
-  private static func pairs(_ text: String, _ name: String) throws(UsageError) -> [Pair] {
+  /// Reads `name=value,name=value`, values percent-encoded, as W3C's baggage has them; an empty member counts for
+  /// nothing. Nil for anything else, which may be a secret.
+  private static func pairs(_ text: String) -> [Pair]? {
     var pairs: [Pair] = []
-    for part in text.split(separator: ",") {
-      // The part itself may be a secret.
+    for part in text.split(separator: ",").map(trimmed) where !part.isEmpty {
       guard let equals = part.firstIndex(of: "="), let value = decoded(trimmed(part[part.index(after: equals)...])),
         let key = decoded(trimmed(part[..<equals])), !key.isEmpty
-      else { throw UsageError("\(name): not of the form name=value,name=value, with values percent-encoded") }
+      else { return nil }
       pairs.append(Pair(name: key, value: value))
     }
     return pairs
+  }
+
+  /// Whether it is a token, as RFC 9110 has it for the name of a header.
+  private static func isHeaderName(_ name: String) -> Bool {
+    name.utf8.allSatisfy { byte in
+      switch byte {
+      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+        UInt8(ascii: "0")...UInt8(ascii: "9"):
+        true
+      default: "!#$%&'*+-.^_`|~".utf8.contains(byte)
+      }
+    }
   }
 
   private static func trimmed(_ text: Substring) -> Substring {
@@ -117,30 +159,31 @@ public struct OTLPSettings: Sendable, Hashable {
     guard bytes.allSatisfy({ $0 >= 0x20 && $0 != 0x7f }) else { return nil }
     return String(validating: bytes, as: UTF8.self)
   }
-
-  private static func milliseconds(_ text: String, _ name: String) throws(UsageError) -> Double {
-    guard let number = Int(text), (1...86_400_000).contains(number) else {
-      throw UsageError("\(name): \(text) is not a number of milliseconds from 1 to 86400000")
-    }
-    return Double(number) / 1000
-  }
 }
 
 private func randomText() -> String {
   (0..<2).map { _ in String(UInt64.random(in: .min ... .max), radix: 36) }.joined()
 }
 
-/// The environment, in which an empty variable is none.
+/// OpenTelemetry's variables of the environment, in which an empty one is not set, and what is to be said of them.
 private struct Variables {
-  private let all: [String: String]
+  private var all: [String: String] = [:]
+  private(set) var warnings: [String] = []
 
-  init(_ environment: [String: String]) {
-    all = environment
+  /// Reads them by the rule of ``WrittenText``.
+  init(_ environment: [String: String]) throws(UsageError) {
+    for (name, text) in environment where name.hasPrefix("OTEL_") {
+      do throws(WrittenTextProblem) {
+        let value = try WrittenText.value(text)
+        if !value.isEmpty { all[name] = value }
+      } catch {
+        // Those of other signals are none of our business.
+        if Self.names.contains(name) { throw UsageError("\(name): \(error)") }
+      }
+    }
   }
 
-  subscript(name: String) -> String? {
-    all[name].flatMap { $0.isEmpty ? nil : $0 }
-  }
+  subscript(name: String) -> String? { all[name] }
 
   /// The variable for metrics, or else the one for all signals.
   func first(of suffix: String) -> (name: String, value: String)? {
@@ -149,4 +192,63 @@ private struct Variables {
     }
     return nil
   }
+
+  mutating func warn(_ name: String, _ problem: String) {
+    warnings.append("\(name): \(problem)")
+  }
+
+  /// Only `true` is true, in any case.
+  mutating func isTrue(_ name: String) -> Bool {
+    guard let value = self[name]?.lowercased(), value != "false" else { return false }
+    if value != "true" { warn(name, "\(value) is neither true nor false; it counts as false") }
+    return value == "true"
+  }
+
+  /// Whether `OTEL_METRICS_EXPORTER`, a list, names `otlp`; where it names nothing that is known, it is not set.
+  mutating func wantsOTLP() -> Bool {
+    let name = "OTEL_METRICS_EXPORTER"
+    guard let list = self[name] else { return true }
+    var known: Set<String> = []
+    for part in list.split(separator: ",") {
+      guard let word = try? WrittenText.value(String(part)).lowercased(), !word.isEmpty else { continue }
+      switch word {
+      case "otlp", "none", "prometheus": known.insert(word)
+      case "console", "logging":
+        known.insert(word)
+        warn(name, "\(word) is not supported; there are otlp, prometheus (always at /metrics) and none")
+      default: warn(name, "\(word) is no exporter; it is ignored; there are otlp, prometheus and none")
+      }
+    }
+    return known.isEmpty || known.contains("otlp")
+  }
+
+  /// A time in milliseconds, as seconds; nil, with a warning, for anything else.
+  mutating func seconds(_ name: String, _ text: String) -> Double? {
+    guard let number = Int(text), (1...86_400_000).contains(number) else {
+      warn(name, "\(text) is not a number of milliseconds from 1 to 86400000; the default is used")
+      return nil
+    }
+    return Double(number) / 1000
+  }
+
+  /// Warns of the variables of this exporter that nothing here reads.
+  mutating func warnOfOthers() {
+    for name in all.keys.sorted() where !Self.names.contains(name) {
+      let isOurs =
+        name.hasPrefix("OTEL_EXPORTER_OTLP_") && !name.hasPrefix("OTEL_EXPORTER_OTLP_TRACES_")
+        && !name.hasPrefix("OTEL_EXPORTER_OTLP_LOGS_") || name.hasPrefix("OTEL_METRIC")
+      guard isOurs else { continue }
+      let near = nearestName(to: name, among: Self.names).map { " (did you mean \($0)?)" } ?? ""
+      warn(name, "is not supported; it is ignored\(near)")
+    }
+  }
+
+  /// Those that are read.
+  private static let names =
+    ["ENDPOINT", "HEADERS", "TIMEOUT", "PROTOCOL"].flatMap {
+      ["OTEL_EXPORTER_OTLP_\($0)", "OTEL_EXPORTER_OTLP_METRICS_\($0)"]
+    } + [
+      "OTEL_METRICS_EXPORTER", "OTEL_METRIC_EXPORT_INTERVAL", "OTEL_RESOURCE_ATTRIBUTES", "OTEL_SDK_DISABLED",
+      "OTEL_SERVICE_NAME",
+    ]
 }

@@ -15,15 +15,21 @@ final class Caches: Sendable {
   private let onObserved = LateFunction<Void, Void>()
 
   init(_ configuration: ServerConfiguration, logger: Logger) throws {
-    let pool = try MongoClientPool(uri: configuration.mongoDBURI)
-    let readPool = try MongoClientPool(uri: configuration.mongoDBURI, for: .reads)
+    let uri = try configuration.checkedMongoDBURI()
+    for warning in uri.warnings {
+      logger.warning("configuration_warning", warning, ["setting": "--mongodb-uri"])
+    }
+    let pool = MongoClientPool(uri)
     let (hub, onObserved) = (hub, onObserved)
-    func cache<Model: CachedModel>(_ entity: ServedEntity, _ namespace: String) throws -> ChangeStreamCache<Model> {
+    func cache<Model: CachedModel>(
+      _ entity: ServedEntity, _ namespace: String, _ flag: String
+    ) throws -> ChangeStreamCache<Model> {
       guard let namespace = MongoNamespace(namespace) else { throw UsageError("\(namespace): not DATABASE.COLLECTION") }
       var options = ChangeStreamCache<Model>.Options()
       options.ttlSeconds = configuration.ttlSeconds
       return ChangeStreamCache(
-        source: MongoDocumentSource(pool: pool, readPool: readPool, namespace: namespace), options: options,
+        source: MongoDocumentSource(pool: pool, namespace: namespace, setting: flag, logger: logger),
+        options: options,
         logger: logger, onInvalidation: { hub.publish(entity, $0) },
         onObserved: {
           hub.observed()
@@ -32,9 +38,9 @@ final class Caches: Sendable {
         onHistoryStart: { hub.beginHistory(entity, after: $0) },
         onEarlierHistory: { hub.extendHistory(entity, from: $0, $1) })
     }
-    agentConfigs = try cache(.agentConfig, configuration.agentConfigs)
-    prompts = try cache(.prompt, configuration.prompts)
-    sourceConfigs = try cache(.sourceConfig, configuration.sourceConfigs)
+    agentConfigs = try cache(.agentConfig, configuration.agentConfigs, "--agent-configs")
+    prompts = try cache(.prompt, configuration.prompts, "--prompts")
+    sourceConfigs = try cache(.sourceConfig, configuration.sourceConfigs, "--source-configs")
   }
 
   /// In the order of ``ServedEntity``.

@@ -26,6 +26,7 @@ public final class ConfigLookupServer: Sendable {
 
   /// Binds the ports and starts to read the collections. Calls get UNAVAILABLE until ``isWarm``.
   public init(_ configuration: ServerConfiguration, logger: Logger) throws {
+    for warning in configuration.warnings { logger.warning("configuration_warning", warning) }
     caches = try Caches(configuration, logger: logger)
     let (served, hub) = (caches.served, caches.hub)
     readiness = Readiness(caches: served, maximumStalenessSeconds: configuration.maximumStalenessSeconds)

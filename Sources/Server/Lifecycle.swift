@@ -9,8 +9,8 @@ public let serverVersion = "0.1.0"
 
 /// Runs the server as the process: flags, start, signals, drain. Returns the exit status.
 ///
-/// 0 after a signal; 64 for a mistake in flags or environment, 69 where it cannot listen, 74 where what was asked for
-/// cannot be printed (sysexits.h).
+/// 0 after a signal; 64 for a mistake in flags or environment, 69 where it cannot listen or a limit of the system is
+/// too low, 74 where what was asked for cannot be printed (sysexits.h).
 public func runServer(arguments: [String], environment: [String: String]) -> Int32 {
   StandardStreams.prepare()
   let configuration: ServerConfiguration
@@ -41,9 +41,11 @@ private func printOut(_ text: String) -> Int32 {
 
 private func check(_ configuration: ServerConfiguration) -> Int32 {
   do throws(UsageError) {
-    for warning in try ServerTLS(configuration).warnings {
-      Logger.writeToStandardError("config-lookup-server: \(warning)")
-    }
+    let warnings =
+      try ResourceLimits.fit(configuration).warnings
+      + configuration.checkedMongoDBURI().warnings.map { "--mongodb-uri: \($0)" }
+      + ServerTLS(configuration).warnings
+    for warning in warnings { Logger.writeToStandardError("config-lookup-server: warning: \(warning)") }
     _ = try configuration.credentials()
   } catch {
     Logger.writeToStandardError("config-lookup-server: \(error.message)")
@@ -52,7 +54,14 @@ private func check(_ configuration: ServerConfiguration) -> Int32 {
   return printOut(configuration.summary)
 }
 
-private func serve(_ configuration: ServerConfiguration, _ manager: ServiceManager) -> Int32 {
+private func serve(_ given: ServerConfiguration, _ manager: ServiceManager) -> Int32 {
+  let configuration: ServerConfiguration
+  do throws(UsageError) {
+    configuration = try ResourceLimits.fit(given)
+  } catch {
+    Logger.writeToStandardError("config-lookup-server: \(error.message)")
+    return EX_UNAVAILABLE
+  }
   returnLargeMemoryToSystem()
   _ = ProcessFigures.start
   let format = configuration.logFormat ?? (isatty(STDERR_FILENO) == 1 ? .text : .json)
@@ -155,7 +164,7 @@ private struct ProcessSignals {
 extension ServerConfiguration {
   /// What would run, for `--check-config`: no password.
   var summary: String {
-    let place = (try? MongoClientPool(uri: mongoDBURI).place) ?? "MongoDB"
+    let place = (try? MongoURI(mongoDBURI).place) ?? "MongoDB"
     return """
       The configuration is good. It would run:
         database            \(place)

@@ -55,6 +55,8 @@ public struct ServerConfiguration: Sendable {
   public var logFormat: Logger.Format?
   /// Nil: metrics are not sent anywhere.
   public var otlp: OTLPSettings?
+  /// What of the environment is ignored, a sentence each.
+  public var warnings: [String] = []
 
   public init() {}
 
@@ -64,7 +66,21 @@ public struct ServerConfiguration: Sendable {
     if let first = rest.first { throw UsageError("\(first): not a flag; --help lists them") }
     guard action == .run || action == .checkConfig else { return }
     try checkSecurity()
-    otlp = try OTLPSettings(environment: environment, serviceName: "config-lookup")
+    warnings = Self.flags.unknownVariables(in: environment, others: EnvironmentVariables.ofToolAndScripts)
+    otlp = try OTLPSettings(environment: environment, serviceName: "config-lookup", warnings: &warnings)
+  }
+
+  /// Reads the connection string, and every file that it names.
+  ///
+  /// - Throws: What is wrong, by flag and by option.
+  func checkedMongoDBURI() throws(UsageError) -> MongoURI {
+    do throws(MongoError) {
+      let uri = try MongoURI(mongoDBURI)
+      try uri.checkFiles()
+      return uri
+    } catch {
+      throw UsageError("--mongodb-uri: \(error.message)")
+    }
   }
 
   /// What `--help` prints.
@@ -84,7 +100,8 @@ public struct ServerConfiguration: Sendable {
     OTEL_EXPORTER_OTLP_TIMEOUT, OTEL_EXPORTER_OTLP_PROTOCOL (http/protobuf), OTEL_METRICS_EXPORTER, OTEL_SDK_DISABLED.
     systemd is told of READY, STOPPING and its watchdog where NOTIFY_SOCKET is set (Type=notify).
 
-    Exit status: 0 ended by a signal and drained; 64 a mistake in flags or environment; 69 cannot listen.
+    Exit status: 0 ended by a signal and drained; 64 a mistake in flags or environment; 69 cannot listen, or a limit
+    of the system is too low.
     """
   }
 
@@ -96,7 +113,7 @@ public struct ServerConfiguration: Sendable {
       .value(placeholder: "URI") { text, configuration in
         configuration.mongoDBURI = text
         do throws(MongoError) {
-          _ = try MongoClientPool(uri: text)
+          _ = try MongoURI(text)
           return nil
         } catch {
           // The URI itself may hold a password.

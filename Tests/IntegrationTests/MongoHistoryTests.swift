@@ -11,7 +11,7 @@ struct MongoHistoryTests {
   @Test func tellsWhatEachChangeTouched() throws {
     try withDeployment { test in
       let namespace = try #require(MongoNamespace("\(test.name).agents"))
-      let source = MongoDocumentSource(pool: test.pool, readPool: test.pool, namespace: namespace)
+      let source = MongoDocumentSource(pool: test.pool, namespace: namespace)
       func now() throws -> Revision {
         let stream = try source.openStream(resumingAfter: nil, reportingFields: [])
         defer { stream.close() }

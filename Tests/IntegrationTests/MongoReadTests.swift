@@ -38,7 +38,7 @@ struct MongoReadTests {
   @Test func aDatabaseThatIsNotThereIsAnError() throws {
     let pool = try MongoClientPool(uri: "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100")
     let namespace = try #require(MongoNamespace("a.b"))
-    let source = MongoDocumentSource(pool: pool, readPool: pool, namespace: namespace)
+    let source = MongoDocumentSource(pool: pool, namespace: namespace)
     let error = #expect(throws: SourceError.self) {
       try source.readAll(matching: .empty, notBefore: .none, besideLookups: false) { _ in true }
     }
@@ -55,7 +55,7 @@ struct MongoReadTests {
         try test.agents.insert(BSONDocument(json: #"{"_id": "\#(Self.id(number))", "padding": "\#(padding)"}"#))
       }
       let namespace = try #require(MongoNamespace("\(test.name).agents"))
-      let source = MongoDocumentSource(pool: test.pool, readPool: test.pool, namespace: namespace)
+      let source = MongoDocumentSource(pool: test.pool, namespace: namespace)
       let stream = try source.openStream(resumingAfter: nil, reportingFields: [])
       defer { stream.close() }
       try body(source, stream.operationTime)

@@ -32,7 +32,7 @@ internal import Testing
 
   private func open(_ test: Deployment, _ token: ResumeToken? = nil) throws -> any DocumentStream {
     let namespace = try #require(MongoNamespace("\(test.name).agents"))
-    let source = MongoDocumentSource(pool: test.pool, readPool: test.pool, namespace: namespace, awaitMilliseconds: 50)
+    let source = MongoDocumentSource(pool: test.pool, namespace: namespace, awaitMilliseconds: 50)
     return try source.openStream(resumingAfter: token, reportingFields: ["n"])
   }
 

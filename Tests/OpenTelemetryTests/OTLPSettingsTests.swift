@@ -7,7 +7,14 @@ struct OTLPSettingsTests {
   private static let endpoint = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
   private func settings(_ environment: [String: String]) throws(UsageError) -> OTLPSettings? {
-    try OTLPSettings(environment: environment, serviceName: "config-lookup")
+    var warnings: [String] = []
+    return try OTLPSettings(environment: environment, serviceName: "config-lookup", warnings: &warnings)
+  }
+
+  private func warnings(_ environment: [String: String]) throws(UsageError) -> [String] {
+    var warnings: [String] = []
+    _ = try OTLPSettings(environment: environment, serviceName: "config-lookup", warnings: &warnings)
+    return warnings
   }
 
   @Test func nothingIsSentWithoutAnEndpointOrWhereItIsSwitchedOff() throws {
@@ -63,12 +70,81 @@ struct OTLPSettingsTests {
     ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "http/protobuf"),
     ("OTEL_EXPORTER_OTLP_HEADERS", "s3cret", "name=value"),
     ("OTEL_EXPORTER_OTLP_HEADERS", "a=b%0d%0as3cret", "name=value"),
-    ("OTEL_METRIC_EXPORT_INTERVAL", "soon", "milliseconds"),
+    ("OTEL_EXPORTER_OTLP_HEADERS", "a b=c", "name=value"),
+    ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "a=b\0", "NUL"),
   ]) func mistakesAreNamed(variable: String, value: String, part: String) {
     let error = #expect(throws: UsageError.self) {
       try settings([Self.endpoint: "http://c:1"].merging([variable: value]) { $1 })
     }
     let message = error?.message ?? ""
     #expect(message.hasPrefix("\(variable): ") && message.contains(part) && !message.contains("s3cret"), "\(message)")
+  }
+
+  /// Lists, case and white space, as OpenTelemetry's specification has them.
+  @Test(arguments: [
+    ("prometheus, otlp", true, ""), ("OTLP", true, ""), ("otlp ", true, ""), ("otlp\r\n", true, ""),
+    (" ,otlp,,", true, ""), ("none", false, ""), ("None", false, ""), ("prometheus", false, ""), ("", true, ""),
+    (" ", true, ""), ("console", false, "console is not supported"), ("otlp,console", true, "console"),
+    ("oltp", true, "oltp is no exporter"), ("prometheus,oltp", false, "oltp is no exporter"),
+  ]) func exporters(list: String, isSent: Bool, warning: String) throws {
+    let environment = [Self.endpoint: "http://c:1", "OTEL_METRICS_EXPORTER": list]
+    let found = try settings(environment)
+    #expect((found != nil) == isSent)
+    let said = try warnings(environment)
+    #expect(said.count == (warning.isEmpty ? 0 : 1), "\(said)")
+    #expect(said.allSatisfy { $0.hasPrefix("OTEL_METRICS_EXPORTER: ") && $0.contains(warning) }, "\(said)")
+  }
+
+  /// What is not understood is ignored, as if it were not set, and named.
+  @Test(arguments: [
+    ("OTEL_SDK_DISABLED", "yes", "neither true nor false"), ("OTEL_SDK_DISABLED", "1", "counts as false"),
+    ("OTEL_METRIC_EXPORT_INTERVAL", "soon", "milliseconds"), ("OTEL_METRIC_EXPORT_INTERVAL", "-1", "milliseconds"),
+    ("OTEL_METRIC_EXPORT_INTERVAL", "1 000", "milliseconds"), ("OTEL_EXPORTER_OTLP_TIMEOUT", "0", "milliseconds"),
+    ("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "1.5", "milliseconds"),
+    ("OTEL_EXPORTER_OTLP_PROTOCOL", "htpp/protobuf", "no protocol"),
+    ("OTEL_RESOURCE_ATTRIBUTES", "a=b,c", "all of it is ignored"),
+    ("OTEL_RESOURCE_ATTRIBUTES", "a=%zz", "all of it is ignored"),
+    ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip", "is not supported"),
+    ("OTEL_EXPORTER_OTLP_METRIC_TIMEOUT", "5", "did you mean OTEL_EXPORTER_OTLP_METRICS_TIMEOUT"),
+  ]) func whatIsNotUnderstoodIsIgnored(variable: String, value: String, part: String) throws {
+    let environment = [Self.endpoint: "http://c:1", variable: value]
+    let found = try #require(try settings(environment))
+    #expect(found.intervalSeconds == 60 && found.timeoutSeconds == 10 && found.resource.count == 2)
+    let said = try warnings(environment)
+    #expect(said.count == 1 && said[0].hasPrefix("\(variable): ") && said[0].contains(part), "\(said)")
+  }
+
+  /// The same for every variable: white space around a value, case, and an empty one, which is not set.
+  @Test func whiteSpaceAndCase() throws {
+    let plain = [
+      Self.endpoint: "http://c:1", "OTEL_EXPORTER_OTLP_HEADERS": "a=b,c=d", "OTEL_EXPORTER_OTLP_TIMEOUT": "1500",
+      "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf", "OTEL_METRIC_EXPORT_INTERVAL": "250",
+      "OTEL_RESOURCE_ATTRIBUTES": "service.instance.id=i,e=f", "OTEL_SERVICE_NAME": "s", "OTEL_SDK_DISABLED": "false",
+    ]
+    let wanted = try #require(try settings(plain))
+    for (before, after) in [("", "\n"), ("", "\r\n"), (" ", "\t "), ("\u{feff}", "")] {
+      let environment = plain.mapValues { before + $0 + after }
+      let found = try settings(environment)
+      let said = try warnings(environment)
+      #expect(found == wanted && said == [], "\((before + "|" + after).debugDescription): \(said)")
+    }
+    let doubled = [
+      "OTEL_EXPORTER_OTLP_HEADERS": "a=b,,c=d,", "OTEL_RESOURCE_ATTRIBUTES": ", service.instance.id=i ,,e = f",
+    ]
+    let upper = [
+      Self.endpoint: "HTTP://c:1", "OTEL_EXPORTER_OTLP_PROTOCOL": "HTTP/Protobuf", "OTEL_SDK_DISABLED": "FALSE",
+    ]
+    for changed in [doubled, upper] {
+      let found = try settings(plain.merging(changed) { $1 })
+      #expect(found == wanted, "\(changed)")
+    }
+    for name in plain.keys where name != Self.endpoint {
+      for empty in ["", " \r\n"] {
+        let said = try warnings(plain.merging([name: empty]) { $1 })
+        #expect(said == [], "\(name)")
+      }
+    }
+    let disabled = try settings(plain.merging(["OTEL_SDK_DISABLED": "True\n"]) { $1 })
+    #expect(disabled == nil)
   }
 }

@@ -1,12 +1,11 @@
 internal import Core
 internal import Glibc
-internal import TestSupport
 
 /// Stands between a server and the database, and does to their connections what a network can do.
 ///
 /// One thread owns all sockets; others change the mode and wake it. Any thread.
-final class FaultProxy: Sendable {
-  enum Mode: Sendable, Equatable {
+public final class FaultProxy: Sendable {
+  public enum Mode: Sendable, Equatable {
     /// As if it were not there.
     case pass
     /// Connections are accepted, and not a byte arrives: a black hole, or half of one.
@@ -22,6 +21,7 @@ final class FaultProxy: Sendable {
   private struct Orders: Sendable {
     var mode = Mode.pass
     var resets = false
+    var stallsOpen = false
     var stops = false
     /// Connections that were made to the database.
     var linkCount = 0
@@ -30,11 +30,13 @@ final class FaultProxy: Sendable {
     var thread: OSThread?
   }
 
-  let port: UInt16
+  /// Where it listens, on 127.0.0.1.
+  public let port: UInt16
   private let orders = Locked(Orders())
   private let wakeUp: Int32
 
-  init(to database: UInt16, seed: UInt64) throws {
+  /// Begins to listen, and passes everything on to the port `database` on 127.0.0.1.
+  public init(to database: UInt16, seed: UInt64) throws {
     port = try freePort()
     var ends: [Int32] = [-1, -1]
     guard pipe(&ends) == 0 else { throw TestFailure("pipe: \(String(cString: strerror(errno)))") }
@@ -46,12 +48,16 @@ final class FaultProxy: Sendable {
       var links = ProxyLinks(port: port, database: database, woken: woken, seed: seed)
       while true {
         let now = orders.withLock { orders in
-          defer { orders.resets = false }
+          defer {
+            orders.resets = false
+            orders.stallsOpen = false
+          }
           orders.linkCount = links.linkCount
           orders.resetCount = links.resetCount
           return orders
         }
         if now.stops { break }
+        if now.stallsOpen { links.stallOpen() }
         links.turn(now.mode, resets: now.resets)
         isListening.withLock { $0 = true }
         isListening.signal()
@@ -63,16 +69,24 @@ final class FaultProxy: Sendable {
     _ = isListening.wait(until: soon()) { $0 ? true : nil }
   }
 
-  var mode: Mode { orders.withLock { $0.mode } }
-  var linkCount: Int { orders.withLock { $0.linkCount } }
-  var resetCount: Int { orders.withLock { $0.resetCount } }
+  /// What it does now.
+  public var mode: Mode { orders.withLock { $0.mode } }
+  /// How many connections were made to the database.
+  public var linkCount: Int { orders.withLock { $0.linkCount } }
+  /// How many connections it has reset.
+  public var resetCount: Int { orders.withLock { $0.resetCount } }
 
-  func set(_ mode: Mode) { order { $0.mode = mode } }
+  /// From now on it does something else to every connection.
+  public func set(_ mode: Mode) { order { $0.mode = mode } }
 
   /// Resets every connection that is open now.
-  func reset() { order { $0.resets = true } }
+  public func reset() { order { $0.resets = true } }
 
-  func stop() {
+  /// From now on nothing arrives on any connection that is open now, and no end either; new ones are as ``mode`` says.
+  public func stallOpen() { order { $0.stallsOpen = true } }
+
+  /// Resets every connection and ends.
+  public func stop() {
     order { $0.stops = true }
     let thread = orders.withLock { orders in
       defer { orders.thread = nil }
@@ -135,6 +149,10 @@ private struct ProxyLinks {
     if polled[1].revents != 0 { accept() }
   }
 
+  mutating func stallOpen() {
+    for index in links.indices { links[index].isStalled = true }
+  }
+
   private mutating func accept() {
     while listener >= 0 {
       let server = Glibc.accept(listener, nil, nil)
@@ -163,6 +181,8 @@ private struct Link {
   /// So many bytes from the database until it is cut.
   private var bytesLeft: Int?
   private(set) var isDone = false
+  /// Whether nothing arrives, whatever the mode is.
+  var isStalled = false
 
   init(server: Int32, database: Int32) {
     toDatabase = Flow(from: server, to: database)
@@ -174,7 +194,7 @@ private struct Link {
 
   /// What to poll the server's socket for, and the database's.
   func interests(_ mode: FaultProxy.Mode, _ now: MonotonicTime) -> [pollfd] {
-    let (up, down) = mode.stalls
+    let (up, down) = isStalled ? (true, true) : mode.stalls
     return [
       pollfd(
         fd: toDatabase.from, events: (up ? 0 : toDatabase.wantsInput) | (down ? 0 : toServer.output(now)), revents: 0),
@@ -184,7 +204,7 @@ private struct Link {
   }
 
   mutating func serve(server: pollfd, database: pollfd, _ mode: FaultProxy.Mode, _ random: inout SeededRandom) {
-    let (up, down) = mode.stalls
+    let (up, down) = isStalled ? (true, true) : mode.stalls
     if server.revents & Int16(POLLIN) != 0 { _ = toDatabase.receive(mode, &random) }
     var received = 0
     if database.revents & Int16(POLLIN) != 0 { received = toServer.receive(mode, &random) }

@@ -1,0 +1,112 @@
+internal import CMongoC
+internal import Core
+
+/// The text of a connection string, split far enough to check what libmongoc does not.
+struct MongoURIText {
+  let text: String
+  /// Name and value as they are written, in order.
+  private let options: [(name: String, value: String)]
+  /// What stands for a secret in no message.
+  private let secrets: [String]
+
+  static let percentEncoding = MongoError(
+    message: "user and password must be percent-encoded (an at sign is %40, a colon %3A, a slash %2F)")
+
+  /// Reads a connection string by the rule of ``WrittenText``.
+  ///
+  /// - Throws: What is wrong, without repeating any of the text that may be a secret.
+  init(reading unread: String) throws(MongoError) {
+    do throws(WrittenTextProblem) {
+      text = try WrittenText.value(unread)
+    } catch {
+      throw MongoError(message: error.description)
+    }
+    guard let scheme = ["mongodb://", "mongodb+srv://"].first(where: text.hasPrefix) else {
+      throw MongoError(message: "it begins with neither mongodb:// nor mongodb+srv://")
+    }
+    let rest = text.dropFirst(scheme.count)
+    let authority = rest.prefix { $0 != "/" }
+    let path = rest.dropFirst(authority.count).prefix { $0 != "?" }
+    // An @ that is not the end of the user's part belongs to a password, which must not pass for a host or a database.
+    guard authority.count(where: { $0 == "@" }) < 2, !path.contains("@") else { throw Self.percentEncoding }
+    var secrets: [String] = []
+    if let end = authority.firstIndex(of: "@"), let colon = authority[..<end].firstIndex(of: ":") {
+      secrets.append(String(authority[authority.index(after: colon)..<end]))
+    }
+    var options: [(name: String, value: String)] = []
+    let query = rest.dropFirst(authority.count + path.count + 1)
+    // One & at the end is taken, as libmongoc takes it.
+    let pairs = (query.hasSuffix("&") ? query.dropLast() : query).split(
+      separator: "&", omittingEmptySubsequences: false)
+    for pair in pairs where !query.isEmpty {
+      guard let equals = pair.firstIndex(of: "="), equals > pair.startIndex else {
+        throw MongoError(
+          message: "an option has no name or no value; options are NAME=VALUE, with one & between two"
+            + (options.last.map { ", after \($0.name)" } ?? ""))
+      }
+      let (name, value) = (String(pair[..<equals]), String(pair[pair.index(after: equals)...]))
+      if Self.secretOptions.contains(name.lowercased()) { secrets.append(value) }
+      options.append((name, value))
+    }
+    for (name, value) in options where value.isEmpty && Self.known(name) != nil {
+      throw MongoError(message: "\(name) is empty; give it a value, or leave it out")
+    }
+    self.options = options
+    // A shorter one stands in too many words.
+    self.secrets = secrets.filter { $0.count >= 4 }
+  }
+
+  /// Has libmongoc read it. Gives the URI, the caller's, and what libmongoc would log about it.
+  func parse() throws(MongoError) -> (OpaquePointer, [String]) {
+    _ = MongoLibrary.started
+    var error = bson_error_t()
+    let (uri, lines) = MongoLibrary.withWarnings { mongoc_uri_new_with_error(text, &error) }
+    if let uri { return (uri, lines) }
+    // libmongoc quotes a user or a password that it cannot read.
+    let message = MongoError(error).message
+    guard !message.hasPrefix("Password"), !message.hasPrefix("Username") else { throw Self.percentEncoding }
+    throw MongoError(message: withoutSecrets(message))
+  }
+
+  /// A message of libmongoc, which may quote an option's value.
+  func withoutSecrets(_ message: String) -> String {
+    var message = message
+    for secret in secrets {
+      message = message.split(separator: secret, omittingEmptySubsequences: false).joined(separator: "***")
+    }
+    return message
+  }
+
+  /// What a line that libmongoc would log says to people.
+  func warning(of line: String, isEncrypted: Bool) -> String {
+    let words = line.split(separator: "\"", omittingEmptySubsequences: false)
+    guard line.hasPrefix("Unsupported URI option"), words.count == 3 else { return withoutSecrets(line) }
+    let name = options.first { $0.name.lowercased() == words[1] }?.name ?? String(words[1])
+    let near = nearestName(to: name, among: Self.names).map { " (did you mean \($0)?)" } ?? ""
+    let isAboutTLS = name.lowercased().hasPrefix("tls") || name.lowercased().hasPrefix("ssl")
+    return "\(name): no such option; it is ignored\(near)"
+      + (isAboutTLS && !isEncrypted ? "; connections to the database are not encrypted" : "")
+  }
+
+  private static func known(_ name: String) -> String? {
+    names.first { $0.lowercased() == name.lowercased() }
+  }
+
+  private static let secretOptions: Set = [
+    "authmechanismproperties", "tlscertificatekeyfilepassword", "sslclientcertificatekeypassword",
+  ]
+
+  /// The options of libmongoc 1.23: https://mongoc.org/libmongoc/1.23.1/mongoc_uri_t.html
+  private static let names = [
+    "appname", "authMechanism", "authMechanismProperties", "authSource", "canonicalizeHostname", "compressors",
+    "connectTimeoutMS", "directConnection", "gssapiServiceName", "heartbeatFrequencyMS", "journal", "loadBalanced",
+    "localThresholdMS", "maxIdleTimeMS", "maxPoolSize", "maxStalenessSeconds", "minPoolSize", "readConcernLevel",
+    "readPreference", "readPreferenceTags", "replicaSet", "retryReads", "retryWrites", "serverSelectionTimeoutMS",
+    "serverSelectionTryOnce", "socketCheckIntervalMS", "socketTimeoutMS", "srvMaxHosts", "srvServiceName", "ssl",
+    "sslAllowInvalidCertificates", "sslAllowInvalidHostnames", "sslCertificateAuthorityFile",
+    "sslClientCertificateKeyFile", "sslClientCertificateKeyPassword", "tls", "tlsAllowInvalidCertificates",
+    "tlsAllowInvalidHostnames", "tlsCAFile", "tlsCertificateKeyFile", "tlsCertificateKeyFilePassword",
+    "tlsDisableCertificateRevocationCheck", "tlsDisableOCSPEndpointCheck", "tlsInsecure", "w", "waitQueueMultiple",
+    "waitQueueTimeoutMS", "wTimeoutMS", "zlibCompressionLevel",
+  ]
+}

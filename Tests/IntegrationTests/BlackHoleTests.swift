@@ -1,0 +1,90 @@
+internal import BSON
+internal import ChangeStreamCache
+internal import Core
+internal import Foundation
+internal import Network
+internal import RPC
+internal import Server
+internal import ServiceTestSupport
+internal import TestSupport
+internal import Testing
+
+@testable internal import MongoSource
+
+/// Connections to the database on which nothing arrives any more, and no end: what a firewall leaves that has forgotten
+/// them.
+@Suite struct BlackHoleTests {
+  /// The collection is dropped and made again while every open connection is dead: what was there before is not served
+  /// for longer than a stream and a read may wait for one reply.
+  @Test func aDroppedCollectionIsReadOnANewConnection() throws {
+    try withDeployment { test in
+      try test.agents.insert(Documents.agent("a"))
+      let proxy = try FaultProxy(to: test.database.port, seed: 1)
+      defer { proxy.stop() }
+      let server = try test.server {
+        // Directly: the driver must not go to the address by which the database knows itself, past the proxy.
+        $0.mongoDBURI = "mongodb://127.0.0.1:\(proxy.port)/?directConnection=true&appname=\(test.name)"
+      }
+      let client = try server.client()
+      #expect(try client.agent("a").status == .ok)
+      proxy.stallOpen()
+      let began = MonotonicTime.now
+      try test.agents.drop()
+      try test.agents.insert(Documents.agent("b"))
+      try poll("the new document is served", timeoutSeconds: 60) {
+        try client.agent("b").status == .ok && client.agent("a").status != .ok
+      }
+      let seconds = MonotonicTime.now.seconds(since: began)
+      // Ten for the stream's reply, and as much for closing its cursor and for the next stream.
+      #expect(seconds < 45, "\(seconds) s")
+      let lost = server.log.lines(event: "stream_lost")
+      #expect(lost.contains { $0.contains("after waiting 10 s for the reply to getMore on \(test.name)") }, "\(lost)")
+    }
+  }
+
+  /// A read on a connection that goes silent fails after ten seconds, and says what it waited for.
+  @Test func aReadThatGoesSilentFailsInTime() throws {
+    try withDeployment { test in
+      for number in 0..<2000 { try test.agents.insert(Documents.agent("a\(number)")) }
+      let proxy = try FaultProxy(to: test.database.port, seed: 1)
+      defer { proxy.stop() }
+      let uri = "mongodb://127.0.0.1:\(proxy.port)/?directConnection=true"
+      let namespace = try #require(MongoNamespace("\(test.name).agents"))
+      let timeout = ReplyTimeout()
+      let read = MongoReadAhead(
+        pool: try MongoClientPool(uri: uri), namespace: namespace, filter: .empty, notBefore: .none, batchBytes: 1024,
+        timeout: timeout)
+      defer { read.close() }
+      var count = try #require(try read.next()).count
+      #expect(count > 0)
+      proxy.stallOpen()
+      let began = MonotonicTime.now
+      let error = #expect(throws: SourceError.self) {
+        while let documents = try read.next() { count += documents.count }
+      }
+      #expect(count < 2000, "the proxy stalls before the end")
+      #expect(MonotonicTime.now.seconds(since: began) < 20)
+      #expect(
+        error?.message.contains("after waiting 10 s for the next documents of \(namespace)") == true,
+        "\(error.debugDescription)")
+      #expect(error?.kind == .transient && timeout.seconds == 20, "a slow server gets longer the next time")
+    }
+  }
+
+  @Test func theLimitOfAReplyFitsTheServer() {
+    let timeout = ReplyTimeout()
+    #expect(timeout.seconds == 10)
+    timeout.failed(after: 0.1)
+    #expect(timeout.seconds == 10, "a reset says nothing about how slow the server is")
+    for wanted in [20, 40, 80, 120, 120] as [Double] {
+      timeout.failed(after: timeout.seconds)
+      #expect(timeout.seconds == wanted)
+    }
+    timeout.replied(longestWait: 9)
+    #expect(timeout.seconds == 36)
+    timeout.replied(longestWait: 0.01)
+    #expect(timeout.seconds == 10)
+    timeout.replied(longestWait: 100)
+    #expect(timeout.seconds == 120)
+  }
+}
