@@ -5,8 +5,8 @@ public enum StandardStreams {
   /// Reserves the descriptors 0, 1 and 2, and turns SIGPIPE into an error of the write.
   ///
   /// A program that was started with one of the three closed (`>&-`) gives its number to the next file or socket that
-  /// it opens, and what it prints goes there. A closed one is replaced by a descriptor on which reads or writes fail with
-  /// EBADF, as they do on a closed one. Call it before anything else is opened, from the main thread.
+  /// it opens, and what it prints goes there. A closed one is replaced by a descriptor on which reads or writes fail
+  /// with EBADF, as they do on a closed one. Call it before anything else is opened, from the main thread.
   public static func prepare() {
     signal(SIGPIPE, SIG_IGN)
     for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 {
