@@ -7,9 +7,12 @@ struct JSONArrayProblem: Error, CustomStringConvertible {
 
 /// The text of each element of an array in JSON, in order.
 ///
+/// - Parameter bytes: a whole file, without a byte order mark. To JSON, every line end is white space.
 /// - Throws: what is wrong, with its line where there is one.
-func jsonArrayElements(_ text: String) throws(JSONArrayProblem) -> [String] {
-  let bytes = Array(text.utf8)
+func jsonArrayElements(_ bytes: [UInt8]) throws(JSONArrayProblem) -> [String] {
+  guard String(validating: bytes, as: UTF8.self) != nil else {
+    throw JSONArrayProblem(description: "is not UTF-8; save the file as UTF-8")
+  }
   let value: Any
   do {
     value = try JSONSerialization.jsonObject(with: Data(bytes), options: .fragmentsAllowed)

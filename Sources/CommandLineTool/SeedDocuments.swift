@@ -29,14 +29,14 @@ struct SeedDocuments {
     guard FileManager.default.fileExists(atPath: path) else { return nil }
     guard let namespace = MongoNamespace(namespace) else { throw UsageError("\(namespace): not DATABASE.COLLECTION") }
     self.namespace = namespace
-    let text: String
+    let bytes: [UInt8]
     do throws(FileProblem) {
-      text = try readTextFile(path, limit: Limits.seedFileBytes)
+      bytes = Array(WrittenText.withoutByteOrderMark(try readSmallFile(path, limit: Limits.seedFileBytes)))
     } catch {
       throw ToolFailure(status: ExitStatus.data, message: "\(file): \(error)")
     }
     do throws(JSONArrayProblem) {
-      for (index, element) in try jsonArrayElements(text).enumerated() {
+      for (index, element) in try jsonArrayElements(bytes).enumerated() {
         add(element, index, key, model)
       }
     } catch {
