@@ -46,7 +46,8 @@ public final class AnswerReader {
 
   /// What the key answers as of ``publication``; nil for nothing.
   public func answer(space: UInt8, key: UnsafeRawBufferPointer) -> Answer? {
-    find(query(space: space, key: key))?.takeUnretainedValue()
+    table.onLook?()
+    return find(query(space: space, key: key))?.takeUnretainedValue()
   }
 
   /// What the key answers as of ``publication``; nil for nothing.
@@ -56,6 +57,7 @@ public final class AnswerReader {
 
   /// Goes on to the latest publication, and gives the answers of a list as of it, in order of key.
   public func list(_ name: String) -> AnswerList {
+    table.onLook?()
     let state = listings.current
     publication = state.publication
     return state.lists[name] ?? AnswerList()

@@ -17,6 +17,9 @@ final class AnswerTable: @unchecked Sendable {
   private let shards: UnsafeMutablePointer<AnswerShard>
   private let published = Atomic<UInt64>(0)
   let reclaimer: Reclaimer
+  /// See ``CacheReader/onLook``.
+  // Safe: set before any other thread has the table, and never again.
+  nonisolated(unsafe) var onLook: (() -> Void)?
 
   init() {
     let reclaimer = Reclaimer()

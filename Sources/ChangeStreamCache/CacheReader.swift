@@ -22,6 +22,12 @@ public final class CacheReader: Sendable {
   /// before the cache is started.
   // Safe: set before any other thread has the reader, and never again.
   package nonisolated(unsafe) var onStored: (() -> Void)?
+  /// Called before an ``AnswerReader`` looks for an answer by its key, or for a list, where the writer may publish: for
+  /// simulations, which set it before the cache is started. An ``AnswerQuery`` does not call it.
+  package var onLook: (() -> Void)? {
+    get { table.onLook }
+    set { table.onLook = newValue }
+  }
   private let identityChanges = Atomic<Int>(0)
 
   init(entity: String, ttlSeconds: Double, clock: any Clock, onObserved: @escaping @Sendable () -> Void) {
