@@ -178,7 +178,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
       guard let id = change.id, change.revision > skipped else { return true }
       queue.append(
         change, of: id, reading, operationTime: operationTime, mayMove: mayMove(change),
-        isLate: change.revision <= observed)
+        isLate: change.revision <= max(observed, settled))
       applyReady()
       giveUpIfFarBehind(operationTime)
     }

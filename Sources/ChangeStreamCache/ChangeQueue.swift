@@ -63,7 +63,7 @@ struct ChangeQueue: Sendable {
   /// - Parameters:
   ///   - operationTime: that of the reply which brought the change.
   ///   - mayMove: whether the document was looked up, and the update may have taken it to another key.
-  ///   - isLate: whether the stream seemed to have passed the change's revision before.
+  ///   - isLate: whether the change's revision was reported, or taken for observed, before the change came.
   mutating func append(
     _ change: DocumentChange, of id: DocumentID, _ reading: Reading?, operationTime: Revision, mayMove: Bool,
     isLate: Bool = false

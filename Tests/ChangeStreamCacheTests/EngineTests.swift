@@ -347,6 +347,18 @@ struct EngineTests {
     #expect(steps.engine.nextRead(operationTime: Revision(9), now: .now) == nil, "nothing was left out")
   }
 
+  /// The database had reported the transaction's time before the transaction could be seen.
+  @Test func aTransactionOfAReportedTimeIsShownWhole() throws {
+    let steps = Steps()
+    try steps.load()
+    steps.engine.receivedNothing(floor: Revision(5), settled: Revision(8), asked: .now, now: .now, wallNow: .now)
+    try steps.receive(.insert(BSONDocument(json: country("1", "KE", "Kenya"))), "1", 8, at: 8, isInTransaction: true)
+    #expect(steps.news == [])
+    try steps.receive(.insert(BSONDocument(json: country("2", "UG", "Uganda"))), "2", 8, at: 8, isInTransaction: true)
+    steps.idle(8)
+    #expect(steps.news == ["upsert KE 8", "upsert UG 8"])
+  }
+
   /// Half of it was applied before the rest came: that is shown as well, and nothing is thrown away.
   @Test func theRestOfATransactionThatComesLateIsApplied() throws {
     let steps = Steps()
