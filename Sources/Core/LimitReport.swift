@@ -18,6 +18,26 @@ public enum ServerLimit: String, Sendable, CaseIterable {
   case queuedKeys = "queued_keys"
   /// Bytes that wait for slow callers, all together.
   case bufferedBytes = "buffered_bytes"
+  /// Watches of health in all.
+  case healthWatches = "health_watches"
+  /// Watches of health on one connection.
+  case healthWatchesPerConnection = "health_watches_per_connection"
+  /// Streams of questions to reflection on one connection.
+  case reflectionStreams = "reflection_streams_per_connection"
+  /// Connections to the HTTP port in all.
+  case httpConnections = "http_connections"
+  /// Connections to the HTTP port from one address.
+  case httpConnectionsPerAddress = "http_connections_per_address"
+  /// Time in which a new connection to the HTTP port has to send a whole request.
+  case httpFirstRequest = "http_first_request"
+
+  /// Whether the limit is reached in normal operation too, so that its log lines are of level `debug`.
+  var isRoutine: Bool {
+    switch self {
+    case .idleConnection, .silentConnection, .httpFirstRequest: true
+    default: false
+    }
+  }
 }
 
 /// Counts how often each limit was reached, and logs it: a few lines a minute. Any thread.
@@ -35,11 +55,10 @@ public final class LimitReport: Sendable {
   {
     counts.withLock { $0[limit, default: 0] += 1 }
     guard let suppressed = budget.take(limit.rawValue) else { return }
-    // What goes with the day's work is nothing to see to.
     let fields: KeyValuePairs<String, Logger.Field> = [
       "limit": .string(limit.rawValue), "peer": .string(peer()), "suppressed": .integer(suppressed),
     ]
-    if limit == .idleConnection || limit == .silentConnection {
+    if limit.isRoutine {
       logger.debug("limit_reached", message(), fields)
     } else {
       logger.warning("limit_reached", message(), fields)

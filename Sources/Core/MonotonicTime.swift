@@ -72,3 +72,11 @@ public struct SystemClock: Clock {
   public var now: MonotonicTime { .now }
   public var wallNow: WallTime { .now }
 }
+
+extension Duration {
+  /// The duration in seconds, as nearly as a `Double` holds it.
+  public var seconds: Double {
+    let (seconds, attoseconds) = components
+    return Double(seconds) + Double(attoseconds) / 1e18
+  }
+}

@@ -29,12 +29,16 @@ public struct OperationsLimits: Sendable {
   public var headerBytes = 8 * 1024
   /// Bytes of a request's body: a command of an operator.
   public var bodyBytes = 64 * 1024
-  /// Seconds after its last whole request, or after it was accepted, at which a connection is closed: whether it says
-  /// nothing or a byte a second. Longer than the 15 s between two visits of most scrapers.
+  /// Time from accepting a connection to its first whole request, its TLS handshake included.
+  public var firstRequestTimeout = Duration.seconds(5)
+  /// Seconds after its last whole request at which a connection is closed, whether it sends nothing or a byte a second.
+  /// Longer than the 15 s between two requests of most scrapers.
   public var idleSeconds = 30.0
-  /// Connections open at once; more wait in the kernel. Far more than probes and scrapers need, far fewer than the
-  /// descriptors that lookups live on.
+  /// Connections open at once. Far more than probes and scrapers need, far fewer than the descriptors that lookups live
+  /// on. One more takes the place of the connection that is least of use.
   public var connections = 128
+  /// The same of one address.
+  public var connectionsPerAddress = 64
   /// Seconds between two looks at who is idle.
   public var lookSeconds = 1.0
 
@@ -62,6 +66,8 @@ enum Limits {
   static let acceptsPerTurn = 64
   /// Seconds without accepting when there are no descriptors left: a listener that stays readable is a spin.
   static let acceptPauseSeconds = 0.1
+  /// HTTP connections that are accepted between two checks of the limits: so many may be open beyond them for a moment.
+  static let acceptsPerReview = 32
   /// Seconds between two log lines about it: at the limit it comes and goes with every connection.
   static let acceptReportSeconds = 60.0
   /// Seconds after which a further address of a name is tried beside those that have not answered yet: the value that

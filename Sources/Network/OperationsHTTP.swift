@@ -20,16 +20,19 @@ public final class OperationsHTTP: @unchecked Sendable, LoopResident {
   /// Nil: the port is plain.
   private let tls: TLSServer?
   private let peerLog: PeerLog
+  private let report: LimitReport
   private let descriptor: Int32
   private var server: OpaquePointer?  // loop thread; owns listener, descriptor and connections
   private var listener: OpaquePointer?  // loop thread
   private var peers: OperationsPeers  // loop thread
   private var look: (any RPCTimer)?  // loop thread
+  private var unreviewed = 0  // loop thread; connections accepted since the last review
 
-  /// Binds, listens and answers from then on, over TLS if there is `tls`; `routes` are by path.
+  /// Binds, listens and answers from then on, over TLS if there is `tls`; `routes` are by path. What reaches a limit is
+  /// counted and logged by `report`.
   public init(
     _ name: HostAndPort, routes: [String: OperationsRoute], limits: OperationsLimits = OperationsLimits(),
-    tls: TLSServer? = nil, logger: Logger = .silent
+    tls: TLSServer? = nil, logger: Logger = .silent, report: LimitReport = LimitReport()
   ) throws(NetworkError) {
     let descriptor = try listeningSocket(name)
     do throws(NetworkError) {
@@ -47,7 +50,8 @@ public final class OperationsHTTP: @unchecked Sendable, LoopResident {
     self.limits = limits
     self.tls = tls
     peerLog = PeerLog(logger)
-    peers = OperationsPeers(idleSeconds: limits.idleSeconds)
+    self.report = report
+    peers = OperationsPeers(limits: limits)
     let outcome = Locked<Bool?>(nil)
     loop.execute {
       let isStarted = self.start()
@@ -110,11 +114,14 @@ public final class OperationsHTTP: @unchecked Sendable, LoopResident {
 
   // MARK: Connections, loop thread
 
-  /// One more is about to be taken: at the limit the next ones wait in the kernel. Gives its stream; nil has evhttp
-  /// make a plain one.
+  /// One more is about to be taken. Gives its stream; nil has evhttp make a plain one.
+  ///
+  /// Its descriptor is not known yet: it is looked at when all that came with it have been taken, or a bounded number
+  /// of them.
   fileprivate func accepted() -> OpaquePointer? {
-    let sockets = OperationsPeers.sockets(of: loop.base, except: descriptor)
-    if sockets.count + 1 >= limits.connections { evconnlistener_disable(listener) }
+    unreviewed += 1
+    if unreviewed == 1 { loop.execute { self.review() } }
+    if unreviewed >= Limits.acceptsPerReview { evconnlistener_disable(listener) }
     guard let tls else { return nil }
     let session = LentSession.make(tls.context) { [weak self] in self?.handshakeEnded($0, $1) }
     let stream = session.flatMap {
@@ -143,10 +150,34 @@ public final class OperationsHTTP: @unchecked Sendable, LoopResident {
   }
 
   private func lookAtPeers() {
-    let count = peers.closeIdle(OperationsPeers.sockets(of: loop.base, except: descriptor), now: .now)
-    // Nothing happens if it is enabled.
-    if count < limits.connections { evconnlistener_enable(listener) }
+    review()
     lookLater()
+  }
+
+  /// Closes the connections that are of no use for too long, or that are too many, and takes new ones.
+  private func review() {
+    guard server != nil else { return }
+    unreviewed = 0
+    for closing in peers.review(OperationsPeers.sockets(of: loop.base, except: descriptor), now: .now) {
+      if let limit = closing.limit {
+        report.reached(
+          limit, message(limit), peer: SocketAddress.peer(of: closing.socket)?.description ?? "unknown")
+      }
+      // evhttp reads the end, and frees the connection.
+      shutdown(closing.socket, Int32(SHUT_RDWR))
+    }
+    // Nothing happens if it is enabled.
+    evconnlistener_enable(listener)
+  }
+
+  private func message(_ limit: ServerLimit) -> String {
+    let action = "an HTTP connection was closed"
+    return switch limit {
+    case .httpFirstRequest: "\(action): no whole request came within \(limits.firstRequestTimeout.seconds) s"
+    case .httpConnectionsPerAddress:
+      "\(action) for a newer one: \(limits.connectionsPerAddress) of its address are open"
+    default: "\(action) for a newer one: \(limits.connections) are open"
+    }
   }
 
   // MARK: Requests, loop thread

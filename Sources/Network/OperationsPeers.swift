@@ -2,38 +2,109 @@ internal import CLibevent
 internal import Core
 internal import Glibc
 
-/// When each connection of the HTTP server was last of use. Loop thread only.
+/// The connections of the HTTP server: how long each has been of no use, and which of them are too many. Loop thread
+/// only.
 ///
-/// evhttp does not say when a connection ends, and its own time limit begins anew with each byte: so the sockets of the
-/// base are looked at from time to time. An inode tells a socket from the next one with the same descriptor.
+/// evhttp reports neither a new connection's descriptor nor a connection's end, and its own time limit begins anew with
+/// each byte. So the sockets of the event base are listed: after each batch of accepted connections, and from time to
+/// time. An inode tells a socket from a later one with the same descriptor.
 struct OperationsPeers {
-  private let idleSeconds: Double
-  private var lastUse: [UInt64: MonotonicTime] = [:]
+  /// A connection that is to be closed, and the limit that it has reached; nil for one that was idle.
+  struct Closing: Equatable {
+    let socket: Int32
+    let limit: ServerLimit?
+  }
 
-  init(idleSeconds: Double) {
-    self.idleSeconds = idleSeconds
+  private struct Peer {
+    let host: PeerHost
+    /// Connections are numbered in the order in which they are found.
+    let number: UInt64
+    /// When its last whole request came, or when it was found.
+    var lastUse: MonotonicTime
+    /// A whole request has come.
+    var hasAsked = false
+    /// It has been shut down; evhttp has not freed it yet.
+    var isClosing = false
+  }
+
+  private let limits: OperationsLimits
+  private var peers: [UInt64: Peer] = [:]
+  private var nextNumber: UInt64 = 0
+
+  init(limits: OperationsLimits) {
+    self.limits = limits
   }
 
   /// A whole request has come.
   mutating func heardFrom(_ descriptor: Int32, now: MonotonicTime) {
-    if let inode = inode(descriptor) { lastUse[inode] = now }
+    guard let inode = inode(descriptor) else { return }
+    var peer = peers[inode] ?? makePeer(descriptor, now: now)
+    peer.lastUse = now
+    peer.hasAsked = true
+    peers[inode] = peer
   }
 
-  /// Closes those of `sockets` that have been of no use for too long, and says how many are left.
-  mutating func closeIdle(_ sockets: Set<Int32>, now: MonotonicTime) -> Int {
-    var known: [UInt64: MonotonicTime] = [:]
+  /// Compares the sockets that are open with the limits, and says which of them have to go: those of no use for too
+  /// long, and where there are too many, of one address or in all, those of the least use. The newest are never refused
+  /// for the sake of older ones that have nothing to do.
+  mutating func review(_ sockets: Set<Int32>, now: MonotonicTime) -> [Closing] {
+    var open: [(socket: Int32, inode: UInt64)] = []
+    var known: [UInt64: Peer] = [:]
     for socket in sockets {
       guard let inode = inode(socket) else { continue }
-      let last = lastUse[inode] ?? now
-      if now.seconds(since: last) > idleSeconds {
-        // evhttp reads the end, and frees the connection.
-        shutdown(socket, Int32(SHUT_RDWR))
-      } else {
-        known[inode] = last
-      }
+      let peer = peers[inode] ?? makePeer(socket, now: now)
+      known[inode] = peer
+      if !peer.isClosing { open.append((socket, inode)) }
     }
-    lastUse = known
-    return known.count
+    peers = known
+    var closings: [Closing] = []
+    open.removeAll { socket, inode in
+      guard let peer = peers[inode], isExpired(peer, now: now) else { return false }
+      peers[inode]?.isClosing = true
+      closings.append(Closing(socket: socket, limit: peer.hasAsked ? nil : .httpFirstRequest))
+      return true
+    }
+    closings += closeExcess(open)
+    return closings
+  }
+
+  private mutating func makePeer(_ socket: Int32, now: MonotonicTime) -> Peer {
+    nextNumber += 1
+    return Peer(host: PeerHost(of: socket), number: nextNumber, lastUse: now)
+  }
+
+  private func isExpired(_ peer: Peer, now: MonotonicTime) -> Bool {
+    now.seconds(since: peer.lastUse) > (peer.hasAsked ? limits.idleSeconds : limits.firstRequestTimeout.seconds)
+  }
+
+  /// Those of `open` that are too many.
+  private mutating func closeExcess(_ open: [(socket: Int32, inode: UInt64)]) -> [Closing] {
+    var counts: [PeerHost: Int] = [:]
+    for (_, inode) in open { if let peer = peers[inode] { counts[peer.host, default: 0] += 1 } }
+    var count = open.count
+    guard count > limits.connections || counts.values.contains(where: { $0 > limits.connectionsPerAddress }) else {
+      return []
+    }
+    // Those of the least use first: silent ones, then idle ones, then those that are being served.
+    let byUse = open.compactMap { socket, inode in
+      peers[inode].map { (socket: socket, inode: inode, peer: $0, use: use(of: $0, socket)) }
+    }.sorted { ($0.use, $0.peer.lastUse, $0.peer.number) < ($1.use, $1.peer.lastUse, $1.peer.number) }
+    var closings: [Closing] = []
+    for (socket, inode, peer, _) in byUse {
+      let isOfTooMany = (counts[peer.host] ?? 0) > limits.connectionsPerAddress
+      guard isOfTooMany || count > limits.connections else { continue }
+      count -= 1
+      counts[peer.host, default: 0] -= 1
+      peers[inode]?.isClosing = true
+      closings.append(Closing(socket: socket, limit: isOfTooMany ? .httpConnectionsPerAddress : .httpConnections))
+    }
+    return closings
+  }
+
+  private func use(of peer: Peer, _ socket: Int32) -> Int {
+    // Bytes wait on the socket: a request that has not been read yet, or a reply that has not been taken.
+    if waitingBytes(socket, UInt(FIONREAD)) > 0 || waitingBytes(socket, UInt(TIOCOUTQ)) > 0 { return 2 }
+    return peer.hasAsked ? 1 : 0
   }
 
   /// The sockets that a base waits for.
@@ -42,6 +113,11 @@ struct OperationsPeers {
     withUnsafeMutablePointer(to: &result) { _ = event_base_foreach_event(base, collectDescriptor, $0) }
     return result.filter { $0 != listener && isSocket($0) }
   }
+}
+
+private func waitingBytes(_ socket: Int32, _ request: UInt) -> Int32 {
+  var count: Int32 = 0
+  return ioctl(socket, request, &count) == 0 ? count : 0
 }
 
 private func status(_ descriptor: Int32) -> stat? {

@@ -38,7 +38,9 @@ public final class ConfigLookupServer: Sendable {
     let operations = Operations(readiness, access: credentials, wantsCertificate: configuration.tlsClientCA != nil)
     // First, and last to go: somebody may ask how it is doing at any time.
     http = try listening("--http-listen") { () throws(NetworkError) in
-      try OperationsHTTP(configuration.httpListen, routes: operations.routes, tls: tls.http, logger: logger)
+      try OperationsHTTP(
+        configuration.httpListen, routes: operations.routes, limits: configuration.httpLimits, tls: tls.http,
+        logger: logger, report: report)
     }
     do {
       group = try EventLoopGroup(
@@ -48,14 +50,10 @@ public final class ConfigLookupServer: Sendable {
       throw error
     }
     do {
-      var options = LookupService.Options()
-      options.maximumStalenessSeconds = configuration.maximumStalenessSeconds
-      options.maximumQueuedKeys = configuration.maximumQueuedKeys
-      options.maximumSubscribers = configuration.maximumSubscribers
       service = LookupService(
         caches: served, hub: hub,
         epoch: EpochSource(readers: served.map(\.reader), salt: configuration.epochSalt), workers: group.loops,
-        options: options, report: report, logger: logger)
+        options: configuration.serviceOptions, report: report, logger: logger)
       health = HealthService(subjects: readiness.subjects, workers: group.loops)
       framed = FramedEndpoint(
         router: RPCRouter(service.methods), group: group, access: credentials, limits: configuration.framedLimits)

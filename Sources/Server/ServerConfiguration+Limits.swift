@@ -1,6 +1,7 @@
 internal import Core
 internal import FramedTransport
 internal import GRPCTransport
+internal import LookupService
 internal import Network
 
 /// What one caller, and all of them, can make the server hold.
@@ -24,6 +25,17 @@ extension ServerConfiguration {
     count(
       "max-buffered-bytes", "Bytes that wait for slow callers, all together; past that who holds the most is cut.",
       \.maximumBufferedBytes, 1_048_576...(1 << 50)),
+    count(
+      "max-http-connections",
+      "Maximum number of connections to the HTTP port. Above it, the one that is of the least use is closed.",
+      \.maximumHTTPConnections, 1...100_000),
+    count(
+      "max-http-connections-per-address",
+      "Maximum number of connections to the HTTP port from one address (of IPv6: from one /64).",
+      \.maximumHTTPConnectionsPerAddress, 1...100_000),
+    time(
+      "http-first-request-seconds", "Close connections to the HTTP port that send no whole request within this time.",
+      \.httpFirstRequestSeconds, 0.1...3600),
     time(
       "handshake-seconds", "How long a TLS handshake may take.", \.handshakeSeconds, 0.1...3600),
     time(
@@ -32,6 +44,15 @@ extension ServerConfiguration {
       "max-connection-idle-seconds", "Connections without a call for so long are drained; 0 for never.",
       \.maximumConnectionIdleSeconds, 0...31_536_000),
   ]
+
+  /// Those of the service.
+  var serviceOptions: LookupService.Options {
+    var options = LookupService.Options()
+    options.maximumStalenessSeconds = maximumStalenessSeconds
+    options.maximumQueuedKeys = maximumQueuedKeys
+    options.maximumSubscribers = maximumSubscribers
+    return options
+  }
 
   /// Those of connections that speak frames.
   var framedLimits: FramedLimits {
@@ -59,6 +80,15 @@ extension ServerConfiguration {
     connections.maximumConnectionsPerAddress = maximumConnectionsPerAddress
     connections.limits.handshakeSeconds = handshakeSeconds
     return connections
+  }
+
+  /// Those of the HTTP port.
+  var httpLimits: OperationsLimits {
+    var limits = OperationsLimits()
+    limits.connections = maximumHTTPConnections
+    limits.connectionsPerAddress = maximumHTTPConnectionsPerAddress
+    limits.firstRequestTimeout = .seconds(httpFirstRequestSeconds)
+    return limits
   }
 
   private static func count(

@@ -32,6 +32,11 @@ public struct ServerConfiguration: Sendable {
   public var maximumQueuedKeys = 10_000
   /// Of what waits for slow callers, all together.
   public var maximumBufferedBytes = 1 << 30
+  public var maximumHTTPConnections = 128
+  /// Half: whatever one machine does, there is room for the others.
+  public var maximumHTTPConnectionsPerAddress = 64
+  /// From accepting an HTTP connection to its first whole request, in seconds.
+  public var httpFirstRequestSeconds = 5.0
   public var handshakeSeconds = 10.0
   /// In which a connection must have said something.
   public var silenceSeconds = 30.0

@@ -50,6 +50,23 @@ internal import Testing
     }
   }
 
+  @Test func connectionsOfHTTP() throws {
+    try reaching(.httpConnections, { $0.maximumHTTPConnections = 3 }) { server, _ in
+      let silent = try (0..<4).map { _ in try RawSocket(server.server.httpAddress) }
+      try silent[0].waitForEnd()
+    }
+    try reaching(.httpConnectionsPerAddress, { $0.maximumHTTPConnectionsPerAddress = 3 }) { server, _ in
+      let silent = try (0..<4).map { _ in try RawSocket(server.server.httpAddress) }
+      try silent[0].waitForEnd()
+    }
+  }
+
+  @Test func theFirstRequestOfHTTP() throws {
+    try reaching(.httpFirstRequest, { $0.httpFirstRequestSeconds = 0.1 }) { server, _ in
+      try RawSocket(server.server.httpAddress).waitForEnd()
+    }
+  }
+
   @Test func handshakes() throws {
     try withFiles { files in
       try withDeployment { test in
@@ -171,6 +188,8 @@ internal import Testing
       ("--max-connections", "0"), ("--max-connections-per-address", "many"), ("--max-calls-per-connection", "-1"),
       ("--max-request-bytes", "1000"), ("--max-subscribers", "1.5"), ("--max-queued-keys", "0"),
       ("--max-buffered-bytes", "1000"), ("--handshake-seconds", "0"), ("--silence-seconds", "x"),
+      ("--max-http-connections", "0"), ("--max-http-connections-per-address", "-1"),
+      ("--http-first-request-seconds", "0"),
       ("--max-connection-idle-seconds", "-1"),
     ] {
       let end = try ProcessEnd("config-lookup-server", [flag, value, "--check-config"])

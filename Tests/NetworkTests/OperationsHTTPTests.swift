@@ -127,6 +127,7 @@ internal import Testing
   @Test func whoIsOfNoUseIsClosed() throws {
     var limits = OperationsLimits()
     limits.idleSeconds = 0.3
+    limits.firstRequestTimeout = .milliseconds(300)
     limits.lookSeconds = 0.05
     try withServer(limits: limits) { server throws in
       let silent = try server.connect()
@@ -145,21 +146,65 @@ internal import Testing
     }
   }
 
-  @Test func moreThanTheLimitWaitForAPlace() throws {
+  @Test func theFirstRequestHasLessTime() throws {
+    var limits = OperationsLimits()
+    limits.firstRequestTimeout = .milliseconds(200)
+    limits.lookSeconds = 0.05
+    let report = LimitReport()
+    try withServer(limits: limits, report: report) { server throws in
+      let (silent, slow, idle) = (try server.connect(), try server.connect(), try server.connect())
+      idle.send("GET /hello HTTP/1.1\r\n\r\n")
+      _ = try idle.read(through: "}\n")
+      slow.send("GET /hello HTTP/1.1\r\nHo")
+      #expect(try silent.readToEnd() == "")
+      #expect(try !slow.readToEnd().contains(" 200 "))
+      #expect(idle.isOpen)
+      #expect(report.count(.httpFirstRequest) == 2)
+    }
+  }
+
+  /// However many say nothing, and however often they are replaced.
+  @Test func silentConnectionsGiveWay() throws {
     var limits = OperationsLimits()
     limits.connections = 4
-    limits.lookSeconds = 0.02
-    try withServer(limits: limits) { server throws in
-      var held = try (0..<4).map { _ in try server.connect() }
-      for socket in held {
-        socket.send("GET /hello HTTP/1.1\r\n\r\n")
-        _ = try socket.read(through: "}\n")
+    let report = LimitReport()
+    try withServer(limits: limits, report: report) { server throws in
+      var held: [RawSocket] = []
+      for _ in 0..<10 {
+        held += try (0..<4).map { _ in try server.connect() }
+        #expect(try server.ask("GET /hello HTTP/1.0\r\n\r\n").contains(" 200 "))
       }
-      let late = try server.connect()
-      late.send("GET /hello HTTP/1.0\r\n\r\n")
-      #expect(!late.hasInput(withinSeconds: 0.3))
-      held.removeLast().close()
-      #expect(try late.readToEnd().contains(" 200 "))
+      #expect(report.count(.httpConnections) >= 30)
+      #expect(held.filter(\.isOpen).count <= 4)
+    }
+  }
+
+  @Test func anIdleConnectionGivesWayBeforeABusyOne() throws {
+    var limits = OperationsLimits()
+    limits.connections = 2
+    try withServer(limits: limits) { server throws in
+      let busy = try server.connect()
+      for _ in 0..<20 { busy.send("GET /large HTTP/1.1\r\n\r\n") }
+      _ = try busy.read(through: "xxx")
+      let idle = try server.connect()
+      idle.send("GET /hello HTTP/1.1\r\n\r\n")
+      _ = try idle.read(through: "}\n")
+      #expect(try server.ask("GET /hello HTTP/1.0\r\n\r\n").contains(" 200 "))
+      #expect(!idle.isOpen)
+      #expect(busy.isOpen)
+    }
+  }
+
+  @Test func oneAddressHasItsShare() throws {
+    var limits = OperationsLimits()
+    limits.connectionsPerAddress = 2
+    let report = LimitReport()
+    try withServer(limits: limits, report: report) { server throws in
+      let held = try (0..<6).map { _ in try server.connect() }
+      try poll("they are too many") { report.count(.httpConnectionsPerAddress) == 4 }
+      #expect(report.count(.httpConnections) == 0)
+      #expect(held.filter(\.isOpen).count == 2)
+      #expect(try server.ask("GET /hello HTTP/1.0\r\n\r\n").contains(" 200 "))
     }
   }
 

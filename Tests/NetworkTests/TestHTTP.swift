@@ -30,9 +30,10 @@ struct TestHTTP {
 
 /// Runs a server on a free port, and leaves nothing of it behind.
 func withServer(
-  host: String = "127.0.0.1", limits: OperationsLimits = OperationsLimits(), _ body: (TestHTTP) throws -> Void
+  host: String = "127.0.0.1", limits: OperationsLimits = OperationsLimits(), report: LimitReport = LimitReport(),
+  _ body: (TestHTTP) throws -> Void
 ) throws {
-  let http = try OperationsHTTP(HostAndPort(host: host, port: 0), routes: routes, limits: limits)
+  let http = try OperationsHTTP(HostAndPort(host: host, port: 0), routes: routes, limits: limits, report: report)
   defer { http.stop() }
   try body(TestHTTP(http: http))
 }
