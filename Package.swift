@@ -63,7 +63,7 @@ let package = Package(
         "CXXHash",
       ]),
     library("Credentials", ["Core", "RPC", "TLS", "LookupService"]),
-    library("GRPCServices", ["RPC", "ProtobufMessages", "CConfigLookupProto"]),
+    library("GRPCServices", ["Core", "RPC", "ProtobufMessages", "CConfigLookupProto"]),
     library("TLS", ["Core", "COpenSSL"]),
     library("Network", ["Core", "RPC", "TLS", "CLibevent"]),
     library("OpenTelemetry", ["Core", "Network", "ProtobufMessages"]),

@@ -19,12 +19,13 @@ extension FramedConnection {
         call.timeoutMilliseconds == 0
         ? nil : loop.eventLoop.turnBegan.advanced(bySeconds: Double(call.timeoutMilliseconds) / 1000)
       let (metadata, identity) = try head(of: call)
+      let held = call.metadata.count > 0 ? metadata.heldByteCount : 0
       let request = RPCRequest(
         message: call.request, metadata: metadata, deadline: deadline, worker: worker, identity: identity)
       switch method.handler {
       case .unary(let handle):
         if let wait = try handle(request, &reply) {
-          try openWaiting(id, method, request, handle, wait)
+          try openWaiting(id, method, request, handle, wait, holding: held)
         } else {
           send(
             FrameEncoder.Reply(callID: id, status: .ok, more: false), head: reply.head, body: reply.body,
@@ -32,7 +33,7 @@ extension FramedConnection {
           loop.calls.ended(method, .ok)
         }
       case .serverStreaming(let begin):
-        try openStream(id, method, request, &reply, begin)
+        try openStream(id, method, request, &reply, begin, holding: held)
       case .bidirectionalStreaming:
         throw RPCStatus(.unimplemented, "\(method.name) takes a stream of requests, which frames do not have")
       }
@@ -43,11 +44,15 @@ extension FramedConnection {
 
   private func openStream(
     _ id: UInt32, _ method: RPCMethod, _ request: borrowing RPCRequest, _ reply: inout RPCReply,
-    _ begin: (borrowing RPCRequest, any RPCStreamWriter, inout RPCReply) throws(RPCStatus) -> any RPCStreamHandler
+    _ begin: (borrowing RPCRequest, any RPCStreamWriter, inout RPCReply) throws(RPCStatus) -> any RPCStreamHandler,
+    holding bytes: Int
   ) throws(RPCStatus) {
-    let stream = try addStream(id, method)
+    let stream = try addStream(id, method, holding: bytes)
     do {
-      stream.begin(try begin(request, stream, &reply), deadline: request.deadline)
+      let before = MonotonicTime.now
+      let handler = try begin(request, stream, &reply)
+      stream.openingWork = MonotonicTime.now.nanoseconds &- before.nanoseconds
+      stream.begin(handler, deadline: request.deadline)
     } catch {
       // Through the stream: it may have ended itself before it threw.
       stream.finish(error, reply.metadata)
@@ -57,15 +62,18 @@ extension FramedConnection {
   /// A unary call that has to wait is an open call like a stream, with one reply.
   private func openWaiting(
     _ id: UInt32, _ method: RPCMethod, _ request: borrowing RPCRequest, _ handle: @escaping RPCWaitingCall.Handler,
-    _ wait: RPCWait
+    _ wait: RPCWait, holding bytes: Int
   ) throws(RPCStatus) {
-    let stream = try addStream(id, method)
+    let stream = try addStream(id, method, holding: bytes)
     let call = RPCWaitingCall(request, stream, handle)
     stream.begin(call, deadline: request.deadline)
     call.wait(wait)
   }
 
-  private func addStream(_ id: UInt32, _ method: RPCMethod) throws(RPCStatus) -> FramedStream {
+  /// - Parameter bytes: what the call's own metadata takes, its credential among it.
+  private func addStream(
+    _ id: UInt32, _ method: RPCMethod, holding bytes: Int
+  ) throws(RPCStatus) -> FramedStream {
     let limit = loop.limits.openCalls
     guard streams.count < limit else {
       let message = "\(limit) calls are open on this connection; end one, or open another"
@@ -73,8 +81,10 @@ extension FramedConnection {
       throw RPCStatus(.resourceExhausted, message)
     }
     try connection.requireRoom()
-    let stream = FramedStream(callID: id, method, connection: self)
+    let stream = FramedStream(
+      callID: id, method, connection: self, heldByteCount: Limits.openStreamBytes + bytes)
     streams[id] = stream
+    connection.protocolByteCount += stream.heldByteCount
     loop.counters.add(.streamsOpened)
     return stream
   }

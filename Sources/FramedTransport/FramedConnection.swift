@@ -20,13 +20,17 @@ final class FramedConnection: ConnectionProtocol {
   /// By call_id.
   var streams: [UInt32: FramedStream] = [:]
   /// What `Hello` brought: beneath the metadata of each later call.
-  var helloMetadata = RPCMetadata()
+  var helloMetadata = RPCMetadata() {
+    didSet { connection.protocolByteCount += helloMetadata.heldByteCount - oldValue.heldByteCount }
+  }
   /// Nil: everybody may do everything.
   let identities: RPCIdentities?
   /// Of calls that bring no `authorization` of their own.
   var helloIdentity: RPCIdentity?
-  /// The call_ids of streams to be told when the peer takes more; first come, first told.
+  private var floodGuard: FloodGuard
+  /// The call_ids of streams to be told when the peer takes more; first come, first told, from `firstWaiting` on.
   private var waitingStreams: [UInt32] = []
+  private var firstWaiting = 0
   // Unowned by their jobs: `end()` cancels them before the connection goes, and to count references of what is held
   // weakly takes twice as long.
   private var ageTimer: (any RPCTimer)?
@@ -38,6 +42,8 @@ final class FramedConnection: ConnectionProtocol {
   init(_ connection: Connection, loop: FramedLoop) {
     self.connection = connection
     self.loop = loop
+    floodGuard = FloodGuard(
+      maximum: loop.limits.floodCredits, perSecond: loop.limits.floodCreditsPerSecond, now: loop.eventLoop.turnBegan)
     identities = loop.access.map { RPCIdentities($0, connection) }
     helloIdentity = identities?[nil]
   }
@@ -49,6 +55,7 @@ final class FramedConnection: ConnectionProtocol {
 
   func received(_ bytes: UnsafeRawBufferPointer) -> Int {
     wasActive = true
+    floodGuard.refill(loop.eventLoop.turnBegan)
     var offset = 0
     while state != .over, connection.isWritable {
       let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
@@ -64,6 +71,7 @@ final class FramedConnection: ConnectionProtocol {
         let end = Limits.prefixBytes + length
         try handle(FrameDecoder.decode(UnsafeRawBufferPointer(rebasing: rest[Limits.prefixBytes..<end])))
         offset += end
+        if floodGuard.isExhausted { stopFlood() }
       } catch {
         refuse(error)
       }
@@ -80,9 +88,11 @@ final class FramedConnection: ConnectionProtocol {
       }
       open(call, id: frame.callID)
     case .cancel: cancel(frame.callID)
-    case .ping(let nonce): pong(nonce)
+    case .ping(let nonce):
+      floodGuard.spend(FloodGuard.costOfCancel)
+      pong(nonce)
     // Sent by a later version of the protocol, or an answer nobody asked for.
-    case .none, .pong: break
+    case .none, .pong: floodGuard.spend(FloodGuard.costOfEmptyFrame)
     case .reply: throw FrameError("a reply; only the server sends those")
     case .goAway: throw FrameError("a go_away; only the server sends those")
     }
@@ -90,7 +100,8 @@ final class FramedConnection: ConnectionProtocol {
 
   private func cancel(_ callID: UInt32) {
     // Unknown: the call may have ended while the frame was on its way.
-    guard let stream = streams[callID] else { return }
+    guard let stream = streams[callID] else { return floodGuard.spend(FloodGuard.costOfEmptyFrame) }
+    floodGuard.spend(FloodGuard.cost(ofCancelledWork: stream.openingWork))
     stream.cancel()
     streamEnded(stream, .cancelled)
   }
@@ -126,10 +137,16 @@ final class FramedConnection: ConnectionProtocol {
 
   func writable() {
     // Those that do not get their turn now, because the ones before filled the connection again, are first next time.
-    while let callID = waitingStreams.first, connection.isWritable {
-      waitingStreams.removeFirst()
+    while firstWaiting < waitingStreams.count, connection.isWritable {
+      let callID = waitingStreams[firstWaiting]
+      firstWaiting += 1
       // An id that ended in the meantime finds nothing; one that was taken again is told early, which is harmless.
       streams[callID]?.becameWritable()
+    }
+    // Each is moved once on average.
+    if firstWaiting * 2 >= waitingStreams.count {
+      waitingStreams.removeFirst(firstWaiting)
+      firstWaiting = 0
     }
   }
 
@@ -146,6 +163,8 @@ final class FramedConnection: ConnectionProtocol {
   }
 
   private func count(_ stream: FramedStream, _ code: RPCStatus.Code) {
+    connection.protocolByteCount -= stream.heldByteCount
+    if code == .ok { floodGuard.earn() }
     loop.counters.add(.streamsEnded)
     loop.calls.ended(stream.method, code, since: stream.began)
   }
@@ -156,6 +175,17 @@ final class FramedConnection: ConnectionProtocol {
     loop.counters.add(.protocolErrors)
     if error.isTooLong { connection.reached(.requestBytes, error.description) }
     goAway(error.description)
+    end()
+    connection.finish()
+  }
+
+  /// The client spends the server's time on what leads to nothing: says so, and closes.
+  private func stopFlood() {
+    guard state != .over else { return }
+    loop.counters.add(.floods)
+    let problem = "too many calls were cancelled, or too many pings came"
+    loop.report("framed_flood", problem, peer: connection.peer)
+    goAway(problem)
     end()
     connection.finish()
   }
@@ -224,6 +254,7 @@ final class FramedConnection: ConnectionProtocol {
     idleTimer?.cancel()
     idleTimer = nil
     waitingStreams = []
+    firstWaiting = 0
     let open = streams
     streams = [:]
     for stream in open.values {
@@ -231,4 +262,9 @@ final class FramedConnection: ConnectionProtocol {
       count(stream, .cancelled)
     }
   }
+}
+
+extension RPCMetadata {
+  /// Bytes of memory that it takes: its texts, and a pair for each.
+  var heldByteCount: Int { isEmpty ? 0 : byteCount + pairs.count * MemoryLayout<Pair>.stride }
 }

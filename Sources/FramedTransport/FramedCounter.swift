@@ -6,4 +6,6 @@ public enum FramedCounter: Int, Sendable, CaseIterable {
   case streamsEnded
   /// Connections ended with a `go_away` that names what the client did wrong.
   case protocolErrors
+  /// Connections ended because of a flood of frames that lead to nothing.
+  case floods
 }

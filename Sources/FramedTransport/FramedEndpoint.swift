@@ -1,3 +1,4 @@
+public import Core
 public import Network
 public import RPC
 
@@ -9,11 +10,12 @@ public final class FramedEndpoint: ConnectionEndpoint {
   ///
   /// - Parameter access: who may call; nil: everybody.
   public init(
-    router: RPCRouter, group: EventLoopGroup, access: (any RPCAccess)? = nil, limits: FramedLimits = FramedLimits()
+    router: RPCRouter, group: EventLoopGroup, access: (any RPCAccess)? = nil, limits: FramedLimits = FramedLimits(),
+    logger: Logger = .silent
   ) {
     precondition(Set(router.methods.map(\.name)).count == router.methods.count, "two methods of one name")
     loops = group.loops.map {
-      FramedLoop(eventLoop: $0, router: router, access: access, limits: limits)
+      FramedLoop(eventLoop: $0, router: router, access: access, limits: limits, logger: logger)
     }
   }
 

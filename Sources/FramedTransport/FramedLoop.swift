@@ -14,6 +14,8 @@ final class FramedLoop: @unchecked Sendable {
   let limits: FramedLimits
   let counters = TransportCounters<FramedCounter>()
   let calls: CallMeter
+  private let logger: Logger
+  private let lines = LineBudget()
   private var connections: [ObjectIdentifier: FramedConnection] = [:]  // loop thread
   /// Filled by one call after the other, so that its storage is used again.
   let reply = UnsafeMutablePointer<RPCReply>.allocate(capacity: 1)  // loop thread
@@ -22,7 +24,10 @@ final class FramedLoop: @unchecked Sendable {
   private var isDraining = false  // loop thread
   private var isClosed = false  // loop thread
 
-  init(eventLoop: EventLoop, router: RPCRouter, access: (any RPCAccess)?, limits: FramedLimits) {
+  init(
+    eventLoop: EventLoop, router: RPCRouter, access: (any RPCAccess)?, limits: FramedLimits, logger: Logger
+  ) {
+    self.logger = logger
     self.eventLoop = eventLoop
     self.router = router
     plainMethods = PlainMethods(router, worker: eventLoop.index)
@@ -63,6 +68,12 @@ final class FramedLoop: @unchecked Sendable {
   func closeAll() {
     isClosed = true
     for connection in Array(connections.values) { connection.close() }
+  }
+
+  /// A connection was ended for what its client did. A few lines a minute for each event.
+  func report(_ event: String, _ problem: String, peer: @autoclosure () -> String) {
+    guard let suppressed = lines.take(event) else { return }
+    logger.warning(event, problem, ["peer": .string(peer()), "suppressed": .integer(suppressed)])
   }
 
   /// Lends an empty reply, whose storage is used again.

@@ -9,13 +9,18 @@ final class FramedStream: RPCStreamWriter, RPCReplyWriter {
   let callID: UInt32
   let method: RPCMethod
   let began: MonotonicTime
+  /// Bytes of memory that the open call takes.
+  let heldByteCount: Int
   private var connection: FramedConnection?
   private var handler: (any RPCStreamHandler)?
   private var timer: (any RPCTimer)?
+  /// How long the service took to begin the call, in nanoseconds.
+  var openingWork: UInt64 = 0
   /// The handler found the peer slow, and is in the line of those to be told when it is not.
   private var isWaiting = false
 
-  init(callID: UInt32, _ method: RPCMethod, connection: FramedConnection) {
+  init(callID: UInt32, _ method: RPCMethod, connection: FramedConnection, heldByteCount: Int) {
+    self.heldByteCount = heldByteCount
     self.callID = callID
     self.method = method
     began = connection.loop.eventLoop.turnBegan

@@ -6,6 +6,11 @@ public struct FramedLimits: Sendable {
   public var frameBytes = 64 * 1024
   /// Calls open at once: a thousand watches, and lookups beside them.
   public var openCalls = 1024
+  /// What a connection may spend at once on frames that lead to nothing (see `FloodGuard`): the cancelling of all its
+  /// calls at once, twice.
+  public var floodCredits = 4000
+  /// What it may spend each second for ever.
+  public var floodCreditsPerSecond = 200.0
   /// Seconds without a frame and an open call after which a connection is drained, or twice as long; 0 for never.
   public var idleSeconds = 0.0
   /// Seconds after which a connection is drained, give or take a tenth; 0 for never.
@@ -26,6 +31,9 @@ enum Limits {
   static let metadataBytes = 8 * 1024
   /// Bytes of a method's name that are repeated to the caller in an error.
   static let methodNameBytes = 128
+  /// Bytes that an open call takes beside its request: the stream, its handler and its timer (measured: see
+  /// `docs/limits.md`).
+  static let openStreamBytes = 1024
   /// Seconds a connection stays after its `go_away`, so that calls which crossed it get an answer.
   static let drainGraceSeconds = 0.1
   /// Bytes of reply storage that are kept for the next call of the loop.

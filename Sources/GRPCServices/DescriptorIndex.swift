@@ -5,6 +5,8 @@ struct DescriptorIndex: Sendable {
   private struct File {
     /// A `google.protobuf.FileDescriptorProto`.
     let bytes: [UInt8]
+    /// The field `file_descriptor_response` of a reply: the file and all that it imports. Every reply shares it.
+    var response: [UInt8] = []
     /// The names of the files that it imports.
     let imports: [String]
   }
@@ -20,11 +22,28 @@ struct DescriptorIndex: Sendable {
     while let field = try reader.next() {
       if field.number == 1, case .bytes(let file) = field.value { try add(file) }
     }
+    for name in files.keys {
+      let response = response(closure: closure(ofFile: name))
+      files[name]?.response = response
+    }
   }
 
-  /// The file and all that it imports, itself first; nil for one that is not known.
-  func closure(ofFile name: String) -> [[UInt8]]? {
-    guard files[name] != nil else { return nil }
+  /// The field `file_descriptor_response` for a file: itself and then all that it imports; nil for one that is not
+  /// known.
+  func response(forFile name: String) -> [UInt8]? { files[name]?.response }
+
+  /// The same for the file that declares a message, field, enum, value, service or method.
+  func response(forSymbol name: String) -> [UInt8]? { symbols[name].flatMap { response(forFile: $0) } }
+
+  private func response(closure: [[UInt8]]) -> [UInt8] {
+    var bytes: [UInt8] = []
+    ProtobufWriter.message(4, to: &bytes) { response in
+      for file in closure { ProtobufWriter.bytes(1, file, to: &response) }
+    }
+    return bytes
+  }
+
+  private func closure(ofFile name: String) -> [[UInt8]] {
     var names = [name]
     var next = 0
     while next < names.count {
@@ -32,11 +51,6 @@ struct DescriptorIndex: Sendable {
       next += 1
     }
     return names.compactMap { files[$0]?.bytes }
-  }
-
-  /// The file that declares a message, field, enum, value, service or method, and all that it imports.
-  func closure(ofSymbol name: String) -> [[UInt8]]? {
-    symbols[name].flatMap { closure(ofFile: $0) }
   }
 
   func isMessage(_ name: String) -> Bool { messages.contains(name) }

@@ -2,21 +2,29 @@ internal import RPC
 
 /// One `Watch` of health: says the status at once, and when it is another. On its worker's thread only.
 final class HealthWatch: RPCStreamHandler {
-  private let lane: HealthLane
+  private let place: HealthService.Place?
   private let status: () -> HealthService.Status
+  private let ended: () -> Void
   /// Nil once the watch is over.
   private var writer: (any RPCStreamWriter)?
   private var said: HealthService.Status?
 
-  init(lane: HealthLane, writer: any RPCStreamWriter, status: @escaping () -> HealthService.Status) {
-    self.lane = lane
+  /// - Parameters:
+  ///   - place: where it is told of changes; nil for a subject that has none.
+  ///   - ended: called once, when the watch is over.
+  init(
+    place: HealthService.Place?, writer: any RPCStreamWriter, status: @escaping () -> HealthService.Status,
+    ended: @escaping () -> Void
+  ) {
+    self.place = place
     self.writer = writer
     self.status = status
+    self.ended = ended
   }
 
   func start() {
     // First in the lane, then the status: a change after it is told.
-    lane.add(self)
+    if let place { place.lane.add(self, of: place.subject) }
     update()
   }
 
@@ -44,7 +52,9 @@ final class HealthWatch: RPCStreamHandler {
   func cancelled() { end() }
 
   private func end() {
+    guard writer != nil else { return }
     writer = nil
-    lane.remove(self)
+    if let place { place.lane.remove(self, of: place.subject) }
+    ended()
   }
 }

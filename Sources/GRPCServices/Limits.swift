@@ -6,6 +6,10 @@ enum Limits {
   static let reflectionRequestBytes = 4096
   /// Requests to reflection that wait until the client reads: a client asks for one after the other, or a few at once.
   static let waitingReflectionRequests = 16
-  /// Staleness comes with time alone, so somebody must look.
+  /// Bytes of a reply of reflection beside what it repeats of its request, and beside what all replies share.
+  static let reflectionHeadBytes = 512
+  /// Seconds between two looks at the statuses: staleness comes with time alone.
   static let healthIntervalSeconds = 1.0
+  /// Watches of health that are told of a change in one iteration of a loop.
+  static let toldPerTurn = 256
 }

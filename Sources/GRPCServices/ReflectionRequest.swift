@@ -16,6 +16,8 @@ struct ReflectionRequest {
   private(set) var question = Question.none
   /// The request itself, for the reply.
   let bytes: [UInt8]
+  /// Bytes of memory that it takes: the request, and the texts that are taken from it.
+  var heldByteCount: Int { 2 * bytes.count + 256 }
 
   init(_ message: UnsafeRawBufferPointer) throws(ProtobufError) {
     bytes = Array(message)

@@ -1,4 +1,5 @@
 internal import CConfigLookupProto
+internal import Core
 internal import ProtobufMessages
 public import RPC
 
@@ -7,7 +8,8 @@ public import RPC
 public final class ReflectionService: Sendable {
   private static let serviceNames = ["grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"]
 
-  private let services: [String]
+  /// The field `list_services_response` of a reply.
+  private let serviceList: [UInt8]
   private let index: DescriptorIndex
 
   /// `services` are those that can be called, beside this one.
@@ -21,53 +23,63 @@ public final class ReflectionService: Sendable {
   }
 
   init(services: some Sequence<String>, index: DescriptorIndex) {
-    self.services = (Array(services) + Self.serviceNames).sorted()
+    var list: [UInt8] = []
+    ProtobufWriter.message(6, to: &list) { list in
+      for service in (Array(services) + Self.serviceNames).sorted() {
+        ProtobufWriter.message(1, to: &list) { ProtobufWriter.string(1, service, to: &$0) }
+      }
+    }
+    serviceList = list
     self.index = index
   }
 
   /// The methods, for a router.
-  public var methods: [RPCMethod] {
+  ///
+  /// Where there are credentials, only callers who have some are answered.
+  ///
+  /// - Parameter streamsPerConnection: streams open at once on one connection.
+  public func methods(streamsPerConnection: Int) -> [RPCMethod] {
     Self.serviceNames.map { service in
       RPCMethod(
         service: service, name: "ServerReflectionInfo",
-        handler: .bidirectionalStreaming { _, writer in
-          ReflectionStream(writer: writer) { self.answer($0, to: &$1) }
-        })
+        handler: .bidirectionalStreaming { request, writer throws(RPCStatus) in
+          _ = try request.identity?.caller()
+          return ReflectionStream(writer: writer, worker: request.worker, identity: request.identity) {
+            self.answer($0, to: &$1)
+          }
+        }, openCallLimit: RPCOpenCallLimit(.reflectionStreams, streamsPerConnection))
     }
   }
 
-  /// Writes a `ServerReflectionResponse`.
-  private func answer(_ request: ReflectionRequest, to out: inout [UInt8]) {
-    ProtobufWriter.string(1, request.host, to: &out)
-    ProtobufWriter.lengthPrefix(2, request.bytes.count, to: &out)
-    out.append(contentsOf: request.bytes)
+  /// Writes a `ServerReflectionResponse`. What is the same for every reply is its body, which all of them share.
+  private func answer(_ request: ReflectionRequest, to reply: inout RPCReply) {
+    // In one piece: growing would leave up to twice the room that is needed.
+    reply.head.reserveCapacity(request.host.utf8.count + request.bytes.count + Limits.reflectionHeadBytes)
+    ProtobufWriter.string(1, request.host, to: &reply.head)
+    ProtobufWriter.lengthPrefix(2, request.bytes.count, to: &reply.head)
+    reply.head.append(contentsOf: request.bytes)
     switch request.question {
     case .fileByName(let name):
-      write(index.closure(ofFile: name), orNone: "no file \"\(name)\"", to: &out)
+      write(index.response(forFile: name), orNone: "no file \"\(name)\"", to: &reply)
     case .fileContainingSymbol(let name):
-      write(index.closure(ofSymbol: name), orNone: "no symbol \"\(name)\"", to: &out)
+      write(index.response(forSymbol: name), orNone: "no symbol \"\(name)\"", to: &reply)
     case .fileContainingExtension(let type, let number):
-      write(error: .notFound, "no extension \(number) of \"\(type)\"", to: &out)
+      write(error: .notFound, "no extension \(number) of \"\(type)\"", to: &reply.head)
     case .extensionNumbers(let type):
-      guard index.isMessage(type) else { return write(error: .notFound, "no message \"\(type)\"", to: &out) }
-      ProtobufWriter.message(5, to: &out) { ProtobufWriter.string(1, type, to: &$0) }
-    case .listServices:
-      ProtobufWriter.message(6, to: &out) { list in
-        for service in services {
-          ProtobufWriter.message(1, to: &list) { ProtobufWriter.string(1, service, to: &$0) }
-        }
+      guard index.isMessage(type) else {
+        return write(error: .notFound, "no message \"\(type)\"", to: &reply.head)
       }
+      ProtobufWriter.message(5, to: &reply.head) { ProtobufWriter.string(1, type, to: &$0) }
+    case .listServices: reply.body = serviceList
     case .none:
-      write(error: .invalidArgument, "message_request: nothing is asked that is known here", to: &out)
+      write(error: .invalidArgument, "message_request: nothing is asked that is known here", to: &reply.head)
     }
   }
 
   /// A `FileDescriptorResponse`, or that there is no such thing.
-  private func write(_ files: [[UInt8]]?, orNone problem: @autoclosure () -> String, to out: inout [UInt8]) {
-    guard let files else { return write(error: .notFound, problem(), to: &out) }
-    ProtobufWriter.message(4, to: &out) { response in
-      for file in files { ProtobufWriter.bytes(1, file, to: &response) }
-    }
+  private func write(_ response: [UInt8]?, orNone problem: @autoclosure () -> String, to reply: inout RPCReply) {
+    guard let response else { return write(error: .notFound, problem(), to: &reply.head) }
+    reply.body = response
   }
 
   /// An `ErrorResponse`: the stream goes on.

@@ -5,22 +5,36 @@ internal import RPC
 ///
 /// An answer is many times its question, so questions wait while the client does not read; a few of them.
 final class ReflectionStream: RPCRequestStreamHandler {
-  private let answer: (ReflectionRequest, inout [UInt8]) -> Void
+  private let answer: (ReflectionRequest, inout RPCReply) -> Void
+  /// Who asks; nil: anybody may.
+  private let identity: RPCIdentity?
   /// Nil once the stream is over.
   private var writer: (any RPCStreamWriter)?
-  private var waiting: [ReflectionRequest] = []
+  private var waiting: [ReflectionRequest] = [] {
+    didSet { count() }
+  }
+  private let worker: any RPCWorker
+  /// Of the requests that wait.
+  private(set) var bufferedByteCount = 0
   /// How the stream ends when nothing waits any more.
   private var end: RPCStatus?
   /// The writer is being written to, and may call back from within.
   private var isSending = false
 
-  init(writer: any RPCStreamWriter, answer: @escaping (ReflectionRequest, inout [UInt8]) -> Void) {
+  init(
+    writer: any RPCStreamWriter, worker: any RPCWorker, identity: RPCIdentity?,
+    answer: @escaping (ReflectionRequest, inout RPCReply) -> Void
+  ) {
+    self.worker = worker
     self.writer = writer
+    self.identity = identity
     self.answer = answer
   }
 
   func received(_ message: UnsafeRawBufferPointer) {
     guard end == nil else { return }
+    // The credentials may have changed since the stream began.
+    do throws(RPCStatus) { _ = try identity?.caller() } catch { return finish(error) }
     guard message.count <= Limits.reflectionRequestBytes else {
       return finish(
         RPCStatus(.invalidArgument, "a request of more than \(Limits.reflectionRequestBytes) bytes: no name is so long")
@@ -59,7 +73,7 @@ final class ReflectionStream: RPCRequestStreamHandler {
     defer { isSending = false }
     while let writer, writer.isWritable, !waiting.isEmpty {
       var reply = RPCReply()
-      answer(waiting.removeFirst(), &reply.head)
+      answer(waiting.removeFirst(), &reply)
       writer.send(reply)
     }
     if waiting.isEmpty, let end { finish(end) }
@@ -75,5 +89,20 @@ final class ReflectionStream: RPCRequestStreamHandler {
     writer = nil
     waiting = []
     end = end ?? .ok
+  }
+
+  private func count() {
+    let bytes = waiting.reduce(0) { $0 + $1.heldByteCount }
+    guard bytes != bufferedByteCount else { return }
+    worker.buffers?.change(self, from: bufferedByteCount, to: bytes)
+    bufferedByteCount = bytes
+  }
+}
+
+extension ReflectionStream: BufferHolder {
+  func giveUpBuffers() {
+    let message = "too many bytes wait on this server for slow callers"
+    worker.buffers?.budget.reached("a reflection stream was ended: \(message)")
+    finish(RPCStatus(.resourceExhausted, message, detail: .retry(afterSeconds: 1)))
   }
 }

@@ -12,15 +12,38 @@ extension GRPCConnection {
     if let refusal = stream.head.refusal { return stream.finish(refusal, RPCMetadata()) }
     guard case .bidirectionalStreaming(let begin) = stream.head.method?.handler else { return }
     call(stream, UnsafeRawBufferPointer(start: nil, count: 0)) { request throws(RPCStatus) in
-      try connection.requireRoom()
+      try requireRoom(for: stream)
       stream.share()
-      begun(stream, try begin(request, stream), deadline: request.deadline)
+      begun(
+        stream, try timed(stream) { () throws(RPCStatus) in try begin(request, stream) }, deadline: request.deadline)
     }
+  }
+
+  /// Throws if no more calls of the method may be open here.
+  private func requireRoom(for stream: GRPCStream) throws(RPCStatus) {
+    try connection.requireRoom()
+    guard let limit = stream.head.method?.openCallLimit, openCalls[limit.name, default: 0] >= limit.count else {
+      return
+    }
+    let message = "\(limit.count) calls of this method are open on this connection; end one"
+    connection.reached(limit.name, message)
+    throw RPCStatus(.resourceExhausted, message)
+  }
+
+  /// Notes how much work the beginning of a call is.
+  private func timed(
+    _ stream: GRPCStream, _ begin: () throws(RPCStatus) -> any RPCStreamHandler
+  ) throws(RPCStatus) -> any RPCStreamHandler {
+    let before = MonotonicTime.now
+    let handler = try begin()
+    stream.openingWork = MonotonicTime.now.nanoseconds &- before.nanoseconds
+    return handler
   }
 
   /// Bytes of a request.
   func take(_ bytes: UnsafeRawBufferPointer, _ stream: GRPCStream) {
-    guard stream.phase != .ended, stream.head.stranger == nil else { return }
+    guard stream.phase != .ended else { return stream.drop(bytes.count) }
+    guard stream.head.stranger == nil else { return }
     stream.decoder.append(bytes)
     defer { stream.countRequest() }
     do throws(RPCStatus) {
@@ -38,7 +61,9 @@ extension GRPCConnection {
   }
 
   func requestEnded(_ stream: GRPCStream) {
-    guard !stream.hasRequestEnded else { return }
+    guard !stream.hasRequestEnded, !stream.isRefused else { return }
+    stream.head.rules.ended()
+    if let problem = stream.head.rules.problem { return refuse(stream, problem) }
     stream.hasRequestEnded = true
     switch stream.phase {
     case .request:
@@ -84,9 +109,11 @@ extension GRPCConnection {
         }
       case .serverStreaming(let begin):
         call(stream, bytes) { request throws(RPCStatus) in
-          try connection.requireRoom()
+          try requireRoom(for: stream)
           stream.share()
-          begun(stream, try begin(request, stream, &stream.reply), deadline: request.deadline)
+          begun(
+            stream, try timed(stream) { () throws(RPCStatus) in try begin(request, stream, &stream.reply) },
+            deadline: request.deadline)
         }
       case .bidirectionalStreaming: break
       }

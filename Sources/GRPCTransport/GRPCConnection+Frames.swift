@@ -4,26 +4,50 @@ internal import Network
 /// What nghttp2 reports while it reads and writes. It may be given things to send from here, and nothing else.
 extension GRPCConnection {
   func headersBegan(_ id: Int32, isRequest: Bool) {
-    // A request's trailers mean nothing to a call.
     headersStream = nil
-    guard isRequest else { return }
+    // A request's trailers mean nothing to a call.
+    guard isRequest else { return trailerProblem = nil }
     guard openStreamCount < loop.limits.openStreams else { return session.reset(id, .refusedStream) }
     headersStream = add(id)
   }
 
   func headerCame(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
-    headersStream?.head.add(name, value, loop.router, identities, loop.limits)
+    guard let headersStream else {
+      trailerProblem = trailerProblem ?? HTTP2RequestRules.problemOfTrailer(name, value)
+      return
+    }
+    headersStream.head.add(name, value, loop.router, identities, loop.limits)
   }
 
   func headersCame(_ id: Int32, isRequest: Bool, endsRequest: Bool) {
     headersStream = nil
     guard let stream = stream(id) else { return }
-    if isRequest { open(stream) }
+    guard !stream.isRefused else { return }
+    if isRequest {
+      stream.head.rules.checkComplete()
+      if let problem = stream.head.rules.problem { return refuse(stream, problem) }
+      open(stream)
+    } else if let problem = trailerProblem
+      ?? (endsRequest ? nil : "headers behind the body that do not end the request")
+    {
+      return refuse(stream, problem)
+    }
     if endsRequest { requestEnded(stream) }
   }
 
+  /// The request breaks a rule of HTTP: an answer in gRPC's terms could be taken for that to another request.
+  func refuse(_ stream: GRPCStream, _ problem: HTTP2RequestRules.Problem) {
+    guard !stream.isRefused else { return }
+    stream.isRefused = true
+    loop.counters.add(.malformedRequests)
+    loop.report("grpc_malformed_request", "\(problem)", peer: connection.peer)
+    stream.reset(.protocolError)
+  }
+
   func dataCame(_ id: Int32, _ bytes: UnsafeRawBufferPointer) {
-    guard let stream = stream(id) else { return }
+    guard let stream = stream(id), !stream.isRefused else { return }
+    stream.head.rules.received(bytes.count)
+    if let problem = stream.head.rules.problem { return refuse(stream, problem) }
     take(bytes, stream)
   }
 
@@ -55,8 +79,8 @@ extension GRPCConnection {
     keepalive.replied()
     // Windows that are opened by a byte at a time earn nothing.
     if isEnd || byteCount >= 1024 || stream(id)?.hasPendingReply == false { floodGuard.earn() }
-    // What still comes of the request would be of no use.
-    if isEnd, !session.hasRequestEnded(id) { session.reset(id, .none) }
+    // What still comes of the request is dropped.
+    if isEnd, !session.hasRequestEnded(id) { stream(id)?.replyEnded() }
   }
 
   func resetSent(_ code: UInt32) {

@@ -33,10 +33,14 @@ final class GRPCConnection: ConnectionProtocol {
   private(set) var streams: [GRPCStream?] = []
   private var freePlaces: [Int] = []
   var openStreamCount: Int { streams.count - freePlaces.count }
+  /// Open calls of methods with a bound of their own, by its name.
+  private(set) var openCalls: [ServerLimit: Int] = [:]
   /// The stream that was last asked for: it mostly is the next one too.
   private var latest: GRPCStream?
   /// The stream whose headers come.
   var headersStream: GRPCStream?
+  /// What is wrong with the trailers that come.
+  var trailerProblem: HTTP2RequestRules.Problem?
   /// Bytes of replies that wait and are shared with nobody.
   var ownReplyBytes = 0 {
     didSet { connection.protocolByteCount += ownReplyBytes - oldValue }
@@ -47,6 +51,8 @@ final class GRPCConnection: ConnectionProtocol {
   }
   /// Streams to be told when the client takes more; first come, first told.
   private var waitingStreams: [GRPCStream] = []
+  /// Streams to be told when the other streams of the connection hold less.
+  private var crowdedStreams: [GRPCStream] = []
 
   /// When there was last a call.
   private var lastCall: MonotonicTime
@@ -146,9 +152,19 @@ final class GRPCConnection: ConnectionProtocol {
     waitingStreams.append(stream)
   }
 
+  /// For a stream that must wait although nothing of its own waits.
+  func awaitLessOfOthers(_ stream: GRPCStream) {
+    crowdedStreams.append(stream)
+  }
+
   /// Whether anybody was told.
   private func tellWaiting() -> Bool {
-    guard state != .over, connection.isWritable, !waitingStreams.isEmpty else { return false }
+    guard state != .over, connection.isWritable else { return false }
+    if !crowdedStreams.isEmpty, ownReplyBytes <= loop.limits.ownReplyBytes / 2 {
+      waitingStreams += crowdedStreams
+      crowdedStreams = []
+    }
+    guard !waitingStreams.isEmpty else { return false }
     let line = waitingStreams
     waitingStreams = []
     for (index, stream) in line.enumerated() {
@@ -180,6 +196,7 @@ final class GRPCConnection: ConnectionProtocol {
       streams.append(stream)
     }
     stream.begin(id, place: place, on: self, now: now)
+    connection.protocolByteCount += Limits.openStreamBytes
     session.setTag(place + 1, of: id)
     latest = stream
     return stream
@@ -199,7 +216,9 @@ final class GRPCConnection: ConnectionProtocol {
     freePlaces.append(stream.place)
     if latest === stream { latest = nil }
     if headersStream === stream { headersStream = nil }
+    connection.protocolByteCount -= Limits.openStreamBytes
     if stream.phase == .open {
+      floodGuard.spend(FloodGuard.cost(ofCancelledWork: stream.openingWork))
       callEnded(stream, .cancelled)
       stream.cancel()
     } else {
@@ -208,8 +227,17 @@ final class GRPCConnection: ConnectionProtocol {
     loop.giveBack(stream)
   }
 
+  /// A handler has taken the call.
+  func callOpened(_ stream: GRPCStream) {
+    loop.counters.add(.streamsOpened)
+    if let limit = stream.head.method?.openCallLimit { openCalls[limit.name, default: 0] += 1 }
+  }
+
   func callEnded(_ stream: GRPCStream, _ code: RPCStatus.Code) {
-    if stream.phase == .open { loop.counters.add(.streamsEnded) }
+    if stream.phase == .open {
+      loop.counters.add(.streamsEnded)
+      if let limit = stream.head.method?.openCallLimit { openCalls[limit.name, default: 0] -= 1 }
+    }
     loop.calls.ended(stream.head.method, code, since: stream.began)
   }
 
@@ -234,6 +262,8 @@ final class GRPCConnection: ConnectionProtocol {
       let seconds = now.seconds(since: stream.lastProgress)
       if stream.phase == .request, seconds >= loop.limits.requestSeconds {
         stream.fail(RPCStatus(.deadlineExceeded, "the request did not come within \(loop.limits.requestSeconds) s"))
+      } else if stream.isDropping, seconds >= loop.limits.droppedRequestTimeout.seconds {
+        stream.giveUpRequest()
       } else if stream.isUnary, stream.hasPendingReply, seconds >= loop.limits.stalledReplySeconds {
         stream.reset(.enhanceYourCalm)
       }
@@ -242,7 +272,7 @@ final class GRPCConnection: ConnectionProtocol {
 
   private func drainIfIdle() {
     guard loop.limits.idleSeconds > 0, state == .open else { return }
-    if openStreamCount > 0 { lastCall = now }
+    if openStreamCount > openCalls.values.reduce(0, +) { lastCall = now }
     guard now.seconds(since: lastCall) >= loop.limits.idleSeconds else { return }
     connection.reached(.idleConnection, "no call was open for \(loop.limits.idleSeconds) s")
     drain("idle")
@@ -344,12 +374,14 @@ final class GRPCConnection: ConnectionProtocol {
     drainTimer?.cancel()
     drainTimer = nil
     waitingStreams = []
+    crowdedStreams = []
     latest = nil
     headersStream = nil
     let open = streams
     streams = []
     freePlaces = []
     for case let stream? in open {
+      connection.protocolByteCount -= Limits.openStreamBytes
       if stream.phase == .open {
         callEnded(stream, .cancelled)
         stream.cancel()

@@ -27,8 +27,13 @@ public struct GRPCLimits: Sendable {
   /// window of nothing could ask for list after list.
   public var ownReplyBytes = 4 * 1024 * 1024
   /// Bytes of them above which a stream with replies that wait is told to wait, however few are its own: a client with
-  /// a window of nothing could open watch after watch.
+  /// a window of nothing could open watch after watch. A stream of which nothing waits may go on up to `ownReplyBytes`.
   public var ownStreamBytesHigh = 256 * 1024
+  /// Bytes of a request that are read and dropped after the call has its status: a proxy may pass the status on only
+  /// once it could pass the request on.
+  public var droppedRequestBytes = 1024 * 1024
+  /// Time in which that rest must come.
+  public var droppedRequestTimeout = Duration.seconds(5)
   /// Seconds in which a request that has begun must be whole.
   public var requestSeconds = 10.0
   /// Seconds after which the reply to a unary call is given up if the client's window takes nothing of it.

@@ -15,9 +15,10 @@ final class GRPCLoop: @unchecked Sendable {
   private let maximumAgeSeconds: Double
   private let logger: Logger
   private var connections: [ObjectIdentifier: GRPCConnection] = [:]  // loop thread
+  private var unticked: ArraySlice<GRPCConnection> = []  // loop thread
   private var spareStreams: [GRPCStream] = []  // loop thread
   private var ticker: (any RPCTimer)?  // loop thread
-  private var lastReport: MonotonicTime?  // loop thread
+  private let lines = LineBudget()
   private var isDraining = false  // loop thread
   private var isClosed = false  // loop thread
 
@@ -70,17 +71,28 @@ final class GRPCLoop: @unchecked Sendable {
     ticker = eventLoop.schedule(afterSeconds: limits.tickSeconds) { [weak self] in
       guard let self else { return }
       tick()
-      let now = MonotonicTime.now
-      for connection in Array(connections.values) { connection.tick(now) }
+      let isUnderWay = !unticked.isEmpty
+      unticked = Array(connections.values)[...]
+      if !isUnderWay { tickSome() }
     }
   }
 
-  /// A connection was ended for what its client did. One line for many of them.
-  func report(_ event: String, _ problem: String, peer: String) {
+  /// Looks at some of the connections, and at the others in the next iterations of the loop: the work of one does not
+  /// grow with what clients hold open.
+  private func tickSome() {
     let now = MonotonicTime.now
-    if let lastReport, now.seconds(since: lastReport) < Limits.reportSeconds { return }
-    lastReport = now
-    logger.warning(event, problem, ["peer": .string(peer)])
+    var units = 0
+    while units < Limits.tickUnits, let connection = unticked.popFirst() {
+      units += 1 + connection.openStreamCount
+      connection.tick(now)
+    }
+    if !unticked.isEmpty { eventLoop.execute { self.tickSome() } }
+  }
+
+  /// A client did something wrong, and its call or its connection was ended. A few lines a minute for each event.
+  func report(_ event: String, _ problem: String, peer: @autoclosure () -> String) {
+    guard let suppressed = lines.take(event) else { return }
+    logger.warning(event, problem, ["peer": .string(peer()), "suppressed": .integer(suppressed)])
   }
 
   func takeStream() -> GRPCStream {

@@ -19,8 +19,8 @@ struct GRPCMessageDecoder {
   /// Whether bytes are left over that make no whole message.
   var hasRest: Bool { start < buffer.count }
 
-  /// Bytes that are held.
-  var byteCount: Int { buffer.count }
+  /// Bytes of memory that are held.
+  var byteCount: Int { buffer.isEmpty ? 0 : buffer.capacity }
 
   mutating func append(_ bytes: UnsafeRawBufferPointer) {
     buffer.append(contentsOf: bytes)

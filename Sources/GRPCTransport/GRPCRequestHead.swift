@@ -11,7 +11,10 @@ struct GRPCRequestHead {
   }
 
   private var isPost = false
+  /// The reply has no body.
+  private(set) var isHead = false
   private var isGRPC = false
+  var rules = HTTP2RequestRules()
   private(set) var method: RPCMethod?
   private(set) var timeoutNanoseconds: UInt64?
   private(set) var metadata = RPCMetadata()
@@ -37,7 +40,9 @@ struct GRPCRequestHead {
   /// Back to the beginning, with the storage.
   mutating func reset() {
     isPost = false
+    isHead = false
     isGRPC = false
+    rules = HTTP2RequestRules()
     method = nil
     timeoutNanoseconds = nil
     identity = nil
@@ -58,13 +63,14 @@ struct GRPCRequestHead {
       refuse(RPCStatus(.resourceExhausted, "the headers: more than \(limits.headerListBytes) bytes"))
       return
     }
+    rules.check(name, value)
     switch first {
     case UInt8(ascii: ":"): addPseudo(name, value, router)
     case UInt8(ascii: "g") where name.starts(with: "grpc-"): addOwn(name, value)
     case UInt8(ascii: "c") where name.isEqual(to: "content-type"): isGRPC = Self.isGRPC(value)
     // No metadata: it is a secret, and a string of it for each call would be a waste. The first one counts.
     case UInt8(ascii: "a") where identities != nil && name.isEqual(to: "authorization"):
-      if identity == nil { identity = identities?[value] }
+      addAuthorization(value, identities, limits)
     case UInt8(ascii: "t") where name.isEqual(to: "te"): break
     case UInt8(ascii: "u") where name.isEqual(to: "user-agent"): break
     default: addMetadata(name, value, limits)
@@ -81,6 +87,7 @@ struct GRPCRequestHead {
       unknownPath = isShown ? "\"\(String(decoding: value, as: UTF8.self))\"" : "of \(value.count) bytes"
     } else if name.isEqual(to: ":method") {
       isPost = value.isEqual(to: "POST")
+      isHead = value.isEqual(to: "HEAD")
     }
   }
 
@@ -97,15 +104,27 @@ struct GRPCRequestHead {
     }
   }
 
+  private mutating func addAuthorization(
+    _ value: UnsafeRawBufferPointer, _ identities: RPCIdentities?, _ limits: GRPCLimits
+  ) {
+    guard identity == nil, problem == nil, countMetadata(value.count, limits) else { return }
+    identity = identities?[value]
+  }
+
+  /// Whether there is room for so many more bytes.
+  private mutating func countMetadata(_ count: Int, _ limits: GRPCLimits) -> Bool {
+    metadataBytes += count
+    guard metadataBytes > limits.metadataBytes else { return true }
+    refuse(RPCStatus(.resourceExhausted, "metadata: the limit is \(limits.metadataBytes) bytes"))
+    return false
+  }
+
   private mutating func addMetadata(
     _ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, _ limits: GRPCLimits
   ) {
     // One that is refused needs none.
     guard problem == nil else { return }
-    metadataBytes += name.count + value.count
-    guard metadataBytes <= limits.metadataBytes else {
-      return refuse(RPCStatus(.resourceExhausted, "metadata: the limit is \(limits.metadataBytes) bytes"))
-    }
+    guard countMetadata(name.count + value.count, limits) else { return }
     // What HTTP allows in a name and gRPC does not is no metadata of a call.
     guard GRPCText.isKey(name) else { return }
     let key = String(decoding: name, as: UTF8.self)

@@ -33,11 +33,18 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
   var hasRequestEnded = false
   /// Of its bytes the connection knows.
   private var countedRequestBytes = 0
+  /// It broke a rule of HTTP and is being reset.
+  var isRefused = false
+  /// The reply has ended and the request has not: what comes of it is dropped.
+  private(set) var isDropping = false
+  private var droppedBytes = 0
 
   // The call
   private var handler: (any RPCStreamHandler)?
   private var requestHandler: (any RPCRequestStreamHandler)?
   private var timer: (any RPCTimer)?
+  /// How long the handler took to begin, in nanoseconds.
+  var openingWork: UInt64 = 0
   /// A handler may still hold this as its writer.
   private(set) var isShared = false
   /// The transport has ended it.
@@ -90,7 +97,7 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
       return
     }
     phase = .open
-    connection.loop.counters.add(.streamsOpened)
+    connection.callOpened(self)
     self.handler = handler
     requestHandler = handler as? any RPCRequestStreamHandler
     guard let deadline else { return }
@@ -178,12 +185,15 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
   var isWritable: Bool {
     guard phase != .ended, let connection else { return false }
     let limits = connection.loop.limits
-    let isWithinLimits =
-      queue.byteCount < limits.streamBytesHigh && connection.ownReplyBytes < limits.ownStreamBytesHigh
-    if isWithinLimits || queue.isEmpty {
+    let ownLimit = queue.isEmpty ? limits.ownReplyBytes : limits.ownStreamBytesHigh
+    if queue.byteCount < limits.streamBytesHigh, connection.ownReplyBytes < ownLimit {
       if connection.isWritable { return true }
       // Full is the connection, not the stream.
       getInLine()
+    } else if queue.isEmpty, !isInLine {
+      // Full of what the other streams hold.
+      isInLine = true
+      connection.awaitLessOfOthers(self)
     }
     isWaiting = true
     return false
@@ -245,10 +255,14 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
     guard phase == .request, let connection else { return }
     phase = .ended
     hasSentHeaders = true
+    let headers = stranger == .method ? HTTP2Header.methodNotAllowed : HTTP2Header.unsupportedMediaType
+    guard !head.isHead else {
+      connection.session.submitEnd(id, headers)
+      return connection.askToSend()
+    }
     let text: StaticString = "gRPC is spoken here: POST, content-type application/grpc\n"
     queue.append(Array(UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)), [], isMessage: false)
-    connection.session.submitReply(
-      id, stranger == .method ? HTTP2Header.methodNotAllowed : HTTP2Header.unsupportedMediaType)
+    connection.session.submitReply(id, headers)
     connection.askToSend()
   }
 
@@ -317,6 +331,27 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
 
   // MARK: The end
 
+  /// The reply has ended before the request. A proxy may still be sending that, and pass on the reply only then: so a
+  /// bounded rest of the request is read before the stream is reset.
+  func replyEnded() {
+    isDropping = true
+    if let connection { lastProgress = connection.now }
+    drop(0)
+  }
+
+  /// Resets the stream, whose request has not ended in time.
+  func giveUpRequest() {
+    isDropping = false
+    reset(.none)
+  }
+
+  /// Bytes of a request came that is of no use any more.
+  func drop(_ count: Int) {
+    droppedBytes += count
+    guard isDropping, let connection, droppedBytes > connection.loop.limits.droppedRequestBytes else { return }
+    giveUpRequest()
+  }
+
   private func end(_ code: RPCStatus.Code) {
     connection?.callEnded(self, code)
     phase = .ended
@@ -356,5 +391,9 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
     isDeferred = false
     promised = 0
     isUnary = false
+    isRefused = false
+    isDropping = false
+    droppedBytes = 0
+    openingWork = 0
   }
 }

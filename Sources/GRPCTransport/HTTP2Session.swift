@@ -57,6 +57,8 @@ final class HTTP2Session {
     if isServer { setServerCallbacks(callbacks) } else { setClientCallbacks(callbacks) }
     // Closed streams are not kept for a tree of priorities.
     nghttp2_option_set_no_closed_streams(options, 1)
+    // `HTTP2RequestRules` checks requests.
+    if isServer { nghttp2_option_set_no_http_messaging(options, 1) }
     // `FloodGuard` is stricter with those who mean it, and has room for who ends all of its calls at once.
     configlookup_set_stream_reset_rate_limit(options, 1_000_000, 1_000_000)
     var session: OpaquePointer?
@@ -140,6 +142,11 @@ final class HTTP2Session {
   func submitReply(_ stream: Int32, _ headers: HTTP2Header.Constant) {
     var provider = nghttp2_data_provider(source: nghttp2_data_source(ptr: nil), read_callback: readReply)
     nghttp2_submit_response(session, stream, headers.fields.baseAddress, headers.fields.count, &provider)
+  }
+
+  /// Sends headers and the end of the stream.
+  func submitEnd(_ stream: Int32, _ headers: HTTP2Header.Constant) {
+    nghttp2_submit_response(session, stream, headers.fields.baseAddress, headers.fields.count, nil)
   }
 
   /// Sends headers and the end of the stream.

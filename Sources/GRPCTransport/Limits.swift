@@ -5,11 +5,16 @@ enum Limits {
   /// Bytes of an unknown path that are repeated to the caller.
   static let shownPathBytes = 128
   /// Bytes of request or reply storage that a stream keeps for the next call that uses it.
-  static let keptStreamBytes = 16 * 1024
+  static let keptStreamBytes = 4 * 1024
+  /// Bytes that an open call takes beside its request and its replies: the stream here and in nghttp2, its handler and
+  /// its timer (measured: see `docs/limits.md`).
+  static let openStreamBytes = 2048
+  /// Bytes that a message takes in the queue of a reply beside its own.
+  static let queuedMessageBytes = 64
+  /// Connections, and streams, that are looked at in one iteration of the loop for what has lasted too long.
+  static let tickUnits = 1024
   /// Streams kept for the next calls of a loop: those of one busy turn.
   static let keptStreams = 512
-  /// Seconds between two log lines about connections that were ended for what their clients did.
-  static let reportSeconds = 10.0
   /// Bytes of a reply that the client takes: those of the largest.
   static let replyBytes = ServedSize.replyBytes
   /// Bytes that the client gathers before it writes them.

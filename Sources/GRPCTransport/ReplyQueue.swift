@@ -7,6 +7,8 @@ struct ReplyQueue {
     let head: [UInt8]
     let body: [UInt8]
 
+    /// Bytes that it takes and shares with no other reply.
+    var ownCount: Int { head.capacity + Limits.queuedMessageBytes }
     var count: Int { prefixCount + head.count + body.count }
   }
 
@@ -17,7 +19,7 @@ struct ReplyQueue {
   private var offset = 0
   /// Bytes that wait.
   private(set) var byteCount = 0
-  /// Of those, the bytes that belong to this reply alone.
+  /// Bytes of memory that belong to this reply alone.
   private(set) var ownByteCount = 0
 
   var isEmpty: Bool { byteCount == 0 }
@@ -29,7 +31,7 @@ struct ReplyQueue {
     let message = Message(prefixCount: isMessage ? GRPCMessageDecoder.prefixBytes : 0, head: head, body: body)
     messages.append(message)
     byteCount += message.count
-    ownByteCount += head.count
+    ownByteCount += message.ownCount
   }
 
   /// Moves the next bytes, as many as there is room for, out of the queue. There must be so many.
@@ -40,7 +42,7 @@ struct ReplyQueue {
       let message = messages[first]
       filled += copy(message, UnsafeMutableRawBufferPointer(rebasing: room[filled...]))
       guard offset == message.count else { break }
-      ownByteCount -= message.head.count
+      ownByteCount -= message.ownCount
       offset = 0
       first += 1
     }

@@ -148,7 +148,7 @@ extension Connection {
   private func afterDelivery() {
     if input.isEmpty { input.release() }
     // Most often there is nothing to count, and what was answered is about to be sent.
-    if !input.isEmpty || protocolByteCount > 0 || bufferedByteCount > 0 { countBuffers() }
+    if !input.isEmpty || protocolByteCount > 0 || bufferedByteCount > ownByteCount { countBuffers() }
     guard !input.isEmpty else { return }
     // One timer at a time, looked at when it fires: frames that arrive in pieces are common, stalled ones are not.
     guard inputTimer == nil else { return }

@@ -56,7 +56,7 @@ public final class Connection: LoopResident {
 
   /// Bytes that wait in the protocol itself, which says so: replies not written yet, requests that are not whole.
   public var protocolByteCount = 0
-  /// Of both sides, and of the protocol.
+  /// Of the connection itself, of both sides, and of the protocol.
   public private(set) var bufferedByteCount = 0
 
   // Promises to the loop
@@ -94,6 +94,7 @@ public final class Connection: LoopResident {
   func start(_ handler: any ConnectionProtocol) {
     guard state == .open else { return handler.closed() }
     self.handler = handler
+    countBuffers()
     event_add(readEvent, nil)
     guard stream.isHandshaking else { return }
     handshakeTimer = loop.schedule(afterSeconds: limits.handshakeSeconds) { [weak self] in
@@ -267,10 +268,13 @@ public final class Connection: LoopResident {
     close()
   }
 
+  /// What it takes with nothing in its buffers.
+  var ownByteCount: Int { Limits.connectionBytes + (port.tls == nil ? 0 : Limits.tlsConnectionBytes) }
+
   /// To be called when a turn's writing or a read is done: what comes and goes within is not counted.
   func countBuffers() {
     var count = 0
-    if state != .closed { count = (output?.capacity ?? 0) + input.capacity + protocolByteCount }
+    if state != .closed { count = ownByteCount + (output?.capacity ?? 0) + input.capacity + protocolByteCount }
     guard count != bufferedByteCount else { return }
     let before = bufferedByteCount
     bufferedByteCount = count

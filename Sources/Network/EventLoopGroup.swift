@@ -8,9 +8,16 @@ public final class EventLoopGroup: Sendable {
   public let loops: [EventLoop]
   /// Of what waits on all of them.
   public let buffers: BufferBudget
+  /// Nil: malloc decides.
+  private let memoryReturn: MemoryReturn?
 
   /// Starts `count` loops; by default one for each core that the process may use.
-  public init(count: Int? = nil, buffers: BufferBudget = BufferBudget()) throws(NetworkError) {
+  ///
+  /// - Parameter returnsMemory: whether memory that callers have let go of is returned to the system; for a process
+  ///   whose memory is bounded.
+  public init(
+    count: Int? = nil, buffers: BufferBudget = BufferBudget(), returnsMemory: Bool = false
+  ) throws(NetworkError) {
     let count = count ?? max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
     precondition(count > 0, "a group needs a loop")
     var loops: [EventLoop] = []
@@ -21,6 +28,7 @@ public final class EventLoopGroup: Sendable {
       throw error
     }
     self.loops = loops
+    memoryReturn = returnsMemory ? MemoryReturn(buffers) : nil
     self.buffers = buffers
     // Not weakly: to count references of what is held weakly takes twice as long, for good. `stop()` lets go.
     for loop in loops { buffers.onExcess { loop.shedBuffers() } }
@@ -42,6 +50,7 @@ public final class EventLoopGroup: Sendable {
 
   /// Closes what lives on the loops and joins their threads. Not from one of them; once.
   public func stop() {
+    memoryReturn?.stop()
     for loop in loops { loop.stop() }
     buffers.shedNoMore()
   }

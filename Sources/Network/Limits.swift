@@ -64,6 +64,11 @@ enum Limits {
   static let touchedConnections = 64
   /// Connections taken from the listener in one turn.
   static let acceptsPerTurn = 64
+  /// Bytes that an open connection takes by itself, whatever is spoken on it: measured with idle HTTP/2 connections, of
+  /// which nghttp2 takes most (see `docs/limits.md`).
+  static let connectionBytes = 16 * 1024
+  /// Bytes that TLS takes beside it.
+  static let tlsConnectionBytes = 32 * 1024
   /// Seconds without accepting when there are no descriptors left: a listener that stays readable is a spin.
   static let acceptPauseSeconds = 0.1
   /// HTTP connections that are accepted between two checks of the limits: so many may be open beyond them for a moment.

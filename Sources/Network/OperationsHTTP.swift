@@ -225,7 +225,11 @@ public final class OperationsHTTP: @unchecked Sendable, LoopResident {
     defer { if let buffer { evbuffer_free(buffer) } }
     var body = reply.body
     if let buffer { _ = body.withUTF8 { evbuffer_add(buffer, $0.baseAddress, $0.count) } }
+    let stream = evhttp_request_get_connection(request).flatMap { evhttp_connection_get_bufferevent($0) }
     evhttp_send_reply(request, Int32(reply.status), nil, buffer)
+    // Until the reply is written nothing is read: evhttp takes the end of the peer's side for the end of both, and
+    // would drop what is left of the reply. It reads again by itself when it has written.
+    if let stream { bufferevent_disable(stream, Int16(EV_READ)) }
   }
 
   private func addHeader(_ name: String, _ value: String, to request: OpaquePointer) {

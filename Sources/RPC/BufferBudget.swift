@@ -1,7 +1,7 @@
 public import Core
 internal import Synchronization
 
-/// Somebody for whom bytes wait: a connection, a watch, a call. On its worker's thread only.
+/// Something that a caller makes the server hold: a connection, a watch, a call. On its worker's thread only.
 public protocol BufferHolder: AnyObject {
   /// How many, as they were last counted.
   var bufferedByteCount: Int { get }
@@ -10,8 +10,9 @@ public protocol BufferHolder: AnyObject {
   func giveUpBuffers()
 }
 
-/// The bytes that wait on all workers together, and their bound: replies that peers do not take, requests that are not
-/// whole yet, what watches have still to be told.
+/// The bytes that callers make all workers hold together, and their bound: connections and open calls themselves,
+/// replies that peers do not take, requests that are not whole yet, what watches have still to be told. What each of
+/// them is charged, and why, is in `docs/limits.md`.
 ///
 /// Each worker counts its own, and adds that to the sum once it has moved by a step: so the sum may be wrong by a step
 /// for each worker, and counting costs no atomic addition.
@@ -20,6 +21,7 @@ public final class BufferBudget: Sendable {
   public let limit: Int
   let step: Int
   private let sum = Atomic<Int>(0)
+  private let byClass = Locked([Int](repeating: 0, count: classCount))
   private let report: LimitReport
   private let accounts = Locked<[@Sendable () -> Void]>([])
 
@@ -59,25 +61,64 @@ public final class BufferBudget: Sendable {
       .resourceExhausted, "\(message): go to another, or try again later", detail: .retry(afterSeconds: 1))
   }
 
-  fileprivate func add(_ change: Int) {
+  /// A worker holds so many bytes more, or fewer; and in each size class.
+  fileprivate func add(_ change: Int, byClass changes: [Int]) {
+    byClass.withLock { byClass in
+      for (sizeClass, change) in changes.enumerated() { byClass[sizeClass] += change }
+    }
     let sum = sum.wrappingAdd(change, ordering: .relaxed).newValue
-    if change > 0, sum > limit { for shed in accounts.withLock({ $0 }) { shed() } }
+    if change > 0, sum > limit { askAgain() }
   }
 
-  /// How much must go so that there is room again for a while, and of what; nil if there is room.
-  fileprivate var excess: (bytes: Int, of: Int)? {
+  /// Has the workers look what they have to take, or go on with it.
+  fileprivate func askAgain() {
+    for shed in accounts.withLock({ $0 }) { shed() }
+  }
+
+  /// What must go so that there is room again for a while.
+  fileprivate struct Excess {
+    /// All that is held in the size classes above this one must go,
+    let sizeClass: Int
+    /// and this part of what is held in it.
+    let share: Double
+  }
+
+  /// Nil if there is room.
+  fileprivate var excess: Excess? {
     let sum = sum.load(ordering: .relaxed)
-    return sum > limit ? (sum - limit / 4 * 3, sum) : nil
+    guard sum > limit else { return nil }
+    var rest = sum - limit / 4 * 3
+    let byClass = byClass.withLock { $0 }
+    for sizeClass in byClass.indices.reversed() where byClass[sizeClass] > 0 {
+      if byClass[sizeClass] >= rest {
+        return Excess(sizeClass: sizeClass, share: Double(rest) / Double(byClass[sizeClass]))
+      }
+      rest -= byClass[sizeClass]
+    }
+    return Excess(sizeClass: 0, share: 1)
+  }
+
+  /// Sizes of holders, in classes: each holds sizes up to four times those of the one before.
+  fileprivate static let classCount = Int.bitWidth / 2
+
+  fileprivate static func sizeClass(_ bytes: Int) -> Int {
+    (Int.bitWidth - 1 - max(1, bytes).leadingZeroBitCount) / 2
   }
 }
 
 /// One worker's part of a ``BufferBudget``. On its thread only.
 public final class BufferAccount {
   public let budget: BufferBudget
-  private var holders: [ObjectIdentifier: any BufferHolder] = [:]
+  /// By size class, so that the largest holders are found without a look at the others.
+  private var holders = [[ObjectIdentifier: any BufferHolder]](repeating: [:], count: BufferBudget.classCount)
   private var held = 0
+  private var heldByClass = [Int](repeating: 0, count: BufferBudget.classCount)
   /// What the budget knows of it.
   private var told = 0
+  private var toldByClass = [Int](repeating: 0, count: BufferBudget.classCount)
+  /// Bytes that are still to be taken from holders since the limit was last passed, and their lowest size class.
+  private var owed = 0
+  private var owedClass = 0
 
   public init(_ budget: BufferBudget) {
     self.budget = budget
@@ -85,11 +126,13 @@ public final class BufferAccount {
 
   /// `holder` holds so many bytes, and did hold so many. It must come to hold none before it goes.
   public func change(_ holder: any BufferHolder, from old: Int, to new: Int) {
-    if new == 0 {
-      holders[ObjectIdentifier(holder)] = nil
-    } else if old == 0 {
-      holders[ObjectIdentifier(holder)] = holder
+    let (oldClass, newClass) = (BufferBudget.sizeClass(old), BufferBudget.sizeClass(new))
+    if old == 0 || new == 0 || oldClass != newClass {
+      if old > 0 { holders[oldClass][ObjectIdentifier(holder)] = nil }
+      if new > 0 { holders[newClass][ObjectIdentifier(holder)] = holder }
     }
+    heldByClass[oldClass] -= old
+    heldByClass[newClass] += new
     held += new - old
     if abs(held - told) >= budget.step { tell() }
   }
@@ -97,20 +140,46 @@ public final class BufferAccount {
   private func tell() {
     let change = held - told
     told = held
-    budget.add(change)
+    let changes = zip(heldByClass, toldByClass).map { $0 - $1 }
+    toldByClass = heldByClass
+    budget.add(change, byClass: changes)
   }
 
-  /// If there is too much of everybody's: takes this worker's share of it from those that hold the most.
+  /// If there is too much of everybody's: takes it from those that hold the most, of all workers; what is of about the
+  /// same size is taken from each worker by its share.
+  ///
+  /// A bounded number of them at a time; where that is not enough, it is called again.
   public func shed() {
-    guard let excess = budget.excess, held > 0 else { return }
-    var rest = Int(Double(excess.bytes) / Double(excess.of) * Double(held)) + 1
-    for holder in holders.values.sorted(by: { $0.bufferedByteCount > $1.bufferedByteCount }) where rest > 0 {
+    if owed <= 0, let excess = budget.excess {
+      owedClass = excess.sizeClass
+      let share = excess.share * Double(heldByClass[owedClass])
+      owed = heldByClass[(owedClass + 1)...].reduce(0, +) + (share > 0 ? Int(share) + 1 : 0)
+    }
+    guard owed > 0 else { return }
+    let largest = largestHolders()
+    for holder in largest where owed > 0 {
       let before = held
       // One that was before it may have taken it along.
       guard holder.bufferedByteCount > 0 else { continue }
       holder.giveUpBuffers()
-      rest -= before - held
+      owed -= before - held
     }
+    if largest.count < Self.holdersPerTurn { owed = 0 }
     tell()
+    if owed > 0 { budget.askAgain() }
   }
+
+  /// A bounded number of holders, those that hold the most first.
+  private func largestHolders() -> [any BufferHolder] {
+    var largest: [any BufferHolder] = []
+    for holders in holders[owedClass...].reversed() where !holders.isEmpty {
+      let some = holders.values.prefix(Self.holdersPerTurn - largest.count)
+      largest += some.sorted { $0.bufferedByteCount > $1.bufferedByteCount }
+      if largest.count == Self.holdersPerTurn { break }
+    }
+    return largest
+  }
+
+  /// Holders that lose what they hold in one iteration of the worker's loop: the others want to be served too.
+  private static let holdersPerTurn = 128
 }

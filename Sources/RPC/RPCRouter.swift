@@ -1,4 +1,19 @@
+public import Core
 internal import Glibc
+
+/// A bound of the calls of some methods that are open at once on one connection, beside that of all calls.
+public struct RPCOpenCallLimit: Sendable {
+  /// How metrics and log name it. Methods with the same name share the bound.
+  public let name: ServerLimit
+  /// Calls open at once on one connection.
+  public let count: Int
+
+  /// Creates a bound.
+  public init(_ name: ServerLimit, _ count: Int) {
+    self.name = name
+    self.count = count
+  }
+}
 
 /// A method that can be called.
 public final class RPCMethod: Sendable {
@@ -22,18 +37,25 @@ public final class RPCMethod: Sendable {
   public let handler: Handler
   /// A shorter way for most calls, if there is one, on the worker of an index; to be made once for each.
   public let plain: (@Sendable (Int) -> any RPCPlainCalls)?
+  /// Nil: only the bound of all calls counts.
+  ///
+  /// A method with a bound of its own is there for clients' libraries and tools, not for the service's callers: a
+  /// connection on which only such calls are open is idle.
+  public let openCallLimit: RPCOpenCallLimit?
   /// Its place among the methods of the router that gives it.
   public let index: Int
   public let nameBytes: [UInt8]
   fileprivate let pathBytes: [UInt8]
 
   public init(
-    service: String, name: String, handler: Handler, plain: (@Sendable (Int) -> any RPCPlainCalls)? = nil
+    service: String, name: String, handler: Handler, plain: (@Sendable (Int) -> any RPCPlainCalls)? = nil,
+    openCallLimit: RPCOpenCallLimit? = nil
   ) {
     self.service = service
     self.name = name
     self.handler = handler
     self.plain = plain
+    self.openCallLimit = openCallLimit
     index = 0
     nameBytes = Array(name.utf8)
     pathBytes = Array("/\(service)/\(name)".utf8)
@@ -44,6 +66,7 @@ public final class RPCMethod: Sendable {
     name = method.name
     handler = method.handler
     plain = method.plain
+    openCallLimit = method.openCallLimit
     self.index = index
     nameBytes = method.nameBytes
     pathBytes = method.pathBytes

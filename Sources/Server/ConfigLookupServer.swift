@@ -44,7 +44,8 @@ public final class ConfigLookupServer: Sendable {
     }
     do {
       group = try EventLoopGroup(
-        count: configuration.threads, buffers: BufferBudget(limit: configuration.maximumBufferedBytes, report: report))
+        count: configuration.threads, buffers: BufferBudget(limit: configuration.maximumBufferedBytes, report: report),
+        returnsMemory: true)
     } catch {
       http.stop()
       throw error
@@ -54,11 +55,13 @@ public final class ConfigLookupServer: Sendable {
         caches: served, hub: hub,
         epoch: EpochSource(readers: served.map(\.reader), salt: configuration.epochSalt), workers: group.loops,
         options: configuration.serviceOptions, report: report, logger: logger)
-      health = HealthService(subjects: readiness.subjects, workers: group.loops)
+      health = HealthService(
+        subjects: readiness.subjects, workers: group.loops, limits: configuration.healthWatchLimits, report: report)
       framed = FramedEndpoint(
-        router: RPCRouter(service.methods), group: group, access: credentials, limits: configuration.framedLimits)
+        router: RPCRouter(service.methods), group: group, access: credentials, limits: configuration.framedLimits,
+        logger: logger)
       grpc = GRPCEndpoint(
-        router: RPCRouter(grpcMethods(service, health, hasReflection: configuration.hasReflection)), group: group,
+        router: RPCRouter(grpcMethods(service, health, configuration)), group: group,
         access: credentials, limits: configuration.gRPCLimits,
         maximumAgeSeconds: configuration.maximumConnectionAgeSeconds, logger: logger)
       let endpoint = ProtocolSniffer(
@@ -84,13 +87,13 @@ public final class ConfigLookupServer: Sendable {
     }
     files = FileWatcher(watched, everySeconds: configuration.fileCheckSeconds, logger: logger)
     operations.invalidate { [service] in service.reload($0.entity, askedBy: $0.caller) }
-    operations.report { [service, framed, grpc, group, transport, readiness] in
+    operations.report { [service, framed, grpc, group, transport, readiness, health] in
       MetricsReport(
         caches: zip(readiness.caches, service.figures).map {
           MetricsReport.Cache(name: $0.reader.entity, health: $0.health(), figures: $1)
         },
         watches: service.watchFigures, transports: [.init(framed), .init(grpc)], group: group,
-        connections: transport.connectionCount, limits: report.count,
+        connections: transport.connectionCount, healthWatches: health.watchCount, limits: report.count,
         refusals: { credentials?.refusals($0) ?? 0 },
         isReady: readiness.isReady, process: ProcessFigures(), now: .now)
     }
@@ -146,10 +149,14 @@ public final class ConfigLookupServer: Sendable {
 }
 
 /// The methods that gRPC clients can call: those of the service, and what they expect of any service.
-func grpcMethods(_ service: LookupService, _ health: HealthService, hasReflection: Bool) -> [RPCMethod] {
+func grpcMethods(
+  _ service: LookupService, _ health: HealthService, _ configuration: ServerConfiguration
+) -> [RPCMethod] {
   let methods = service.methods + health.methods
-  guard hasReflection else { return methods }
-  return methods + ReflectionService(services: Set(methods.map(\.service))).methods
+  guard configuration.hasReflection else { return methods }
+  return methods
+    + ReflectionService(services: Set(methods.map(\.service)))
+    .methods(streamsPerConnection: configuration.maximumReflectionStreamsPerConnection)
 }
 
 /// What kept the server from listening, with the flag that says where.

@@ -19,6 +19,8 @@ struct MetricsReport {
   let transports: [TransportFigures]
   let group: EventLoopGroup
   let connections: Int
+  /// Watches of health that are open.
+  let healthWatches: Int
   /// How often each limit was reached.
   let limits: (ServerLimit) -> UInt64
   /// Calls that were refused.
@@ -125,6 +127,8 @@ struct MetricsReport {
   private func addWatches(to out: inout Metrics) {
     out.value("config_lookup_subscribers", .gauge, "Watches that are open.", .count(watches.subscribers))
     out.value(
+      "config_lookup_health_watches", .gauge, "Current number of open health watches.", .count(healthWatches))
+    out.value(
       "config_lookup_watch_queued_keys", .gauge, "Changed keys that wait for slow subscribers, added up.",
       .count(watches.queuedKeys))
     out.value(
@@ -138,7 +142,8 @@ struct MetricsReport {
     out.value("config_lookup_ready", .gauge, "1 if calls should come here.", .flag(isReady))
     out.value("config_lookup_connections", .gauge, "Connections that are open.", .count(connections))
     out.value(
-      "config_lookup_buffered_bytes", .gauge, "Bytes that wait for slow callers, all together.",
+      "config_lookup_buffered_bytes", .gauge,
+      "Current number of bytes that clients make the server hold: connections, open calls and what waits for them.",
       .count(group.buffers.byteCount))
     let counters: [(NetworkCounter, String, String)] = [
       (.connectionsAccepted, "connections_accepted", "Connections that were accepted."),
@@ -171,6 +176,10 @@ struct MetricsReport {
   }
 
   private func addRefusals(to out: inout Metrics) {
+    out.family(
+      "config_lookup_grpc_rejected_requests_total", .counter,
+      "Total number of HTTP/2 requests that were no gRPC calls, by reason.")
+    for (reason, count) in transports.flatMap(\.rejectedRequests) { out.point(["reason": reason], .integer(count)) }
     out.family("config_lookup_calls_refused_total", .counter, "Calls without the credential or the right for them.")
     for refusal in RPCRefusal.allCases { out.point(["reason": refusal.rawValue], .integer(refusals(refusal))) }
   }

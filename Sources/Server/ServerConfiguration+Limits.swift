@@ -1,5 +1,6 @@
 internal import Core
 internal import FramedTransport
+internal import GRPCServices
 internal import GRPCTransport
 internal import LookupService
 internal import Network
@@ -23,8 +24,19 @@ extension ServerConfiguration {
       "max-queued-keys", "Changed keys that wait for a slow watch; past that it gets one RESYNC for all.",
       \.maximumQueuedKeys, 1...10_000_000),
     count(
-      "max-buffered-bytes", "Bytes that wait for slow callers, all together; past that who holds the most is cut.",
+      "max-buffered-bytes",
+      "Maximum number of bytes that all clients together make the server hold. Above it, the largest are disconnected.",
       \.maximumBufferedBytes, 1_048_576...(1 << 50)),
+    count(
+      "max-health-watches", "Maximum number of grpc.health.v1.Health/Watch calls open on all connections.",
+      \.maximumHealthWatches, 1...1_000_000),
+    count(
+      "max-health-watches-per-connection",
+      "Maximum number of grpc.health.v1.Health/Watch calls open on one connection.",
+      \.maximumHealthWatchesPerConnection, 1...100_000),
+    count(
+      "max-reflection-streams-per-connection", "Maximum number of reflection streams open on one connection.",
+      \.maximumReflectionStreamsPerConnection, 1...100_000),
     count(
       "max-http-connections",
       "Maximum number of connections to the HTTP port. Above it, the one that is of the least use is closed.",
@@ -52,6 +64,14 @@ extension ServerConfiguration {
     options.maximumQueuedKeys = maximumQueuedKeys
     options.maximumSubscribers = maximumSubscribers
     return options
+  }
+
+  /// Those of watches of health.
+  var healthWatchLimits: HealthService.WatchLimits {
+    var limits = HealthService.WatchLimits()
+    limits.count = maximumHealthWatches
+    limits.perConnection = maximumHealthWatchesPerConnection
+    return limits
   }
 
   /// Those of connections that speak frames.

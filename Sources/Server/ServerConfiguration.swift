@@ -32,6 +32,10 @@ public struct ServerConfiguration: Sendable {
   public var maximumQueuedKeys = 10_000
   /// Of what waits for slow callers, all together.
   public var maximumBufferedBytes = 1 << 30
+  /// Watches of health: one for each connection, as clients' libraries have them.
+  public var maximumHealthWatches = 10_000
+  public var maximumHealthWatchesPerConnection = 16
+  public var maximumReflectionStreamsPerConnection = 4
   public var maximumHTTPConnections = 128
   /// Half: whatever one machine does, there is room for the others.
   public var maximumHTTPConnectionsPerAddress = 64

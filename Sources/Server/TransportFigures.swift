@@ -11,12 +11,15 @@ struct TransportFigures {
   let openStreams: UInt64
   /// Connections that were ended for what the peer did, by why.
   let endedConnections: [(reason: String, count: UInt64)]
+  /// Requests that were no call of the protocol, by reason.
+  let rejectedRequests: [(reason: String, count: UInt64)]
 
   init(_ endpoint: FramedEndpoint) {
     name = "framed"
     calls = endpoint.calls
     openStreams = open(endpoint.counter(.streamsOpened), endpoint.counter(.streamsEnded))
-    endedConnections = [("protocol_error", endpoint.counter(.protocolErrors))]
+    endedConnections = [("protocol_error", endpoint.counter(.protocolErrors)), ("flood", endpoint.counter(.floods))]
+    rejectedRequests = []
   }
 
   init(_ endpoint: GRPCEndpoint) {
@@ -26,6 +29,9 @@ struct TransportFigures {
     endedConnections = [
       ("protocol_error", endpoint.counter(.protocolErrors)), ("flood", endpoint.counter(.floods)),
       ("keepalive_timeout", endpoint.counter(.keepaliveTimeouts)),
+    ]
+    rejectedRequests = [
+      ("not_grpc", endpoint.counter(.notGRPC)), ("malformed", endpoint.counter(.malformedRequests)),
     ]
   }
 }

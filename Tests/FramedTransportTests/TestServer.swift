@@ -40,7 +40,7 @@ func withServer(
   var configuration = ConnectionServer.Configuration(listen: HostAndPort(host: "127.0.0.1", port: 0))
   configure(&configuration)
   let log = StreamLog()
-  let endpoint = FramedEndpoint(router: testRouter(log), group: group, limits: limits)
+  let endpoint = FramedEndpoint(router: testRouter(log), group: group, limits: limits, logger: logger)
   let server = try ConnectionServer(
     endpoint: endpoint, group: group, configuration: configuration, logger: logger, report: report)
   defer {

@@ -11,12 +11,14 @@ internal import Testing
   private let whole = Locked(false)
   private let prompts = Locked(true)
 
-  private func service() -> HealthService {
+  private let report = LimitReport()
+
+  private func service(_ limits: HealthService.WatchLimits = .init()) -> HealthService {
     let (whole, prompts) = (whole, prompts)
     return HealthService(
       subjects: [
         .init("") { whole.withLock { $0 } }, .init("prompt") { prompts.withLock { $0 } },
-      ], workers: [worker, other])
+      ], workers: [worker, other], limits: limits, report: report)
   }
 
   @Test func checkSaysServingNotServingOrNotFound() throws {
@@ -88,6 +90,7 @@ internal import Testing
     let service = service()
     let peer = StreamPeer()
     let handler = try watch(service, "weather", peer)
+    worker.run()
     worker.advance(seconds: 10)
     #expect(statuses(peer) == [3])
     #expect(peer.finish == nil)
@@ -99,9 +102,57 @@ internal import Testing
     let service = service()
     let peer = StreamPeer()
     _ = try watch(service, "prompt", peer)
+    worker.run()
     prompts.withLock { $0 = false }
     worker.advance(seconds: 1)
+    worker.run()
     #expect(statuses(peer) == [1, 2])
+  }
+
+  /// A watch begins between two looks at the statuses, and sees one that neither of them sees.
+  @Test func whatChangesBackBetweenTwoLooksIsTold() throws {
+    let service = service()
+    let (early, late) = (StreamPeer(), StreamPeer())
+    _ = try watch(service, "prompt", early)
+    worker.run()
+    worker.advance(seconds: 1)
+    prompts.withLock { $0 = false }
+    _ = try watch(service, "prompt", late)
+    prompts.withLock { $0 = true }
+    worker.advance(seconds: 1)
+    worker.run()
+    #expect(statuses(late) == [2, 1])
+    #expect(statuses(early).last == 1)
+  }
+
+  @Test func watchesAreLimited() throws {
+    var limits = HealthService.WatchLimits()
+    limits.count = 2
+    let service = service(limits)
+    let first = try watch(service, "", StreamPeer())
+    _ = try watch(service, "weather", StreamPeer())
+    let failure = #expect(throws: RPCStatus.self) { try watch(service, "", StreamPeer()) }
+    #expect(failure?.code == .resourceExhausted && failure?.message.contains("2 watches") == true)
+    #expect(service.watchCount == 2 && report.count(.healthWatches) == 1)
+    first.cancelled()
+    first.cancelled()
+    #expect(service.watchCount == 1)
+    _ = try watch(service, "", StreamPeer())
+  }
+
+  /// Many watches are told in slices, so that no iteration of the loop grows with them.
+  @Test func manyWatchesAreToldInSlices() throws {
+    let service = service()
+    let peers = (0..<1000).map { _ in StreamPeer() }
+    for peer in peers { _ = try watch(service, "", peer) }
+    worker.run()
+    for peer in peers { _ = peer.take() }
+    whole.withLock { $0 = true }
+    service.refresh()
+    worker.runOne()
+    #expect((1...256).contains(peers.count { !$0.messages.isEmpty }))
+    worker.run()
+    #expect(peers.allSatisfy { statuses($0) == [1] })
   }
 
   @Test func oneWatchOfManyEndsAndTheOthersGoOn() throws {
@@ -109,12 +160,15 @@ internal import Testing
     let (first, second) = (StreamPeer(), StreamPeer())
     let handler = try watch(service, "", first)
     _ = try watch(service, "", second)
+    worker.run()
     #expect(worker.timerCount == 1)
     first.onSend = { handler.cancelled() }
     whole.withLock { $0 = true }
     worker.advance(seconds: 1)
+    worker.run()
     whole.withLock { $0 = false }
     worker.advance(seconds: 1)
+    worker.run()
     #expect(statuses(first) == [2, 1])
     #expect(statuses(second) == [2, 1, 2])
   }
@@ -122,10 +176,13 @@ internal import Testing
   @Test func nothingIsLeftOfWatchesThatEnded() throws {
     let service = service()
     let handlers = try (0..<3).map { _ in try watch(service, "", StreamPeer()) }
+    worker.run()
     for handler in handlers { handler.cancelled() }
+    worker.advance(seconds: 1)
     #expect(worker.timerCount == 0)
     // And the next one has a timer again.
     _ = try watch(service, "", StreamPeer())
+    worker.run()
     #expect(worker.timerCount == 1)
   }
 
@@ -155,8 +212,8 @@ internal import Testing
     handler.draining()
     #expect(statuses(peer) == [1, 2])
     #expect(peer.finish == .ok)
-    #expect(worker.timerCount == 0)
     worker.advance(seconds: 5)
+    #expect(worker.timerCount == 0)
   }
 
   /// Each worker is told on its own thread.

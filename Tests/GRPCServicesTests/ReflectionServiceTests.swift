@@ -1,3 +1,4 @@
+internal import Core
 internal import RPC
 internal import TestSupport
 internal import Testing
@@ -179,14 +180,51 @@ internal import Testing
     #expect(peer.finish == nil)
   }
 
+  // MARK: What it holds
+
+  /// Every reply about a file has the same bytes behind what it repeats of its request, and no copy of them.
+  @Test func descriptorsAreShared() throws {
+    let recorder = ReplyRecorder()
+    let handler = try open(recorder)
+    for name in ["a", "b"] {
+      send(WireMessage().with(1, name).with(4, "configlookup.v1.Prompt"), to: handler)
+    }
+    let addresses = recorder.replies.map { reply in reply.body.withUnsafeBytes { $0.baseAddress } }
+    #expect(addresses.count == 2 && addresses[0] == addresses[1])
+    #expect(recorder.replies.allSatisfy { $0.head.capacity < 2048 && $0.body.count > 1000 })
+    handler.cancelled()
+  }
+
+  /// Where there are credentials, reflection is for callers who have some.
+  @Test func withCredentialsOnlyCallersAreAnswered() throws {
+    let access = OneToken()
+    let peer = NobodysPeer()
+    let identities = RPCIdentities(access, peer)
+    let failure = #expect(throws: RPCStatus.self) { try open(self.peer, identity: identities[nil]) }
+    #expect(failure?.code == .unauthenticated)
+    let identity = Array("Bearer good".utf8).withUnsafeBytes { identities[$0] }
+    let handler = try open(self.peer, identity: identity)
+    send(WireMessage().with(7, ""), to: handler)
+    #expect(self.peer.take().count == 1)
+    // And the stream ends when the credential is gone.
+    access.isRevoked.withLock { $0 = true }
+    send(WireMessage().with(7, ""), to: handler)
+    #expect(self.peer.finish?.code == .unauthenticated)
+  }
+
   // MARK: Calls
 
-  private func open(version: String = versions[0]) throws -> any RPCRequestStreamHandler {
+  private func open(
+    _ writer: (any RPCStreamWriter)? = nil, version: String = versions[0], identity: RPCIdentity? = nil
+  ) throws -> any RPCRequestStreamHandler {
     let service = ReflectionService(services: ["c.D", "a.B"])
-    let method = try #require(service.methods.first { $0.service == version })
+    let method = try #require(service.methods(streamsPerConnection: 4).first { $0.service == version })
     guard case .bidirectionalStreaming(let handler) = method.handler else { throw TestFailure("no stream") }
     return try [].withUnsafeBytes { bytes in
-      try handler(RPCRequest(message: bytes, metadata: RPCMetadata(), deadline: nil, worker: TestWorker()), peer)
+      try handler(
+        RPCRequest(
+          message: bytes, metadata: RPCMetadata(), deadline: nil, worker: TestWorker(), identity: identity),
+        writer ?? peer)
     }
   }
 
@@ -205,4 +243,32 @@ internal import Testing
   private func files(_ request: WireMessage) throws -> [String] {
     try ask(request).message(4).messages(1).map { $0.text(1) }
   }
+}
+
+/// Keeps replies as they are.
+private final class ReplyRecorder: RPCStreamWriter {
+  private(set) var replies: [RPCReply] = []
+  var isWritable: Bool { true }
+
+  func send(_ reply: borrowing RPCReply) { replies.append(copy reply) }
+  func finish(_ status: RPCStatus, _ metadata: RPCMetadata) {}
+}
+
+/// Knows one token, until that is revoked.
+private final class OneToken: RPCAccess {
+  let isRevoked = Locked(false)
+  var generation: Int { isRevoked.withLock { $0 ? 2 : 1 } }
+
+  func caller(authorization: [UInt8]?, certificateNames: [String]) throws(RPCRefusal) -> RPCCaller {
+    guard let authorization else { throw .missing }
+    guard authorization == Array("Bearer good".utf8), !isRevoked.withLock({ $0 }) else { throw .unknownToken }
+    return RPCCaller(name: "somebody", rights: [])
+  }
+
+  func refused(_ refusal: RPCRefusal, _ caller: String?, _ right: RPCRight?, peer: String) {}
+}
+
+private final class NobodysPeer: RPCPeer {
+  let address = "test"
+  let certificateNames: [String] = []
 }

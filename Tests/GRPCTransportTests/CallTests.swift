@@ -98,7 +98,7 @@ extension ConnectionTests {
       }
     }
 
-    /// What makes a call end before its request does is said at once, and nothing more is wanted of the request.
+    /// What makes a call end before its request does is said at once; what still comes of the request is dropped.
     @Test(
       arguments: [
         ("Nothing", [], [], 12), ("Echo", [("grpc-timeout", "1")], [], 3),
@@ -113,13 +113,110 @@ extension ConnectionTests {
         let peer = try server.peer()
         let stream = peer.open(method, extra)
         if !bytes.isEmpty { peer.send(.data(stream, bytes)) }
-        try peer.read("a reset behind the trailers") { $0.reply(stream).resetCode != nil }
-        #expect(peer.reply(stream).status == status && peer.reply(stream).isEnded)
-        #expect(peer.reply(stream).resetCode == 0)
+        try peer.read("the trailers") { $0.reply(stream).isEnded }
+        #expect(peer.reply(stream).status == status)
         #expect((peer.reply(stream).headers["grpc-accept-encoding"] == "identity") == (extra.first?.1 == "gzip"))
         // What crosses it disturbs nobody.
         peer.send(.data(stream, [1, 2, 3], ends: true))
         #expect(try peer.wholeReply(peer.call("Echo", [1])).status == 0)
+        #expect(peer.reply(stream).resetCode == nil)
+      }
+    }
+
+    /// A proxy that passes the status on only once it could pass the request on gets time for that, and not for ever.
+    @Test func theRestOfARequestIsDroppedWithinBounds() throws {
+      try GRPCServer.run({ $0.limits.droppedRequestBytes = 100_000 }) { server in
+        let peer = try server.peer()
+        let long = [0, 0, 3, 0, 0] + [UInt8](repeating: 1, count: 10_000)
+        let stream = peer.open("Echo")
+        peer.send(.data(stream, long))
+        try peer.read("the trailers") { $0.reply(stream).isEnded }
+        #expect(peer.reply(stream).status == 8)
+        for _ in 0..<9 { peer.send(.data(stream, [UInt8](repeating: 1, count: 10_000))) }
+        try peer.sync()
+        #expect(peer.reply(stream).resetCode == nil)
+        for _ in 0..<2 { peer.send(.data(stream, [UInt8](repeating: 1, count: 10_000))) }
+        try peer.read("a reset") { $0.reply(stream).resetCode == 0 }
+      }
+      try GRPCServer.run({ $0.limits.droppedRequestTimeout = .milliseconds(50) }) { server in
+        let peer = try server.peer()
+        let stream = peer.open("Nothing")
+        try peer.read("a reset") { $0.reply(stream).resetCode == 0 }
+        #expect(peer.reply(stream).status == 12)
+      }
+    }
+
+    /// What C-core's servers take: nothing here depends on it.
+    @Test(arguments: [
+      "", "/tmp/a.sock", "%2Ftmp%2Fa.sock", "outbound|80||svc.ns.svc.cluster.local", "a_b c", "ä", "host",
+    ])
+    func anAuthorityIsAnything(authority: String) throws {
+      try GRPCServer.run { server in
+        let peer = try server.peer()
+        let stream = peer.nextStream()
+        let name = authority == "host" ? "host" : ":authority"
+        var headers = HTTP2Peer.headers("Echo").map { $0.0 == ":authority" ? (name, authority) : $0 }
+        if name == "host" { headers.append(headers.remove(at: 3)) }
+        peer.send(.headers(stream, headers), .data(stream, prefixed([1]), ends: true))
+        #expect(try peer.wholeReply(stream).status == 0)
+        #expect(server.endpoint.counter(.malformedRequests) == 0)
+      }
+    }
+
+    /// Such a request is reset, counted and logged; the connection goes on.
+    @Test(
+      arguments: [
+        ([(":authority", nil)], "authority is missing"), ([(":path", nil)], "is missing"),
+        ([(":path", "")], "is empty"),
+        ([(":method", nil)], "is missing"), ([(":scheme", "")], "is empty"), ([("Te", "trailers")], "header name"),
+        ([("te", "gzip")], "te is not"), ([("connection", "close")], "HTTP/1"), ([("x", "a\u{1}b")], "header value"),
+        ([("transfer-encoding", "chunked")], "HTTP/1"), ([("content-length", "x")], "content-length"),
+        ([("content-length", "7")], "fewer bytes"), ([("content-length", "5")], "more bytes"),
+        ([(":authority", "b")], "behind the other"), ([(":status", "200")], "not of a request"),
+      ] as [([(String, String?)], String)])
+    func aMalformedRequestIsResetAndCounted(change: [(String, String?)], problem: String) throws {
+      let log = CapturedLog()
+      try GRPCServer.run({ $0.logger = log.logger }) { server in
+        let peer = try server.peer()
+        let stream = peer.nextStream()
+        let (name, value) = change[0]
+        var headers = HTTP2Peer.headers("Echo")
+        if value == nil || (name.hasPrefix(":") && value == "") { headers.removeAll { $0.0 == name } }
+        if let value {
+          name.hasPrefix(":") && value == "" ? headers.insert((name, ""), at: 0) : headers.append((name, value))
+        }
+        peer.send(.headers(stream, headers), .data(stream, prefixed([1]), ends: true))
+        let reply = try peer.wholeReply(stream)
+        #expect(reply.resetCode == 1 && reply.blocks.isEmpty, "\(reply)")
+        #expect(try peer.wholeReply(peer.call("Echo", [1])).status == 0)
+        #expect(server.endpoint.counter(.malformedRequests) == 1)
+        #expect(log.lines(event: "grpc_malformed_request").first?.contains(problem) == true)
+      }
+    }
+
+    @Test func trailersOfARequestAreChecked() throws {
+      try GRPCServer.run { server in
+        let peer = try server.peer()
+        for (trailers, ends, isSound) in [
+          ([("x", "y")], true, true), ([(":path", "/")], true, false), ([("x", "y")], false, false),
+        ] {
+          let stream = peer.open("Echo")
+          peer.send(.data(stream, prefixed([1])), .headers(stream, trailers, ends: ends))
+          let reply = try peer.wholeReply(stream)
+          #expect(reply.status == (isSound ? 0 : -1) && reply.resetCode == (isSound ? nil : 1))
+        }
+        #expect(server.endpoint.counter(.malformedRequests) == 2)
+      }
+    }
+
+    @Test func headIsAnsweredWithoutABody() throws {
+      try GRPCServer.run { server in
+        let peer = try server.peer()
+        let stream = peer.nextStream()
+        let headers = HTTP2Peer.headers("Echo").map { $0.0 == ":method" ? ($0.0, "HEAD") : $0 }
+        peer.send(.headers(stream, headers, ends: true))
+        let reply = try peer.wholeReply(stream)
+        #expect(reply.headers[":status"] == "405" && reply.bytes.isEmpty && reply.isEnded)
       }
     }
 
@@ -190,7 +287,7 @@ extension ConnectionTests {
         // The handler ends it while requests wait.
         let ended = peer.open("Chat")
         peer.send(.data(ended, prefixed(Array("end".utf8)) + prefixed([4])))
-        try peer.read("the end") { $0.reply(ended).resetCode == 0 }
+        try peer.read("the end") { $0.reply(ended).isEnded }
         #expect(peer.reply(ended).status == 10 && peer.reply(ended).messages.count == 1)
         // And it ends within a message.
         let cut = peer.open("Chat")

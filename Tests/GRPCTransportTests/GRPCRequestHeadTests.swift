@@ -48,6 +48,20 @@ struct GRPCRequestHeadTests {
     if !isGRPC { #expect(head.stranger == .contentType) }
   }
 
+  /// A call keeps its credential for as long as it is open.
+  @Test func credentialsCountAsMetadata() {
+    let identities = RPCIdentities(Nobody(), NobodysPeer())
+    func head(_ count: Int) -> GRPCRequestHead {
+      var head = GRPCRequestHead()
+      lent("authorization") { name in
+        lent(String(repeating: "a", count: count)) { head.add(name, $0, Self.router, identities, GRPCLimits()) }
+      }
+      return head
+    }
+    #expect(head(5000).metadataBytes == 5000 && head(5000).problem == nil)
+    #expect(head(9000).problem?.code == .resourceExhausted)
+  }
+
   @Test func anotherMethodOfHTTPComesFirst() {
     for method in ["GET", "PUT", "post", ""] { #expect(head([(":method", method)]).stranger == .method) }
   }
@@ -121,4 +135,19 @@ struct GRPCRequestHeadTests {
     #expect(head.refusal == nil && head.timeoutNanoseconds == nil && !head.isEncodingUnknown)
     #expect(head.metadata.pairs.count == 1)
   }
+}
+
+private final class Nobody: RPCAccess {
+  let generation = 1
+
+  func caller(authorization: [UInt8]?, certificateNames: [String]) throws(RPCRefusal) -> RPCCaller {
+    throw .unknownToken
+  }
+
+  func refused(_ refusal: RPCRefusal, _ caller: String?, _ right: RPCRight?, peer: String) {}
+}
+
+private final class NobodysPeer: RPCPeer {
+  let address = "test"
+  let certificateNames: [String] = []
 }

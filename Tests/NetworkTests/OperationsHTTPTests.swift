@@ -21,6 +21,18 @@ internal import Testing
     }
   }
 
+  /// As Prometheus' older clients and `nc` do.
+  @Test func aPeerThatHasEndedItsSideGetsTheWholeReply() throws {
+    try withServer { server throws in
+      for request in ["GET /large HTTP/1.0\r\n\r\n", "GET /large HTTP/1.1\r\nConnection: close\r\n\r\n"] {
+        let socket = try server.connect()
+        socket.send(request)
+        socket.finishSending()
+        #expect(try socket.readToEnd().utf8.count > 1_000_000)
+      }
+    }
+  }
+
   @Test func headHasTheLengthAndNoBody() throws {
     try withServer { server throws in
       let reply = try server.ask("HEAD /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")

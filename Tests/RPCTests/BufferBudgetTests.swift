@@ -51,6 +51,37 @@ struct BufferBudgetTests {
     for holder in [small, large] { holder.hold(0) }
   }
 
+  /// The work of one iteration of a loop does not grow with the number of holders.
+  @Test func manyHoldersLoseItInSlices() {
+    let account = budget(1_000_000)[0]
+    let asked = Locked(0)
+    account.budget.onExcess { asked.withLock { $0 += 1 } }
+    let holders = (0..<1100).map { _ in Holder(account, 1000) }
+    var slices = 0
+    while true {
+      let (before, askedBefore) = (holders.count { $0.bufferedByteCount > 0 }, asked.withLock { $0 })
+      account.shed()
+      slices += 1
+      #expect(before - holders.count { $0.bufferedByteCount > 0 } <= 128)
+      guard asked.withLock({ $0 }) > askedBefore else { break }
+    }
+    #expect(slices >= 3)
+    // A quarter is free, as exactly as it is counted.
+    #expect((730...770).contains(holders.count { $0.bufferedByteCount > 0 }))
+    for holder in holders { holder.hold(0) }
+  }
+
+  /// However little a worker holds: those of the others are looked at first, if they are larger.
+  @Test func smallHoldersOfAnotherWorkerKeepWhatTheyHave() {
+    let accounts = budget(100_000, accounts: 2)
+    let small = (0..<5).map { _ in Holder(accounts[0], 2000) }
+    let large = Holder(accounts[1], 95_000)
+    for account in accounts { account.shed() }
+    #expect(small.allSatisfy { $0.bufferedByteCount == 2000 })
+    #expect(large.bufferedByteCount == 0)
+    for holder in small { holder.hold(0) }
+  }
+
   @Test func eachWorkerGivesItsShare() {
     let accounts = budget(100_000, accounts: 2)
     let few = (0..<2).map { _ in Holder(accounts[0], 10_000) }

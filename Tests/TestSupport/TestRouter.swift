@@ -66,7 +66,8 @@ public let largeReplyBytes = 16 * 1024 * 1024
 /// Methods of the service `test` for tests of transports: `Echo`, `Fail`, `Metadata`, `Deadline`, `Wait`, `Large`,
 /// `Ramp`, which has a short way; the
 /// streams `Count` (request: number, size), `Hold`, `HoldUntilDrained`, `Flood`, `Refuse`, `Careless`, `CarelessHold`,
-/// `FinishThenThrow`; and `Chat`, whose requests are a stream too.
+/// `FinishThenThrow`, `Costly`, which takes 5 ms to begin, `Tell`, of which two may be open; and `Chat`, whose requests
+/// are a stream too.
 public func testRouter(_ log: StreamLog) -> RPCRouter {
   RPCRouter(unaryMethods + [waitMethod(log), chatMethod(log)] + streamMethods(log))
 }
@@ -175,6 +176,15 @@ private func streamMethods(_ log: StreamLog) -> [RPCMethod] {
     stream("Count") { request, writer in
       ReplyStream(writer, log, count: Int(request.message[0]), size: Int(request.message[1]))
     },
+    stream("Costly") { _, writer in
+      let end = MonotonicTime.now.advanced(bySeconds: 0.005)
+      while MonotonicTime.now < end {}
+      return ReplyStream(writer, log, count: 0, size: 0)
+    },
+    RPCMethod(
+      service: "test", name: "Tell",
+      handler: .serverStreaming { _, writer, _ in ReplyStream(writer, log, count: 0, size: 0) },
+      openCallLimit: RPCOpenCallLimit(.healthWatchesPerConnection, 2)),
     stream("Hold") { _, writer in ReplyStream(writer, log, count: 0, size: 0) },
     stream("HoldUntilDrained") { _, writer in ReplyStream(writer, log, count: 0, size: 0, endsWhenDrained: true) },
     stream("Flood") { _, writer in ReplyStream(writer, log, count: .max, size: 16 * 1024) },

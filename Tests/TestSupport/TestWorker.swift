@@ -57,6 +57,11 @@ public final class TestWorker: RPCWorker {
     while let job = jobs.withLock({ $0.isEmpty ? nil : $0.removeFirst() }) { job() }
   }
 
+  /// Runs the first job that waits, and nothing that it brings.
+  public func runOne() {
+    jobs.withLock { $0.isEmpty ? nil : $0.removeFirst() }?()
+  }
+
   /// Lets time go by: fires what falls due, in order.
   public func advance(seconds: Double) {
     let end = timers.now + seconds

@@ -1,7 +1,6 @@
 import Core
+import Network
 import Testing
-
-@testable import GRPCTransport
 
 struct FloodGuardTests {
   private let start = MonotonicTime(nanoseconds: 1_000_000_000_000)

@@ -1,0 +1,122 @@
+internal import CNGHTTP2
+
+/// What HTTP/2 requires of a request's headers and length (RFC 9113, section 8), checked header by header.
+///
+/// nghttp2 would check it too, and refuse more than other gRPC servers do: an empty `:authority`, a socket's path, the
+/// cluster name of a service mesh. It also resets such a call without a report. So its own check is off, and this one
+/// says what is wrong. An `:authority` may be anything that is a header value: nothing here depends on it.
+struct HTTP2RequestRules {
+  private struct Fields: OptionSet {
+    let rawValue: UInt8
+    static let method = Fields(rawValue: 1)
+    static let scheme = Fields(rawValue: 2)
+    static let path = Fields(rawValue: 4)
+    static let authority = Fields(rawValue: 8)
+    static let host = Fields(rawValue: 16)
+    static let regular = Fields(rawValue: 32)
+  }
+
+  /// What is wrong with a request, in a few words, and the same for many requests.
+  typealias Problem = StaticString
+
+  private var seen: Fields = []
+  private var contentLength: Int?
+  private var receivedBytes = 0
+  /// The first thing that is wrong.
+  private(set) var problem: Problem?
+
+  /// Checks a header of the request.
+  mutating func check(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
+    if problem == nil { problem = problemOf(name, value) }
+  }
+
+  /// Checks that nothing is missing once all headers have come.
+  mutating func checkComplete() {
+    guard problem == nil else { return }
+    if !seen.isSuperset(of: [.method, .scheme, .path]) {
+      problem = ":method, :scheme or :path is missing"
+    } else if seen.isDisjoint(with: [.authority, .host]) {
+      problem = ":authority is missing, and so is host"
+    }
+  }
+
+  /// Bytes of the request's body have come.
+  mutating func received(_ count: Int) {
+    receivedBytes += count
+    if problem == nil, let contentLength, receivedBytes > contentLength { problem = "more bytes than content-length" }
+  }
+
+  /// The request has ended.
+  mutating func ended() {
+    if problem == nil, let contentLength, receivedBytes != contentLength { problem = "fewer bytes than content-length" }
+  }
+
+  /// What is wrong with a header that comes behind the request's body.
+  static func problemOfTrailer(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> Problem? {
+    if name.first == UInt8(ascii: ":") { return "a pseudo-header among the trailers" }
+    return problemOfText(name, value)
+  }
+
+  private mutating func problemOf(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> Problem? {
+    guard name.first != UInt8(ascii: ":") else { return problemOfPseudo(name, value) }
+    seen.insert(.regular)
+    if let problem = Self.problemOfText(name, value) { return problem }
+    switch name[0] {
+    case UInt8(ascii: "t"):
+      if name.isEqual(to: "te"), !value.isEqual(to: "trailers") { return "te is not \"trailers\"" }
+      if name.isEqual(to: "transfer-encoding") { return Self.connectionHeader }
+    case UInt8(ascii: "c"):
+      if name.isEqual(to: "connection") { return Self.connectionHeader }
+      if name.isEqual(to: "content-length") { return setContentLength(value) }
+    case UInt8(ascii: "h"):
+      if name.isEqual(to: "host") { seen.insert(.host) }
+    case UInt8(ascii: "k"), UInt8(ascii: "p"), UInt8(ascii: "u"):
+      if name.isEqual(to: "keep-alive") || name.isEqual(to: "proxy-connection") || name.isEqual(to: "upgrade") {
+        return Self.connectionHeader
+      }
+    default: break
+    }
+    return nil
+  }
+
+  private static let connectionHeader: Problem = "a header that is of a connection of HTTP/1"
+
+  private mutating func problemOfPseudo(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> Problem? {
+    let field: Fields
+    if name.isEqual(to: ":path") {
+      field = .path
+    } else if name.isEqual(to: ":method") {
+      field = .method
+    } else if name.isEqual(to: ":scheme") {
+      field = .scheme
+    } else if name.isEqual(to: ":authority") {
+      field = .authority
+    } else {
+      return "a pseudo-header that is not of a request"
+    }
+    if seen.contains(.regular) { return "a pseudo-header behind the other headers" }
+    if !seen.insert(field).inserted { return "a pseudo-header twice" }
+    if value.isEmpty, field != .authority { return ":method, :scheme or :path is empty" }
+    return Self.isValue(value) ? nil : "a header value with a byte that is not allowed"
+  }
+
+  private mutating func setContentLength(_ value: UnsafeRawBufferPointer) -> Problem? {
+    // To 18 digits: no request is longer, and no sum overflows.
+    guard (1...18).contains(value.count), value.allSatisfy({ (0x30...0x39).contains($0) }), contentLength == nil else {
+      return "content-length is no number, or comes twice"
+    }
+    contentLength = value.reduce(0) { $0 * 10 + Int($1 - 0x30) }
+    return nil
+  }
+
+  private static func problemOfText(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> Problem? {
+    guard nghttp2_check_header_name(name.assumingMemoryBound(to: UInt8.self).baseAddress, name.count) != 0 else {
+      return "a header name with a byte that is not allowed"
+    }
+    return isValue(value) ? nil : "a header value with a byte that is not allowed"
+  }
+
+  private static func isValue(_ value: UnsafeRawBufferPointer) -> Bool {
+    nghttp2_check_header_value(value.assumingMemoryBound(to: UInt8.self).baseAddress, value.count) != 0
+  }
+}

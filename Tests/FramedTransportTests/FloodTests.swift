@@ -1,0 +1,54 @@
+import Core
+import Network
+import RPC
+import TestSupport
+import Testing
+
+@testable import FramedTransport
+
+extension SocketTests {
+  /// Clients that send frames which lead to nothing.
+  struct FloodTests {
+    /// Calls that are opened and cancelled again and again cost the server work that is of no use to anybody.
+    @Test(arguments: ["Hold", "Costly"]) func openAndCancelIsAFlood(method: String) throws {
+      let log = CapturedLog()
+      try withServer(logger: log.logger) { test throws in
+        let socket = try test.raw()
+        var bytes: [UInt8] = []
+        for id in 1...5000 as ClosedRange<UInt32> {
+          bytes += FramedClient.encodeCall(id: id, method) + FrameEncoder.cancel(id: id)
+        }
+        socket.sendAll(bytes)
+        #expect(socket.readToEnd() != nil)
+        eventually("counted") { test.endpoint.counter(.floods) == 1 }
+        #expect(test.log.now.opened < (method == "Hold" ? 2200 : 60))
+        #expect(log.lines(event: "framed_flood").count == 1)
+        #expect(try test.client().call("Echo", [1]).status == .ok)
+      }
+    }
+
+    /// All calls of a connection, twice.
+    @Test func cancellingAllCallsIsNoFlood() throws {
+      try withServer { test throws in
+        let client = try test.client()
+        for _ in 0..<2 {
+          for id in 1...990 as ClosedRange<UInt32> { try client.send(FramedClient.encodeCall(id: id, "Hold")) }
+          for id in 1...990 as ClosedRange<UInt32> { try client.send(FrameEncoder.cancel(id: id)) }
+        }
+        #expect(try client.call("Echo", [1]).status == .ok)
+        #expect(test.endpoint.counter(.floods) == 0)
+      }
+    }
+
+    @Test func pingsCanBeAFlood() throws {
+      var limits = FramedLimits()
+      limits.floodCredits = 100
+      try withServer(limits: limits) { test throws in
+        let socket = try test.raw()
+        for nonce in 1...200 { socket.sendAll(FrameEncoder.ping(UInt64(nonce))) }
+        #expect(socket.readToEnd() != nil)
+        eventually("counted") { test.endpoint.counter(.floods) == 1 }
+      }
+    }
+  }
+}
