@@ -1,0 +1,1 @@
+"""Attacks on a server that runs as it is released, and what they cost it and its other clients: see `script/abuse`."""

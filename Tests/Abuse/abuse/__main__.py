@@ -1,0 +1,120 @@
+"""Runs attacks, prints what each costs, and fails where that is more than is promised."""
+
+import argparse
+import os
+import pathlib
+import resource
+import sys
+import time
+
+from .attacks import ATTACKS, Scene
+from .bench import MIB, Client, Database, Gauge, Server
+
+# What the process holds that nobody is charged for, in MiB: buffers and streams that each loop keeps for its next
+# callers, what the C library has not given back yet, the notices of the replay buffer. See docs/limits.md.
+CONSTANT = 32
+# Of a container with 512 MiB, as deploy/kubernetes has it.
+KUBERNETES = {"limit": 512 * MIB, "flags": ["--max-buffered-bytes", str(256 * MIB)]}
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="script/abuse", description=__doc__)
+    parser.add_argument("attacks", nargs="*", help="names of attacks; without one, all of them")
+    parser.add_argument("--list", action="store_true", help="list the attacks")
+    parser.add_argument("--server", default=".build/release/config-lookup-server", help="the program to attack")
+    parser.add_argument("--seconds", type=float, default=5, help="how long each attack is kept up")
+    parser.add_argument("--report", action="store_true", help="report only: what is too much does not fail")
+    parser.add_argument(
+        "--kubernetes", action="store_true", help="one server for all, in a cgroup with 512 MiB (as root)")
+    parser.add_argument("--slack-ms", type=float, default=2, help="a p99 up to this is never too much")
+    return parser.parse_args()
+
+
+def ms(value):
+    return f"{value:8.2f}"
+
+
+HEADER = (
+    f"{'attack':18} {'base':>5} {'peak':>5} {'left':>5} {'counted':>7}   {'quiet p50':>9} {'p99':>8} {'p50':>8} "
+    f"{'p99':>8} {'longest':>8}")
+
+
+def run_one(attack, options, database, server, client):
+    base = server.resident
+    client.take()
+    time.sleep(3)
+    quiet = client.take()
+    gauge = Gauge(server)
+    scene = Scene(server, database, options.seconds)
+    try:
+        attack.run(scene)
+        waits = client.take()
+    finally:
+        gauge.stop()
+        scene.close()
+    problems = [note for note in scene.notes if note.startswith("FAILED")]
+    if not server.is_running:
+        return [f"{attack.name}: the server has ended with {server.process.poll()}"]
+    if attack.metric and not server.saw(attack.metric, attack.line):
+        problems.append(f"neither {attack.metric} nor a line \"{attack.line}\"")
+    # What was taken goes back to the system.
+    time.sleep(3)
+    left = server.resident
+    allowed = 1.25 * (base + gauge.counted + CONSTANT * MIB)
+    if gauge.resident > allowed:
+        problems.append(f"{gauge.resident / MIB:.0f} MiB resident, {allowed / MIB:.0f} allowed")
+    if waits[1] > max(2 * quiet[1], options.slack_ms):
+        problems.append(f"others' p99 {waits[1]:.2f} ms, quiet {quiet[1]:.2f}")
+    if waits[3]:
+        problems.append(f"{waits[3]} lookups of others failed")
+    print(
+        f"{attack.name:18} {base / MIB:5.0f} {gauge.resident / MIB:5.0f} {left / MIB:5.0f} {gauge.counted / MIB:7.1f}  "
+        f" {quiet[0]:9.2f} {ms(quiet[1])} {ms(waits[0])} {ms(waits[1])} {ms(waits[2])}  {'; '.join(scene.notes)}",
+        flush=True)
+    return [f"{attack.name}: {problem}" for problem in problems]
+
+
+def main():
+    options = arguments()
+    chosen = [attack for attack in ATTACKS if not options.attacks or attack.name in options.attacks]
+    unknown = set(options.attacks) - {attack.name for attack in ATTACKS}
+    if unknown:
+        sys.exit(f"script/abuse: no such attack: {', '.join(sorted(unknown))}; --list lists them")
+    if options.list:
+        for attack in chosen:
+            print(f"{attack.name:18} {attack.about}")
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    root = pathlib.Path(__file__).resolve().parents[3]
+    flags, limit = (KUBERNETES["flags"], KUBERNETES["limit"]) if options.kubernetes else ([], None)
+    database = Database(pathlib.Path(sys.prefix), root / "deploy" / "seed")
+    problems, server, client = [], None, None
+    try:
+        print("memory in MiB, waits of another client in ms")
+        print(HEADER, flush=True)
+        for attack in chosen:
+            if server is None:
+                server = Server(options.server, database, flags, limit)
+                client = Client(server.address)
+                time.sleep(0.5)
+            problems += run_one(attack, options, database, server, client)
+            if not options.kubernetes or not server.is_running:
+                client.close()
+                server.close()
+                server = None
+        if server:
+            print(f"peak of the cgroup: {server.peak_of_group / MIB:.0f} of {limit / MIB:.0f} MiB")
+    finally:
+        if server:
+            client.close()
+            server.close()
+        database.close()
+    for problem in problems:
+        print(f"script/abuse: {problem}", file=sys.stderr)
+    if problems and not options.report:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+internal import Foundation
+
+/// What a class that lives as long as a caller wants it to may keep: each stored closure and each stored collection is
+/// named in the table of `docs/limits.md`, with its bound.
+struct HeldStateRule {
+  /// A stored property of such a class.
+  struct Property: Equatable {
+    let file: String
+    let line: Int
+    /// `GRPCConnection.streams`
+    let name: String
+  }
+
+  /// The targets that serve callers.
+  static let targets: Set = [
+    "Network", "GRPCTransport", "FramedTransport", "GRPCServices", "LookupService", "RPC", "Server",
+  ]
+  /// Classes of which there is one for each connection, stream, watch, waiting call or caller.
+  private static let holder =
+    #"^\s*(?:(?:public|private|fileprivate|package|final) )*class "#
+    + #"((?!\w*Client)\w*(?:Connection|Stream|Session|Watch|Call|Waiter|Identity|Identities))\b"#
+  private static let stored =
+    #"^\s*(?:(?:public|private|fileprivate|internal|package|weak|unowned|private\(set\)|public internal\(set\)) )*"#
+    + #"(?:let|var) (\w+)\s*([:=].*)$"#
+  /// Types that hold more than themselves: collections, functions, and those of ours that are made of them.
+  private static let growing = #"\[|->|Set<|Queue|RPCMetadata|RPCReply|Decoder|RequestHead|Filter|Wishes|Options"#
+
+  static func properties(in file: SourceFile) -> [Property] {
+    var found: [Property] = []
+    var depth = 0
+    var holder: (name: String, depth: Int)?
+    for (index, line) in CodeMask.lines(file.lines).enumerated() {
+      if let name = match(Self.holder, line)?.first, holder == nil { holder = (name, depth) }
+      if let holder, depth == holder.depth + 1, let parts = match(stored, line), parts.count == 2,
+        isStored(parts[1]), parts[1].range(of: growing, options: .regularExpression) != nil
+      {
+        found.append(Property(file: file.path, line: index + 1, name: "\(holder.name).\(parts[0])"))
+      }
+      for character in line {
+        if character == "{" { depth += 1 }
+        if character == "}" {
+          depth -= 1
+          if let open = holder, depth == open.depth { holder = nil }
+        }
+      }
+    }
+    return found
+  }
+
+  /// Those that the page does not name.
+  static func breaches(in files: [SourceFile], page: String) -> [Breach] {
+    files.flatMap(properties).filter { !page.contains("`\($0.name)`") }.map {
+      Breach(
+        file: $0.file, line: $0.line,
+        advice: "\($0.name) may hold what a caller wants: name it in docs/limits.md, with its bound and its cost")
+    }
+  }
+
+  /// What follows the name of a computed property is a type and a brace.
+  private static func isStored(_ rest: String) -> Bool {
+    guard let brace = rest.firstIndex(of: "{") else { return true }
+    return rest[..<brace].contains("=") || rest[brace...].contains("didSet")
+  }
+
+  private static func match(_ pattern: String, _ line: String) -> [String]? {
+    guard let expression = try? NSRegularExpression(pattern: pattern) else { return nil }
+    let whole = NSRange(line.startIndex..., in: line)
+    guard let found = expression.firstMatch(in: line, range: whole) else { return nil }
+    return (1..<found.numberOfRanges).compactMap { Range(found.range(at: $0), in: line).map { String(line[$0]) } }
+  }
+}
