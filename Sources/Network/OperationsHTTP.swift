@@ -17,6 +17,8 @@ public final class OperationsHTTP: @unchecked Sendable, LoopResident {
   private let loop: EventLoop
   private let routes: [String: OperationsRoute]
   private let limits: OperationsLimits
+  private let requestGuard: HTTPRequestGuard
+  private let refusedRequests = CounterTable(count: HTTPRequestGuard.Refusal.allCases.count)
   /// Nil: the port is plain.
   private let tls: TLSServer?
   private let peerLog: PeerLog
@@ -30,9 +32,13 @@ public final class OperationsHTTP: @unchecked Sendable, LoopResident {
 
   /// Binds, listens and answers from then on, over TLS if there is `tls`; `routes` are by path. What reaches a limit is
   /// counted and logged by `report`.
+  ///
+  /// - Parameter allowedHosts: What requests may name in `Host` beside the addresses of the port. See
+  ///   ``HTTPRequestGuard``.
   public init(
     _ name: HostAndPort, routes: [String: OperationsRoute], limits: OperationsLimits = OperationsLimits(),
-    tls: TLSServer? = nil, logger: Logger = .silent, report: LimitReport = LimitReport()
+    allowedHosts: [HTTPRequestGuard.AllowedHost] = [], tls: TLSServer? = nil, logger: Logger = .silent,
+    report: LimitReport = LimitReport()
   ) throws(NetworkError) {
     let descriptor = try listeningSocket(name)
     do throws(NetworkError) {
@@ -49,6 +55,7 @@ public final class OperationsHTTP: @unchecked Sendable, LoopResident {
     self.routes = routes
     self.limits = limits
     self.tls = tls
+    requestGuard = HTTPRequestGuard(listen: name, allowedHosts: allowedHosts)
     peerLog = PeerLog(logger)
     self.report = report
     peers = OperationsPeers(limits: limits)
@@ -186,6 +193,8 @@ public final class OperationsHTTP: @unchecked Sendable, LoopResident {
     let stream = evhttp_request_get_connection(request).flatMap { evhttp_connection_get_bufferevent($0) }
     if let stream { peers.heardFrom(bufferevent_getfd(stream), now: .now) }
     let uri = evhttp_request_get_evhttp_uri(request)
+    let head = HTTPRequestGuard.Head(of: request, on: stream)
+    if let refusal = requestGuard.refusal(of: head) { return refuse(request, refusal, head, stream) }
     let path = text(uri.flatMap { evhttp_uri_get_path($0) }) ?? "/"
     let method = evhttp_request_get_command(request)
     guard let route = routes[path] else {
@@ -206,6 +215,24 @@ public final class OperationsHTTP: @unchecked Sendable, LoopResident {
       certificateNames: session.map { LentSession.peerNames(of: $0).map(\.description) } ?? [],
       peer: stream.flatMap { SocketAddress.peer(of: bufferevent_getfd($0)) }?.description ?? "unknown")
     send(route.answer(question), to: request)
+  }
+
+  private func refuse(
+    _ request: OpaquePointer, _ refusal: HTTPRequestGuard.Refusal, _ head: HTTPRequestGuard.Head,
+    _ stream: OpaquePointer?
+  ) {
+    refusedRequests.add(to: refusal.index)
+    let peer = stream.flatMap { SocketAddress.peer(of: bufferevent_getfd($0)) }?.description ?? "unknown"
+    peerLog.refused(refusal, head, peer: peer)
+    send(OperationsReply(status: refusal.status, contentType: plainText, body: "\(refusal.advice)\n"), to: request)
+  }
+
+  /// How many requests were refused for this reason since the start. Any thread.
+  ///
+  /// - Parameter refusal: The reason.
+  /// - Returns: The number of requests.
+  public func refusals(_ refusal: HTTPRequestGuard.Refusal) -> UInt64 {
+    refusedRequests.read(refusal.index)
   }
 
   private func body(of request: OpaquePointer) -> [UInt8] {

@@ -30,6 +30,18 @@ final class PeerLog: Sendable {
       ["peer": .string(peer()), "suppressed": .integer(suppressed)])
   }
 
+  /// An HTTP request was refused before its path was looked at.
+  func refused(_ refusal: HTTPRequestGuard.Refusal, _ head: HTTPRequestGuard.Head, peer: String) {
+    guard let suppressed = budget.take(refusal.rawValue) else { return }
+    func shown(_ values: [String]) -> Logger.Field { .string(String(values.joined(separator: ", ").prefix(100))) }
+    logger.warning(
+      "http_request_refused", refusal.advice,
+      [
+        "reason": .string(refusal.rawValue), "host": shown(head.hosts), "origin": shown(head.origins),
+        "peer": .string(peer), "suppressed": .integer(suppressed),
+      ])
+  }
+
   /// A peer does not take its bytes, and was cut.
   func stalled(_ problem: String, peer: @autoclosure () -> String, unsentBytes: Int) {
     guard let suppressed = budget.take("stalled") else { return }

@@ -39,8 +39,8 @@ public final class ConfigLookupServer: Sendable {
     // First, and last to go: somebody may ask how it is doing at any time.
     http = try listening("--http-listen") { () throws(NetworkError) in
       try OperationsHTTP(
-        configuration.httpListen, routes: operations.routes, limits: configuration.httpLimits, tls: tls.http,
-        logger: logger, report: report)
+        configuration.httpListen, routes: operations.routes, limits: configuration.httpLimits,
+        allowedHosts: configuration.httpAllowedHosts, tls: tls.http, logger: logger, report: report)
     }
     do {
       group = try EventLoopGroup(
@@ -78,23 +78,17 @@ public final class ConfigLookupServer: Sendable {
       throw error
     }
     var watched = tls.fileGroups(logger)
-    if let credentials, let credentialsFile {
-      watched.append(
-        FileWatcher.Group(name: "credentials", files: credentialsFile) { [service] in
-          try credentials.reload()
-          service.credentialsChanged()
-        })
-    }
+    if let credentials, let credentialsFile { watched.append(fileGroup(credentials, credentialsFile, service)) }
     files = FileWatcher(watched, everySeconds: configuration.fileCheckSeconds, logger: logger)
     operations.invalidate { [service] in service.reload($0.entity, askedBy: $0.caller) }
-    operations.report { [service, framed, grpc, group, transport, readiness, health] in
+    operations.report { [service, framed, grpc, group, transport, readiness, health, http] in
       MetricsReport(
         caches: zip(readiness.caches, service.figures).map {
           MetricsReport.Cache(name: $0.reader.entity, health: $0.health(), figures: $1)
         },
         watches: service.watchFigures, transports: [.init(framed), .init(grpc)], group: group,
         connections: transport.connectionCount, healthWatches: health.watchCount, limits: report.count,
-        refusals: { credentials?.refusals($0) ?? 0 },
+        refusals: { credentials?.refusals($0) ?? 0 }, httpRefusals: http.refusals,
         isReady: readiness.isReady, process: ProcessFigures(), now: .now)
     }
     exporter = configuration.otlp.map { settings in
@@ -145,6 +139,16 @@ public final class ConfigLookupServer: Sendable {
     group.stop()
     http.stop()
     caches.hub.stop()
+  }
+}
+
+/// To have the credentials read again when their file changes.
+private func fileGroup(
+  _ credentials: Credentials, _ file: WatchedFiles, _ service: LookupService
+) -> FileWatcher.Group {
+  FileWatcher.Group(name: "credentials", files: file) {
+    try credentials.reload()
+    service.credentialsChanged()
   }
 }
 

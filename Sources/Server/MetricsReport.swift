@@ -25,6 +25,8 @@ struct MetricsReport {
   let limits: (ServerLimit) -> UInt64
   /// Calls that were refused.
   let refusals: (RPCRefusal) -> UInt64
+  /// HTTP requests that were refused before their path was looked at.
+  let httpRefusals: (HTTPRequestGuard.Refusal) -> UInt64
   let isReady: Bool
   let process: ProcessFigures
   let now: WallTime
@@ -182,6 +184,12 @@ struct MetricsReport {
     for (reason, count) in transports.flatMap(\.rejectedRequests) { out.point(["reason": reason], .integer(count)) }
     out.family("config_lookup_calls_refused_total", .counter, "Calls without the credential or the right for them.")
     for refusal in RPCRefusal.allCases { out.point(["reason": refusal.rawValue], .integer(refusals(refusal))) }
+    out.family(
+      "config_lookup_http_requests_refused_total", .counter,
+      "Total number of HTTP requests refused for their Host, their origin or their content type.")
+    for refusal in HTTPRequestGuard.Refusal.allCases {
+      out.point(["reason": refusal.rawValue], .integer(httpRefusals(refusal)))
+    }
   }
 
   private func addProcess(to out: inout Metrics) {

@@ -30,6 +30,11 @@ extension ServerConfiguration {
       "http-plain", "Serve HTTP without TLS, although there is a certificate: for probes that cannot do otherwise.",
       default: "false", .toggle { $1.isHTTPPlain = $0 }),
     Flag(
+      "http-allowed-hosts",
+      "Names and addresses, separated by commas, that HTTP requests may have in Host, each with or without a port.",
+      default: "localhost, the name of --http-listen, loopback addresses and the address connected to",
+      .value(placeholder: "NAME,...") { allowedHosts($0, &$1.httpAllowedHosts) }),
+    Flag(
       "credentials", "Who may do what, a line each: NAME sha256:DIGEST RIGHT...; read again on change.",
       default: "none, everybody may do everything",
       .value(placeholder: "FILE") {
@@ -88,4 +93,16 @@ extension ServerConfiguration {
     guard let tlsCertificate, let tlsKey else { return nil }
     return TLSFiles(certificate: tlsCertificate, key: tlsKey, authorities: tlsClientCA)
   }
+}
+
+private func allowedHosts(_ text: String, _ hosts: inout [HTTPRequestGuard.AllowedHost]) -> String? {
+  hosts = []
+  for item in text.split(separator: ",") {
+    let name = item.drop { $0 == " " }
+    guard let host = HTTPRequestGuard.AllowedHost(name.prefix { $0 != " " }) else {
+      return "\"\(name)\" is no host name or address, with or without a port; write for example config-lookup:9464"
+    }
+    hosts.append(host)
+  }
+  return nil
 }

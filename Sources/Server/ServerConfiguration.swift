@@ -13,6 +13,8 @@ public struct ServerConfiguration: Sendable {
   public var mongoDBURI = "mongodb://127.0.0.1:27017"
   public var listen = HostAndPort(host: "127.0.0.1", port: 50061)
   public var httpListen = HostAndPort(host: "127.0.0.1", port: 9464)
+  /// What HTTP requests may name in `Host` beside the addresses of the port.
+  public var httpAllowedHosts: [HTTPRequestGuard.AllowedHost] = []
   public var agentConfigs = "ai_model.agent_configs"
   public var prompts = "ai_model.prompts"
   public var sourceConfigs = "collection_model.source_configs"
@@ -227,11 +229,4 @@ func seconds(_ text: String, _ range: ClosedRange<Double>, _ seconds: inout Doub
   }
   seconds = number
   return nil
-}
-
-extension HostAndPort {
-  /// Whether only this machine reaches it.
-  var isLoopback: Bool {
-    host == "localhost" || host == "::1" || (host.hasPrefix("127.") && host.split(separator: ".").count == 4)
-  }
 }

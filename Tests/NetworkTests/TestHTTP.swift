@@ -33,7 +33,9 @@ func withServer(
   host: String = "127.0.0.1", limits: OperationsLimits = OperationsLimits(), report: LimitReport = LimitReport(),
   _ body: (TestHTTP) throws -> Void
 ) throws {
-  let http = try OperationsHTTP(HostAndPort(host: host, port: 0), routes: routes, limits: limits, report: report)
+  let http = try OperationsHTTP(
+    HostAndPort(host: host, port: 0), routes: routes, limits: limits,
+    allowedHosts: ["x"].compactMap(HTTPRequestGuard.AllowedHost.init), report: report)
   defer { http.stop() }
   try body(TestHTTP(http: http))
 }

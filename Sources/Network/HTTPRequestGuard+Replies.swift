@@ -1,0 +1,71 @@
+internal import CLibevent
+internal import Core
+
+extension HTTPRequestGuard.Refusal {
+  /// Where it stands in a ``CounterTable``.
+  var index: Int {
+    switch self {
+    case .malformedHost: 0
+    case .unknownHost: 1
+    case .crossSite: 2
+    case .formContentType: 3
+    }
+  }
+
+  /// The HTTP status (RFC 9110, section 15.5).
+  var status: Int {
+    switch self {
+    case .malformedHost: 400
+    case .unknownHost: 421
+    case .crossSite: 403
+    case .formContentType: 415
+    }
+  }
+
+  /// What is wrong and what to do, for the caller and for the log.
+  var advice: String {
+    switch self {
+    case .malformedHost: "Host: is not one host name or address, with or without a port"
+    case .unknownHost: "Host: is no name or address of this server; --http-allowed-hosts adds names"
+    case .crossSite: "the request was sent for a page of another site (Origin, Sec-Fetch-Site)"
+    case .formContentType: "Content-Type: is one that HTML forms can send; send application/json, or no body"
+    }
+  }
+}
+
+extension HTTPRequestGuard.Head {
+  /// What an evhttp request says of itself. Loop thread.
+  ///
+  /// - Parameters:
+  ///   - request: An `evhttp_request` that is whole.
+  ///   - stream: The `bufferevent` of its connection.
+  init(of request: OpaquePointer, on stream: OpaquePointer?) {
+    let method = evhttp_request_get_command(request)
+    isRead = method == EVHTTP_REQ_GET || method == EVHTTP_REQ_HEAD
+    localAddress = stream.flatMap { SocketAddress.local(of: bufferevent_getfd($0)) }.flatMap { IPAddress($0) }
+    // Without a scheme it is a path that begins with two slashes.
+    if let uri = evhttp_request_get_evhttp_uri(request), evhttp_uri_get_scheme(uri) != nil,
+      let host = evhttp_uri_get_host(uri)
+    {
+      let port = evhttp_uri_get_port(uri)
+      targetHost = String(cString: host) + (port >= 0 ? ":\(port)" : "")
+    }
+    var next = evhttp_request_get_input_headers(request)?.pointee.tqh_first
+    while let header = next?.pointee {
+      next = header.next.tqe_next
+      guard let key = header.key, let value = header.value else { continue }
+      let name = String(cString: key)
+      guard let list = Self.fields.first(where: { $0.name.hasSameBytesIgnoringASCIICase(as: name) })?.list else {
+        continue
+      }
+      self[keyPath: list].append(String(cString: value))
+    }
+  }
+
+  private static var fields: [(name: String, list: WritableKeyPath<Self, [String]>)] {
+    [
+      ("Host", \.hosts), ("Origin", \.origins), ("Content-Type", \.contentTypes), ("Sec-Fetch-Site", \.fetchSites),
+      ("Sec-Fetch-Mode", \.fetchModes), ("Sec-Fetch-Dest", \.fetchDestinations),
+    ]
+  }
+}
