@@ -25,9 +25,13 @@ public protocol CachedModel: Sendable {
   /// Which documents of the collection have an answer.
   static var filter: DocumentFilter { get }
 
-  /// The top-level fields that ``key`` is made of: an update that touches none of them, and none of the filter's,
-  /// leaves a document under its key. Nil: not known.
+  /// The top-level fields that ``key`` is made of; nil: not known. See ``keyFields(ofSpace:)``.
   static var keyFields: Set<String>? { get }
+
+  /// The top-level fields that a document's key in a space is made of, and by which it has one there: an update that
+  /// touches none of them, and none of the filter's, leaves it under its key. Nil: not known. By default ``keyFields``
+  /// for the primary space, and nil for the others.
+  static func keyFields(ofSpace space: UInt8) -> Set<String>?
 
   /// The spaces of keys by which documents are looked up, indexed by ``LookupKey/space``. The first is the primary one.
   static var keySpaces: [KeySpace] { get }
@@ -63,8 +67,23 @@ public protocol CachedModel: Sendable {
 
 extension CachedModel {
   public static var keyFields: Set<String>? { nil }
-  /// The fields on which it depends under which key a document answers, if under any; nil: not known.
-  static var placingFields: Set<String>? { keyFields?.union(filter.fields) }
+  /// The fields on which it depends under which announced keys a document answers, if under any; nil: not known.
+  static var placingFields: Set<String>? {
+    var all: Set<String> = []
+    for space in announcedSpaces {
+      guard let fields = space.placingFields else { return nil }
+      all.formUnion(fields)
+    }
+    return all
+  }
+  public static func keyFields(ofSpace space: UInt8) -> Set<String>? { space == 0 ? keyFields : nil }
+  /// The spaces whose answers are announced.
+  static var announcedSpaces: [PastChanges.Space] {
+    keySpaces.indices.filter { keySpaces[$0].selector != nil }.map { space in
+      PastChanges.Space(
+        number: UInt8(space), placingFields: keyFields(ofSpace: UInt8(space))?.union(filter.fields))
+    }
+  }
   public static var keySpaces: [KeySpace] { [KeySpace(selector: "key")] }
 
   /// The last part of the cache keys of a space, e.g. `staged`; nil for a space without one.

@@ -101,7 +101,7 @@ final class CollectionReads<Model: CachedModel>: @unchecked Sendable {
     var seconds = options.historySeconds
     while seconds >= 1, clock.now < deadline, !state.isStopping {
       let from = Revision(seconds: end.seconds - min(end.seconds, UInt32(seconds)), increment: 1)
-      var past = PastChanges(from: from, keyFields: Model.placingFields)
+      var past = PastChanges(from: from, spaces: Model.announcedSpaces)
       var isWhole = true
       do throws(SourceError) {
         try source.readHistory(from: from, through: end) { change in

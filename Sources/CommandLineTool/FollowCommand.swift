@@ -5,6 +5,7 @@ internal import ProtobufMessages
 
 /// `watch --follow`: over the client library, which keeps a connection up and goes on where it was.
 func runFollow(_ options: ToolOptions) throws -> Int32 {
+  try options.checkSelectors()
   guard !options.isGRPC, !options.values, !options.initial, options.intervalMilliseconds == 0 else {
     throw UsageError("watch --follow: not with --grpc, --values, --initial or --interval-ms")
   }
@@ -94,6 +95,7 @@ private func show(_ notice: Notice, asJSON: Bool) throws {
     message.revision = notice.revision
     message.item_id = arena.bytes(notice.itemID)
     message.reason = arena.bytes(notice.reason)
+    message.selector = arena.bytes(notice.selector)
     message.etag = arena.bytes(notice.etag)
     message.previous_etag = arena.bytes(notice.previousETag)
   }
@@ -121,7 +123,9 @@ extension ToolOptions {
     {
       return false
     }
-    guard notice.kind == .upsert || notice.kind == .delete, !keys.isEmpty || !prefixes.isEmpty else { return true }
+    guard notice.kind == .upsert || notice.kind == .delete else { return true }
+    if !selectors.isEmpty, !selectors.contains(notice.selector) { return false }
+    if keys.isEmpty, prefixes.isEmpty { return true }
     return keys.contains(notice.key) || prefixes.contains { notice.key.utf8.starts(with: $0.utf8) }
   }
 }

@@ -110,8 +110,8 @@ private let help = """
     config-lookup get source SOURCE_ID | --container NAME | --ai-agent ID
     config-lookup resolve CONTAINER PATH         which source does a blob belong to, and what does its path say
     config-lookup list agents [--type TYPE] | prompts | sources [--mode MODE]
-    config-lookup watch [--entity E] [--key K] [--prefix P] [--initial] [--values]
-    config-lookup watch --follow [--other-server HOST:PORT] [--entity E] [--key K] [--prefix P]
+    config-lookup watch [--entity E] [--selector FIELD] [--key K] [--prefix P] [--initial] [--values]
+    config-lookup watch --follow [--other-server HOST:PORT] [--entity E] [--selector FIELD] [--key K] [--prefix P]
     config-lookup status                         how the caches are doing
     config-lookup health                         should calls come here? For health checks of containers
     config-lookup invalidate [agent|prompt|source]   read the collections again now

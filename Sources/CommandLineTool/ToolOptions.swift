@@ -32,6 +32,7 @@ struct ToolOptions: Sendable {
 
   // watch
   var entities: [String] = []
+  var selectors: [String] = []
   var keys: [String] = []
   var prefixes: [String] = []
   var initial = false
@@ -156,6 +157,17 @@ struct ToolOptions: Sendable {
         return nil
       }),
     Flag(
+      "selector",
+      "watch: only answers that are looked up by this request field: agent_id, prompt_id, source_id, container or "
+        + "ai_agent_id; may be repeated.", default: "all", hasVariable: false,
+      .value(placeholder: "FIELD") { text, options in
+        guard entitySelectors.values.contains(where: { $0.contains(text) }) else {
+          return "\(text) is none of agent_id, prompt_id, source_id, container, ai_agent_id"
+        }
+        options.selectors.append(text)
+        return nil
+      }),
+    Flag(
       "key", "watch: only this key; may be repeated.", hasVariable: false,
       .verbatim(placeholder: "KEY") {
         $1.keys.append($0); return nil
@@ -248,6 +260,21 @@ private func namespace(_ text: String, _ namespace: inout String) -> String? {
   guard let read = MongoNamespace(text) else { return "\(text) is not DATABASE.COLLECTION" }
   namespace = read.description
   return nil
+}
+
+/// The request fields by which answers of an entity are looked up.
+private let entitySelectors: [String: [String]] = [
+  "agent": ["agent_id"], "prompt": ["agent_id", "prompt_id"], "source": ["source_id", "container", "ai_agent_id"],
+]
+
+extension ToolOptions {
+  /// Throws where no watched entity is looked up by a selector.
+  func checkSelectors() throws(UsageError) {
+    let watched = entities.isEmpty ? Array(entitySelectors.keys) : entities
+    for selector in selectors where !watched.contains(where: { entitySelectors[$0]?.contains(selector) ?? false }) {
+      throw UsageError("--selector \(selector): no answer of \(entities.joined(separator: ", ")) is looked up by it")
+    }
+  }
 }
 
 private func number(_ text: String, _ range: ClosedRange<Double>, _ value: inout Double) -> String? {

@@ -7,11 +7,14 @@ internal import ProtobufMessages
 func runWatch(_ words: [String], _ options: ToolOptions) throws -> Int32 {
   try expect(words)
   if options.follow { return try runFollow(options) }
+  try options.checkSelectors()
   let arena = ProtobufArena()
   let request = arena.make(configlookup__v1__watch_invalidations_request__init) { request in
     let entities = options.entities.compactMap { entityNumbers[$0].map(Configlookup__V1__Entity.init(rawValue:)) }
     request.n_entities = entities.count
     request.entities = arena.values(entities)
+    request.n_selectors = options.selectors.count
+    request.selectors = arena.texts(options.selectors)
     request.n_keys = options.keys.count
     request.keys = arena.texts(options.keys)
     request.n_key_prefixes = options.prefixes.count

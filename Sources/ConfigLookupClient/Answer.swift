@@ -54,6 +54,14 @@ public enum Entity: UInt32, Sendable, Hashable, CaseIterable {
     case .sourceConfig: "source_config"
     }
   }
+
+  /// The request field that cache keys do not name.
+  var primarySelector: String {
+    switch self {
+    case .agentConfig, .prompt: "agent_id"
+    case .sourceConfig: "source_id"
+    }
+  }
 }
 
 /// Why there is no answer.

@@ -26,7 +26,7 @@ extension ConfigLookupClient {
       } read: {
         let summaries = messages($0.n_summaries, $0.summaries) { AgentConfigSummary($0) }
         return (Page(summaries, $0.next_page_token, $0.total_count), $0.metadata)
-      }, Keys.list(.agentConfig, type, size, token))
+      }, listKey(.agentConfig, type, size, token))
   }
 
   /// A page of the active prompts.
@@ -45,7 +45,7 @@ extension ConfigLookupClient {
       } read: {
         let summaries = messages($0.n_summaries, $0.summaries) { PromptSummary($0) }
         return (Page(summaries, $0.next_page_token, $0.total_count), $0.metadata)
-      }, Keys.list(.prompt, "", size, token))
+      }, listKey(.prompt, "", size, token))
   }
 
   /// A page of the source configs: of one way of ingestion, or of all.
@@ -70,7 +70,11 @@ extension ConfigLookupClient {
       } read: {
         let summaries = messages($0.n_summaries, $0.summaries) { SourceConfigSummary($0) }
         return (Page(summaries, $0.next_page_token, $0.total_count), $0.metadata)
-      }, Keys.list(.sourceConfig, ingestionMode, size, token))
+      }, listKey(.sourceConfig, ingestionMode, size, token))
+  }
+
+  private func listKey(_ entity: Entity, _ filter: String, _ size: Int, _ token: String?) -> CacheKey {
+    Keys.list(entity, filter, size, token, generation: watcher.listGeneration(entity))
   }
 
   /// All agents' configs, or those of one type, page by page as they are read.

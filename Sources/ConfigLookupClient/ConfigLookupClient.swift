@@ -28,7 +28,7 @@ public final class ConfigLookupClient: Sendable {
   let cache: NearCache<Kept>?
   let metadata: RPCMetadata
   let supervisor: Supervisor
-  private let watcher: Watcher
+  let watcher: Watcher
   private let stateFeed = StateFeed()
 
   /// Checks the configuration, and begins to connect. ``close()`` ends it, or its release.
@@ -45,7 +45,8 @@ public final class ConfigLookupClient: Sendable {
     cache = configuration.nearCache.map { limits in
       NearCache(
         NearCacheOptions(
-          maximumEntries: limits.maximumEntries, maximumBytes: limits.maximumBytes, policies: limits.policies,
+          maximumEntries: limits.maximumEntries, maximumBytes: limits.maximumBytes,
+          policies: Keys.policies(limits.policies),
           defaultPolicy: limits.defaultPolicy, byteCount: { 2 * $0.byteCount }))
     }
     watcher = Watcher(

@@ -66,38 +66,98 @@ extension Page: Keepable {
   }
 }
 
-/// Under which key what is kept. What is found by anything but its own key is under an entity of another name, all of
-/// which a notice of the entity drops.
+/// The keys under which answers are kept: the `cache_key` of the notices that are about them. Where an answer has no
+/// notice of its own, its key begins with the entity's name and a dot, too, so that a RESYNC drops it.
 enum Keys {
   static func agentConfig(_ id: String) -> CacheKey { CacheKey(entity: Entity.agentConfig.name, identifier: id) }
   static func prompt(_ agentID: String, _ variant: PromptVariant) -> CacheKey {
     CacheKey(entity: Entity.prompt.name, identifier: agentID, variant: variant == .staged ? "staged" : nil)
   }
   static func promptByID(_ id: String, _ variant: PromptVariant) -> CacheKey {
-    CacheKey(entity: "prompt_by_id", identifier: id, variant: variant == .staged ? "staged" : nil)
+    CacheKey(entity: "prompt.prompt_id", identifier: id, variant: variant == .staged ? "staged" : nil)
   }
   static func sourceConfig(_ id: String) -> CacheKey { CacheKey(entity: Entity.sourceConfig.name, identifier: id) }
-  static func container(_ name: String) -> CacheKey { CacheKey(entity: "source_config_by_container", identifier: name) }
-  static func aiAgent(_ id: String) -> CacheKey { CacheKey(entity: "source_config_by_agent", identifier: id) }
+  static func container(_ name: String) -> CacheKey { CacheKey(entity: containers, identifier: name) }
+  static func aiAgent(_ id: String) -> CacheKey { CacheKey(entity: "source_config.ai_agent_id", identifier: id) }
+  /// A notice of the container covers it.
   static func blob(_ container: String, _ path: String) -> CacheKey {
-    CacheKey(entity: "source_config_by_blob", identifier: container, variant: path)
+    CacheKey(entity: blobs, identifier: container, variant: path)
   }
 
-  static func list(_ entity: Entity, _ filter: String, _ size: Int, _ token: String?) -> CacheKey {
-    CacheKey(entity: "\(derivedPrefix(entity))list", identifier: filter, variant: "\(size):\(token ?? "")")
+  /// A notice of the entity covers it: `generation` counts them.
+  static func list(_ entity: Entity, _ filter: String, _ size: Int, _ token: String?, generation: UInt64) -> CacheKey {
+    CacheKey(entity: "\(entity.name).list", identifier: filter, variant: "\(generation):\(size):\(token ?? "")")
   }
 
-  /// What a notice names; nil where it names no key.
+  static let containers = "source_config.container"
+  static let blobs = "source_config.blob"
+
+  /// The key that a notice names; nil where it names none.
   static func noticed(_ notice: Notice) -> CacheKey? {
-    switch notice.entity {
-    case .agentConfig: agentConfig(notice.key)
-    case .prompt:
-      prompt(notice.key, notice.cacheKey.utf8.count > "prompt:".utf8.count + notice.key.utf8.count ? .staged : .active)
-    case .sourceConfig: sourceConfig(notice.key)
-    case nil: nil
+    guard let entity = notice.entity else { return nil }
+    let isPrimary = notice.selector.isEmpty || notice.selector == entity.primarySelector
+    let name = isPrimary ? entity.name : "\(entity.name).\(notice.selector)"
+    // What follows the key, behind a colon.
+    let rest = notice.cacheKey.utf8.dropFirst(name.utf8.count + 1 + notice.key.utf8.count)
+    return CacheKey(entity: name, identifier: notice.key, variant: rest.isEmpty ? nil : String(rest.dropFirst()))
+  }
+
+  /// Policies by entity name, for all answers of the entities that have one and however they are looked up.
+  static func policies(_ policies: [String: NearCachePolicy]) -> [String: NearCachePolicy] {
+    var all = policies
+    for key in [
+      promptByID("", .active), container(""), aiAgent(""), blob("", ""),
+    ] + Entity.allCases.map({ list($0, "", 0, nil, generation: 0) }) {
+      let entity = key.entity.prefix { $0 != "." }
+      if let policy = policies[String(entity)], all[String(key.entity)] == nil { all[String(key.entity)] = policy }
+    }
+    return all
+  }
+
+  /// How the keys begin of what is found by another field than the entity's first.
+  static func derivedPrefix(_ entity: Entity) -> String { "\(entity.name)." }
+}
+
+extension Kept {
+  /// Whether the answer covers several documents, or is chosen among them: its etag does not stand for all of it.
+  private var coversSeveralDocuments: Bool {
+    switch content {
+    case .matchedSource, .resolvedBlob, .page: true
+    case .agentConfig, .prompt, .sourceConfig: false
     }
   }
 
-  /// How the keys begin of what is found otherwise.
-  static func derivedPrefix(_ entity: Entity) -> String { "\(entity.name)_by_" }
+  /// Every change up to this is in the answer.
+  private var observedRevision: UInt64 {
+    switch content {
+    case .agentConfig(let answer): answer.observedRevision
+    case .prompt(let answer): answer.observedRevision
+    case .sourceConfig(let answer): answer.observedRevision
+    case .matchedSource(let answer): answer.observedRevision
+    case .resolvedBlob(let answer): answer.observedRevision
+    case .page: 0
+    }
+  }
+
+  private var etag: String {
+    switch content {
+    case .agentConfig(let answer): answer.etag
+    case .prompt(let answer): answer.etag
+    case .sourceConfig(let answer): answer.etag
+    case .matchedSource(let answer): answer.etag
+    case .resolvedBlob(let answer): answer.etag
+    case .page: ""
+    }
+  }
+
+  /// Whether the change that a notice announces is in this answer.
+  ///
+  /// Several changes can share a revision: an answer of the notice's own revision has the change only if every change up
+  /// to it had been observed when the answer was looked up, or if the etag says so. What a reload found and the change
+  /// stream did not bring was not in answers of that revision either.
+  func includes(_ notice: Notice) -> Bool {
+    if revision > notice.revision { return true }
+    if notice.reason.hasPrefix("change_stream:"), observedRevision >= notice.revision { return true }
+    return revision == notice.revision && notice.kind == .upsert && !coversSeveralDocuments && etag == notice.etag
+  }
 }

@@ -18,8 +18,11 @@ public struct Notice: Sendable, Hashable {
   /// Nil: all of them.
   public let entity: Entity?
   public let key: String
-  /// `{entity}:{identifier}[:{variant}]`
+  /// `{entity}:{key}[:{variant}]`, or `{entity}.{selector}:{key}[:{variant}]` for a selector that is not the entity's
+  /// first.
   public let cacheKey: String
+  /// The request field by which the answer is looked up, as `container`; empty for notices about no key.
+  public let selector: String
   public let revision: UInt64
   /// The `_id` of the document, as text.
   public let itemID: String
@@ -35,7 +38,8 @@ extension Notice {
   /// That the client itself cannot tell what was missed.
   static func resync(_ reason: String) -> Notice {
     Notice(
-      kind: .resync, entity: nil, key: "", cacheKey: "", revision: 0, itemID: "", reason: reason, committedAt: nil,
+      kind: .resync, entity: nil, key: "", cacheKey: "", selector: "", revision: 0, itemID: "", reason: reason,
+      committedAt: nil,
       etag: "", previousETag: "", epoch: "")
   }
 
@@ -51,6 +55,7 @@ extension Notice {
     entity = Entity(rawValue: message.entity.rawValue)
     key = message.key.string
     cacheKey = message.cache_key.string
+    selector = message.selector.string
     revision = message.revision
     itemID = message.item_id.string
     reason = message.reason.string

@@ -26,6 +26,8 @@ final class Watcher: Sendable {
   private let metadata: RPCMetadata
   private let state = Locked(State())
   private let onChange = LateFunction<Void, Void>()
+  /// How often lists of each entity may have changed: what was kept of them under an older number is not found any more.
+  private let listGenerations = Locked<[Entity: UInt64]>([:])
 
   init(position: Position, cache: NearCache<Kept>?, pushesValues: Bool, metadata: RPCMetadata) {
     self.position = position
@@ -48,6 +50,9 @@ final class Watcher: Sendable {
   /// Whether that has ever been so.
   var wasLive: Bool { state.withLock { $0.wasLive } }
   var refusal: RPCStatus? { state.withLock { $0.refusal } }
+
+  /// How often lists of an entity may have changed so far.
+  func listGeneration(_ entity: Entity) -> UInt64 { listGenerations.withLock { $0[entity] ?? 0 } }
 
   // MARK: Readers
 
@@ -150,7 +155,7 @@ final class Watcher: Sendable {
     if position.show(nil, 0, epoch: notice.epoch) { cache?.clear() }
     switch notice.kind {
     case .progress:
-      // The first one says where the stream begins; what lies between it and the stream before comes behind it.
+      // The first one names the start; what has changed since comes behind it.
       if stream.isResumed, !stream.isBegun {
         stream.isBegun = true
         return
@@ -173,15 +178,19 @@ final class Watcher: Sendable {
     guard let entity else { return cache.clear() }
     cache.invalidate(prefix: "\(entity.name):")
     cache.invalidate(prefix: Keys.derivedPrefix(entity))
+    listGenerations.withLock { $0[entity, default: 0] += 1 }
   }
 
   private func change(_ notice: Notice, _ value: Kept?) {
-    guard let cache, let entity = notice.entity else { return }
-    cache.invalidate(prefix: Keys.derivedPrefix(entity))
-    guard let key = Keys.noticed(notice) else { return }
+    guard let cache, let entity = notice.entity, let key = Keys.noticed(notice) else { return }
+    listGenerations.withLock { $0[entity, default: 0] += 1 }
+    // A server of an older version announces what is looked up by the first field only.
+    if notice.selector.isEmpty { cache.invalidate(prefix: Keys.derivedPrefix(entity)) }
     if notice.kind == .upsert, let value, cache.replace(key, by: value) { return }
     // What was fetched while the notice was on its way may be as new already.
-    cache.invalidate(key, unless: { ($0?.revision ?? 0) >= notice.revision })
+    cache.invalidate(key, unless: { $0?.includes(notice) ?? false })
+    guard key.entity == Keys.containers else { return }
+    cache.invalidate(entity: Keys.blobs, identifier: notice.key, unless: { $0?.includes(notice) ?? false })
   }
 }
 
@@ -216,8 +225,9 @@ extension Kept {
     func answer<Value: Keepable>(_ value: Value) -> Kept.Content {
       Value.keep(
         Answer(
-          value: value, revision: notice.revision, etag: notice.etag, observedRevision: notice.revision,
-          isStale: false))
+          value: value, revision: notice.revision, etag: notice.etag,
+          // Another change of the same revision may follow.
+          observedRevision: notice.revision - min(1, notice.revision), isStale: false))
     }
     switch message.value_case {
     case CONFIGLOOKUP__V1__INVALIDATION_NOTICE__VALUE_AGENT_CONFIG:
@@ -227,7 +237,10 @@ extension Kept {
       guard let value = message.prompt else { return nil }
       content = answer(Prompt(value.pointee))
     case CONFIGLOOKUP__V1__INVALIDATION_NOTICE__VALUE_SOURCE_CONFIG:
-      guard let value = message.source_config else { return nil }
+      // The answer of a container or of an agent names other sources, too, which the notice does not.
+      guard let value = message.source_config, notice.selector.isEmpty || notice.selector == "source_id" else {
+        return nil
+      }
       content = answer(SourceConfig(value.pointee))
     default: return nil
     }

@@ -54,6 +54,14 @@ extension Prompt: CachedModel {
 
   public static let keyFields: Set<String>? = ["agent_id", "prompt_id", "status"]
 
+  public static func keyFields(ofSpace space: UInt8) -> Set<String>? {
+    switch space {
+    case Space.agentID, Space.stagedAgentID: ["agent_id", "status"]
+    case Space.promptID, Space.stagedPromptID: ["prompt_id", "status"]
+    default: nil
+    }
+  }
+
   public static let keySpaces = [
     KeySpace(selector: "agent_id", composition: .winnerNamingOthers(space: Space.promptID)),
     KeySpace(selector: "agent_id", variant: "staged", composition: .winnerNamingOthers(space: Space.stagedPromptID)),

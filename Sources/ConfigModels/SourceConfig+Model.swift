@@ -39,6 +39,15 @@ extension SourceConfig: CachedModel {
 
   public static let keyFields: Set<String>? = ["source_id", "ingestion", "transformation"]
 
+  public static func keyFields(ofSpace space: UInt8) -> Set<String>? {
+    switch space {
+    case Space.sourceID: ["source_id"]
+    case Space.container: ["ingestion"]
+    case Space.aiAgentID: ["transformation"]
+    default: nil
+    }
+  }
+
   public static let keySpaces = [
     KeySpace(selector: "source_id"),
     KeySpace(selector: "container", composition: .members, makeIndex: { BlobIndex($0) }),

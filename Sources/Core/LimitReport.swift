@@ -16,6 +16,8 @@ public enum ServerLimit: String, Sendable, CaseIterable {
   case subscribers
   /// Changed keys that wait for one subscriber.
   case queuedKeys = "queued_keys"
+  /// Lookups that wait for their `min_revision`, in all.
+  case waitingCalls = "waiting_calls"
   /// Bytes that wait for slow callers, all together.
   case bufferedBytes = "buffered_bytes"
   /// Watches of health in all.

@@ -1,16 +1,22 @@
 public import ChangeStreamCache
 public import Core
-internal import ProtobufMessages
 
-/// From the caches to the lanes: encodes each notice once, and hands it to every worker's lane.
+/// Passes notices from the caches to the workers: encodes each one once, keeps the last ones for replays, and posts
+/// them to every worker's ``WatchShard``.
 ///
 /// Made before caches and service, because both need it. Any thread.
 public final class InvalidationHub: Sendable {
-  private let lanes = Locked<[WatchLane]>([])
+  /// So many notices are made and handed on at once: nobody who starts a watch waits for more of them.
+  private static let noticesPerPart = 128
+
+  private let shards = Locked<[WatchShard]>([])
   /// By ``ServedEntity``.
   private let buffers: [Locked<ReplayBuffer>]
   /// By ``ServedEntity``.
   private let counters = ServedEntity.allCases.map { _ in Locked(InvalidationCounters()) }
+
+  /// What ended watches held; to be released on a cache's thread.
+  private let released = Locked<[AnswerList]>([])
 
   /// Keeps the last `replayLimit` notices of each cache for watches that start in the past.
   public init(replayLimit: Int = 10_000) {
@@ -21,33 +27,47 @@ public final class InvalidationHub: Sendable {
   public func publish(_ entity: ServedEntity, _ invalidations: [Invalidation]) {
     guard !invalidations.isEmpty else { return }
     counters[entity.rawValue].withLock { $0.count(invalidations) }
-    let notices = invalidations.map { Notice($0, entity) }
-    // First the buffer, then the lanes: a watch that has replayed the buffer leaves out what its lane brings again.
-    buffers[entity.rawValue].withLock { $0.append(notices) }
-    let news = notices.map { WatchLane.News.notice($0) }
-    for lane in lanes.withLock({ $0 }) { lane.post(news) }
+    let shards = shards.withLock { $0 }
+    // Nobody else appends.
+    var number = buffers[entity.rawValue].withLock { $0.endNumber }
+    var rest = invalidations[...]
+    while !rest.isEmpty {
+      var notices: [Notice] = []
+      for invalidation in rest.prefix(Self.noticesPerPart) {
+        notices.append(Notice(invalidation, entity, number: number))
+        number += 1
+      }
+      rest = rest.dropFirst(Self.noticesPerPart)
+      // First the buffer, then the shards: a watch that replays the buffer leaves out what its shard brings again.
+      buffers[entity.rawValue].withLock { $0.append(notices) }
+      let events = notices.map { WatchEvent.notice($0) }
+      for shard in shards { shard.post(events) }
+    }
   }
 
   /// Every change of the cache after `revision` will be published; before it some may have gone unseen.
   public func beginHistory(_ entity: ServedEntity, after revision: Revision) {
     buffers[entity.rawValue].withLock { $0.begin(after: revision) }
-    for lane in lanes.withLock({ $0 }) { lane.post([.gap(entity)]) }
+    for shard in shards.withLock({ $0 }) { shard.post([.gap(entity)]) }
   }
 
   /// What changed before history began, from `revision` on.
   public func extendHistory(_ entity: ServedEntity, from revision: Revision, _ invalidations: [Invalidation]) {
-    let notices = invalidations.map { Notice($0, entity) }
+    let notices = invalidations.map { Notice($0, entity, number: 0) }
     buffers[entity.rawValue].withLock { $0.prepend(notices, from: revision) }
   }
 
-  /// What changed at `revision` or after it, nil where that is not known exactly; and the sequence number of the last
-  /// notice in the buffer.
-  func replay(
-    _ entity: ServedEntity, since revision: Revision, isNewcomer: Bool, withValues: Bool
-  ) -> (notices: [Notice]?, sequence: UInt64) {
-    buffers[entity.rawValue].withLock {
-      ($0.since(revision, isNewcomer: isNewcomer, withValues: withValues), $0.lastSequence)
-    }
+  /// Where a replay of what changed at `revision` or after it begins, nil where that is not known exactly; and where
+  /// the notices end that are in the buffer now.
+  func replayRange(
+    _ entity: ServedEntity, since revision: Revision, isNewcomer: Bool
+  ) -> (start: Int?, end: Int) {
+    buffers[entity.rawValue].withLock { ($0.start(since: revision, isNewcomer: isNewcomer), $0.endNumber) }
+  }
+
+  /// At most `limit` notices of the buffer from a number on; nil once the first of them has been forgotten.
+  func replayed(_ entity: ServedEntity, from number: Int, limit: Int) -> [Notice]? {
+    buffers[entity.rawValue].withLock { $0.notices(from: number, limit: limit) }
   }
 
   /// What has been published of the cache, and what of it can be replayed.
@@ -60,70 +80,27 @@ public final class InvalidationHub: Sendable {
     return figures
   }
 
-  /// An observed revision has moved on: whoever waits for it looks again. On a cache's thread.
+  /// An observed revision has moved on: calls that wait for it are asked again. On a cache's thread.
   public func observed() {
-    for lane in lanes.withLock({ $0 }) { lane.wakeWaiters() }
+    var answers: [AnswerList] = []
+    released.withLock { swap(&$0, &answers) }
+    for shard in shards.withLock({ $0 }) { shard.wakeWaiters() }
   }
 
-  /// Lets go of lanes and caches, which lead back here: to be called once caches and transport have ended. Nothing is
+  /// Takes answers whose release may take long: a cache's thread releases them, and no event loop waits for that.
+  func release(_ answers: [AnswerList]) {
+    guard !answers.isEmpty else { return }
+    released.withLock { $0 += answers }
+  }
+
+  /// Releases shards and caches, which lead back here: to be called once caches and transport have ended. Nothing is
   /// published after it.
   public func stop() {
-    lanes.withLock { $0 = [] }
+    shards.withLock { $0 = [] }
+    released.withLock { $0 = [] }
   }
 
-  func start(lanes new: [WatchLane]) {
-    lanes.withLock { $0 = new }
-  }
-}
-
-/// A notice of one change of an answer, encoded but for the value, which few ask for, and the epoch, which is known for
-/// certain only when it is sent. Immutable: any thread.
-final class Notice: Sendable {
-  let entity: ServedEntity
-  let key: LookupKey
-  /// Of entity and key: made once, for the queues of all slow subscribers.
-  let keyHash: Int
-  let revision: Revision
-  let sequence: UInt64
-  /// The `InvalidationNotice`, without `epoch` and `value`.
-  let encoded: [UInt8]
-  /// What the key answers now.
-  let answer: Answer?
-
-  init(_ invalidation: Invalidation, _ entity: ServedEntity) {
-    self.entity = entity
-    key = invalidation.key
-    keyHash = WatchKey(entity: entity, key: key).hashValue
-    revision = invalidation.revision
-    sequence = invalidation.sequence
-    answer = invalidation.answer
-    isWithoutValue = false
-    encoded = encodeNotice(
-      kind: invalidation.kind == .upsert ? .upsert : .delete, entity, key: key,
-      revision: invalidation.revision, itemID: invalidation.itemID, reason: invalidation.reason.description,
-      committedAt: invalidation.committedAt,
-      etag: invalidation.answer?.etagDigits, previousETag: invalidation.previousETag ?? "")
-  }
-
-  /// An UPSERT whose value has been let go of, because a later notice of the key has another.
-  let isWithoutValue: Bool
-
-  private init(withoutValue notice: Notice) {
-    entity = notice.entity
-    key = notice.key
-    keyHash = notice.keyHash
-    revision = notice.revision
-    sequence = notice.sequence
-    encoded = notice.encoded
-    answer = nil
-    isWithoutValue = true
-  }
-
-  func withoutValue() -> Notice {
-    answer == nil ? self : Notice(withoutValue: self)
-  }
-
-  func isAboutSameKey(as other: Notice) -> Bool {
-    keyHash == other.keyHash && entity == other.entity && key == other.key
+  func start(shards new: [WatchShard]) {
+    shards.withLock { $0 = new }
   }
 }

@@ -17,6 +17,13 @@ public final class LookupService: Sendable {
     public var maximumQueuedKeys = 10_000
     /// Watches that are open at once, on all connections; more get RESOURCE_EXHAUSTED.
     public var maximumSubscribers = 10_000
+    /// Lookups that wait for their `min_revision` at once, on all connections; more get RESOURCE_EXHAUSTED.
+    public var maximumWaitingCalls = 10_000
+    /// A shorter `progress_interval_ms` is raised to this.
+    public var minimumProgressInterval: Duration = .seconds(1)
+    /// After so much work for watches an event loop goes on to lookups, whatever the clock says. A notice that is sent
+    /// counts as about six.
+    package var unitsPerSlice = 16_384
 
     public init() {}
   }
@@ -31,6 +38,7 @@ public final class LookupService: Sendable {
   let report: LimitReport
   let logger: Logger
   let states: [WorkerState]
+  let waitingCalls: WaitingCallLimit
   private let wasWarm = Atomic<Bool>(false)
 
   /// `caches` are in the order of ``ServedEntity``; `hub` takes their invalidations; `workers` are all the threads that
@@ -46,10 +54,16 @@ public final class LookupService: Sendable {
     self.hub = hub
     self.epoch = epoch
     self.options = options
+    let waitingCalls = WaitingCallLimit(maximum: options.maximumWaitingCalls)
+    self.waitingCalls = waitingCalls
     states = workers.map { worker in
-      WorkerState(worker, lane: WatchLane(worker: worker, readers: caches.map(\.reader), epoch: epoch), epoch)
+      WorkerState(
+        worker,
+        shard: WatchShard(
+          worker: worker, readers: caches.map(\.reader), epoch: epoch, waitingCalls: waitingCalls,
+          unitsPerSlice: options.unitsPerSlice, minimumProgressInterval: options.minimumProgressInterval), epoch)
     }
-    hub.start(lanes: states.map(\.lane))
+    hub.start(shards: states.map(\.shard))
   }
 
   /// Whether every cache has been loaded. Once true it stays true, so the answer is kept: every call asks.
@@ -93,12 +107,12 @@ public final class LookupService: Sendable {
 
   /// Credentials have changed: watches end that are not permitted any more, soon. Any thread.
   public func credentialsChanged() {
-    for state in states { state.lane.checkCallers() }
+    for state in states { state.shard.checkCallers() }
   }
 
   /// How many watches are open.
   public var subscriberCount: Int {
-    states.reduce(0) { $0 + $1.lane.count }
+    states.reduce(0) { $0 + $1.shard.count }
   }
 
   /// What belongs to the thread of the call.

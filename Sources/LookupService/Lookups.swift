@@ -14,7 +14,11 @@ extension LookupService {
     let key = try checkedKey(message.agent_id, "agent_id")
     try requireFresh(view, options)
     let answer = caches[ServedEntity.agentConfig.rawValue].reader.answer(space: AgentConfig.Space.agentID, key: key)
-    if let wait = try waitIfNeeded(options, view, reached: answer?.revision, state) { return wait }
+    if let wait = try waitIfNeeded(
+      options, view, reached: answer?.revision, on: (AgentConfig.Space.agentID, key), state)
+    {
+      return wait
+    }
     guard let answer else {
       throw RPCStatus(.notFound, "no active agent config for agent_id \(shown(key))")
     }
@@ -48,7 +52,8 @@ extension LookupService {
     }
     let isTest = message.variant == CONFIGLOOKUP__V1__PROMPT_VARIANT__PROMPT_VARIANT_AB_TEST
     let reached = isTest ? nil : answer?.revision
-    if let wait = try waitIfNeeded(options, view, reached: reached, state) { return wait }
+    let waitsOnKey = isTest ? nil : (space: isStaged ? stagedSpace : activeSpace, bytes: key)
+    if let wait = try waitIfNeeded(options, view, reached: reached, on: waitsOnKey, state) { return wait }
     guard let answer else {
       throw RPCStatus(.notFound, "no \(isStaged ? "staged" : "active") prompt for \(field) \(shown(key))")
     }
@@ -109,7 +114,8 @@ extension LookupService {
     try requireFresh(view, options)
     let answer = view.reader.answer(space: space, key: key)
     let reached = space == SourceConfig.Space.sourceID ? answer?.revision : nil
-    if let wait = try waitIfNeeded(options, view, reached: reached, state) { return wait }
+    let waitsOnKey = space == SourceConfig.Space.sourceID ? (space: space, bytes: key) : nil
+    if let wait = try waitIfNeeded(options, view, reached: reached, on: waitsOnKey, state) { return wait }
     guard let answer else {
       throw RPCStatus(.notFound, "no enabled source config for \(field) \(shown(key))")
     }

@@ -8,9 +8,10 @@ extension LookupService {
   ///
   /// `view` was taken before the answer was looked up. `reached` is the revision that the key itself has reached, where
   /// the answer hangs on one key only: a key's own change is applied before it is known that no other key's shares
-  /// its cluster time.
+  /// its cluster time. `key` is that key: its next change ends the waiting, too.
   func waitIfNeeded(
-    _ options: LookupOptions, _ view: CacheView, reached: Revision?, _ state: WorkerState
+    _ options: LookupOptions, _ view: CacheView, reached: Revision?,
+    on key: (space: UInt8, bytes: UnsafeRawBufferPointer)? = nil, _ state: WorkerState
   ) throws(RPCStatus) -> RPCWait? {
     let wanted = options.minimumRevision
     guard wanted > .none else { return nil }
@@ -23,11 +24,26 @@ extension LookupService {
     if view.reader.isInTheFuture(wanted) {
       throw RPCStatus(.failedPrecondition, "options.min_revision: \(wanted) lies in the future")
     }
-    let (lane, entity) = (state.lane, view.entity)
+    let limit = state.shard.waiters.limit
+    guard limit.count < limit.maximum else {
+      let message = "\(limit.maximum) lookups wait on this server for their options.min_revision"
+      report.reached(.waitingCalls, message)
+      throw RPCStatus(
+        .resourceExhausted, "\(message): go to another, or try again later", detail: .retry(afterSeconds: 1))
+    }
+    let (waiters, entity) = (state.shard.waiters, view.entity)
+    let lookupKey = key.map { LookupKey(bytes: Array($0.bytes), space: $0.space) }
+    // Spread, so that calls that came together do not end together.
+    let seconds = self.options.maximumRevisionWaitSeconds * Double.random(in: 0.9...1)
     return RPCWait(
-      deadline: .now.advanced(bySeconds: self.options.maximumRevisionWaitSeconds),
+      deadline: .now.advanced(bySeconds: seconds),
       expired: RPCStatus(
         .unavailable, "options.min_revision: this server has not observed \(wanted) yet; try again, or another server"),
-      begin: { ready in lane.wait(for: wanted, of: entity, ready) })
+      begin: { [shard = state.shard] ready in
+        let waiter = waiters.add(wanted, entity, lookupKey, ready)
+        // It may have been observed since the caller looked.
+        shard.wakeWaiters()
+        return waiter
+      })
   }
 }

@@ -5,21 +5,29 @@ internal import Core
 ///
 /// From ``floor`` on it holds every change: replaying from there is exact, from earlier it is not. Of each key only the
 /// latest notice keeps its value, which is the cache's own: so the buffer holds no values of the past.
+///
+/// Notices are numbered, and a number is never used again: a watch that replays notes the next number only, and
+/// notices when that one has been forgotten.
 struct ReplayBuffer: Sendable {
+  private struct Slot: Sendable {
+    /// Nil once it has been forgotten.
+    var notice: Notice?
+    /// The highest revision up to here: it only grows.
+    let highest: Revision
+  }
+
   private let limit: Int
   /// In order, from `first` on.
-  private var notices: [Notice?] = []
+  private var slots: [Slot] = []
   private var first = 0
-  /// The latest notice of each key, counted from the first ever.
+  /// The number of `slots[0]`.
+  private var base = 0
+  /// The number of the latest notice of each key.
   private var latest: [LookupKey: Int] = [:]
-  /// How many have left the front of `notices` for good.
-  private var gone = 0
   /// Whether nothing has been forgotten since history began.
   private var hasAll = true
   /// A watch may start at this revision or later; nil while nothing is known.
   private(set) var floor: Revision?
-  /// Of the last notice.
-  private(set) var lastSequence: UInt64 = 0
   /// Whether history has begun once only: with the load, before which nobody was told anything here.
   private(set) var isUnbroken = false
 
@@ -28,13 +36,16 @@ struct ReplayBuffer: Sendable {
   }
 
   /// How many notices it holds.
-  var count: Int { notices.count - first }
+  var count: Int { slots.count - first }
+
+  /// The number of the next notice.
+  var endNumber: Int { base + slots.count }
 
   /// From here on every change after `revision` will be appended; what was before is not whole, and is forgotten.
   mutating func begin(after revision: Revision) {
-    notices = []
+    base = endNumber
+    slots = []
     first = 0
-    gone = 0
     latest = [:]
     hasAll = true
     isUnbroken = floor == nil
@@ -48,9 +59,9 @@ struct ReplayBuffer: Sendable {
     // Where something has been forgotten already, there is no room for what is older still.
     guard let begin = self.floor, hasAll, floor < begin else { return }
     let known = older.filter { latest[$0.key] == nil }
-    let kept = known.suffix(limit - min(limit, notices.count - first))
-    let newer = notices[first...].compactMap(\.self)
-    (notices, first, gone, latest) = ([], 0, 0, [:])
+    let kept = known.suffix(limit - min(limit, count))
+    let newer = slots[first...].compactMap(\.notice)
+    (base, slots, first, latest) = (base + first - kept.count, [], 0, [:])
     for notice in kept { add(notice) }
     for notice in newer { add(notice) }
     self.floor = floor
@@ -64,43 +75,50 @@ struct ReplayBuffer: Sendable {
   /// Appends in the order of the cache, and forgets what passes the limit.
   mutating func append(_ new: [Notice]) {
     for notice in new { add(notice) }
-    lastSequence = new.last?.sequence ?? lastSequence
-    while notices.count - first > limit { forgetFirst() }
+    while count > limit { forgetFirst() }
     if first > limit {
-      notices.removeFirst(first)
-      gone += first
+      slots.removeFirst(first)
+      base += first
       first = 0
     }
   }
 
   private mutating func add(_ notice: Notice) {
-    let number = gone + notices.count
+    let number = endNumber
     if let before = latest.updateValue(number, forKey: notice.key) {
-      notices[before - gone] = notices[before - gone]?.withoutValue()
+      slots[before - base].notice = slots[before - base].notice?.withoutValue()
     }
-    notices.append(notice)
+    slots.append(Slot(notice: notice, highest: max(slots.last?.highest ?? .none, notice.revision)))
   }
 
   private mutating func forgetFirst() {
-    if let notice = notices[first] {
+    if let notice = slots[first].notice {
       // Others of the same revision may be kept, but no longer all of them.
       floor = max(floor ?? .none, Revision(notice.revision.rawValue + 1))
-      if latest[notice.key] == gone + first { latest[notice.key] = nil }
+      if latest[notice.key] == base + first { latest[notice.key] = nil }
     }
-    notices[first] = nil
+    slots[first].notice = nil
     first += 1
     hasAll = false
   }
 
-  /// What changed at `revision` or after it; nil where that is not known exactly. With values only the latest of each
-  /// key, for only that has one.
+  /// The number of the first notice that a replay from `revision` on has to look at; nil where that replay would not be
+  /// exact. Older notices may be among those that follow. In the time of a binary search.
   ///
-  /// Who comes from nowhere (`isNewcomer`) holds nothing from before the load, and need not be told of it.
-  func since(_ revision: Revision, isNewcomer: Bool, withValues: Bool) -> [Notice]? {
+  /// A watch that starts now (`isNewcomer`) holds nothing from before the load, and need not be told of it.
+  func start(since revision: Revision, isNewcomer: Bool) -> Int? {
     guard let floor, revision >= floor || (isNewcomer && isUnbroken && hasAll) else { return nil }
-    return notices[first...].compactMap { notice in
-      guard let notice, notice.revision >= revision, !withValues || !notice.isWithoutValue else { return nil }
-      return notice
+    var (low, high) = (first, slots.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if slots[middle].highest < revision { low = middle + 1 } else { high = middle }
     }
+    return base + low
+  }
+
+  /// At most `limit` notices from a number on; nil once the first of them has been forgotten.
+  func notices(from number: Int, limit: Int) -> [Notice]? {
+    guard number >= base + first else { return nil }
+    return slots[(min(number, endNumber) - base)...].prefix(limit).compactMap(\.notice)
   }
 }

@@ -31,6 +31,8 @@ public struct WatchFigures: Sendable {
   public var notices: UInt64 = 0
   /// RESYNCs among them.
   public var resyncs: UInt64 = 0
+  /// Lookups that wait for their `min_revision`.
+  public var waitingCalls = 0
 }
 
 extension LookupService {
@@ -38,10 +40,11 @@ extension LookupService {
   public var watchFigures: WatchFigures {
     var figures = WatchFigures()
     figures.subscribers = subscriberCount
-    for lane in states.map(\.lane) {
-      figures.queuedKeys += lane.counters.queuedKeyCount
-      figures.notices += lane.counters.noticeCount
-      figures.resyncs += lane.counters.resyncCount
+    figures.waitingCalls = waitingCalls.count
+    for shard in states.map(\.shard) {
+      figures.queuedKeys += shard.counters.queuedKeyCount
+      figures.notices += shard.counters.noticeCount
+      figures.resyncs += shard.counters.resyncCount
     }
     return figures
   }

@@ -1,22 +1,140 @@
+internal import CXXHash
 internal import ChangeStreamCache
+internal import Glibc
 
-/// Which keys a watch is about.
-struct WatchFilter {
-  var entities: [ServedEntity]
-  var keys: Set<[UInt8]>
-  var prefixes: [[UInt8]]
+/// Which answers a watch is about. Immutable; equal filters of a worker's watches are one object.
+///
+/// Keys and prefixes lie in one buffer. What another prefix covers is left out, so that one item at most matches a key.
+final class WatchFilter: Sendable {
+  let selectors: SelectorSet
+  /// Of ``selectors``.
+  let entities: [ServedEntity]
+  /// The items one after the other: first the keys, then the prefixes, each kind in order.
+  private let bytes: [UInt8]
+  /// Where each item ends in ``bytes``.
+  private let ends: [UInt32]
+  private let keyCount: Int
 
-  /// About what the keys and prefixes take: each is an array of its own.
-  var byteCount: Int {
-    keys.reduce(0) { $0 + $1.count + 64 } + prefixes.reduce(0) { $0 + $1.count + 40 }
+  /// Copies keys and prefixes, in the time that it takes to sort them.
+  ///
+  /// - Parameters:
+  ///   - selectors: by which the answers are looked up.
+  ///   - keys: the keys that are wanted.
+  ///   - prefixes: how wanted keys begin. With neither keys nor prefixes every key is wanted.
+  init(
+    selectors: SelectorSet, keys: [UnsafeRawBufferPointer] = [], prefixes: [UnsafeRawBufferPointer] = []
+  ) {
+    self.selectors = selectors
+    entities = selectors.entities
+    var kept: [UnsafeRawBufferPointer] = []
+    for prefix in prefixes.sorted(by: { compare($0, $1) < 0 }) {
+      // In order, what a prefix covers follows it.
+      if let last = kept.last, prefix.starts(with: last) { continue }
+      kept.append(prefix)
+    }
+    var items: [UnsafeRawBufferPointer] = []
+    for key in keys.sorted(by: { compare($0, $1) < 0 }) {
+      if let last = items.last, compare(last, key) == 0 { continue }
+      // Of prefixes none of which covers another, only the last one that is not after the key can cover it.
+      let place = kept.firstPlace { compare($0, key) > 0 }
+      if place > 0, key.starts(with: kept[place - 1]) { continue }
+      items.append(key)
+    }
+    keyCount = items.count
+    items += kept
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(items.reduce(0) { $0 + $1.count })
+    var ends: [UInt32] = []
+    ends.reserveCapacity(items.count)
+    for item in items {
+      bytes.append(contentsOf: item)
+      ends.append(UInt32(bytes.count))
+    }
+    self.bytes = bytes
+    self.ends = ends
   }
 
+  /// How many keys and prefixes there are.
+  var itemCount: Int { ends.count }
+
+  /// Whether every key of its selectors is wanted.
+  var isUnrestricted: Bool { ends.isEmpty }
+
+  /// Whether an item is a prefix, and not a key.
+  func isPrefix(_ item: Int) -> Bool { item >= keyCount }
+
+  /// Lends the bytes of an item.
+  func withItem<Result>(_ item: Int, _ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+    bytes.withUnsafeBytes { body(slice($0, item)) }
+  }
+
+  /// The bytes that it takes in memory, without what an index over it takes.
+  var byteCount: Int { bytes.count + 4 * ends.count + 160 }
+
+  /// Whether an answer is wanted. In the time of a binary search.
   func includes(_ entity: ServedEntity, _ key: LookupKey) -> Bool {
-    entities.contains(entity) && includes(key)
+    guard selectors.contains(entity, space: key.space) else { return false }
+    if isUnrestricted { return true }
+    return key.bytes.withUnsafeBytes { key in
+      bytes.withUnsafeBytes { bytes in
+        let place = firstItem(after: key, in: 0..<keyCount, bytes)
+        if place > 0, compare(slice(bytes, place - 1), key) == 0 { return true }
+        let prefix = firstItem(after: key, in: keyCount..<ends.count, bytes)
+        return prefix > keyCount && key.starts(with: slice(bytes, prefix - 1))
+      }
+    }
   }
 
-  private func includes(_ key: LookupKey) -> Bool {
-    if keys.isEmpty, prefixes.isEmpty { return true }
-    return keys.contains(key.bytes) || prefixes.contains { key.bytes.starts(with: $0) }
+  /// A hash of all that ``isEqual(to:)`` compares.
+  var contentHash: UInt64 {
+    bytes.withUnsafeBytes { bytes in
+      ends.withUnsafeBytes { ends in
+        let seed = UInt64(selectors.bits) << 32 | UInt64(keyCount)
+        return XXH3_64bits_withSeed(
+          bytes.baseAddress, bytes.count, XXH3_64bits_withSeed(ends.baseAddress, ends.count, seed))
+      }
+    }
+  }
+
+  /// Whether both want the same answers.
+  func isEqual(to other: WatchFilter) -> Bool {
+    selectors == other.selectors && keyCount == other.keyCount && ends == other.ends && bytes == other.bytes
+  }
+
+  private func firstItem(after key: UnsafeRawBufferPointer, in range: Range<Int>, _ bytes: UnsafeRawBufferPointer)
+    -> Int
+  {
+    var (low, high) = (range.lowerBound, range.upperBound)
+    while low < high {
+      let middle = (low + high) / 2
+      if compare(slice(bytes, middle), key) > 0 { high = middle } else { low = middle + 1 }
+    }
+    return low
+  }
+
+  private func slice(_ bytes: UnsafeRawBufferPointer, _ item: Int) -> UnsafeRawBufferPointer {
+    let start = item == 0 ? 0 : Int(ends[item - 1])
+    return UnsafeRawBufferPointer(rebasing: bytes[start..<Int(ends[item])])
+  }
+}
+
+/// The order of bytes: below 0 if `left` comes first, 0 if they are equal.
+private func compare(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Int {
+  if let start = left.baseAddress, let other = right.baseAddress {
+    let order = memcmp(start, other, min(left.count, right.count))
+    if order != 0 { return Int(order) }
+  }
+  return left.count - right.count
+}
+
+extension [UnsafeRawBufferPointer] {
+  /// The first place of an ordered list whose element `isAfter`; the count if there is none.
+  fileprivate func firstPlace(where isAfter: (UnsafeRawBufferPointer) -> Bool) -> Int {
+    var (low, high) = (0, count)
+    while low < high {
+      let middle = (low + high) / 2
+      if isAfter(self[middle]) { high = middle } else { low = middle + 1 }
+    }
+    return low
   }
 }

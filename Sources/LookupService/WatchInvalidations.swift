@@ -37,15 +37,14 @@ extension LookupService {
   ) throws(RPCStatus) -> WatchSession {
     let message = try unpack(request, state, configlookup__v1__watch_invalidations_request__unpack).pointee
     let session = WatchSession(
-      try wishes(message, request, state), lane: state.lane, hub: hub, writer: writer,
-      maximumQueuedKeys: options.maximumQueuedKeys, report: report)
+      try watchOptions(message, request, state), shard: state.shard, hub: hub, writer: writer, report: report)
     session.start()
     return session
   }
 
-  private func wishes(
+  private func watchOptions(
     _ message: Configlookup__V1__WatchInvalidationsRequest, _ request: borrowing RPCRequest, _ state: WorkerState
-  ) throws(RPCStatus) -> WatchSession.Wishes {
+  ) throws(RPCStatus) -> WatchOptions {
     var entities: [ServedEntity] = []
     for index in 0..<message.n_entities {
       let value = message.entities[index]
@@ -57,31 +56,54 @@ extension LookupService {
     }
     // All, to a caller, are all that it may read.
     if entities.isEmpty { entities = try request.readableEntities() }
-    var progress = message.progress_interval_ms
-    if progress == 0 { progress = defaultProgressMilliseconds }
-    if progress < minimumProgressMilliseconds {
-      throw RPCStatus.invalid("progress_interval_ms", "\(progress) is below \(minimumProgressMilliseconds)")
+    let milliseconds = message.progress_interval_ms == 0 ? defaultProgressMilliseconds : message.progress_interval_ms
+    if milliseconds < minimumProgressMilliseconds {
+      throw RPCStatus.invalid("progress_interval_ms", "\(milliseconds) is below \(minimumProgressMilliseconds)")
     }
-    let keys = try checkedKeys(message.keys, message.n_keys, "keys")
-    let prefixes = try checkedKeys(message.key_prefixes, message.n_key_prefixes, "key_prefixes")
+    let filter = WatchFilter(
+      selectors: try selectors(message, of: entities),
+      keys: try checkedKeys(message.keys, message.n_keys, "keys"),
+      prefixes: try checkedKeys(message.key_prefixes, message.n_key_prefixes, "key_prefixes"))
     let start = Revision(message.start_revision)
     let isOfAnotherEpoch =
       !message.epoch.isEmpty && !state.epoch.utf8.elementsEqual(message.epoch.buffer)
-    return WatchSession.Wishes(
-      filter: WatchFilter(
-        entities: entities, keys: Set(keys), prefixes: prefixes),
-      identity: request.identity, includesValues: message.include_values != 0,
+    return WatchOptions(
+      filter: filter, identity: request.identity, includesValues: message.include_values != 0,
       sendsInitialState: message.send_initial_state != 0,
-      progressSeconds: Double(progress) / 1000, start: start == .none ? nil : start,
-      isStartForeign: isOfAnotherEpoch || entities.allSatisfy { caches[$0.rawValue].reader.isInTheFuture(start) })
+      progressInterval: max(.milliseconds(milliseconds), options.minimumProgressInterval),
+      start: start == .none ? nil : start,
+      isStartForeign: isOfAnotherEpoch || entities.allSatisfy { caches[$0.rawValue].reader.isInTheFuture(start) },
+      maximumQueuedKeys: options.maximumQueuedKeys)
+  }
+
+  /// The selectors that a request names, of the entities that it is about; all of these where it names none.
+  private func selectors(
+    _ message: Configlookup__V1__WatchInvalidationsRequest, of entities: [ServedEntity]
+  ) throws(RPCStatus) -> SelectorSet {
+    let possible = ServedSelector.all.filter { entities.contains($0.entity) }
+    guard message.n_selectors > 0, let names = message.selectors else { return SelectorSet(possible) }
+    var wanted: [ServedSelector] = []
+    for index in 0..<message.n_selectors {
+      let matching = possible.filter { names[index].buffer.elementsEqual($0.name.utf8) }
+      guard !matching.isEmpty else {
+        var choices: [String] = []
+        for selector in possible where !choices.contains(selector.name) { choices.append(selector.name) }
+        throw RPCStatus.invalid(
+          "selectors.\(index)",
+          "\(shown(names[index].buffer)) is no selector of the requested entities; give one of "
+            + choices.joined(separator: ", "))
+      }
+      wanted += matching
+    }
+    return SelectorSet(wanted)
   }
 
   private func checkedKeys(
     _ list: UnsafeMutablePointer<ProtobufCBinaryData>?, _ count: Int, _ field: String
-  ) throws(RPCStatus) -> [[UInt8]] {
-    var keys: [[UInt8]] = []
+  ) throws(RPCStatus) -> [UnsafeRawBufferPointer] {
+    var keys: [UnsafeRawBufferPointer] = []
     guard let list else { return keys }
-    for index in 0..<count { keys.append(Array(try checkedKey(list[index], "\(field).\(index)"))) }
+    for index in 0..<count { keys.append(try checkedKey(list[index], "\(field).\(index)")) }
     return keys
   }
 }

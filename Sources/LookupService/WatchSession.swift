@@ -5,52 +5,32 @@ internal import RPC
 
 /// One watch: what it is about, what it has still to be told, and where it writes. On its worker's thread only.
 ///
-/// First a PROGRESS, then the initial state where it is wanted, then notices as they come. What the peer does not take
-/// waits in a bounded ``WatchQueue``.
-final class WatchSession: RPCStreamHandler, BufferHolder {
-  struct Wishes {
-    var filter: WatchFilter
-    /// Who watches; nil: anybody may.
-    var identity: RPCIdentity?
-    var includesValues: Bool
-    var sendsInitialState: Bool
-    var progressSeconds: Double
-    /// Replay from here; nil: from now on.
-    var start: Revision?
-    /// The start is not of this database: nothing about it can be said.
-    var isStartForeign = false
-  }
-
-  /// What comes before the notices of the present, in order.
-  fileprivate enum Backlog {
-    case resync(ServedEntity?)
-    case notices(ArraySlice<Notice>)
-    case answers(ServedEntity, ArraySlice<Answer>)
-    case progress(Revision)
-  }
-
+/// First a PROGRESS, then a replay and the initial state where they are wanted, then notices as they come. What the peer
+/// does not take waits in a bounded ``WatchQueue``.
+final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
   /// Of a key that waits, at most (see `WatchQueue`).
   private static let queuedKeyBytes = 24
+  /// What a watch takes beside its filter and what waits for it.
+  private static let ownBytes = 1024
+  /// The position of a watch whose start is of another database: a start that no server can replay exactly.
+  private static let unknownPosition = Revision(1)
 
-  private let wishes: Wishes
-  private let filterByteCount: Int
-  private let lane: WatchLane
+  let options: WatchOptions
+  private let shard: WatchShard
   private let hub: InvalidationHub
   private let report: LimitReport
   /// Nil once the watch is over.
   private var writer: (any RPCStreamWriter)?
   private var queue: WatchQueue
-  /// Of them the lane knows.
+  /// As the shard's counters have them.
   private var countedKeys = 0
-  /// Of queue, backlog and filter.
+  /// Of the watch, its queue and backlog, and of its filter where it pays for that.
   private(set) var bufferedByteCount = 0
-  /// What is left of it, the next part last.
-  private var backlog: [Backlog] = []
-  /// Notices up to here are in the backlog.
-  private var covered: [ServedEntity: UInt64] = [:]
-  private var timer: (any RPCTimer)?
+  private var backlog = WatchBacklog()
+  /// By ``ServedEntity``: notices below these numbers are in the backlog.
+  private var covered = Array(repeating: Int.min, count: ServedEntity.allCases.count)
   private var isDraining = false
-  /// The last PROGRESS has been said, or waits for its turn: nothing may follow it.
+  /// The last PROGRESS has been sent, or waits for its turn: nothing may follow it.
   private var isEnding = false
   /// The writer is being written to. It may call back from within: what that brings waits until the write is done.
   private var isSending = false
@@ -58,96 +38,102 @@ final class WatchSession: RPCStreamHandler, BufferHolder {
   private var mayHoldFromElsewhere: Bool
   /// Nothing older is wanted.
   private var startRevision: Revision?
-  /// The lane's: the number of the first notice that this watch has not been given, and the epoch that it knows.
-  var nextNotice = 0
-  var epochGeneration = 0
+  /// The revision of the last PROGRESS: none that follows is below it.
+  private var position = Revision.none
   private var scratch = RPCReply()
 
+  // The shard's notes.
+  var place = 0
+  var placeInAudience = 0
+  var audience: WatchAudience?
+  /// The first event that this watch has not been given.
+  var nextEvent = 0
+  var epochGeneration = 0
+  var isInSendingQueue = false
+  var isInTimers = false
+
   init(
-    _ wishes: Wishes, lane: WatchLane, hub: InvalidationHub, writer: any RPCStreamWriter,
-    maximumQueuedKeys: Int, report: LimitReport
+    _ options: WatchOptions, shard: WatchShard, hub: InvalidationHub, writer: any RPCStreamWriter, report: LimitReport
   ) {
     self.report = report
-    self.wishes = wishes
-    self.lane = lane
+    self.options = options
+    self.shard = shard
     self.hub = hub
     self.writer = writer
-    mayHoldFromElsewhere = wishes.start != nil
+    mayHoldFromElsewhere = options.start != nil
     // The initial state may be older than the start: then what lies between is news.
-    startRevision = wishes.isStartForeign || wishes.sendsInitialState ? nil : wishes.start
-    queue = WatchQueue(limit: maximumQueuedKeys)
-    filterByteCount = wishes.filter.byteCount
+    startRevision = options.isStartForeign || options.sendsInitialState ? nil : options.start
+    queue = WatchQueue(limit: options.maximumQueuedKeys)
   }
+
+  /// Whether the watch is open.
+  var isWanted: Bool { writer != nil }
+
+  private var entities: [ServedEntity] { options.filter.entities }
 
   func start() {
-    // First in the lane, then the revision: what is newer than it reaches the watch. All of it before the first write,
+    // First in the shard, then the revision: what is newer than it reaches the watch. All of it before the first write,
     // which may call back.
-    lane.add(self)
-    let revision = lane.observedRevision(of: wishes.filter.entities)
-    // Taken first and sent last, without what the replay says: so the replay is never older than the initial state.
-    let initial = initialState()
-    // From the revision that the first PROGRESS gives on nothing may be missed, and some of it was handed out before.
-    var parts = replay(from: wishes.start ?? Revision(revision.rawValue + 1))
-    if wishes.start != nil || wishes.sendsInitialState {
-      let replayed = keys(of: parts)
-      for (entity, answers) in initial {
-        let rest =
-          replayed.isEmpty ? answers : answers.filter { !replayed.contains(WatchKey(entity: entity, key: $0.key)) }
-        parts.append(.answers(entity, rest[...]))
-      }
-      parts.append(.progress(revision))
+    shard.add(self)
+    let observed = shard.observedRevision(of: entities)
+    if let start = options.start {
+      // Every PROGRESS is a position that a watch can resume at: so not ahead of the replay.
+      position = options.isStartForeign ? Self.unknownPosition : min(start, observed)
+    } else {
+      position = observed
     }
-    backlog = parts.reversed()
-    scheduleProgress()
+    fillBacklog(observed)
+    countBuffers()
     isSending = true
-    sendMark(.progress, nil, revision, reason: "")
+    sendMark(.progress, nil, position, reason: "")
     isSending = false
-    pump()
+    send(atMost: .max)
   }
 
-  /// What changed since the start, or a RESYNC for what cannot be replayed exactly.
-  private func replay(from start: Revision) -> [Backlog] {
-    if wishes.isStartForeign { return [.resync(nil)] }
-    return wishes.filter.entities.map { entity in
-      let (notices, sequence) = hub.replay(
-        entity, since: start, isNewcomer: wishes.start == nil, withValues: wishes.includesValues)
-      guard let notices else { return .resync(entity) }
-      // What the replay leaves out by its revision may still be newer than the initial state.
-      covered[entity] = min(covered[entity] ?? sequence, sequence)
-      return .notices(notices.filter { wishes.filter.includes(entity, $0.key) }[...])
+  private func fillBacklog(_ observed: Revision) {
+    if options.isStartForeign {
+      backlog.append(.resync(nil))
+    } else {
+      // From the revision that the first PROGRESS gives on nothing may be missed, and some of it was handed out before.
+      let start = options.start ?? Revision(observed.rawValue + 1)
+      for entity in entities {
+        let (number, end) = hub.replayRange(entity, since: start, isNewcomer: options.start == nil)
+        covered[entity.rawValue] = end
+        backlog.append(number.map { .replay(entity, next: $0, end: end) } ?? .resync(entity))
+        replayStart = start
+      }
     }
-  }
-
-  private func initialState() -> [(entity: ServedEntity, answers: [Answer])] {
-    guard wishes.sendsInitialState else { return [] }
-    return wishes.filter.entities.map { entity in
-      let (answers, sequence) = lane.readers[entity.rawValue].all
-      covered[entity] = sequence
-      return (entity, Array(answers))
+    if options.sendsInitialState {
+      // Taken after the replay's end: so it is never older than the replay, whose deletes it does not have.
+      for entity in entities {
+        backlog.append(.answers(entity, shard.readers[entity.rawValue].all.answers, next: 0))
+      }
     }
+    if options.start != nil || options.sendsInitialState { backlog.append(.progress(observed)) }
   }
 
-  private func keys(of parts: [Backlog]) -> Set<WatchKey> {
-    var keys: Set<WatchKey> = []
-    for case .notices(let notices) in parts {
-      for notice in notices { keys.insert(WatchKey(entity: notice.entity, key: notice.key)) }
-    }
-    return keys
+  /// What the replay leaves out is older.
+  private var replayStart = Revision.none
+
+  private func isReplayed(_ notice: Notice) -> Bool {
+    notice.revision >= replayStart && options.filter.includes(notice.entity, notice.key)
+      && !(options.includesValues && notice.isWithoutValue)
   }
 
-  // MARK: From the lane
+  // MARK: From the shard
 
+  /// Takes a notice that the filter wants.
   func offer(_ notice: Notice) {
-    guard let writer, !isEnding, wishes.filter.includes(notice.entity, notice.key) else { return }
+    guard let writer, !isEnding else { return }
     resyncInNewEpoch()
-    if let covered = covered[notice.entity], notice.sequence <= covered { return }
-    // Who comes from a server that is ahead has seen what is older than where it starts.
+    if notice.number < covered[notice.entity.rawValue] { return }
+    // A subscriber that comes from a server that is ahead has seen what is older than where it starts.
     if let startRevision, notice.revision < startRevision { return }
     if !isSending, queue.isEmpty, backlog.isEmpty, writer.isWritable {
       isSending = true
       send(notice)
       isSending = false
-      if !queue.isEmpty { pump() }
+      if !queue.isEmpty { shard.continueSending(self) }
     } else {
       if queue.append(notice) {
         report.reached(.queuedKeys, "a slow watch is told to look everything up again: too many keys wait for it")
@@ -157,45 +143,69 @@ final class WatchSession: RPCStreamHandler, BufferHolder {
     }
   }
 
-  /// Changes of the entity may have gone unseen. The cache has announced what differs from what it served; but who came
-  /// from another server may hold what was never served here.
-  func missed(_ entity: ServedEntity) {
-    guard writer != nil, !isEnding, mayHoldFromElsewhere, wishes.filter.entities.contains(entity) else { return }
-    queue.resync(lane.observedRevision(of: wishes.filter.entities))
+  /// Changes of an entity may have gone unseen. The cache has announced what differs from what it served; but a
+  /// subscriber that came from another server may hold what was never served here.
+  func missed() {
+    guard writer != nil, !isEnding, mayHoldFromElsewhere else { return }
+    resync()
+  }
+
+  /// A PROGRESS is due: everything up to `revision` has been offered.
+  func progressIsDue(_ revision: Revision) {
+    guard writer != nil, !isDraining else { return }
+    resyncInNewEpoch()
+    append(progress: revision, reason: "")
+    shard.continueSending(self)
+  }
+
+  /// Puts a RESYNC in the place of everything that waits.
+  private func resync() {
+    queue.resync(shard.observedRevision(of: entities))
     dropBacklog()
-    pump()
+    countQueue()
+    shard.continueSending(self)
   }
 
   /// The RESYNC that waits says all that the backlog would, but for the mark at its end.
   private func dropBacklog() {
     mayHoldFromElsewhere = false
-    let isInitial = wishes.sendsInitialState && !backlog.isEmpty
-    backlog = []
-    if isInitial {
-      queue.append(progress: lane.observedRevision(of: wishes.filter.entities), reason: "initial_state")
-    }
+    guard !backlog.isEmpty else { return }
+    hub.release(backlog.removeAll())
+    append(
+      progress: shard.handedOverRevision(of: entities), reason: options.sendsInitialState ? "initial_state" : "")
+  }
+
+  private func append(progress revision: Revision, reason: String) {
+    position = max(position, revision)
+    queue.append(progress: position, reason: reason)
+  }
+
+  /// Another database than before: what the watch was told of the one is nothing about the other.
+  private func resyncInNewEpoch() {
+    guard epochGeneration != shard.epochGeneration else { return }
+    epochGeneration = shard.epochGeneration
+    startRevision = nil
+    position = .none
+    resync()
   }
 
   // MARK: From the transport
 
   func writable() {
-    pump()
+    send(atMost: .max)
   }
 
   /// A RESYNC takes the place of what waits; where that is nothing, the watch ends.
   func giveUpBuffers() {
     guard let writer else { return }
-    if queue.keyCount == 0, backlog.byteCount == 0 {
+    if queue.keyCount == 0, !backlog.holdsContents {
       end()
       let message = "too many bytes wait on this server for slow callers: ask for fewer keys, or later"
-      lane.buffers?.budget.reached(message)
+      shard.buffers?.budget.reached(message)
       return writer.finish(RPCStatus(.resourceExhausted, message, detail: .retry(afterSeconds: 1)), RPCMetadata())
     }
-    lane.buffers?.budget.reached("a slow watch is told to look everything up again: too much waits for all of them")
-    queue.resync(lane.observedRevision(of: wishes.filter.entities))
-    dropBacklog()
-    countQueue()
-    pump()
+    shard.buffers?.budget.reached("a slow watch is told to look everything up again: too much waits for all of them")
+    resync()
   }
 
   func cancelled() {
@@ -204,73 +214,79 @@ final class WatchSession: RPCStreamHandler, BufferHolder {
 
   /// Ends the watch if its caller may not have it any more.
   func checkCaller() {
-    guard let identity = wishes.identity, let writer else { return }
+    guard let identity = options.identity, let writer else { return }
     do throws(RPCStatus) {
       try identity.require(.watch)
-      for entity in wishes.filter.entities { try identity.require(entity.readRight) }
+      for entity in entities { try identity.require(entity.readRight) }
     } catch {
       end()
       writer.finish(error, RPCMetadata())
     }
   }
 
-  /// Says what is left, a last PROGRESS, and ends with OK.
+  /// Has the watch say what is left and a last PROGRESS, and end with OK.
   func draining() {
     guard writer != nil, !isDraining else { return }
     isDraining = true
-    let revision = lane.observedRevision(of: wishes.filter.entities)
-    lane.drainInbox()
-    guard writer != nil else { return }
-    isEnding = true
-    queue.append(progress: revision, reason: "draining")
-    pump()
+    shard.end(self)
   }
 
-  // MARK: Beneath
+  /// Everything up to `revision` has been offered, and everything that had come when the drain began.
+  func end(at revision: Revision) {
+    guard writer != nil, !isEnding else { return }
+    resyncInNewEpoch()
+    isEnding = true
+    append(progress: revision, reason: "draining")
+    shard.continueSending(self)
+  }
 
-  private func pump() {
-    guard !isSending else { return }
+  // MARK: Sending
+
+  /// Sends at most so much of what waits, as far as the slice goes.
+  func send(atMost limit: Int) {
+    guard !isSending, writer != nil else { return }
+    resyncInNewEpoch()
     isSending = true
     defer {
       isSending = false
       countQueue()
     }
+    var count = 0
     while let writer, writer.isWritable {
-      if sendBacklog() { continue }
-      switch queue.popFirst() {
-      case .notice(let notice):
-        send(notice)
-      case .progress(let revision, let reason):
-        sendMark(.progress, nil, revision, reason: reason)
-      case .resync(let revision):
-        sendMark(.resync, nil, revision, reason: "resync")
-      case nil:
-        if isEnding {
-          end()
-          writer.finish(.ok, RPCMetadata())
-        }
+      if isEnding, queue.isEmpty, backlog.isEmpty {
+        end()
+        return writer.finish(.ok, RPCMetadata())
+      }
+      guard count < limit, shard.spend(2) else {
+        if !queue.isEmpty || !backlog.isEmpty || isEnding { shard.continueSending(self) }
         return
       }
+      count += 1
+      guard sendNext() else { return }
     }
   }
 
-  /// Sends the next part of the backlog; false once there is none.
-  private func sendBacklog() -> Bool {
-    guard let part = backlog.popLast() else { return false }
-    switch part {
-    case .resync(let entity):
-      let revision = lane.observedRevision(of: entity.map { [$0] } ?? wishes.filter.entities)
-      sendMark(.resync, entity, revision, reason: "resync")
-    case .progress(let revision):
-      sendMark(.progress, nil, revision, reason: wishes.sendsInitialState ? "initial_state" : "")
-    case .notices(var notices):
-      guard let notice = notices.popFirst() else { break }
-      if !notices.isEmpty { backlog.append(.notices(notices)) }
-      send(notice)
-    case .answers(let entity, var answers):
-      guard let answer = answers.popFirst() else { break }
-      if !answers.isEmpty { backlog.append(.answers(entity, answers)) }
-      if wishes.filter.includes(entity, answer.key) { sendInitial(entity, answer) }
+  /// Sends the next thing, or finds that the backlog's next part is not wanted; false once there is none.
+  private func sendNext() -> Bool {
+    if let item = backlog.next(hub, isWanted: isReplayed) {
+      switch item {
+      case .nothing: break
+      case .notice(let notice): send(notice)
+      case .answer(let entity, let answer):
+        if options.filter.includes(entity, answer.key) { sendInitial(entity, answer) }
+      case .resync(let entity):
+        sendMark(.resync, entity, shard.observedRevision(of: entity.map { [$0] } ?? entities), reason: "resync")
+      case .progress(let revision):
+        position = max(position, revision)
+        sendMark(.progress, nil, position, reason: options.sendsInitialState ? "initial_state" : "")
+      }
+      return true
+    }
+    switch queue.popFirst() {
+    case .notice(let notice): send(notice)
+    case .progress(let revision, let reason): sendMark(.progress, nil, revision, reason: reason)
+    case .resync(let revision): sendMark(.resync, nil, revision, reason: "resync")
+    case nil: return false
     }
     return true
   }
@@ -285,7 +301,7 @@ final class WatchSession: RPCStreamHandler, BufferHolder {
 
   /// PROGRESS or RESYNC.
   private func sendMark(_ kind: NoticeKind, _ entity: ServedEntity?, _ revision: Revision, reason: String) {
-    if kind == .resync { lane.counters.countResync() }
+    if kind == .resync { shard.counters.countResync() }
     let encoded = encodeNotice(kind: kind, entity, revision: revision, reason: reason)
     send(encoded, value: nil, nil)
   }
@@ -296,79 +312,52 @@ final class WatchSession: RPCStreamHandler, BufferHolder {
 
   private func send(_ encoded: [UInt8], value: Answer?, _ entity: ServedEntity?) {
     // The epoch's bytes are shared by all notices, where no value makes a head of its own necessary.
-    scratch.head = lane.epochField
-    if wishes.includesValues, let value, let entity {
+    scratch.head = shard.epochField
+    if options.includesValues, let value, let entity {
       scratch.head.append(contentsOf: encoded)
       ProtobufWriter.lengthPrefix(entity.noticeValueField, value.entry.bytes.count, to: &scratch.head)
       scratch.body = value.entry.bytes
     } else {
       scratch.body = encoded
     }
-    lane.counters.countNotice()
+    shard.counters.countNotice()
     writer?.send(scratch)
     scratch.reset()
   }
 
+  // MARK: What it holds
+
   private func countQueue() {
     countBuffers()
     guard queue.keyCount != countedKeys else { return }
-    lane.counters.addQueuedKeys(queue.keyCount - countedKeys)
+    shard.counters.addQueuedKeys(queue.keyCount - countedKeys)
     countedKeys = queue.keyCount
   }
 
-  private func countBuffers() {
-    guard let buffers = lane.buffers else { return }
-    let count = writer == nil ? 0 : filterByteCount + queue.keyCount * Self.queuedKeyBytes + backlog.byteCount
+  /// Brings the count of what it holds up to date.
+  func countBuffers() {
+    guard let buffers = shard.buffers else { return }
+    var count = 0
+    if writer != nil {
+      count = Self.ownBytes + queue.keyCount * Self.queuedKeyBytes + backlog.byteCount
+      // Watches of equal filters share one: it is charged to one of them.
+      if let audience, audience.payer === self { count += audience.byteCount }
+    }
     guard count != bufferedByteCount else { return }
     let before = bufferedByteCount
     bufferedByteCount = count
     buffers.change(self, from: before, to: count)
   }
 
-  private func scheduleProgress() {
-    timer = lane.schedule(afterSeconds: wishes.progressSeconds) { [weak self] in
-      guard let self, self.writer != nil, !self.isDraining else { return }
-      // First the revision, then the inbox: every notice up to the revision goes out before it.
-      let revision = self.lane.observedRevision(of: self.wishes.filter.entities)
-      self.lane.drainInbox()
-      guard self.writer != nil, !self.isDraining else { return }
-      self.resyncInNewEpoch()
-      self.queue.append(progress: revision, reason: "")
-      self.scheduleProgress()
-      self.pump()
-    }
-  }
-
-  /// Another database than before: what the watch has said of the one says nothing of the other.
-  private func resyncInNewEpoch() {
-    guard epochGeneration != lane.epochGeneration else { return }
-    epochGeneration = lane.epochGeneration
-    startRevision = nil
-    queue.resync(lane.observedRevision(of: wishes.filter.entities))
-    dropBacklog()
-    pump()
-  }
-
   private func end() {
-    timer?.cancel()
-    timer = nil
+    guard writer != nil else { return }
     writer = nil
-    queue.removeAll()
-    countQueue()
-    backlog = []
-    lane.remove(self)
-  }
-}
-
-extension [WatchSession.Backlog] {
-  /// Of the places that lists take; what they lead to is shared.
-  fileprivate var byteCount: Int {
-    reduce(0) { sum, part in
-      switch part {
-      case .notices(let notices): sum + notices.count * MemoryLayout<Notice>.stride
-      case .answers(_, let answers): sum + answers.count * MemoryLayout<Answer>.stride
-      case .resync, .progress: sum
-      }
-    }
+    countBuffers()
+    shard.counters.addQueuedKeys(-countedKeys)
+    countedKeys = 0
+    hub.release(backlog.removeAll())
+    let leftover = queue
+    queue = WatchQueue(limit: 0)
+    shard.remove(self, leftover)
   }
 }

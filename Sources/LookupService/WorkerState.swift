@@ -4,8 +4,8 @@ internal import RPC
 
 /// What one worker's thread keeps for its calls.
 final class WorkerState: @unchecked Sendable {
-  // Safe to share: `lane` and the counters take care of themselves; the rest is used on the worker's own thread only.
-  let lane: WatchLane
+  // Safe to share: `shard` and the counters take care of themselves; the rest is used on the worker's own thread only.
+  let shard: WatchShard
   let arena = ProtobufArena()
   let scratch = ProtobufScratch(capacity: 512)
   /// By ``ServedEntity``.
@@ -19,11 +19,11 @@ final class WorkerState: @unchecked Sendable {
   /// By ``ServedEntity``: the worker's own way into each cache.
   private let answers: [AnswerReader]
 
-  init(_ worker: any RPCWorker, lane: WatchLane, _ epochs: EpochSource) {
+  init(_ worker: any RPCWorker, shard: WatchShard, _ epochs: EpochSource) {
     self.worker = worker
-    self.lane = lane
+    self.shard = shard
     self.epochs = epochs
-    answers = lane.readers.map { $0.makeReader() }
+    answers = shard.readers.map { $0.makeReader() }
   }
 
   /// Has `observer` told when the worker's turn ends; false where there are no turns.
@@ -38,7 +38,7 @@ final class WorkerState: @unchecked Sendable {
   /// A cache as of now.
   func view(_ entity: ServedEntity) -> CacheView {
     refreshEpoch()
-    return CacheView(entity, lane.readers[entity.rawValue])
+    return CacheView(entity, shard.readers[entity.rawValue])
   }
 
   /// Gives `body` a reader whose answers are all of one moment.

@@ -115,6 +115,12 @@ public final class NearCache<Value: Sendable>: Sendable {
     store.invalidate(key, unless: { isStillGood($0.map(Self.value)) })
   }
 
+  /// The same for every key of an entity and an identifier, whatever its variant. Looks at each key.
+  public func invalidate(entity: String, identifier: String, unless isStillGood: (Value?) -> Bool = { _ in false }) {
+    store.invalidate(
+      where: { $0.entity == entity && $0.identifier == identifier }, unless: { isStillGood($0.map(Self.value)) })
+  }
+
   /// Drops all keys whose text begins so. Looks at each.
   public func invalidate(prefix: String) { store.invalidate(prefix: prefix) }
 

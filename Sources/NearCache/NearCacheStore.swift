@@ -183,6 +183,16 @@ final class NearCacheStore: Sendable {
     }
   }
 
+  func invalidate(where isMeant: (CacheKey) -> Bool, unless isStillGood: (StoredValue?) -> Bool) {
+    state.withLock { state in
+      overtake(&state, isMeant)
+      for key in state.table.keys(where: isMeant) {
+        guard state.table.change(key, { isStillGood($0.value) }) == false, state.table.remove(key) else { continue }
+        state.statistics.invalidations += 1
+      }
+    }
+  }
+
   func clear() {
     state.withLock { state in
       overtake(&state) { _ in true }

@@ -93,6 +93,9 @@ struct SieveTable<Value: Sendable>: Sendable {
     return true
   }
 
+  /// The keys that `isWanted` says. Looks at each.
+  func keys(where isWanted: (CacheKey) -> Bool) -> [CacheKey] { places.keys.filter(isWanted) }
+
   /// Removes all that `isWanted` says, and gives their number. Looks at each.
   mutating func removeAll(where isWanted: (CacheKey) -> Bool) -> Int {
     let wanted = places.filter { isWanted($0.key) }

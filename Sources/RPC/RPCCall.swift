@@ -139,10 +139,14 @@ public protocol RPCWorker: AnyObject, Sendable {
 
   /// Where what waits on the worker is counted; nil where it is not bounded. To be used on its thread.
   var buffers: BufferAccount? { get }
+
+  /// The time by which ``schedule(afterSeconds:_:)`` counts. Any thread.
+  var now: MonotonicTime { get }
 }
 
 extension RPCWorker {
   public var buffers: BufferAccount? { nil }
+  public var now: MonotonicTime { .now }
 }
 
 extension RPCWorker {

@@ -134,6 +134,9 @@ struct MetricsReport {
       "config_lookup_watch_queued_keys", .gauge, "Changed keys that wait for slow subscribers, added up.",
       .count(watches.queuedKeys))
     out.value(
+      "config_lookup_waiting_calls", .gauge, "Current number of lookups that wait for their min_revision.",
+      .count(watches.waitingCalls))
+    out.value(
       "config_lookup_watch_notices_total", .counter, "Notices sent, of every kind.", .integer(watches.notices))
     out.value(
       "config_lookup_watch_resyncs_total", .counter, "RESYNCs sent: a subscriber had to look everything up again.",

@@ -24,6 +24,14 @@ extension ServerConfiguration {
       "max-queued-keys", "Changed keys that wait for a slow watch; past that it gets one RESYNC for all.",
       \.maximumQueuedKeys, 1...10_000_000),
     count(
+      "max-waiting-calls",
+      "Maximum number of lookups that wait for their min_revision at once; more are rejected.",
+      \.maximumWaitingCalls, 1...1_000_000),
+    count(
+      "min-progress-interval-ms",
+      "Least number of milliseconds between two PROGRESS notices of a watch; a shorter interval is raised to it.",
+      \.minimumProgressMilliseconds, 10...3_600_000),
+    count(
       "max-buffered-bytes",
       "Maximum number of bytes that all clients together make the server hold. Above it, the largest are disconnected.",
       \.maximumBufferedBytes, 1_048_576...(1 << 50)),
@@ -63,6 +71,8 @@ extension ServerConfiguration {
     options.maximumStalenessSeconds = maximumStalenessSeconds
     options.maximumQueuedKeys = maximumQueuedKeys
     options.maximumSubscribers = maximumSubscribers
+    options.maximumWaitingCalls = maximumWaitingCalls
+    options.minimumProgressInterval = .milliseconds(minimumProgressMilliseconds)
     return options
   }
 

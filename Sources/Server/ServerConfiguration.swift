@@ -32,6 +32,10 @@ public struct ServerConfiguration: Sendable {
   public var maximumSubscribers = 10_000
   /// So many changed keys wait for a slow subscriber; past that it gets one RESYNC.
   public var maximumQueuedKeys = 10_000
+  /// Lookups that wait for their `min_revision` at once.
+  public var maximumWaitingCalls = 10_000
+  /// A watch gets a PROGRESS no more often than this.
+  public var minimumProgressMilliseconds = 1000
   /// Of what waits for slow callers, all together.
   public var maximumBufferedBytes = 1 << 30
   /// Watches of health: one for each connection, as clients' libraries have them.

@@ -136,5 +136,8 @@ struct PartsTests {
   @Test func cacheKeysHaveOneForm() {
     #expect(cacheKey(entity: "prompt", identifier: "x", variant: nil) == "prompt:x")
     #expect(cacheKey(entity: "prompt", identifier: "x", variant: "staged") == "prompt:x:staged")
+    #expect(
+      cacheKey(entity: "prompt", selector: "prompt_id", identifier: "x", variant: "staged")
+        == "prompt.prompt_id:x:staged")
   }
 }

@@ -10,7 +10,7 @@ struct PastChangesTests {
   private func marks(_ changes: [(UInt64, String, PastChange.Operation)], served: [String] = []) throws -> (
     floor: UInt64, keys: [String]
   ) {
-    var past = PastChanges(from: Revision(10), keyFields: ["code", "active"])
+    var past = PastChanges(from: Revision(10), spaces: Country.announcedSpaces)
     for (revision, id, operation) in changes {
       var reading: Reading?
       switch operation {
@@ -102,6 +102,89 @@ struct PastChangesTests {
       (11, "1", .insert(document(country("1", "KE", "Kenya")))), (12, "1", .other("frobnicate")), (13, "1", .delete),
     ])
     #expect(found.floor == 14 && found.keys == [])
+  }
+}
+
+/// A document with an announced key in each of two spaces.
+private struct Sensor: CachedModel {
+  static let entity = "sensor"
+  static let filter = DocumentFilter.field("active", isOneOf: [.bool(true)])
+  static let keyFields: Set<String>? = ["id"]
+  static let keySpaces = [KeySpace(selector: "id"), KeySpace(selector: "site", composition: .members)]
+  static func keyFields(ofSpace space: UInt8) -> Set<String>? { space == 0 ? ["id"] : ["site"] }
+
+  let id: String
+  let site: String
+
+  init(reading document: BSONObject) throws(DocumentProblem) {
+    id = try document.string("id")
+    site = try document.string("site")
+  }
+
+  var key: LookupKey { LookupKey(id) }
+  var aliases: [LookupKey] { [LookupKey(site, space: 1)] }
+  var precedence: Precedence { Precedence() }
+
+  static func json(_ documentID: String, _ id: String, _ site: String) throws -> BSONDocument {
+    try BSONDocument(
+      json: #"{"_id": "\#(documentID)", "id": "\#(id)", "site": "\#(site)", "active": true}"#)
+  }
+}
+
+/// What the changes before the load tell of keys in every space that is announced.
+struct PastKeysOfAllSpacesTests {
+  private func marks(
+    _ changes: [(UInt64, String, PastChange.Operation)], served: [(String, String, String)]
+  ) throws -> (floor: UInt64, keys: Set<String>) {
+    var past = PastChanges(from: Revision(10), spaces: Sensor.announcedSpaces)
+    for (revision, id, operation) in changes {
+      var reading: Reading?
+      switch operation {
+      case .insert(let document), .replace(let document):
+        reading = Reading(document, id: DocumentID(id), as: Sensor.self)
+      default: break
+      }
+      past.take(PastChange(operation, id: DocumentID(id), revision: Revision(revision)), reading)
+    }
+    var set = DocumentSet(spaces: Sensor.keySpaces)
+    for (documentID, id, site) in served {
+      _ = set.set(
+        DocumentID(documentID),
+        Reading(try Sensor.json(documentID, id, site), id: DocumentID(documentID), as: Sensor.self))
+    }
+    let marks = past.marks(in: set)
+    return (past.floor.rawValue, Set(marks.map { "\($0.key.space):\($0.key.text)@\($0.mark.revision.rawValue)" }))
+  }
+
+  @Test func everyKeyOfADocumentIsMarked() throws {
+    let found = try marks(
+      [
+        (11, "1", .insert(Sensor.json("1", "a", "x"))), (12, "1", .replace(Sensor.json("1", "a", "y"))),
+        (13, "2", .update(fields: ["name"])),
+      ],
+      served: [("1", "a", "y"), ("2", "b", "z")])
+    #expect(found.floor == 10)
+    #expect(found.keys == ["0:a@12", "1:x@12", "1:y@12", "0:b@13", "1:z@13"])
+    let gone = try marks([(11, "1", .insert(Sensor.json("1", "a", "x"))), (12, "1", .delete)], served: [])
+    #expect(gone.keys == ["0:a@12", "1:x@12"])
+  }
+
+  @Test func anUpdateOfOneKeyLeavesTheOthers() throws {
+    let known = try marks(
+      [(11, "1", .insert(Sensor.json("1", "a", "x"))), (12, "1", .update(fields: ["site"]))], served: [("1", "a", "y")])
+    #expect(known.floor == 10 && known.keys == ["0:a@12", "1:x@12", "1:y@12"])
+    // The site before is not known.
+    let unknown = try marks(
+      [(12, "1", .update(fields: ["site"])), (13, "1", .update(fields: ["name"]))], served: [("1", "a", "y")])
+    #expect(unknown.floor == 13 && unknown.keys == ["0:a@13", "1:y@13"])
+  }
+
+  /// Two documents of one id take turns in answering it: that one answers decides whether the other counts under its
+  /// site, although it has not changed.
+  @Test func theOtherClaimantsOfAPrimaryKeyAreMarked() throws {
+    let found = try marks(
+      [(11, "2", .insert(Sensor.json("2", "a", "y"))), (12, "2", .delete)], served: [("1", "a", "x")])
+    #expect(found.keys == ["0:a@12", "1:y@12", "1:x@12"])
   }
 }
 

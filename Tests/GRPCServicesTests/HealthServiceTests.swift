@@ -149,7 +149,7 @@ internal import Testing
     for peer in peers { _ = peer.take() }
     whole.withLock { $0 = true }
     service.refresh()
-    worker.runOne()
+    worker.runNext()
     #expect((1...256).contains(peers.count { !$0.messages.isEmpty }))
     worker.run()
     #expect(peers.allSatisfy { statuses($0) == [1] })

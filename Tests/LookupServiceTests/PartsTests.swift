@@ -14,12 +14,29 @@ struct WatchFilterTests {
       (["caf\u{e9}"], [], "cafe\u{301}", false),
     ] as [([String], [String], String, Bool)])
   func keysAndPrefixes(keys: [String], prefixes: [String], key: String, wanted: Bool) {
-    let filter = WatchFilter(
-      entities: [.prompt], keys: Set(keys.map { Array($0.utf8) }), prefixes: prefixes.map { Array($0.utf8) })
+    let filter = watchFilter(.prompt, keys: keys, prefixes: prefixes)
     #expect(filter.includes(.prompt, LookupKey(key)) == wanted)
     #expect(filter.includes(.prompt, LookupKey(key, space: 1)) == wanted, "a staged prompt has the same key")
     #expect(!filter.includes(.agentConfig, LookupKey(key)))
   }
+}
+
+/// A filter of all selectors of an entity.
+func watchFilter(
+  _ entity: ServedEntity, selectors: [String]? = nil, keys: [String] = [], prefixes: [String] = []
+) -> WatchFilter {
+  let items = (keys + prefixes).map { Array($0.utf8) }
+  let memory = items.map { item in
+    let room = UnsafeMutableRawBufferPointer.allocate(byteCount: item.count, alignment: 1)
+    room.copyBytes(from: item)
+    return room
+  }
+  defer { for room in memory { room.deallocate() } }
+  let lent = memory.map { UnsafeRawBufferPointer($0) }
+  return WatchFilter(
+    selectors: SelectorSet(
+      ServedSelector.all.filter { $0.entity == entity && selectors?.contains($0.name) ?? true }),
+    keys: Array(lent[..<keys.count]), prefixes: Array(lent[keys.count...]))
 }
 
 struct EpochTests {

@@ -36,7 +36,10 @@ final class ServiceHarness {
   private var started: Set<ServedEntity> = []
   private var watches: [(handler: any RPCStreamHandler, writer: TestStreamWriter)] = []
 
-  init(ttlSeconds: Double = 300, salt: String = "", options: LookupService.Options = .init()) {
+  init(
+    ttlSeconds: Double = 300, salt: String = "", options: LookupService.Options = .init(),
+    minimumProgressInterval: Duration = .milliseconds(10)
+  ) {
     let (hub, clock) = (hub, clock)
     let sources = ServedEntity.allCases.map { _ in InMemorySource(clock: clock) }
     self.sources = sources
@@ -55,6 +58,9 @@ final class ServiceHarness {
     prompts = cache(.prompt, as: Prompt.self)
     sourceConfigs = cache(.sourceConfig, as: SourceConfig.self)
     let served = [ServedCache(agentConfigs), ServedCache(prompts), ServedCache(sourceConfigs)]
+    var options = options
+    // Tests do not wait a second for a PROGRESS.
+    options.minimumProgressInterval = min(options.minimumProgressInterval, minimumProgressInterval)
     service = LookupService(
       caches: served, hub: hub, epoch: EpochSource(readers: served.map(\.reader), salt: salt), workers: [worker],
       options: options)

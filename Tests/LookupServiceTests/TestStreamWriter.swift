@@ -13,6 +13,7 @@ struct SeenNotice: Equatable {
   let entity: UInt64
   let key: String
   let cacheKey: String
+  let selector: String
   let revision: UInt64
   let itemID: String
   let epoch: String
@@ -34,6 +35,7 @@ struct SeenNotice: Equatable {
     entity = message.number(2)
     key = message.text(3)
     cacheKey = message.text(4)
+    selector = message.text(15)
     revision = message.number(5)
     itemID = message.text(6)
     epoch = message.text(7)

@@ -33,6 +33,26 @@ struct CacheKeyTests {
 }
 
 struct NearCacheTests {
+  @Test func everyVariantOfAnIdentifierIsDropped() async throws {
+    let cache = NearCache<Int>()
+    func key(_ identifier: String, _ variant: String, entity: String = "blob") -> CacheKey {
+      CacheKey(entity: entity, identifier: identifier, variant: variant)
+    }
+    let dropped = [key("c", "x"), key("c", "y:z")]
+    // The texts of the first two begin as those of `c` do.
+    let left = [key("c:y", "z"), key("c:x", ""), key("d", "x"), key("c", "x", entity: "other"), key("c", "good")]
+    for (number, key) in (dropped + left).enumerated() { cache.set(number, for: key) }
+    cache.invalidate(entity: "blob", identifier: "c", unless: { $0 == 6 })
+    #expect(dropped.allSatisfy { cache.value(for: $0) == nil })
+    #expect(left.allSatisfy { cache.value(for: $0) != nil })
+    // A fetch that is under way is not stored.
+    let value = try await cache.getOrFetch(key("c", "x")) {
+      cache.invalidate(entity: "blob", identifier: "c")
+      return 9
+    }
+    #expect(value == 9 && cache.value(for: key("c", "x")) == nil)
+  }
+
   @Test func whatIsStoredIsFoundForItsTime() {
     let clock = ManualClock()
     let cache = makeCache(clock: clock)

@@ -20,7 +20,7 @@ final class PartsService {
   private var changes = 0
 
   /// `keys` agent configs, whose descriptions make them about as large as a reply of 2 KiB.
-  init(keys: Int, descriptionBytes: Int = 1500, worker: any RPCWorker = TestWorker()) throws {
+  init(keys: Int, descriptionBytes: Int = 1500, workers: [any RPCWorker] = [TestWorker()]) throws {
     (self.keys, self.descriptionBytes) = (keys, descriptionBytes)
     for key in 0..<keys { try source.put(Self.document(key, descriptionBytes: descriptionBytes)) }
     let hub = hub
@@ -30,9 +30,9 @@ final class PartsService {
       Self.cache(InMemorySource(waitSeconds: 0), .sourceConfig, hub)
     )
     let served = [ServedCache(cache), ServedCache(others.0), ServedCache(others.1)]
-    self.worker = worker
+    worker = workers[0]
     service = LookupService(
-      caches: served, hub: hub, epoch: EpochSource(readers: served.map(\.reader), salt: ""), workers: [worker])
+      caches: served, hub: hub, epoch: EpochSource(readers: served.map(\.reader), salt: ""), workers: workers)
     try Self.warm(cache)
     try Self.warm(others.0)
     try Self.warm(others.1)

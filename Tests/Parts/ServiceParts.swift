@@ -93,7 +93,7 @@ func watchParts(subscribers: [Int]) -> [Part] {
   subscribers.map { number in
     let worker = TestWorker()
     let watched = OnDemand {
-      let service = try PartsService(keys: 1000, worker: worker)
+      let service = try PartsService(keys: 1000, workers: [worker])
       let writer = try service.watch(number)
       worker.run()
       return (service, writer)
@@ -118,7 +118,7 @@ func watchParts(subscribers: [Int]) -> [Part] {
 /// Lookups over loopback, client and server in this process: codec, call, and the kernel's part.
 func framedParts(depth: Int) throws -> [Part] {
   let group = try EventLoopGroup(count: 1)
-  let service = try PartsService(keys: 1000, worker: group.loops[0])
+  let service = try PartsService(keys: 1000, workers: group.loops)
   let endpoint = FramedEndpoint(router: RPCRouter(service.service.methods), group: group)
   let server = try ConnectionServer(
     endpoint: endpoint, group: group, configuration: .init(listen: HostAndPort(host: "127.0.0.1", port: 0)),

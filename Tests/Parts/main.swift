@@ -33,7 +33,11 @@ let growth: [(name: String, make: () throws -> [Part])] =
 
 let wanted = value(of: "--only") ?? ""
 let selected = (arguments.contains("--grow") ? growth : groups).filter { wanted.isEmpty || $0.name == wanted }
-if arguments.contains("--list") {
+if let keys = value(of: "--stall").flatMap({ Int($0) }),
+  let watches = arguments.last.flatMap({ Int($0) })
+{
+  try runStall(keys: keys, watches: watches)
+} else if arguments.contains("--list") {
   for group in selected { for part in try group.make() { print(group.name, part.count, part.name, separator: "\t") } }
 } else if let part = value(of: "--part"), let count = value(of: "--count").flatMap({ Int($0) }),
   let prepared = value(of: "--prepared").flatMap({ Int($0) })

@@ -8,7 +8,10 @@ package final class ServerProcess: Sendable {
   package let child: ChildProcess
 
   package init(_ arguments: [String], environment: [String: String] = [:]) throws {
-    child = try ChildProcess(builtExecutable("config-lookup-server"), arguments, environment: environment)
+    // Tests do not wait a second for a PROGRESS.
+    let usual = ["CONFIG_LOOKUP_MIN_PROGRESS_INTERVAL_MS": "10"]
+    child = try ChildProcess(
+      builtExecutable("config-lookup-server"), arguments, environment: usual.merging(environment) { $1 })
   }
 
   /// Waits for the line that says that it is ready, and gives the address in it.

@@ -33,6 +33,8 @@ final class SimulatedWorker: RPCWorker, @unchecked Sendable {
     jobs.append(job)
   }
 
+  var now: MonotonicTime { clock.now }
+
   func schedule(afterSeconds seconds: Double, _ job: @escaping () -> Void) -> any RPCTimer {
     let timer = Timer(due: clock.now.advanced(bySeconds: seconds), job)
     timers.append(timer)

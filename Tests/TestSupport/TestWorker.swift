@@ -1,4 +1,4 @@
-internal import Core
+public import Core
 public import RPC
 
 /// A worker whose thread is the test's: jobs run when the test says so, in order, and timers when it moves the time.
@@ -24,6 +24,8 @@ public final class TestWorker: RPCWorker {
   public func execute(_ job: @escaping @Sendable () -> Void) {
     jobs.withLock { $0.append(job) }
   }
+
+  public var now: MonotonicTime { MonotonicTime(nanoseconds: 0).advanced(bySeconds: timers.now) }
 
   public func schedule(afterSeconds seconds: Double, _ job: @escaping () -> Void) -> any RPCTimer {
     let timer = TestTimer(due: timers.now + seconds, job)
@@ -57,9 +59,14 @@ public final class TestWorker: RPCWorker {
     while let job = jobs.withLock({ $0.isEmpty ? nil : $0.removeFirst() }) { job() }
   }
 
-  /// Runs the first job that waits, and nothing that it brings.
-  public func runOne() {
-    jobs.withLock { $0.isEmpty ? nil : $0.removeFirst() }?()
+  /// Runs the first job that waits, as one event-loop iteration does with a slice of work, and nothing that it brings.
+  ///
+  /// - Returns: false if there is none.
+  @discardableResult
+  public func runNext() -> Bool {
+    guard let job = jobs.withLock({ $0.isEmpty ? nil : $0.removeFirst() }) else { return false }
+    job()
+    return true
   }
 
   /// Lets time go by: fires what falls due, in order.

@@ -26,6 +26,8 @@ KEEPALIVE = [
 class Subscriber:
     """What is in force, kept: `held` maps a cache key (`prompt:disease-diagnosis`) to the notice that brought it.
 
+    There is one for each answer that can be looked up: `prompt.prompt_id:...` and `source_config.container:...`, too.
+
     A position is a revision and its epoch. Everything up to it is held; a watch that starts there, on any server,
     brings what has changed since, or says RESYNC.
     """
@@ -87,7 +89,7 @@ class Subscriber:
             elif notice.kind == messages.NOTICE_KIND_DELETE:
                 self.held.pop(notice.cache_key, None)
             elif notice.kind == messages.NOTICE_KIND_PROGRESS and not is_first:
-                # Not the first: what is replayed, or the initial state, comes after that one.
+                # Not the first: the initial state comes after that one, and with a start it names the start.
                 self._advance(notice)
             elif notice.kind == messages.NOTICE_KIND_RESYNC:
                 # Changes may have been missed: start anew, with the initial state.

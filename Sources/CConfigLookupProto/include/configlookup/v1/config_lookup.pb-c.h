@@ -495,8 +495,8 @@ struct  Configlookup__V1__WatchInvalidationsRequest
    */
   protobuf_c_boolean include_values;
   /*
-   * Milliseconds between two PROGRESS notices of a quiet watch; 0 = 10,000. The server raises a value below its own
-   * minimum (1,000, unless it is configured otherwise) to that minimum.
+   * Milliseconds between two PROGRESS notices of a quiet watch; 0 = 10,000. A value below 10 is an error; the server
+   * raises one below its own minimum (1,000, unless it is configured otherwise) to that minimum.
    */
   uint32_t progress_interval_ms;
   /*

@@ -1,0 +1,55 @@
+internal import ChangeStreamCache
+internal import Core
+
+/// A notice of one change of an answer, encoded but for the value, which few ask for, and the epoch, which is known for
+/// certain only when it is sent. Immutable: any thread.
+final class Notice: Sendable {
+  let entity: ServedEntity
+  let key: LookupKey
+  /// Of entity and key: made once, for the queues of all slow subscribers.
+  let keyHash: Int
+  let revision: Revision
+  /// Its place among all notices of its entity, which the replay buffer counts.
+  let number: Int
+  /// The `InvalidationNotice`, without `epoch` and `value`.
+  let encoded: [UInt8]
+  /// What the key answers now.
+  let answer: Answer?
+  /// Whether this is an UPSERT whose value has been released, because a later notice of the key has another.
+  let isWithoutValue: Bool
+
+  init(_ invalidation: Invalidation, _ entity: ServedEntity, number: Int) {
+    self.entity = entity
+    key = invalidation.key
+    keyHash = WatchKey(entity: entity, key: key).hashValue
+    revision = invalidation.revision
+    self.number = number
+    answer = invalidation.answer
+    isWithoutValue = false
+    encoded = encodeNotice(
+      kind: invalidation.kind == .upsert ? .upsert : .delete, entity, key: key,
+      revision: invalidation.revision, itemID: invalidation.itemID, reason: invalidation.reason.description,
+      committedAt: invalidation.committedAt,
+      etag: invalidation.answer?.etagDigits, previousETag: invalidation.previousETag ?? "")
+  }
+
+  private init(withoutValue notice: Notice) {
+    entity = notice.entity
+    key = notice.key
+    keyHash = notice.keyHash
+    revision = notice.revision
+    number = notice.number
+    encoded = notice.encoded
+    answer = nil
+    isWithoutValue = true
+  }
+
+  /// The same notice without its value.
+  func withoutValue() -> Notice {
+    answer == nil ? self : Notice(withoutValue: self)
+  }
+
+  func isAboutSameKey(as other: Notice) -> Bool {
+    keyHash == other.keyHash && entity == other.entity && key == other.key
+  }
+}

@@ -1,0 +1,83 @@
+internal import ChangeStreamCache
+internal import Core
+
+/// What comes before the notices of the present, in order. It is read bit by bit when it is sent, and copies nothing.
+struct WatchBacklog {
+  enum Part {
+    /// Nil: of all entities.
+    case resync(ServedEntity?)
+    /// What the replay buffer has from the number `next` to `end`.
+    case replay(ServedEntity, next: Int, end: Int)
+    /// The answers from `next` on.
+    case answers(ServedEntity, AnswerList, next: AnswerList.Index)
+    case progress(Revision)
+  }
+
+  /// What is left of it, the next part last.
+  private var parts: [Part] = []
+  /// Notices of the replay that have been read and not been sent, the next one last.
+  private var notices: [Notice] = []
+
+  var isEmpty: Bool { parts.isEmpty && notices.isEmpty }
+
+  /// Whether anything but a mark is left.
+  var holdsContents: Bool {
+    !notices.isEmpty
+      || parts.contains {
+        if case .progress = $0 { false } else { true }
+      }
+  }
+
+  /// The places in memory that its answers take: those that the cache has replaced are kept by it alone.
+  var byteCount: Int {
+    parts.reduce(notices.count * 8) { sum, part in
+      guard case .answers(_, let answers, let next) = part else { return sum }
+      return sum + (answers.count - next) * MemoryLayout<Answer>.stride
+    }
+  }
+
+  mutating func append(_ part: Part) { parts.insert(part, at: 0) }
+
+  /// One thing to send, or the fact that something was looked at that is not to be sent.
+  enum Item {
+    case notice(Notice)
+    case answer(ServedEntity, Answer)
+    case resync(ServedEntity?)
+    case progress(Revision)
+    case nothing
+  }
+
+  /// Takes the next item; nil if there is none.
+  ///
+  /// - Parameter isWanted: whether a notice of the replay is to be sent.
+  mutating func next(_ hub: InvalidationHub, isWanted: (Notice) -> Bool) -> Item? {
+    if let notice = notices.popLast() { return isWanted(notice) ? .notice(notice) : .nothing }
+    guard let part = parts.popLast() else { return nil }
+    switch part {
+    case .resync(let entity): return .resync(entity)
+    case .progress(let revision): return .progress(revision)
+    case .answers(let entity, let answers, let next):
+      guard next < answers.count else { return .nothing }
+      if next + 1 < answers.count {
+        parts.append(.answers(entity, answers, next: next + 1))
+      } else {
+        hub.release([answers])
+      }
+      return .answer(entity, answers[next])
+    case .replay(let entity, let next, let end):
+      guard next < end else { return .nothing }
+      guard let read = hub.replayed(entity, from: next, limit: min(end - next, 16)) else { return .resync(entity) }
+      parts.append(.replay(entity, next: next + 16, end: end))
+      notices = read.reversed()
+      return .nothing
+    }
+  }
+
+  /// Takes everything away, and gives the answers that it held, whose release may take long.
+  mutating func removeAll() -> [AnswerList] {
+    defer { self = WatchBacklog() }
+    return parts.compactMap { part in
+      if case .answers(_, let answers, _) = part { answers } else { nil }
+    }
+  }
+}

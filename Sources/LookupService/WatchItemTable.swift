@@ -1,0 +1,134 @@
+/// Finds the audiences that want a key, by a hash of the key or of a prefix of it: a hash table with chains.
+///
+/// It grows and shrinks by one bucket at a time (linear hashing: Litwin, VLDB 1980), so that no change of it takes the
+/// time of all others; and it keeps its entries close together, so that memory goes back when they go. An entry takes
+/// 20 bytes, its bucket 4. Not thread-safe.
+struct WatchItemTable {
+  private struct Entry: BitwiseCopyable {
+    var hash: UInt32
+    var audience: UInt32
+    var item: UInt32
+    /// The neighbours in the chain; -1: none.
+    var next: Int32
+    var previous: Int32
+  }
+
+  /// What an entry takes in memory, with its bucket and the place that its owner notes.
+  static let entryByteCount = MemoryLayout<Entry>.stride + 4 + 4
+
+  private let entries = ChunkedList<Entry>()
+  /// The first entry of each chain; -1: none.
+  private let buckets = ChunkedList<Int32>()
+  /// The buckets before this one have been split in this round, whose mask is `mask`.
+  private var split = 0
+  private var mask = 0
+
+  init() {
+    buckets.append(-1)
+  }
+
+  var count: Int { entries.count }
+
+  /// Adds an entry.
+  ///
+  /// - Returns: its place, which changes only as ``remove(at:)`` says.
+  mutating func insert(_ hash: UInt32, audience: UInt32, item: UInt32) -> Int {
+    let place = entries.count
+    entries.append(Entry(hash: hash, audience: audience, item: item, next: -1, previous: -1))
+    link(place)
+    if entries.count > buckets.count { grow() }
+    return place
+  }
+
+  /// Removes the entry at a place.
+  ///
+  /// - Returns: the audience and the item of the entry that has moved to this place; nil if none has.
+  mutating func remove(at place: Int) -> (audience: UInt32, item: UInt32)? {
+    unlink(place)
+    let last = entries.count - 1
+    var moved: (audience: UInt32, item: UInt32)?
+    if place != last {
+      let entry = entries[last]
+      entries[place] = entry
+      if entry.next >= 0 { entries[Int(entry.next)].previous = Int32(place) }
+      if entry.previous >= 0 {
+        entries[Int(entry.previous)].next = Int32(place)
+      } else {
+        buckets[bucket(of: entry.hash)] = Int32(place)
+      }
+      moved = (entry.audience, entry.item)
+    }
+    entries.removeLast()
+    if buckets.count > 1, entries.count < buckets.count - 1 { shrink() }
+    return moved
+  }
+
+  /// Calls `body` with each audience and item of this hash.
+  func forEach(_ hash: UInt32, _ body: (UInt32, UInt32) -> Void) {
+    var place = buckets[bucket(of: hash)]
+    while place >= 0 {
+      let entry = entries[Int(place)]
+      if entry.hash == hash { body(entry.audience, entry.item) }
+      place = entry.next
+    }
+  }
+
+  // MARK: Buckets
+
+  private func bucket(of hash: UInt32) -> Int {
+    let bucket = Int(hash) & mask
+    return bucket < split ? Int(hash) & (mask << 1 | 1) : bucket
+  }
+
+  private func link(_ place: Int) {
+    let bucket = bucket(of: entries[place].hash)
+    let first = buckets[bucket]
+    entries[place].next = first
+    entries[place].previous = -1
+    if first >= 0 { entries[Int(first)].previous = Int32(place) }
+    buckets[bucket] = Int32(place)
+  }
+
+  private func unlink(_ place: Int) {
+    let entry = entries[place]
+    if entry.next >= 0 { entries[Int(entry.next)].previous = entry.previous }
+    if entry.previous >= 0 {
+      entries[Int(entry.previous)].next = entry.next
+    } else {
+      buckets[bucket(of: entry.hash)] = entry.next
+    }
+  }
+
+  /// Splits the next bucket in two.
+  private mutating func grow() {
+    buckets.append(-1)
+    var place = buckets[split]
+    buckets[split] = -1
+    split += 1
+    while place >= 0 {
+      let next = entries[Int(place)].next
+      link(Int(place))
+      place = next
+    }
+    if split > mask {
+      mask = mask << 1 | 1
+      split = 0
+    }
+  }
+
+  /// Joins the last bucket with the one that it was split from.
+  private mutating func shrink() {
+    if split == 0 {
+      mask >>= 1
+      split = mask + 1
+    }
+    split -= 1
+    var place = buckets[buckets.count - 1]
+    buckets.removeLast()
+    while place >= 0 {
+      let next = entries[Int(place)].next
+      link(Int(place))
+      place = next
+    }
+  }
+}

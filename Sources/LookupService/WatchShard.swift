@@ -1,0 +1,399 @@
+internal import ChangeStreamCache
+internal import Core
+internal import ProtobufMessages
+internal import RPC
+
+/// What a cache tells its watches.
+enum WatchEvent: Sendable {
+  case notice(Notice)
+  /// Changes may have gone unseen; what differed was announced before this.
+  case gap(ServedEntity)
+}
+
+/// The watches and the waiting calls of one worker, and the inbox through which notices reach them.
+///
+/// All of its work is done in slices of about a millisecond (``WorkSlice``), one in an event-loop iteration: handing
+/// events to the watches that want them, sending what waits for them, their PROGRESS, asking waiting calls again. What a
+/// slice leaves is done in the iterations that follow, so that lookups never wait for it.
+final class WatchShard: @unchecked Sendable {
+  // Safe to share: `inbox` is locked; `waiters` say themselves what is touched from where; `attention`, `counters`,
+  // `readers` and what is constant can be read anywhere; the rest is touched on the worker's thread only.
+
+  /// What is to be done for watches, in order.
+  private enum Step {
+    case events([WatchEvent])
+    /// Every notice up to these revisions, by ``ServedEntity``, stands before this.
+    case observed([Revision])
+    /// The watch says what is left, and ends.
+    case end(WatchSession)
+  }
+
+  /// An event on its way to the watches that want it.
+  private struct Delivery {
+    let event: WatchEvent
+    /// Counted from the first event ever.
+    let number: Int
+    var audience = 0
+    /// The sessions before this one, in the audience, have still to be told.
+    var session = Int.max
+  }
+
+  private static let sessionsPerStep = 32
+  private static let itemsPerPump = 32
+
+  let worker: any RPCWorker
+  let readers: [CacheReader]
+  let counters = WatchCounters()
+  let attention = WatchAttention()
+  let waiters: RevisionWaiters
+  private let epoch: EpochSource
+  private let unitsPerSlice: Int
+  private(set) var epochGeneration = -1
+  /// The field `epoch` of an `InvalidationNotice`.
+  private(set) var epochField: [UInt8] = []
+  private let inbox = Locked<[[WatchEvent]]>([])
+
+  private var index = WatchFilterIndex()
+  private var sessions: [WatchSession] = []
+  private var steps = WorkQueue<Step>()
+  /// In the first of `steps`.
+  private var nextEvent = 0
+  private var eventNumber = 0
+  private var delivery: Delivery?
+  private var audiences: [WatchAudience] = []
+  /// By ``ServedEntity``: up to here every notice has been handed to its watches.
+  private var handedOver: [Revision]
+  /// Sessions that have something to send, and whose peers take it.
+  private var sending = WorkQueue<WatchSession>()
+  private var progress: ProgressTimers
+  /// Sessions before this place have still to be asked whether their callers may have them.
+  private var uncheckedSessions = 0
+  /// What ended watches held: released bit by bit.
+  private var leftovers: [WatchQueue] = []
+
+  private var slice: WorkSlice
+  private var sliceTurn: UInt64?
+  private var isRunning = false
+  private var isScheduled = false
+
+  init(
+    worker: any RPCWorker, readers: [CacheReader], epoch: EpochSource, waitingCalls: WaitingCallLimit,
+    unitsPerSlice: Int, minimumProgressInterval: Duration
+  ) {
+    self.worker = worker
+    self.readers = readers
+    self.epoch = epoch
+    self.unitsPerSlice = unitsPerSlice
+    handedOver = Array(repeating: .none, count: readers.count)
+    let attention = attention
+    waiters = RevisionWaiters(readers: readers, limit: waitingCalls) { attention.setWaitingKeyCount($0) }
+    progress = ProgressTimers(worker: worker, tolerance: max(.milliseconds(1), minimumProgressInterval / 64))
+    slice = WorkSlice(now: worker.now, units: unitsPerSlice)
+  }
+
+  /// How many watches are open. Any thread.
+  var count: Int { attention.sessionCount }
+
+  /// Takes events, from any thread; the first since the inbox was empty wakes the worker.
+  func post(_ events: [WatchEvent]) {
+    guard attention.isWanted else { return }
+    let isFirst = inbox.withLock { inbox in
+      inbox.append(events)
+      return inbox.count == 1
+    }
+    if isFirst { worker.execute { self.run() } }
+  }
+
+  /// Credentials have changed: every watch is looked at, one that is being opened now too. From any thread.
+  func checkCallers() {
+    worker.execute {
+      self.uncheckedSessions = self.sessions.count
+      self.run()
+    }
+  }
+
+  /// An observed revision has moved on. From any thread.
+  func wakeWaiters() {
+    if waiters.areReady { worker.execute { self.run() } }
+  }
+
+  // MARK: Watches. On the worker's thread from here on.
+
+  func refreshEpoch() {
+    let generation = epoch.generation
+    guard generation != epochGeneration else { return }
+    epochGeneration = generation
+    epochField = []
+    ProtobufWriter.string(7, epoch.current, to: &epochField)
+    // Revisions of another database.
+    handedOver = Array(repeating: .none, count: readers.count)
+  }
+
+  /// Every event that has not been handed over yet reaches the watch from now on.
+  func add(_ session: WatchSession) {
+    refreshEpoch()
+    session.epochGeneration = epochGeneration
+    session.nextEvent = eventNumber
+    session.place = sessions.count
+    sessions.append(session)
+    attention.setSessionCount(sessions.count)
+    let audience = index.audience(for: session.options.filter)
+    audience.add(session)
+    session.audience = audience
+    progress.add(session, after: session.options.progressInterval)
+    armTimer()
+  }
+
+  /// Takes a watch that has ended away, and releases what it held in the slices that follow.
+  func remove(_ session: WatchSession, _ leftover: WatchQueue) {
+    guard session.place < sessions.count, sessions[session.place] === session else { return }
+    let last = sessions.removeLast()
+    if last !== session {
+      sessions[session.place] = last
+      last.place = session.place
+    }
+    attention.setSessionCount(sessions.count)
+    progress.remove(session)
+    armTimer()
+    if let audience = session.audience {
+      audience.remove(session)
+      if audience.sessions.isEmpty {
+        index.retire(audience)
+        continueLater()
+      }
+    }
+    if !leftover.isEmpty {
+      leftovers.append(leftover)
+      continueLater()
+    }
+  }
+
+  /// Up to here everything is in the inbox or has been handed over: the lowest of the observed revisions.
+  func observedRevision(of entities: [ServedEntity]) -> Revision {
+    entities.map { readers[$0.rawValue].observedRevision }.min() ?? .none
+  }
+
+  /// Up to here everything has been handed over: the lowest of the entities' revisions.
+  func handedOverRevision(of entities: [ServedEntity]) -> Revision {
+    entities.map { handedOver[$0.rawValue] }.min() ?? .none
+  }
+
+  /// Has the watch say what is left and end, once all that is in the inbox now has been handed over.
+  func end(_ session: WatchSession) {
+    takeInbox()
+    steps.append(.end(session))
+    run()
+  }
+
+  /// Has the watch go on sending, soon.
+  func continueSending(_ session: WatchSession) {
+    guard !session.isInSendingQueue else { return }
+    session.isInSendingQueue = true
+    sending.append(session)
+    continueLater()
+  }
+
+  /// Takes units from the slice of this event-loop iteration. False once it is over.
+  func spend(_ units: Int) -> Bool {
+    if !isRunning { renewSlice() }
+    slice.spend(units, now: worker.now)
+    return !slice.isOver
+  }
+
+  var buffers: BufferAccount? { worker.buffers }
+
+  // MARK: Slices
+
+  /// Does what there is to do, as far as the slice of this event-loop iteration goes.
+  func run() {
+    guard !isRunning else { return }
+    isRunning = true
+    defer { isRunning = false }
+    renewSlice()
+    takeInbox()
+    var hasMore = true
+    while hasMore, !slice.isOver {
+      // A little of each in turn, so that none waits for the others to come to an end.
+      let checked = checkNextCallers()
+      let asked = askNextWaiters()
+      let delivered = deliverNext()
+      let sent = sendNext()
+      let due = fireNextProgress()
+      let released = releaseNext()
+      hasMore = checked || asked || delivered || sent || due || released
+      slice.spend(1, now: worker.now)
+    }
+    if hasMore { continueLater() }
+    armTimer()
+  }
+
+  private func armTimer() {
+    progress.arm { [weak self] in
+      self?.progress.fired()
+      self?.run()
+    }
+  }
+
+  private func renewSlice() {
+    let turn = worker.turn
+    guard turn == nil || turn != sliceTurn else { return }
+    sliceTurn = turn
+    slice = WorkSlice(now: worker.now, units: unitsPerSlice)
+  }
+
+  private func continueLater() {
+    guard !isScheduled else { return }
+    isScheduled = true
+    worker.execute {
+      self.isScheduled = false
+      self.run()
+    }
+  }
+
+  /// Moves what is in the inbox to the steps, and notes up to which revision that is everything.
+  private func takeInbox() {
+    refreshEpoch()
+    guard !sessions.isEmpty || waiters.haveKeys else { return inbox.withLock { $0 = [] } }
+    // First the revisions, then the inbox: every notice up to them is in it.
+    let observed = readers.map(\.observedRevision)
+    let batches = inbox.withLock { inbox in
+      defer { inbox.removeAll(keepingCapacity: true) }
+      return inbox
+    }
+    for batch in batches { steps.append(.events(batch)) }
+    if steps.isEmpty, delivery == nil { handedOver = observed } else { steps.append(.observed(observed)) }
+  }
+
+  // MARK: What is done in a slice. Each does a little, and says whether it found something to do.
+
+  private func checkNextCallers() -> Bool {
+    guard uncheckedSessions > 0 else { return false }
+    for _ in 0..<Self.sessionsPerStep {
+      // From the end: a session that ends is replaced by one that has been asked already.
+      uncheckedSessions = min(uncheckedSessions, sessions.count)
+      guard uncheckedSessions > 0 else { break }
+      uncheckedSessions -= 1
+      sessions[uncheckedSessions].checkCaller()
+      slice.spend(2, now: worker.now)
+    }
+    return true
+  }
+
+  private func askNextWaiters() -> Bool {
+    let count = waiters.fireNext(8)
+    slice.spend(count * 16, now: worker.now)
+    return count > 0
+  }
+
+  private func fireNextProgress() -> Bool {
+    // What has come before it goes out before it.
+    guard let session = progress.next(isBusy: delivery != nil || !steps.isEmpty) else { return false }
+    session.progressIsDue(handedOverRevision(of: session.options.filter.entities))
+    if session.isWanted { progress.add(session, after: session.options.progressInterval) }
+    slice.spend(8, now: worker.now)
+    return true
+  }
+
+  private func deliverNext() -> Bool {
+    if delivery == nil, !beginNextDelivery() { return false }
+    var count = 0
+    while count < Self.sessionsPerStep, var current = delivery {
+      guard current.audience < audiences.count else {
+        endDelivery()
+        break
+      }
+      // From the end: a session that ends while it is told is replaced by one that has been told already.
+      current.session = min(current.session, audiences[current.audience].sessions.count) - 1
+      if current.session < 0 {
+        current.audience += 1
+        current.session = .max
+        delivery = current
+        continue
+      }
+      delivery = current
+      let session = audiences[current.audience].sessions[current.session]
+      if session.nextEvent <= current.number {
+        session.nextEvent = current.number + 1
+        switch current.event {
+        case .notice(let notice): session.offer(notice)
+        case .gap: session.missed()
+        }
+      }
+      slice.spend(4, now: worker.now)
+      count += 1
+      if slice.isOver { break }
+    }
+    return true
+  }
+
+  /// Takes steps up to the next event that somebody wants, or a number of others.
+  private func beginNextDelivery() -> Bool {
+    guard !steps.isEmpty else { return false }
+    for _ in 0..<Self.sessionsPerStep {
+      switch steps.first {
+      case nil: return true
+      case .observed(let revisions):
+        steps.removeFirst()
+        handedOver = revisions
+      case .end(let session):
+        steps.removeFirst()
+        session.end(at: handedOverRevision(of: session.options.filter.entities))
+      case .events(let events):
+        let event = events[nextEvent]
+        nextEvent += 1
+        if nextEvent == events.count {
+          steps.removeFirst()
+          nextEvent = 0
+        }
+        findAudiences(of: event)
+        delivery = Delivery(event: event, number: eventNumber)
+        eventNumber += 1
+        if !audiences.isEmpty { return true }
+        endDelivery()
+      }
+      slice.spend(1, now: worker.now)
+    }
+    return true
+  }
+
+  private func findAudiences(of event: WatchEvent) {
+    switch event {
+    case .notice(let notice): index.collect(notice.entity, notice.key, into: &audiences)
+    case .gap(let entity): index.collect(entity, into: &audiences)
+    }
+    slice.spend(1 + audiences.count / 8, now: worker.now)
+  }
+
+  private func endDelivery() {
+    audiences.removeAll(keepingCapacity: true)
+    // A key's own change answers calls that wait for it, before all of its cluster time is observed.
+    if case .notice(let notice)? = delivery?.event { waiters.changed(notice) }
+    delivery = nil
+  }
+
+  private func sendNext() -> Bool {
+    guard let session = sending.first else { return false }
+    sending.removeFirst()
+    session.isInSendingQueue = false
+    session.send(atMost: Self.itemsPerPump)
+    slice.spend(1, now: worker.now)
+    return true
+  }
+
+  private func releaseNext() -> Bool {
+    slice.spend(1, now: worker.now)
+    if index.prune(32) {
+      slice.spend(8, now: worker.now)
+      return true
+    }
+    guard !leftovers.isEmpty else { return false }
+    for _ in 0..<64 {
+      guard leftovers[leftovers.count - 1].popFirst() != nil else {
+        leftovers.removeLast()
+        break
+      }
+    }
+    slice.spend(16, now: worker.now)
+    return true
+  }
+}

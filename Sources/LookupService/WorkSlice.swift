@@ -1,0 +1,32 @@
+internal import Core
+
+/// How much of an event-loop iteration one worker's watches and waiting calls may still take.
+///
+/// Time is measured, but not for each step: a step costs units, and the clock is read once for a number of them.
+struct WorkSlice {
+  /// The length of a slice: a lookup that comes meanwhile waits about so long at most.
+  static let nanoseconds: UInt64 = 1_000_000
+  /// A number of units that takes some 10 microseconds.
+  private static let unitsPerClockRead = 32
+
+  private let end: MonotonicTime
+  private var units: Int
+  private var unitsToClockRead = unitsPerClockRead
+  private(set) var isOver = false
+
+  /// Begins a slice that ends after its time, or after so many units.
+  init(now: MonotonicTime, units: Int) {
+    end = MonotonicTime(nanoseconds: now.nanoseconds + Self.nanoseconds)
+    self.units = units
+  }
+
+  /// Takes units from what is left; one unit is about a quarter of a microsecond.
+  mutating func spend(_ count: Int, now: @autoclosure () -> MonotonicTime) {
+    units -= count
+    unitsToClockRead -= count
+    if units <= 0 { isOver = true }
+    guard unitsToClockRead <= 0 else { return }
+    unitsToClockRead = Self.unitsPerClockRead
+    if now() >= end { isOver = true }
+  }
+}

@@ -1,0 +1,179 @@
+internal import ChangeStreamCache
+internal import Core
+internal import RPC
+internal import TestSupport
+internal import Testing
+
+@testable internal import LookupService
+
+/// No event-loop iteration does work that grows with keys or watches.
+struct WatchSliceTests {
+  /// Notices that may be sent in an iteration, where a slice has 256 units.
+  private static let most = 100
+
+  private func run(
+    agents: Int, queuedKeys: Int = 10_000, _ body: (ServiceHarness) throws -> Void
+  ) throws {
+    var options = LookupService.Options()
+    options.unitsPerSlice = 256
+    options.maximumQueuedKeys = queuedKeys
+    try ServiceHarness.run(agents: (0..<agents).map { agent("k\($0)") }, options: options, body)
+  }
+
+  /// Runs the worker job by job, and gives how many jobs that took.
+  private func drain(_ harness: ServiceHarness, _ sent: () -> Int) -> Int {
+    var jobs = 0
+    var before = sent()
+    while harness.worker.runNext() {
+      jobs += 1
+      #expect(sent() - before <= Self.most, "\(sent() - before) notices in one iteration")
+      before = sent()
+    }
+    return jobs
+  }
+
+  @Test func aReloadUnderManyWatchesIsHandedOverInSlices() throws {
+    try run(agents: 1) { harness in
+      let writers = (0..<300).map { _ in TestStreamWriter() }
+      let sessions = try writers.enumerated().map { number, writer in
+        // All, a prefix, or a key.
+        let request = [WireMessage(), WireMessage().with(3, "k1"), WireMessage().with(2, "k7")][number % 3]
+        return try harness.watch(request, writer)
+      }
+      func sent() -> Int { writers.reduce(0) { $0 + $1.notices.count } }
+      _ = drain(harness, sent)
+      for number in 0..<40 { try harness[.agentConfig].put(agent("k\(number)", description: "new")) }
+      try harness.apply()
+      #expect(drain(harness, sent) > 20)
+      let all = (0..<40).map { "upsert agent_config:k\($0)" }
+      for (number, writer) in writers.enumerated() {
+        let wanted = [all, all.filter { $0.hasPrefix("upsert agent_config:k1") }, [all[7]]][number % 3]
+        #expect(writer.shorts == ["progress"] + wanted)
+      }
+      for session in sessions { session.cancelled() }
+      _ = drain(harness, sent)
+      #expect(harness.service.subscriberCount == 0)
+    }
+  }
+
+  @Test func aPROGRESSNeverOvertakesWhatIsStillToBeHandedOver() throws {
+    try run(agents: 1) { harness in
+      let writers = (0..<100).map { _ in TestStreamWriter() }
+      for writer in writers { _ = try harness.watch(WireMessage().with(1, 1).with(8, 1000), writer) }
+      for number in 0..<30 { try harness[.agentConfig].put(agent("k\(number)", description: "new")) }
+      try harness.apply()
+      // The interval passes again and again before the first watch has been told all.
+      for _ in 0..<5 {
+        _ = harness.worker.runNext()
+        harness.worker.advance(seconds: 1.5)
+      }
+      harness.worker.run()
+      harness.worker.advance(seconds: 1.5)
+      harness.worker.run()
+      for writer in writers {
+        var promised: UInt64 = 0
+        for notice in writer.notices {
+          if notice.kind == .progress {
+            promised = max(promised, notice.revision)
+          } else {
+            #expect(notice.revision > promised, "\(notice) comes after a PROGRESS at \(promised)")
+          }
+        }
+        #expect(writer.notices.count { $0.kind == .upsert } == 30)
+        #expect(promised == harness[.agentConfig].now.rawValue)
+      }
+    }
+  }
+
+  @Test func anInitialStateThatNearlyNobodyWantsIsReadInSlices() throws {
+    try run(agents: 2000) { harness in
+      let writers = (0..<20).map { _ in TestStreamWriter() }
+      for writer in writers { _ = try harness.watch(WireMessage().with(3, "k1999").with(6, 1), writer) }
+      let jobs = drain(harness) { writers.reduce(0) { $0 + $1.notices.count } }
+      #expect(jobs > 50, "20 watches look at 2,000 answers each")
+      for writer in writers {
+        #expect(writer.shorts == ["progress", "upsert agent_config:k1999", "progress initial_state"])
+      }
+    }
+  }
+
+  @Test func aReplayGoesOnWhereItWasAndSaysWhatIsForgotten() throws {
+    try run(agents: 1) { harness in
+      let start = harness[.agentConfig].now.rawValue + 1
+      for number in 0..<200 { try harness[.agentConfig].put(agent("k\(number)", description: "new")) }
+      try harness.settle()
+      let (quick, slow) = (TestStreamWriter(), TestStreamWriter())
+      slow.room = 10
+      let request = WireMessage().with(1, 1).with(4, start)
+      _ = try harness.watch(request, quick)
+      let session = try harness.watch(request, slow)
+      _ = drain(harness) { quick.notices.count + slow.notices.count }
+      #expect(quick.shorts == ["progress"] + (0..<200).map { "upsert agent_config:k\($0)" } + ["progress"])
+      // History begins anew while the slow one has not been told all of it.
+      harness.hub.beginHistory(.agentConfig, after: harness[.agentConfig].now)
+      slow.room = .max
+      session.writable()
+      _ = drain(harness) { quick.notices.count + slow.notices.count }
+      #expect(slow.shorts.contains("resync resync"))
+    }
+  }
+}
+
+/// What the first PROGRESS promises.
+struct FirstProgressTests {
+  private func first(_ request: WireMessage, _ harness: ServiceHarness) throws -> (UInt64, [String]) {
+    let writer = TestStreamWriter()
+    let session = try harness.watch(request.with(1, 1), writer)
+    session.cancelled()
+    return (try #require(writer.notices.first?.revision), writer.shorts)
+  }
+
+  @Test func namesTheStartOrWhatIsSafe() throws {
+    try ServiceHarness.run(agents: [agent("a")]) { harness in
+      let loaded = harness[.agentConfig].now.rawValue
+      for number in 0..<5 { try harness[.agentConfig].put(agent("a", description: "\(number)")) }
+      try harness.settle()
+      let observed = harness[.agentConfig].now.rawValue
+      #expect(try first(WireMessage(), harness) == (observed, ["progress"]))
+      let replay = ["upsert agent_config:a", "upsert agent_config:a", "progress"]
+      #expect(try first(WireMessage().with(4, observed - 1), harness) == (observed - 1, ["progress"] + replay))
+      // Before what can be replayed: a RESYNC again for a watch that resumes there.
+      #expect(
+        try first(WireMessage().with(4, loaded - 1), harness) == (
+          loaded - 1, ["progress", "resync resync", "progress"]
+        ))
+      // This server is behind: nothing at the start has been sent.
+      #expect(try first(WireMessage().with(4, observed + 5), harness) == (observed, ["progress", "progress"]))
+      // Of another database, or in the future: no start that any server can replay from.
+      let foreign = WireMessage().with(4, observed - 1).with(5, "another")
+      #expect(try first(foreign, harness) == (1, ["progress", "resync resync", "progress"]))
+    }
+  }
+
+  /// A client that takes every PROGRESS for a position, and is cut off after any notice, loses nothing.
+  @Test func everyPROGRESSIsAPosition() throws {
+    try ServiceHarness.run(agents: [agent("a"), agent("b")]) { harness in
+      let start = harness[.agentConfig].now.rawValue + 1
+      for number in 0..<6 {
+        try harness[.agentConfig].put(agent(["a", "b", "c"][number % 3], description: "\(number)"))
+      }
+      try harness.settle()
+      for cut in 1...9 {
+        var position = start
+        var told: [String: UInt64] = [:]
+        // Cut off after `cut` notices, then a watch that is not.
+        for room in [cut, .max] {
+          let writer = TestStreamWriter()
+          writer.room = room
+          let session = try harness.watch(WireMessage().with(1, 1).with(4, position), writer)
+          harness.worker.advance(seconds: 10)
+          for notice in writer.notices {
+            if notice.kind == .progress { position = notice.revision } else { told[notice.key] = notice.revision }
+          }
+          session.cancelled()
+        }
+        #expect(told == ["a": start + 3, "b": start + 4, "c": start + 5], "cut after \(cut)")
+      }
+    }
+  }
+}
