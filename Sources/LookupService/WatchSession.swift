@@ -154,7 +154,7 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
   func progressIsDue(_ revision: Revision) {
     guard writer != nil, !isDraining else { return }
     resyncInNewEpoch()
-    append(progress: revision, reason: "")
+    queue.append(progress: revision, reason: "")
     shard.continueSending(self)
   }
 
@@ -171,13 +171,8 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
     mayHoldFromElsewhere = false
     guard !backlog.isEmpty else { return }
     hub.release(backlog.removeAll())
-    append(
+    queue.append(
       progress: shard.handedOverRevision(of: entities), reason: options.sendsInitialState ? "initial_state" : "")
-  }
-
-  private func append(progress revision: Revision, reason: String) {
-    position = max(position, revision)
-    queue.append(progress: position, reason: reason)
   }
 
   /// Another database than before: what the watch was told of the one is nothing about the other.
@@ -236,7 +231,7 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
     guard writer != nil, !isEnding else { return }
     resyncInNewEpoch()
     isEnding = true
-    append(progress: revision, reason: "draining")
+    queue.append(progress: revision, reason: "draining")
     shard.continueSending(self)
   }
 
@@ -277,18 +272,23 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
       case .resync(let entity):
         sendMark(.resync, entity, shard.observedRevision(of: entity.map { [$0] } ?? entities), reason: "resync")
       case .progress(let revision):
-        position = max(position, revision)
-        sendMark(.progress, nil, position, reason: options.sendsInitialState ? "initial_state" : "")
+        send(progress: revision, reason: options.sendsInitialState ? "initial_state" : "")
       }
       return true
     }
     switch queue.popFirst() {
     case .notice(let notice): send(notice)
-    case .progress(let revision, let reason): sendMark(.progress, nil, revision, reason: reason)
+    case .progress(let revision, let reason): send(progress: revision, reason: reason)
     case .resync(let revision): sendMark(.resync, nil, revision, reason: "resync")
     case nil: return false
     }
     return true
+  }
+
+  /// Never one below the last one. What waits behind it must not be counted before it is sent.
+  private func send(progress revision: Revision, reason: String) {
+    position = max(position, revision)
+    sendMark(.progress, nil, position, reason: reason)
   }
 
   private func sendInitial(_ entity: ServedEntity, _ answer: Answer) {
