@@ -5,14 +5,14 @@ public enum Guarantee: Int, Sendable, CaseIterable, CustomStringConvertible {
 
   public var name: String {
     switch self {
-    case .warmFirst: "warm first"
-    case .neverBack: "never back"
-    case .noticeAfterTheFact: "notice after the fact"
-    case .nothingLost: "nothing lost"
-    case .anyServer: "any server"
-    case .asOfWhen: "every answer says as of when"
-    case .alwaysAnAnswer: "always an answer"
-    case .bounded: "bounded"
+    case .warmFirst: "warm start"
+    case .neverBack: "monotonic reads"
+    case .noticeAfterTheFact: "data before notice"
+    case .nothingLost: "no lost change"
+    case .anyServer: "portable positions"
+    case .asOfWhen: "dated answers"
+    case .alwaysAnAnswer: "availability"
+    case .bounded: "bounded memory"
     }
   }
 

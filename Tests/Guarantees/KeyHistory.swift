@@ -10,6 +10,20 @@ public enum Showing: Sendable, Hashable {
   /// The document matches the filter and breaks a rule: its last good version stands in for it, as far as a server
   /// has had one.
   case bad
+  /// It is not known what is shown: any answer is accepted.
+  case unknown
+}
+
+/// One of the documents that a key answers together.
+public struct Member: Sendable, Hashable {
+  /// The name by which replies list the members after the first.
+  public let name: String
+  public let label: String
+
+  public init(_ name: String, _ label: String) {
+    self.name = name
+    self.label = label
+  }
 }
 
 /// What was true of one cache key, and when: for each document that ever claimed it, its versions in order.
@@ -48,6 +62,11 @@ struct KeyHistory: Sendable {
   typealias Bounds = [Bound]
 
   private(set) var documents: [Document] = []
+  /// The members of each answer that several documents give together, by the label of the whole answer. Empty where one
+  /// document answers the key.
+  private(set) var groups: [String: [Member]] = [:]
+  /// Whether several documents answer together.
+  private(set) var isGroup = false
 
   /// `from` nil: some moment after the version before, whose latest moment is known by then.
   mutating func append(
@@ -64,6 +83,33 @@ struct KeyHistory: Sendable {
     let after = before == Revision(.max) ? .none : Revision(before.rawValue + 1)
     documents[place].versions.append(Version(showing: showing, from: from ?? after, by: revision))
     return (place, documents[place].versions.count - 1)
+  }
+
+  /// The members together answer the key; none: the key has no answer; nil: it is not known which.
+  mutating func append(
+    _ members: [Member]?, from: Revision? = nil, by revision: Revision
+  ) -> (document: Int, version: Int) {
+    isGroup = true
+    guard let members else { return append(.unknown, of: "", from: from, by: revision) }
+    let label = members.map { "\($0.name)=\($0.label)" }.joined(separator: " + ")
+    groups[label] = members
+    return append(members.isEmpty ? .nothing : .label(label), of: "", from: from, by: revision)
+  }
+
+  /// The answers of a group that may have been given as of `revision`, latest first; nil where nothing is known.
+  func groups(asOf revision: Revision) -> [(label: String, members: [Member])]? {
+    guard let versions = documents.first?.versions, let position = documents.first?.position(at: revision) else {
+      return []
+    }
+    var found: [(String, [Member])] = []
+    for version in versions[position...].reversed() where version.from <= revision {
+      switch version.showing {
+      case .unknown: return nil
+      case .label(let label, _): if let members = groups[label] { found.append((label, members)) }
+      case .nothing, .bad: break
+      }
+    }
+    return found
   }
 
   mutating func acknowledge(_ version: (document: Int, version: Int), by revision: Revision) {
@@ -96,21 +142,31 @@ struct KeyHistory: Sendable {
   /// What a viewer with `bounds` has seen at least, if it now sees `label` (nil: no answer); nil if it must not.
   func seeing(_ label: String?, _ bounds: Bounds) -> Bounds? {
     guard let label else {
-      return allShow(bounds, except: nil) { showing, _ in showing == .nothing }
+      return ofOneMoment(bounds) { bounds in
+        allShow(bounds, except: nil) { showing, _ in showing == .nothing || showing == .unknown }
+      }
     }
     var found: Bounds?
     for place in documents.indices {
-      guard let (own, rank) = earliest(place, bounds, showing: label) else { continue }
-      let id = documents[place].id
-      let others = allShow(bounds, except: place) { showing, other in
-        guard case .label(_, let otherRank) = showing else { return showing == .nothing }
-        return !Self.wins(otherRank, other, over: rank, id)
-      }
-      guard var seen = others else { continue }
-      seen[place] = own
+      guard let seen = ofOneMoment(bounds, { winning(label, of: place, $0) }) else { continue }
       found = found.map { Self.lower($0, seen) } ?? seen
     }
     return found
+  }
+
+  /// Whether one document after the other can be seen so, although never at one moment: as half of a transaction.
+  func canBeSeenInParts(_ label: String?) -> Bool {
+    guard let label else { return allShow([], except: nil) { showing, _ in showing == .nothing } != nil }
+    return documents.indices.contains { winning(label, of: $0, []) != nil }
+  }
+
+  /// No earlier than this was the key as a viewer with `bounds` has seen it.
+  func moment(of bounds: Bounds) -> Revision {
+    var moment = Revision.none
+    for (document, bound) in zip(documents, bounds) where bound.position < document.versions.count {
+      moment = max(moment, document.versions[bound.position].from)
+    }
+    return moment
   }
 
   /// The label that answers once everything has been seen; nil where none does. Means something without bad documents.
@@ -135,6 +191,31 @@ struct KeyHistory: Sendable {
 
   // MARK: Beneath
 
+  /// What `see` finds from the earliest bounds on that are of one moment: of documents that change at one revision, all
+  /// have changed or none has.
+  private func ofOneMoment(_ bounds: Bounds, _ see: (Bounds) -> Bounds?) -> Bounds? {
+    var bounds = bounds
+    while let seen = see(bounds) {
+      let raised = Self.higher(seen, self.bounds(at: moment(of: seen)))
+      if raised == seen { return seen }
+      bounds = raised
+    }
+    return nil
+  }
+
+  /// The document at `place` shows `label`, and no other one wins over it.
+  private func winning(_ label: String, of place: Int, _ bounds: Bounds) -> Bounds? {
+    guard let (own, rank) = earliest(place, bounds, showing: label) else { return nil }
+    let id = documents[place].id
+    let others = allShow(bounds, except: place) { showing, other in
+      guard case .label(_, let otherRank) = showing else { return showing == .nothing || showing == .unknown }
+      return !Self.wins(otherRank, other, over: rank, id)
+    }
+    guard var seen = others else { return nil }
+    seen[place] = own
+    return seen
+  }
+
   private func bound(_ bounds: Bounds, _ place: Int) -> Bound {
     place < bounds.count ? bounds[place] : Bound()
   }
@@ -158,6 +239,10 @@ struct KeyHistory: Sendable {
   private func earliest(_ place: Int, _ bounds: Bounds, showing label: String) -> (Bound, rank: [Int])? {
     var found: [Int]?
     let bound = earliest(documents[place], bound(bounds, place)) { showing in
+      if showing == .unknown {
+        found = []
+        return true
+      }
       guard case .label(label, let rank) = showing else { return false }
       found = rank
       return true

@@ -4,8 +4,10 @@ public import Core
 public struct Lookup: Sendable {
   /// One life of one server: it gets a new name when it starts again.
   public var server: String
-  /// `{entity}:{identifier}[:{variant}]`
+  /// A cache key (``CacheName``), or another name under which the true history has what the reply shows.
   public var key: String
+  /// The part of a list that is asked for, in place of a key.
+  public var page: PageRequest?
   public var minimumRevision = Revision.none
   public var maximumStalenessMilliseconds: UInt64 = 0
   /// The near cache that keeps the answer; nil: nobody does.
@@ -18,6 +20,13 @@ public struct Lookup: Sendable {
     self.server = server
   }
 
+  /// Asks for a page of a list.
+  public init(_ page: PageRequest, of server: String) {
+    key = page.list
+    self.page = page
+    self.server = server
+  }
+
   /// Asks for nothing that could be refused.
   var isUnconditional: Bool { minimumRevision == .none && maximumStalenessMilliseconds == 0 }
 }
@@ -27,17 +36,36 @@ public struct LookupReply: Sendable {
   public enum Result: Sendable, Equatable {
     /// `label` is nil where the reply had no value (`not_modified`).
     case found(label: String?, etag: String, revision: Revision)
+    /// The label stands for all that the reply shows, and is made of several answers. It must be of one moment; each of
+    /// `parts` must be as of its own revision.
+    case composed(label: String, parts: [Part])
     case notFound
     /// A status that says nothing of the key; the text is for messages.
     case refused(isUnavailable: Bool, String)
   }
 
+  /// A value within a reply.
+  public struct Part: Sendable, Equatable {
+    /// Under which the true history has it.
+    public let key: String
+    public let label: String
+    public let revision: Revision
+
+    public init(_ key: String, _ label: String, at revision: Revision) {
+      self.key = key
+      self.label = label
+      self.revision = revision
+    }
+  }
+
   public var result: Result
+  /// The further documents that the reply names, in its order; nil: it was not looked for them.
+  public var others: [String]?
   public var observed = Revision.none
   public var epoch = ""
   public var ageMilliseconds: UInt64 = 0
   public var isStale = false
-  /// What the caller knows of the age: nothing can have confirmed the contents for so long.
+  /// What the caller knows of the age: for so long no question has been asked whose reply the server has read.
   public var leastAgeMilliseconds: UInt64 = 0
 
   public init(_ result: Result) {
@@ -51,6 +79,8 @@ public struct PendingLookup: Sendable {
   let answered: KeyHistory.Bounds
   let announced: KeyHistory.Bounds
   let observed: Revision
+  /// The server had shown the entity as of this, or later.
+  let shown: Revision
   let wasWarm: Bool
   let noticeCount: Int
 }

@@ -14,12 +14,31 @@ public struct TrueHistory: Sendable {
   }
 
   private var keys: [String: KeyHistory] = [:]
+  private var lists: [String: ListHistory] = [:]
 
   public init() {}
 
   /// From `revision` on, and not before, `document` gives `key` this to show.
   public mutating func set(_ key: String, document: String = "", _ showing: Showing, at revision: Revision) {
     _ = keys[key, default: KeyHistory()].append(showing, of: document, from: revision, by: revision)
+  }
+
+  /// From `revision` on, and not before, `members` answer `key` together, in this order: the first is the value, and the
+  /// answer names the others. Without members the key has no answer; with nil it is not known what it answers.
+  ///
+  /// Such an answer changes when any of its members does, whether a reply shows that or not.
+  public mutating func set(_ key: String, members: [Member]?, at revision: Revision) {
+    _ = keys[key, default: KeyHistory()].append(members, from: revision, by: revision)
+  }
+
+  /// From `revision` on, and not before, the list has these rows; nil: it is not known which.
+  public mutating func set(_ list: String, rows: [ListRow]?, at revision: Revision) {
+    lists[list, default: ListHistory()].append(rows, from: revision, by: revision)
+  }
+
+  /// From some moment on `members` answer `key` together; when is not known yet.
+  public mutating func attempt(_ key: String, members: [Member]) -> Attempt {
+    Attempt(key: key, version: keys[key, default: KeyHistory()].append(members, by: Revision(.max)))
   }
 
   /// From some moment on `document` gives `key` this to show; when is not known yet.
@@ -38,11 +57,19 @@ public struct TrueHistory: Sendable {
   /// What the key answers once everything has been seen.
   public func last(_ key: String) -> String? { keys[key]?.last }
 
+  /// The members that answer the key together once everything has been seen; empty where none do.
+  public func lastMembers(_ key: String) -> [Member] {
+    guard let history = keys[key], let label = history.last else { return [] }
+    return history.groups[label] ?? []
+  }
+
+  func list(_ name: String) -> ListHistory { lists[name] ?? ListHistory() }
+
   subscript(key: String) -> KeyHistory { keys[key] ?? KeyHistory() }
 
   /// For messages.
-  func describe(_ key: String) -> String {
-    let history = self[key]
+  func describe(_ key: String, _ known: KeyHistory? = nil) -> String {
+    let history = known ?? self[key]
     if history.documents.isEmpty { return "\(key) never had an answer" }
     let documents = history.documents.map { document in
       let versions = document.versions.suffix(6).map { version in
@@ -51,6 +78,7 @@ public struct TrueHistory: Sendable {
           case .nothing: "nothing"
           case .label(let label, _): label
           case .bad: "bad"
+          case .unknown: "unknown"
           }
         return version.by == Revision(.max) ? "\(text) (when is unknown)" : "\(text) by \(version.by.short)"
       }

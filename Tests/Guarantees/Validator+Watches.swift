@@ -43,7 +43,7 @@ extension Validator {
     case .upsert, .delete: changed(client, watch, notice)
     case .resync:
       let entity = notice.key
-      clients[client]?.drop { entity.isEmpty || $0.hasPrefix(entity + ":") }
+      clients[client]?.drop { entity.isEmpty || Self.entity($0) == entity }
       clients[client]?.isWhole = false
       clients[client]?.watch?.isInitial = false
     case .progress: progressed(client, watch, notice)
@@ -62,8 +62,16 @@ extension Validator {
     clients[client]?.noticeCounts[notice.key, default: 0] += 1
     if notice.kind == .upsert, notice.etag.isEmpty { violate(.asOfWhen, "\(what): no etag") }
     if let label = notice.label { learn(notice.etag, label) }
-    let label = notice.kind == .delete ? nil : self.label(notice.etag)
-    // An etag that nobody has seen a value of: nothing can be said of it.
+    judgeName(notice, what)
+    var label = notice.kind == .delete ? nil : self.label(notice.etag)
+    if let value = label, key.isGroup {
+      let candidates = key.groups(asOf: notice.revision)
+      label = candidates.flatMap { Self.whole($0, value, nil) }
+      if candidates != nil, label == nil {
+        violate(.nothingLost, "\(what), which was not so then; \(history.describe(notice.key))")
+      }
+    }
+    // An etag that nobody has seen a value of, or an answer that is not known: nothing can be said of it.
     guard notice.kind == .delete || label != nil else {
       clients[client]?.held[notice.key] = nil
       clients[client]?.isWhole = false
@@ -77,10 +85,23 @@ extension Validator {
     let announced = seen.map { KeyHistory.Bound(position: $0.position, shown: 0) }
     let known = servers[watch.request.server]?.announced[notice.key] ?? []
     servers[watch.request.server]?.announced[notice.key] = KeyHistory.higher(known, announced)
-    clients[client]?.watch?.initialKeys.insert(notice.key)
+    showed(watch.request.server, Self.entity(notice.key), key.moment(of: announced))
+    // Which others the answer names now only a lookup can tell.
+    clients[client]?.held[Self.keyWithOthers(notice.key)] = nil
     if let held = clients[client]?.held[notice.key], notice.revision < held.revision { return }
     clients[client]?.held[notice.key] = NearCache.Held(
       label: label, revision: notice.kind == .delete ? .none : notice.revision)
+  }
+
+  /// Cache key, selector and key of a notice say the same.
+  private mutating func judgeName(_ notice: SeenNotice, _ what: @autoclosure () -> String) {
+    guard let selector = notice.selector else { return }
+    guard let name = CacheName(notice.key) else {
+      return violate(.nothingLost, "\(what()): no cache key")
+    }
+    if selector.field != name.selector || selector.value != name.key {
+      violate(.nothingLost, "\(what()), and names \(selector.field) \"\(selector.value)\"")
+    }
   }
 
   private mutating func progressed(_ client: String, _ watch: Watch, _ notice: SeenNotice) {
@@ -89,20 +110,13 @@ extension Validator {
       violate(.asOfWhen, "\(watch.request.server) tells \(client) \(notice) after one at \(last.short)")
     }
     clients[client]?.watch?.progress = revision
-    guard watch.progress != nil else {
-      // The first says from where on nothing will be missed; what is replayed comes after it.
-      // The initial state of a server that is behind puts older answers in the place of newer ones.
-      let known = clients[client]?.position
-      clients[client]?.position = watch.request.sendsInitialState ? min(known ?? revision, revision) : known ?? revision
-      return
-    }
     if watch.isInitial, notice.reason == "initial_state" {
       clients[client]?.watch?.isInitial = false
       clients[client]?.isWhole = true
     }
+    // Every PROGRESS is a position to resume at, the first one too: what is held must be as of then, or later.
     judgeHeld(client, at: revision, "\(watch.request.server) said \(notice)")
-    let position = clients[client]?.position ?? .none
-    clients[client]?.position = max(position, revision)
+    clients[client]?.position = revision
   }
 
   /// All is quiet, and every server has come as far as `revision`: what is held must be what is true now.
@@ -113,7 +127,10 @@ extension Validator {
   /// Everything that the client holds must be true as of `revision` or later.
   private mutating func judgeHeld(_ client: String, at revision: Revision, _ when: @autoclosure () -> String) {
     guard let cache = clients[client], let watch = cache.watch else { return }
-    let keys = cache.isWhole ? history.allKeys.filter(watch.request.includes) : Array(cache.held.keys)
+    let known = Array(cache.held.keys)
+    let keys =
+      cache.isWhole
+      ? history.allKeys.filter(watch.request.includes) + known.filter { CacheName($0) == nil } : known
     for key in keys {
       judged += 1
       let held = cache.held[key]
@@ -124,13 +141,17 @@ extension Validator {
   }
 
   /// A client keeps an answer that it has looked up, unless news of the key came in between or it has moved on.
-  mutating func keep(_ client: String, _ pending: PendingLookup, _ label: String?, _ revision: Revision) {
+  /// With it the client keeps the names of others that came along.
+  mutating func keep(
+    _ client: String, _ pending: PendingLookup, _ label: String?, _ revision: Revision, others: String?
+  ) {
     let key = pending.lookup.key
     guard let cache = clients[client], let watch = cache.watch, watch.progress != nil, watch.request.includes(key),
       // An answer of a server that it has left may be older than what the other has announced.
       watch.request.server == pending.lookup.server, cache.noticeCount(key) == pending.noticeCount
     else { return }
     clients[client]?.held[key] = NearCache.Held(label: label, revision: revision)
+    clients[client]?.held[Self.keyWithOthers(key)] = others.map { NearCache.Held(label: $0, revision: revision) }
   }
 }
 

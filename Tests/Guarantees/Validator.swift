@@ -14,6 +14,9 @@ public struct Validator: Sendable {
     var announced: [String: KeyHistory.Bounds] = [:]
     /// By entity: the highest observed revision it has said.
     var observed: [String: Revision] = [:]
+    /// By entity: a moment that lookups or notices have shown, and none before it may be shown afterwards. What shares a
+    /// revision is shown together, whatever the keys.
+    var shown: [String: Revision] = [:]
     /// True at least when it began to load.
     let start: Revision
     var mayBeWarm = false
@@ -60,7 +63,9 @@ public struct Validator: Sendable {
     let server = servers[lookup.server]
     return PendingLookup(
       lookup: lookup, answered: server?.answered[lookup.key] ?? [], announced: server?.announced[lookup.key] ?? [],
-      observed: server?.observed[entity(lookup.key)] ?? .none, wasWarm: server?.isWarm ?? false,
+      observed: server?.observed[Self.entity(lookup.key)] ?? .none,
+      shown: server?.shown[Self.entity(lookup.key)] ?? .none,
+      wasWarm: server?.isWarm ?? false,
       noticeCount: lookup.client.flatMap { clients[$0]?.noticeCount(lookup.key) } ?? 0)
   }
 
@@ -80,9 +85,40 @@ public struct Validator: Sendable {
     }
     servers[lookup.server]?.isWarm = true
     judgePosition(pending, reply)
-    guard let (label, revision) = content(lookup, reply) else { return }
-    judgeState(pending, reply, label, revision)
-    if let client = lookup.client { keep(client, pending, label, revision) }
+    let key = lookup.page.map { history.list($0.list).page($0) } ?? history[lookup.key]
+    if case .composed(let label, let parts) = reply.result {
+      judgeState(pending, reply, lookup.key, key, label, nil)
+      for part in parts { judgePart(part, "\(lookup.server) on \(lookup.key)") }
+      return
+    }
+    guard let (label, revision) = content(lookup, key, reply) else { return }
+    judgeState(pending, reply, lookup.key, key, label, label == nil ? nil : revision)
+    // Where the true history knows nothing of others, none are looked for.
+    let isNamingOthers = !key.isGroup && !history[Self.keyWithOthers(lookup.key)].documents.isEmpty
+    let others = label.flatMap { label in
+      isNamingOthers ? reply.others.map { Self.label(label, withOthers: $0) } : nil
+    }
+    if let others { judgeOthers(pending, reply, others) }
+    if let client = lookup.client { keep(client, pending, label, revision, others: others) }
+  }
+
+  /// The key under which the true history has an answer together with the names of others that its reply gives.
+  public static func keyWithOthers(_ key: String) -> String { key + "#others" }
+
+  /// What is shown under ``keyWithOthers(_:)``.
+  public static func label(_ label: String, withOthers others: [String]) -> String { "\(label), others \(others)" }
+
+  private mutating func judgeOthers(_ pending: PendingLookup, _ reply: LookupReply, _ others: String) {
+    let key = Self.keyWithOthers(pending.lookup.key)
+    judgeState(pending, reply, key, history[key], others, nil)
+  }
+
+  private mutating func judgePart(_ part: LookupReply.Part, _ what: String) {
+    if part.revision == .none { violate(.asOfWhen, "\(what): no revision of \(part.key)") }
+    guard history[part.key].seeing(part.label, asOf: part.revision) == nil else { return }
+    violate(
+      .asOfWhen,
+      "\(what): \(part.label) as of \(part.revision.short), which was not so then; \(history.describe(part.key))")
   }
 
   private mutating func judgeRefusal(_ pending: PendingLookup, _ isUnavailable: Bool, _ text: String) {
@@ -96,7 +132,7 @@ public struct Validator: Sendable {
   }
 
   private mutating func judgePosition(_ pending: PendingLookup, _ reply: LookupReply) {
-    let (lookup, entity) = (pending.lookup, entity(pending.lookup.key))
+    let (lookup, entity) = (pending.lookup, Self.entity(pending.lookup.key))
     // Made only where it is needed: every lookup comes here.
     var what: String { "\(lookup.server) on \(lookup.key)" }
     if reply.observed < pending.observed {
@@ -108,9 +144,11 @@ public struct Validator: Sendable {
     if reply.observed == .none { violate(.asOfWhen, "\(what): no observed revision") }
     judgeEpoch(reply.epoch, what)
     // A NOT_FOUND carries its position only.
-    guard case .found(_, let etag, let revision) = reply.result else { return }
-    if revision == .none { violate(.asOfWhen, "\(what): no revision") }
-    if etag.isEmpty { violate(.asOfWhen, "\(what): no etag") }
+    if case .notFound = reply.result { return }
+    if case .found(_, let etag, let revision) = reply.result {
+      if revision == .none { violate(.asOfWhen, "\(what): no revision") }
+      if etag.isEmpty { violate(.asOfWhen, "\(what): no etag") }
+    }
     if reply.isStale != (reply.ageMilliseconds > ttlMilliseconds) {
       violate(.asOfWhen, "\(what): stale is \(reply.isStale) at an age of \(reply.ageMilliseconds) ms")
     }
@@ -126,54 +164,90 @@ public struct Validator: Sendable {
   }
 
   /// What the reply shows, and since when; nil where it cannot be known.
-  private mutating func content(_ lookup: Lookup, _ reply: LookupReply) -> (label: String?, revision: Revision)? {
+  private mutating func content(
+    _ lookup: Lookup, _ key: KeyHistory, _ reply: LookupReply
+  ) -> (label: String?, revision: Revision)? {
     switch reply.result {
-    case .refused: return nil
+    case .refused, .composed: return nil
     case .notFound: return (nil, .none)
     case .found(let label, let etag, let revision):
       if let label { learn(etag, label) }
       guard let label = label ?? labels[etag] else { return nil }
-      return (label, revision)
+      guard key.isGroup else { return (label, revision) }
+      guard let candidates = key.groups(asOf: revision) else { return nil }
+      if let whole = Self.whole(candidates, label, reply.others) { return (whole, revision) }
+      let names = reply.others.map { ", others \($0)," } ?? ""
+      violate(
+        .asOfWhen,
+        "\(lookup.server) answers \(lookup.key) with \(label)\(names) as of \(revision.short), which was not so then; "
+          + history.describe(lookup.key))
+      return nil
     }
   }
 
+  /// Of the answers of a group the latest that is seen as `label` with these others.
+  static func whole(_ candidates: [(label: String, members: [Member])], _ label: String, _ others: [String]?) -> String?
+  {
+    candidates.first { _, members in
+      members[0].label == label && (others == nil || others == members.dropFirst().map(\.name))
+    }?.label
+  }
+
+  /// `revision` nil: the reply does not say since when all that it shows is so.
   private mutating func judgeState(
-    _ pending: PendingLookup, _ reply: LookupReply, _ label: String?, _ revision: Revision
+    _ pending: PendingLookup, _ reply: LookupReply, _ name: String, _ key: KeyHistory, _ label: String?,
+    _ revision: Revision?
   ) {
     let lookup = pending.lookup
-    let key = history[lookup.key]
+    let isOwn = name == lookup.key
+    let (answered, announced) = isOwn ? (pending.answered, pending.announced) : ([], [])
     let all = [
-      pending.answered, pending.announced,
+      answered, announced, key.bounds(at: pending.shown),
       key.bounds(at: max(reply.observed, lookup.minimumRevision, lookup.knownRevision)),
       key.bounds(at: servers[lookup.server]?.start ?? .none),
     ].reduce([], KeyHistory.higher)
     if let seen = key.seeing(label, all) {
-      if label != nil, key.seeing(label, asOf: revision) == nil {
+      if let revision, key.seeing(label, asOf: revision) == nil {
         violate(
           .asOfWhen,
-          "\(lookup.server) answers \(lookup.key) with \(label ?? "nothing") as of \(revision.short), which was not so "
-            + "then; \(history.describe(lookup.key))")
+          "\(lookup.server) answers \(name) with \(label ?? "nothing") as of \(revision.short), which was not so "
+            + "then; \(history.describe(name))")
       }
-      let known = servers[lookup.server]?.answered[lookup.key] ?? []
-      servers[lookup.server]?.answered[lookup.key] = KeyHistory.higher(known, seen)
+      showed(lookup.server, Self.entity(name), key.moment(of: seen))
+      guard isOwn else { return }
+      let known = servers[lookup.server]?.answered[name] ?? []
+      servers[lookup.server]?.answered[name] = KeyHistory.higher(known, seen)
       return
     }
     // Each by itself, so that the message says which one was broken.
     let before = violations.count
+    let said = "\(lookup.server) answers \(lookup.page.map { "\($0)" } ?? name) with \(label ?? "nothing")"
     func check(_ guarantee: Guarantee, _ bounds: KeyHistory.Bounds, _ why: String) {
       guard key.seeing(label, bounds) == nil else { return }
-      let said = "\(lookup.server) answers \(lookup.key) with \(label ?? "nothing")"
-      violate(guarantee, "\(said), \(why); \(history.describe(lookup.key))")
+      violate(guarantee, "\(said), \(why); \(history.describe(name, key))")
     }
-    check(.neverBack, [], "which was never so")
+    if key.canBeSeenInParts(label) {
+      check(.asOfWhen, [], "which was never so at one moment")
+    } else {
+      // What is put together of several answers can be wrong without being old.
+      check(revision == nil && label != nil ? .asOfWhen : .neverBack, [], "which was never so")
+    }
     guard violations.count == before else { return }
-    check(.neverBack, pending.answered, "which is older than what it has answered")
-    check(.noticeAfterTheFact, pending.announced, "which is older than what it has announced")
+    check(.neverBack, answered, "which is older than what it has answered")
+    check(.noticeAfterTheFact, announced, "which is older than what it has announced")
     check(.warmFirst, key.bounds(at: servers[lookup.server]?.start ?? .none), "which is older than its start")
     check(.anyServer, key.bounds(at: lookup.minimumRevision), "though asked for \(lookup.minimumRevision.short)")
     check(.asOfWhen, key.bounds(at: reply.observed), "and says that it has observed \(reply.observed.short)")
     check(.nothingLost, key.bounds(at: lookup.knownRevision), "and all is quiet since \(lookup.knownRevision.short)")
+    guard violations.count == before else { return }
+    check(.asOfWhen, key.bounds(at: pending.shown), "though other keys have been seen as of \(pending.shown.short)")
     if violations.count == before { check(.neverBack, all, "which was so, but not after all that it has said") }
+  }
+
+  /// The server has shown the entity as of a moment no earlier than this.
+  mutating func showed(_ server: String, _ entity: String, _ moment: Revision) {
+    let known = servers[server]?.shown[entity] ?? .none
+    servers[server]?.shown[entity] = max(known, moment)
   }
 
   // MARK: Figures
@@ -214,7 +288,10 @@ public struct Validator: Sendable {
   }
 
   /// The content that the etag stands for; nil if it was never seen.
-  func label(_ etag: String) -> String? { labels[etag] }
+  public func label(_ etag: String) -> String? { labels[etag] }
 
-  func entity(_ key: String) -> String { String(key.prefix { $0 != ":" }) }
+  /// The first part of a cache key, or of a name like one.
+  static func entity(_ key: String) -> String {
+    String(key.prefix { $0 == "_" || $0.isLetter })
+  }
 }

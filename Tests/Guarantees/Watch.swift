@@ -24,6 +24,8 @@ public struct SeenNotice: Sendable, CustomStringConvertible {
   public var kind: Kind
   /// The cache key; for a RESYNC the entity (`prompt`), or empty: all of them.
   public var key = ""
+  /// The request field and its value, as the notice names them; nil: it was not looked for them.
+  public var selector: (field: String, value: String)?
   public var revision: Revision
   public var etag = ""
   public var previousETag = ""
@@ -72,7 +74,6 @@ struct Watch {
   var progress: Revision?
   /// The initial state is under way.
   var isInitial: Bool
-  var initialKeys: Set<String> = []
 
   init(_ request: WatchRequest) {
     self.request = request

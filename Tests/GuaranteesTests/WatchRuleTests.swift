@@ -35,18 +35,32 @@ struct WatchRuleTests {
     #expect(story.broken == [.nothingLost])
   }
 
-  @Test func theFirstProgressSaysNothingOfWhatWasHeldBefore() {
+  /// A client may take it for its position, and be gone before the rest comes.
+  @Test func theFirstProgressIsAPositionToResumeAt() {
     var story = Story("prompt:x", "A", "B")
     story.watch()
     story.progress(10)
     story.lookUp("A", client: "c")
     #expect(story.validator.position("c") == at(10))
     story.watch(start: 10)
-    story.progress(25)
+    story.progress(10)
     #expect(story.broken == [] && story.validator.position("c") == at(10))
     story.upsert("B", 20)
     story.progress(25)
     #expect(story.broken == [] && story.validator.position("c") == at(25))
+    story.watch(start: 25)
+    story.progress(15)
+    #expect(story.broken == [] && story.validator.position("c") == at(15), "the server is behind")
+  }
+
+  @Test func aFirstProgressAheadOfTheReplay() {
+    var story = Story("prompt:x", "A", "B")
+    story.watch()
+    story.progress(10)
+    story.lookUp("A", client: "c")
+    story.watch(start: 10)
+    story.progress(25)
+    #expect(story.broken == [.nothingLost])
   }
 
   @Test func aHopThatReplaysNothing() {
@@ -55,7 +69,7 @@ struct WatchRuleTests {
     story.progress(10)
     story.lookUp("A", client: "c")
     story.watch(start: 10)
-    story.progress(25)
+    story.progress(10)
     story.progress(25)
     #expect(story.broken == [.nothingLost])
   }
@@ -141,5 +155,43 @@ struct WatchRuleTests {
     story.validator.history.acknowledge(attempt, by: at(20))
     story.validator.settled("c", at: at(50))
     #expect(story.broken == [.nothingLost])
+  }
+
+  @Test func aResyncEmptiesEverySelector() {
+    var story = Story("prompt.prompt_id:p", "A", "B")
+    story.watch()
+    story.progress(10)
+    story.lookUp("A", "prompt.prompt_id:p", client: "c")
+    story.notice("c", .resync, "prompt", 20)
+    story.progress(30)
+    #expect(story.broken == [])
+  }
+
+  @Test func theAnswerOfASelectorIsAnnouncedToo() {
+    var story = Story("prompt.prompt_id:p", "A", "B")
+    story.watch()
+    story.progress(10)
+    story.lookUp("A", "prompt.prompt_id:p", client: "c")
+    story.progress(20)
+    #expect(story.broken == [.nothingLost])
+  }
+
+  @Test func aNoticeNamesItsSelector() {
+    let cases: [(key: String, field: String, value: String, isRight: Bool)] = [
+      ("prompt.prompt_id:x:staged", "prompt_id", "x", true), ("prompt:x:staged", "agent_id", "x", true),
+      ("source_config.container:c", "container", "c", true), ("source_config:s", "source_id", "s", true),
+      ("agent_config:a", "", "a", false), ("prompt.prompt_id:x", "agent_id", "x", false),
+      ("source_config.container:c", "container", "d", false), ("prompt.agent_id:x", "agent_id", "x", false),
+      ("prompts:x", "agent_id", "x", false),
+    ]
+    for (key, field, value, isRight) in cases {
+      var story = Story(key, "A")
+      story.watch()
+      story.progress(5)
+      var notice = SeenNotice(.upsert, at: at(10))
+      (notice.key, notice.selector, notice.etag, notice.label, notice.epoch) = (key, (field, value), "#A", "A", "e")
+      story.validator.noticed("c", notice)
+      #expect(story.broken == (isRight ? [] : [.nothingLost]), "\(key) \(field) \(value)")
+    }
   }
 }

@@ -32,7 +32,7 @@ extension History {
     var start = chance.once(in: 4) || !mayKeep ? nil : validator.position(name)
     var wire = Wire()
     if start == nil {
-      filters[name] = WatchFilter(&chance, keyNames)
+      filters[name] = WatchFilter(&chance, chance.pick([keyNames, promptNames, Self.containers, Self.sourceAgents]))
     } else if chance.once(in: 6), let position = start {
       // Earlier than it must.
       start = Revision(position.rawValue - UInt64(chance.below(4)))
@@ -40,9 +40,11 @@ extension History {
     let filter = filters[name] ?? WatchFilter()
     filter.write(to: &wire)
     wire.add(4, start?.rawValue ?? 0)
-    if start != nil { wire.add(5, chance.once(in: 12) ? "another" : subscriber.epoch) }
+    // Who comes with another epoch cannot take anything with it.
+    let isForeign = start != nil && chance.once(in: 12)
+    if start != nil { wire.add(5, isForeign ? "another" : subscriber.epoch) }
     var request = WatchRequest(of: server.name, includes: { filter.includes($0) })
-    request.start = start
+    request.start = isForeign ? nil : start
     request.sendsInitialState = chance.once(in: 3)
     if request.sendsInitialState { wire.add(6, 1) }
     if chance.once(in: 2) { wire.add(7, 1) }
@@ -51,7 +53,7 @@ extension History {
     log(
       "\(name) opens a watch of \(server.name) from \(start?.short ?? "now on"), initial: \(request.sendsInitialState)")
     validator.opened(name, request)
-    guard subscriber.open(server, wire, hasStart: start != nil) else {
+    guard subscriber.open(server, wire, start: start) else {
       validator.closed(name)
       return
     }

@@ -7,26 +7,93 @@ internal import Guarantees
 extension History {
   /// Somebody writes: one change, or several at once.
   func write() {
+    if traits.hasTransactions, chance.once(in: 4), let changes = handover() { return commit(changes) }
     let count = traits.hasTransactions && chance.once(in: 4) ? 2 + chance.below(3) : 1
     var pending: [String: SimulatedDocument?] = [:]
-    let changes = (0..<count).map { _ in randomChange(&pending) }
-    let time = database.commit(changes, &chance)
-    lastWritten = (changes.flatMap(\.keys), time)
+    commit((0..<count).map { _ in randomChange(&pending) })
+  }
+
+  private func commit(_ changes: [SimulatedDatabase.Change]) {
+    let hiddenFor = traits.hidesCommits && chance.once(in: 4) ? chance.between(1, 90) : 0
+    let time = database.commit(changes, hiddenFor: hiddenFor, &chance)
+    lastWritten = (changes.flatMap(\.keys).filter { CacheName($0) != nil }, time)
     for change in changes {
       log("written at \(time.short): \(change.text)")
       record(change) { key, id, showing in validator.history.set(key, document: id, showing, at: time) }
     }
+    for collection in Set(changes.map(\.collection)) { recordAnswers(of: collection, at: time) }
+  }
+
+  /// One document leaves its key to another: an active prompt to a staged one, a source to another that was disabled.
+  private func handover() -> [SimulatedDatabase.Change]? {
+    let collection = chance.pick(Collection.allCases)
+    let all = documents[collection.rawValue].values.sorted { $0.id < $1.id }
+    guard let giver = all.filter({ $0.isInFilter && !$0.isStaged }).randomElement(using: &chance),
+      let taker = all.filter({ $0.id != giver.id && ($0.isStaged || !$0.isInFilter) }).randomElement(using: &chance)
+    else { return nil }
+    var (gone, come) = (giver, taker)
+    writeCount += 1
+    (gone.status, gone.isBad, come.isBad) = (collection == .sourceConfigs ? "disabled" : "draft", false, false)
+    come.status = giver.status
+    if !traits.isPlain {
+      (come.key, come.promptID) = (giver.key, giver.promptID)
+      (come.container, come.aiAgentID) = (giver.container, giver.aiAgentID)
+    }
+    (gone.marker, come.marker) = (Int(writeCount), Int(writeCount))
+    let changes: [SimulatedDatabase.Change] = [.update(gone), chance.once(in: 2) ? .update(come) : .replace(come)]
+    return chance.once(in: 2) ? changes : changes.reversed()
   }
 
   /// A change that no oplog tells of.
-  func writeSilently() {
+  func writeSilently(to collection: Collection? = nil) {
     var pending: [String: SimulatedDocument?] = [:]
-    let change = randomChange(&pending)
+    writeSilently(randomChange(&pending, collection))
+  }
+
+  func writeSilently(_ change: SimulatedDatabase.Change) {
     database.changeSilently(change, &chance)
     log("changed silently: \(change.text)")
-    record(change) { key, id, showing in
-      silent.append(validator.history.attempt(key, document: id, showing))
+    silent += attempt(change)
+    recordAnswers(of: change.collection, at: database.now)
+  }
+
+  /// A document that was not there, and that is shown.
+  func newDocument(_ collection: Collection) -> SimulatedDatabase.Change {
+    writeCount += 1
+    let id = "\(collection.entity.prefix(1))new\(writeCount)"
+    var document = SimulatedDocument(
+      collection: collection, id: id, key: chance.pick(keyNames),
+      status: collection == .sourceConfigs ? "enabled" : "active", marker: Int(writeCount))
+    (document.major, document.promptID) = (9, collection == .prompts ? chance.pick(promptNames) : "")
+    return .insert(document)
+  }
+
+  /// A transaction of which the whole, or all but the first change, comes after the database has said for long that
+  /// everything of its time had come. What it was true from, as far as the servers can know, is later than its time.
+  func writeLate() -> [TrueHistory.Attempt] {
+    let collection = chance.pick(Collection.allCases)
+    let changes = [newDocument(collection), newDocument(collection)]
+    let place = chance.below(2)
+    let time = database.commit(changes, hiddenFor: chance.between(200, 500), from: place, &chance)
+    var late: [TrueHistory.Attempt] = []
+    for (index, change) in changes.enumerated() {
+      log("written at \(time.short), \(index < place ? "in time" : "late"): \(change.text)")
+      if index < place {
+        record(change) { key, id, showing in validator.history.set(key, document: id, showing, at: time) }
+      } else {
+        late += attempt(change)
+      }
     }
+    recordAnswers(of: collection, at: time)
+    return late
+  }
+
+  /// When a change is seen is not known: nor, from now on, what the documents of its collection answer together.
+  private func attempt(_ change: SimulatedDatabase.Change) -> [TrueHistory.Attempt] {
+    var attempts: [TrueHistory.Attempt] = []
+    record(change) { key, id, showing in attempts.append(validator.history.attempt(key, document: id, showing)) }
+    unsureCollections.insert(change.collection)
+    return attempts
   }
 
   func drop(_ collections: [Collection], _ name: String) {
@@ -40,12 +107,15 @@ extension History {
           validator.history.set(key, document: id, showing, at: time)
         }
       }
+      recordAnswers(of: collection, at: time)
     }
   }
 
   /// `pending` are the changes before it in the same transaction.
-  private func randomChange(_ pending: inout [String: SimulatedDocument?]) -> SimulatedDatabase.Change {
-    let collection = chance.pick(Collection.allCases)
+  private func randomChange(
+    _ pending: inout [String: SimulatedDocument?], _ collection: Collection? = nil
+  ) -> SimulatedDatabase.Change {
+    let collection = collection ?? chance.pick(Collection.allCases)
     let number = chance.below(traits.isPlain ? traits.keyCount : traits.keyCount + 2)
     let id = "\(collection.entity.prefix(1))\(number)"
     let known = pending[id] ?? database.document(collection, id)
@@ -77,10 +147,28 @@ extension History {
     document.marker = marker
     if known == nil || chance.once(in: 4) { document.key = key }
     if known == nil || chance.once(in: 3) { document.status = chance.pick(statuses) }
-    if collection == .prompts { document.promptID = "p-\(document.key)" }
+    if collection == .prompts { choosePrompt(&document, number, isNew: known == nil) }
+    if collection == .sourceConfigs { choosePlace(&document, number, isNew: known == nil) }
     if !traits.isPlain, chance.once(in: 3) { document.major = 1 + chance.below(3) }
     document.isBad = traits.hasBadDocuments && chance.once(in: 4)
     return document
+  }
+
+  private func choosePrompt(_ document: inout SimulatedDocument, _ number: Int, isNew: Bool) {
+    if traits.isPlain {
+      document.promptID = "p\(number)"
+    } else if isNew || chance.once(in: 4) {
+      document.promptID = chance.pick(promptNames)
+    }
+    if chance.once(in: 3) { document.test = chance.pick(SimulatedDocument.Test.allCases) }
+  }
+
+  /// Sources share containers and agents, also where none of them ever moves.
+  private func choosePlace(_ document: inout SimulatedDocument, _ number: Int, isNew: Bool) {
+    guard isNew || !traits.isPlain && chance.once(in: 4) else { return }
+    document.container = chance.once(in: 5) ? nil : chance.pick(Self.containers)
+    document.aiAgentID = chance.once(in: 5) ? nil : chance.pick(Self.sourceAgents)
+    document.hasPattern = chance.once(in: 2)
   }
 
   /// Tells the true history what the change means for every key.
@@ -95,6 +183,7 @@ extension History {
     if let document, document.isInFilter, !document.isBad, let etag = document.etag {
       validator.learn(etag, document.label)
     }
+    documents[change.collection.rawValue][id] = document
     var shown = claims[id] ?? [:]
     for key in document?.keys ?? [] where shown[key] == nil { shown[key] = .nothing }
     for (key, before) in shown {

@@ -23,14 +23,14 @@ public final class History {
   public let seed: UInt64
   /// What happened, if it was asked for.
   public private(set) var events: [String] = []
-  public private(set) var lookupCount = 0
+  public internal(set) var lookupCount = 0
   public private(set) var noticeCount = 0
   public private(set) var stepCount = 0
   public var violations: [Violation] { validator.violations }
 
   let traits: Traits
   let clock = SimulatedClock()
-  let database = SimulatedDatabase()
+  let database: SimulatedDatabase
   var chance: Chance
   var validator: Validator
   var servers: [SimulatedServer] = []
@@ -40,7 +40,16 @@ public final class History {
   var waiting: [Waiting] = []
   /// By document: the keys that it ever claimed, and what it gives each to show now.
   var claims: [String: [String: Showing]] = [:]
+  /// By collection: what is stored.
+  var documents: [[String: SimulatedDocument]] = Collection.allCases.map { _ in [:] }
+  /// The last answers that the true history was told of, by key: those that several documents give together.
+  var recorded: [String: String] = [:]
+  var recordedRows: [[ListRow]?] = Collection.allCases.map { _ in [] }
   var silent: [TrueHistory.Attempt] = []
+  /// Documents of them have changed silently.
+  var unsureCollections: Set<Collection> = []
+  /// Of each server and list: the token and the last row of a page that has a next one.
+  var walks: [String: (token: String, after: [String])] = [:]
   var writeCount: UInt64 = 0
   var depth = 0
   /// The keys that the last write was about.
@@ -58,6 +67,7 @@ public final class History {
     var chance = Chance(seed: seed)
     traits = Traits(&chance)
     self.chance = chance
+    database = SimulatedDatabase(clock)
     validator = Validator(ttlMilliseconds: UInt64(SimulatedServer.Limits().ttlSeconds * 1000))
   }
 
@@ -93,8 +103,9 @@ public final class History {
     case 11..<13: server.stepRead(chance.pick(Collection.allCases))
     case 13..<15: server.worker.runJobs()
     case 15..<17: pass(milliseconds: chance.below(200))
-    case 17..<20: lookUpAnything()
+    case 17..<20: lookUpAnything(of: server)
     case 20: retryWaiting()
+    case 21 where traits.hasPauses && chance.once(in: 4): pause(server)
     default: subscribe()
     }
   }
@@ -113,7 +124,7 @@ public final class History {
     lives[index] += 1
     let name = "server\(index).\(lives[index])"
     log("\(name) starts at \(database.now.short)")
-    validator.started(name, at: database.now)
+    validator.started(name, at: database.visibleTime)
     var limits = SimulatedServer.Limits()
     limits.queuedKeys = traits.queuedKeys
     limits.replay = traits.replay
@@ -124,7 +135,20 @@ public final class History {
         looksUpLate: traits.looksUpLate, imageOnceIn: traits.imageOnceIn)
     }
     let server = SimulatedServer(name, sources, clock, limits)
-    for source in sources { source.betweenRows = { [weak self] in self?.goOnWhileReading() } }
+    for source in sources {
+      source.log = { [weak self] what in self?.log("\(name) \(what)") }
+      source.betweenRows = { [weak self] in self?.goOn(1) }
+      source.onTheWay = { [weak self, weak server] isReply in
+        if let self, let server { self.wait(server, isReply: isReply) }
+      }
+    }
+    server.label = { [weak self] in self?.validator.label($0) }
+    server.betweenStores = { [weak self, weak server] in
+      if let self, let server { self.look(at: server, betweenStoresOf: $0) }
+    }
+    server.betweenLooks = { [weak self, weak server] in
+      if let self, let server { self.goOnBetweenLooks(of: $0, server) }
+    }
     server.onPublished = { [weak self, weak server] in
       if let self, let server { self.look(at: server) }
     }
@@ -133,24 +157,16 @@ public final class History {
 
   func restart(_ index: Int) {
     let old = servers[index]
-    guard !old.isReading else { return }
+    guard !old.isBusy else { return }
     for subscriber in subscribers where subscriber.server === old { close(subscriber) }
     waiting.removeAll { $0.server === old }
     old.stop()
     start(index)
   }
 
-  /// Between two rows of a read other threads run.
-  private func goOnWhileReading() {
-    guard depth < 2 else { return }
-    depth += 1
-    for _ in 0..<chance.below(4) where violations.isEmpty { step() }
-    depth -= 1
-  }
-
   /// A notice has just been handed on: a subscriber may have it at once, and ask.
   private func look(at server: SimulatedServer) {
-    guard chance.once(in: 3), violations.isEmpty else { return }
+    guard chance.once(in: 3), violations.isEmpty, !server.isAnswering else { return }
     noticedKeys = []
     server.worker.runJobs()
     // Which watch is told first depends on addresses, and a seed must bring back the same.
@@ -159,79 +175,6 @@ public final class History {
 
   func learnWarmth(_ server: SimulatedServer) {
     if server.mayBeWarm { validator.mayBeWarm(server.name) }
-  }
-
-  // MARK: Lookups
-
-  /// Every key that a lookup can ask for.
-  var lookupKeys: [String] {
-    keyNames.flatMap { key in
-      [
-        "agent_config:\(key)", "source_config:\(key)", "prompt:\(key)", "prompt:\(key):staged",
-        "prompt:by-id:p-\(key)", "prompt:by-id:p-\(key):staged",
-      ]
-    }
-  }
-
-  var keyNames: [String] { (0..<traits.keyCount).map { "k\($0)" } }
-
-  private func lookUpAnything() {
-    let server = chance.pick(servers)
-    var lookup = Lookup(chance.pick(lookupKeys), of: server.name)
-    switch chance.below(6) {
-    case 0: lookup.minimumRevision = database.now
-    case 1:
-      // Who has written reads what it wrote.
-      guard let written = lastWritten, let key = written.keys.randomElement(using: &chance) else { break }
-      lookup.key = key
-      lookup.minimumRevision = written.time
-    case 2: lookup.maximumStalenessMilliseconds = UInt64(1 + chance.below(6000))
-    default: break
-    }
-    if chance.once(in: 2), let subscriber = subscribers.first(where: { $0.server === server && !$0.isFinished }) {
-      lookup.client = subscriber.name
-      // Who comes from another server asks for what it has seen there at least.
-      if subscriber.hasStart {
-        lookup.minimumRevision = max(lookup.minimumRevision, validator.position(subscriber.name) ?? .none)
-      }
-    }
-    ask(lookup, server)
-  }
-
-  func ask(_ lookup: Lookup, _ server: SimulatedServer) {
-    let pending = validator.ask(lookup)
-    switch server.lookUp(lookup, epoch: "") {
-    case .reply(let reply):
-      lookupCount += 1
-      log("\(server.name) asked for \(lookup.key) >= \(lookup.minimumRevision.short): \(reply.text)")
-      validator.answered(pending, reply)
-    case .wait(let wait):
-      guard waiting.count < 4 else {
-        validator.answered(pending, LookupReply(.refused(isUnavailable: true, wait.expired.description)))
-        return
-      }
-      let signal = Signal()
-      let timer = wait.begin { signal.isReady = true }
-      waiting.append(
-        Waiting(lookup: lookup, server: server, signal: signal, timer: timer, patience: 4 + chance.below(20)))
-    }
-  }
-
-  /// What waited for a revision is asked again where it is told to, and given up after a while.
-  private func retryWaiting() {
-    let all = waiting
-    waiting = []
-    for var item in all {
-      if item.signal.isReady {
-        ask(item.lookup, item.server)
-      } else if item.patience == 0 {
-        item.timer?.cancel()
-        validator.answered(validator.ask(item.lookup), LookupReply(.refused(isUnavailable: true, "waited in vain")))
-      } else {
-        item.patience -= 1
-        waiting.append(item)
-      }
-    }
   }
 
   // MARK: Telling
@@ -249,10 +192,11 @@ public final class History {
 }
 
 extension LookupReply {
-  fileprivate var text: String {
+  var text: String {
     switch result {
     case .found(let label, _, let revision):
-      "\(label ?? "not modified") @\(revision.short), observed \(observed.short), \(ageMilliseconds) ms"
+      "\(label ?? "not modified")\(others.map { " others \($0)" } ?? "") @\(revision.short), observed \(observed.short), \(ageMilliseconds) ms"
+    case .composed(let label, _): "\(label), observed \(observed.short), \(ageMilliseconds) ms"
     case .notFound: "NOT_FOUND, observed \(observed.short)"
     case .refused(_, let text): text
     }

@@ -37,6 +37,8 @@ final class SimulatedDatabase: @unchecked Sendable {
   }
 
   private(set) var oplog: [Event] = []
+  /// Counts the copies of the database that have been restored in its place.
+  private(set) var copyNumber = 0
   /// Events before this place are gone.
   private(set) var floor = 0
   /// Of the last command: moves on without changes too.
@@ -44,6 +46,13 @@ final class SimulatedDatabase: @unchecked Sendable {
   private var documents: [[String: [Version]]] = Collection.allCases.map { _ in [:] }
   /// Documents are never looked up as of an earlier moment than before: the majority does not go back.
   private var lookedUp = Revision.none
+  /// The last commit has its time, and cannot be seen yet: neither in the oplog, from this place on, nor in a document.
+  private var hidden: (place: Int, until: MonotonicTime)?
+  private let clock: SimulatedClock
+
+  init(_ clock: SimulatedClock) {
+    self.clock = clock
+  }
 
   // MARK: Changes
 
@@ -54,9 +63,15 @@ final class SimulatedDatabase: @unchecked Sendable {
       ? Revision(seconds: now.seconds + 1, increment: 1) : Revision(seconds: now.seconds, increment: now.increment + 1)
   }
 
-  /// Commits the changes together, at a new time.
-  func commit(_ changes: [Change], _ chance: inout Chance) -> Revision {
+  /// Commits the changes together, at a new time. From the one at `place` on they can be seen after `hiddenFor` only,
+  /// although the database reports their time at once: it does that before it has made them visible.
+  func commit(
+    _ changes: [Change], hiddenFor milliseconds: UInt64 = 0, from place: Int = 0, _ chance: inout Chance
+  ) -> Revision {
     tick(&chance)
+    if milliseconds > 0, visibleCount == oplog.count {
+      hidden = (oplog.count + place, clock.now.advanced(bySeconds: Double(milliseconds) / 1000))
+    }
     for change in changes {
       var fields: Set<String> = []
       if case .update(let new) = change, let old = document(new.collection, new.id) {
@@ -73,6 +88,12 @@ final class SimulatedDatabase: @unchecked Sendable {
   func changeSilently(_ change: Change, _ chance: inout Chance) {
     tick(&chance)
     _ = apply(change)
+  }
+
+  /// The database is another copy of itself from now on: what follows it from before this sees nothing any more, and
+  /// is not told so.
+  func restore() {
+    copyNumber += 1
   }
 
   /// Forgets what happened before the last `kept` events.
@@ -100,6 +121,23 @@ final class SimulatedDatabase: @unchecked Sendable {
 
   // MARK: Reading
 
+  /// How much of the oplog can be seen.
+  var visibleCount: Int {
+    if let hidden, clock.now >= hidden.until { self.hidden = nil }
+    return hidden?.place ?? oplog.count
+  }
+
+  /// Everything up to this can be seen.
+  var visibleTime: Revision {
+    let count = visibleCount
+    return count < oplog.count ? Revision(oplog[count].time.rawValue - 1) : now
+  }
+
+  /// A reader waits until everything up to `time` can be seen.
+  func wait(for time: Revision) {
+    if visibleTime < time { hidden = nil }
+  }
+
   /// The document as it is now.
   func document(_ collection: Collection, _ id: String) -> SimulatedDocument? {
     documents[collection.rawValue][id]?.last?.document?.model
@@ -117,11 +155,12 @@ final class SimulatedDatabase: @unchecked Sendable {
 
   /// A moment between `earliest` and now, most often now; never before one that was given.
   func majorityTime(notBefore earliest: Revision, _ chance: inout Chance) -> Revision {
-    let low = max(earliest, lookedUp)
-    if chance.once(in: 3), low < now {
-      lookedUp = Revision(chance.between(low.rawValue, now.rawValue))
+    wait(for: earliest)
+    let (low, high) = (max(earliest, lookedUp), max(lookedUp, visibleTime))
+    if chance.once(in: 3), low < high {
+      lookedUp = Revision(chance.between(low.rawValue, high.rawValue))
     } else {
-      lookedUp = now
+      lookedUp = high
     }
     return lookedUp
   }

@@ -12,6 +12,15 @@ enum Collection: Int, CaseIterable {
     case .sourceConfigs: "source_config"
     }
   }
+
+  /// The request fields by which its answers are looked up.
+  var selectors: [String] {
+    switch self {
+    case .agentConfigs: ["agent_id"]
+    case .prompts: ["agent_id", "prompt_id"]
+    case .sourceConfigs: ["source_id", "container", "ai_agent_id"]
+    }
+  }
 }
 
 /// A document as those know it who write it: which keys it answers is decided here, without the product's code.
@@ -27,6 +36,18 @@ struct SimulatedDocument {
   var status: String
   var marker: Int
   var isBad = false
+  /// Of a prompt.
+  var test = Test.off
+  /// Of a source: its landing container, without which it is a `scheduled_pull`, and its `ai_agent_id`.
+  var container: String?
+  var aiAgentID: String?
+  /// Of a source: its paths begin with `x/`.
+  var hasPattern = false
+
+  /// The A/B test of a staged prompt: for nobody or for everybody, so that it needs no hash to say who gets what.
+  enum Test: Int, CaseIterable {
+    case off, forNobody, forEverybody, unnamedForEverybody
+  }
 
   /// Whether a query with the collection's filter finds it.
   var isInFilter: Bool {
@@ -37,23 +58,49 @@ struct SimulatedDocument {
     }
   }
 
-  /// The keys that it claims: the cache key, and for a prompt the other one by which it can be looked up.
+  var isStaged: Bool { status == "staged" }
+
+  /// The keys that it claims, of which one document each is the answer. The last one of a prompt is no cache key: it is
+  /// that of its row in the list.
   var keys: [String] {
     guard isInFilter else { return [] }
-    let variant = status == "staged" ? ":staged" : ""
+    let variant = isStaged ? ":staged" : ""
     let cacheKey = "\(collection.entity):\(key)\(variant)"
-    return collection == .prompts ? [cacheKey, "prompt:by-id:\(promptID)\(variant)"] : [cacheKey]
+    guard collection == .prompts else { return [cacheKey] }
+    return [cacheKey, "prompt.prompt_id:\(promptID)\(variant)", Self.rowKey(key, promptID) + variant]
+  }
+
+  /// Under which the true history has the prompt that a row of the list shows.
+  static func rowKey(_ agentID: String, _ promptID: String) -> String { "prompt#row:\(agentID)/\(promptID)" }
+
+  var version: String { isBad ? "bad" : "\(major).0.0" }
+
+  /// What the test is called.
+  var testName: String? {
+    switch test {
+    case .off: nil
+    case .forNobody, .forEverybody: "test-\(marker)"
+    case .unnamedForEverybody: "\(promptID):\(version)"
+    }
   }
 
   /// Of several documents under a key the greatest answers; then the greater `_id`.
   var rank: [Int] { collection == .sourceConfigs ? [] : [major] }
 
   /// All that is in it, so that equal content has equal labels and no other.
-  var label: String { "\(id)/\(key)/\(promptID)/\(major)/\(status)/\(marker)" }
+  var label: String {
+    let more =
+      switch collection {
+      case .agentConfigs: ""
+      case .prompts: "/\(promptID)/\(test)"
+      case .sourceConfigs: "/\(container ?? "-")/\(aiAgentID ?? "-")/\(hasPattern ? "x" : "-")"
+      }
+    return "\(id)/\(key)/\(major)/\(status)/\(marker)\(more)"
+  }
 
   /// The top-level fields that an update from `old` to this touches.
   func fields(changedFrom old: SimulatedDocument) -> Set<String> {
-    var fields: Set<String> = collection == .prompts ? ["content"] : ["description"]
+    var fields: Set<String> = collection == .prompts ? ["content", "ab_test"] : ["description"]
     if key != old.key { fields.insert(collection == .sourceConfigs ? "source_id" : "agent_id") }
     if promptID != old.promptID { fields.insert("prompt_id") }
     if status != old.status { fields.insert(collection == .sourceConfigs ? "enabled" : "status") }
@@ -62,6 +109,8 @@ struct SimulatedDocument {
     if (key, promptID, major, isBad) != (old.key, old.promptID, old.major, old.isBad), collection != .sourceConfigs {
       fields.insert("id")
     }
+    if (container, hasPattern) != (old.container, old.hasPattern) { fields.insert("ingestion") }
+    if aiAgentID != old.aiAgentID { fields.insert("transformation") }
     return fields
   }
 
@@ -71,7 +120,6 @@ struct SimulatedDocument {
   }
 
   private var json: String {
-    let version = isBad ? "bad" : "\(major).0.0"
     let metadata = #""metadata": {"author": "me", "created_at": "2026-01-09", "updated_at": "2026-01-10"}"#
     switch collection {
     case .agentConfigs:
@@ -85,15 +133,31 @@ struct SimulatedDocument {
       return """
         {"_id": "\(id)", "id": "\(promptID):\(version)", "prompt_id": "\(promptID)", "agent_id": "\(key)",
         "version": "\(version)", "status": "\(status)", "content": {"system_prompt": "s", "template": "\(label)"},
-        "ab_test": {}, \(metadata)}
+        "ab_test": \(testJSON), \(metadata)}
         """
     case .sourceConfigs:
+      let agent = aiAgentID.map { "\"ai_agent_id\": \"\($0)\", " } ?? ""
       return """
         {"_id": "\(id)", "source_id": "\(key)", "display_name": \(isBad ? "7" : #""n""#), "description": "\(label)",
-        "enabled": \(status == "enabled"), "ingestion": {"mode": "blob_trigger"},
-        "transformation": {"extract_fields": [], "link_field": "l"},
+        "enabled": \(status == "enabled"), "ingestion": \(ingestionJSON),
+        "transformation": {\(agent)"extract_fields": [], "link_field": "l"},
         "storage": {"raw_container": "rc", "index_collection": "ic"}}
         """
     }
+  }
+
+  private var testJSON: String {
+    switch test {
+    case .off: "{}"
+    case .forNobody: #"{"enabled": true, "traffic_percentage": 0, "test_id": "\#(testName ?? "")"}"#
+    case .forEverybody: #"{"enabled": true, "traffic_percentage": 100, "test_id": "\#(testName ?? "")"}"#
+    case .unnamedForEverybody: #"{"enabled": true, "traffic_percentage": 100}"#
+    }
+  }
+
+  private var ingestionJSON: String {
+    guard let container else { return #"{"mode": "scheduled_pull"}"# }
+    let pattern = hasPattern ? #", "path_pattern": {"pattern": "x/{f}", "extract_fields": ["f"]}"# : ""
+    return #"{"mode": "blob_trigger", "landing_container": "\#(container)"\#(pattern)}"#
   }
 }

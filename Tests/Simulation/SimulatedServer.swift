@@ -16,6 +16,7 @@ final class SimulatedServer {
     var streamDue = MonotonicTime(nanoseconds: 0)
     var readDue = MonotonicTime(nanoseconds: 0)
     var isReading = false
+    var isFollowing = false
   }
 
   struct Limits {
@@ -43,11 +44,22 @@ final class SimulatedServer {
   private(set) var caches: [Steps] = []
   /// What other threads do at the moment when notices have been handed on, and the cache has not gone on yet.
   var onPublished: () -> Void = {}
-  private let clock: SimulatedClock
+  /// What another thread does where the cache's thread is between two stores of one publication.
+  var betweenStores: (Collection) -> Void = { _ in }
+  /// What the cache's threads do where a call has looked into the cache, and may look again.
+  var betweenLooks: (Collection) -> Void = { _ in }
+  /// The content that an etag stands for.
+  var label: (String) -> String? = { _ in nil }
+  /// Of the last page that a list gave: its token, and its last row.
+  var pageToken = ""
+  var lastKey: [String]?
+  /// A call is being answered.
+  var isAnswering = false
+  let clock: SimulatedClock
   private let hub: InvalidationHub
   private let service: LookupService
-  private let methods: [String: RPCMethod]
-  private let plainCalls: [String: any RPCPlainCalls]
+  let methods: [String: RPCMethod]
+  let plainCalls: [String: any RPCPlainCalls]
 
   init(_ name: String, _ sources: [SimulatedSource], _ clock: SimulatedClock, _ limits: Limits) {
     self.name = name
@@ -92,19 +104,27 @@ final class SimulatedServer {
     methods = Dictionary(uniqueKeysWithValues: service.methods.map { ($0.name, $0) })
     plainCalls = methods.compactMapValues { $0.plain?(worker.index) }
     moment.server = self
+    for (index, cache) in served.enumerated() {
+      guard let collection = Collection(rawValue: index) else { continue }
+      cache.reader.onStored = { moment.server?.betweenStores(collection) }
+      cache.reader.onLook = { moment.server?.betweenLooks(collection) }
+    }
   }
 
   /// Whether every collection has been read to its end at least once: before, nothing can be warm.
   var mayBeWarm: Bool { sources.allSatisfy { $0.readCount > 0 } }
-  var isReading: Bool { caches.contains { $0.isReading } }
+  /// One of its threads is in the middle of a step.
+  var isBusy: Bool { caches.contains { $0.isReading || $0.isFollowing } }
 
   // MARK: Steps
 
   func stepStream(_ collection: Collection) {
     let index = collection.rawValue
-    guard clock.now >= caches[index].streamDue else { return }
+    guard clock.now >= caches[index].streamDue, !caches[index].isFollowing else { return }
+    caches[index].isFollowing = true
     // The wait's length is up to chance: what matters is that there is one.
     let wait = caches[index].stream()
+    caches[index].isFollowing = false
     if wait > 0 { caches[index].streamDue = clock.now.advanced(bySeconds: 0.02) }
   }
 
@@ -122,108 +142,9 @@ final class SimulatedServer {
     for cache in caches { cache.close() }
     hub.stop()
     worker.clear()
-    for source in sources { source.betweenRows = {} }
+    for source in sources { (source.betweenRows, source.onTheWay) = ({}, { _ in }) }
     onPublished = {}
-  }
-
-  // MARK: Calls
-
-  func lookUp(_ lookup: Lookup, ifNoneMatch: String = "", epoch: String) -> Outcome {
-    let request = request(lookup, ifNoneMatch, epoch)
-    guard let method = methods[request.method], case .unary(let handler) = method.handler else {
-      preconditionFailure("no method \(request.method)")
-    }
-    var reply = RPCReply()
-    var wait: RPCWait?
-    var status = RPCStatus.ok
-    worker.beginCall()
-    request.bytes.withUnsafeBytes { buffer in
-      // As a transport does: first the short way.
-      if let plain = plainReply(request.method, buffer) {
-        (reply.head, reply.body) = (Array(plain.head), Array(plain.body))
-        return
-      }
-      let call = RPCRequest(message: buffer, metadata: RPCMetadata(), deadline: nil, worker: worker)
-      do throws(RPCStatus) {
-        wait = try handler(call, &reply)
-      } catch {
-        status = error
-      }
-    }
-    if let wait { return .wait(wait) }
-    return .reply(read(lookup, status, reply))
-  }
-
-  private func plainReply(_ method: String, _ message: UnsafeRawBufferPointer) -> RPCPlainReply? {
-    guard let calls = plainCalls[method] else { return nil }
-    withUnsafePointer(to: message) { calls.prepare(for: UnsafeBufferPointer(start: $0, count: 1)) }
-    return calls.reply(at: 0, nil)
-  }
-
-  func watch(_ request: Wire, _ writer: any RPCStreamWriter) -> (any RPCStreamHandler)? {
-    guard case .serverStreaming(let handler)? = methods["WatchInvalidations"]?.handler else { return nil }
-    var reply = RPCReply()
-    return request.encoded.withUnsafeBytes { buffer in
-      let call = RPCRequest(message: buffer, metadata: RPCMetadata(), deadline: nil, worker: worker)
-      return try? handler(call, writer, &reply)
-    }
-  }
-
-  /// `prompt:x:staged` and the like as a request.
-  private func request(_ lookup: Lookup, _ ifNoneMatch: String, _ epoch: String) -> (method: String, bytes: [UInt8]) {
-    var options = Wire()
-    options.add(1, ifNoneMatch)
-    options.add(2, lookup.minimumRevision.rawValue)
-    if lookup.minimumRevision > .none { options.add(3, epoch) }
-    options.add(4, lookup.maximumStalenessMilliseconds)
-    var parts = lookup.key.split(separator: ":").map(String.init)
-    var wire = Wire()
-    switch parts.removeFirst() {
-    case "agent_config":
-      wire.add(1, parts[0])
-      if !options.isEmpty { wire.add(2, options) }
-      return ("GetAgentConfig", wire.encoded)
-    case "source_config":
-      wire.add(1, parts[0])
-      if !options.isEmpty { wire.add(4, options) }
-      return ("GetSourceConfig", wire.encoded)
-    default:
-      let isByID = parts[0] == "by-id"
-      if isByID { parts.removeFirst() }
-      wire.add(isByID ? 2 : 1, parts[0])
-      if parts.count > 1 { wire.add(3, 2) }
-      if !options.isEmpty { wire.add(5, options) }
-      return ("GetPrompt", wire.encoded)
-    }
-  }
-
-  private func read(_ lookup: Lookup, _ status: RPCStatus, _ reply: RPCReply) -> LookupReply {
-    guard status.code == .ok else {
-      var result = LookupReply(
-        status.code == .notFound
-          ? .notFound : .refused(isUnavailable: status.code == .unavailable, status.description))
-      result.observed = Revision(reply.metadata["configlookup-observed-revision"].flatMap { UInt64($0) } ?? 0)
-      result.epoch = reply.metadata["configlookup-epoch"] ?? ""
-      return result
-    }
-    let message = Wire((reply.head + reply.body)[...])
-    let metadata = message.message(2)
-    let label = message.bytes(1).map { SimulatedServer.label(Wire($0), lookup.key) }
-    var result = LookupReply(
-      .found(label: label, etag: metadata.text(2), revision: Revision(metadata.number(1))))
-    result.isStale = metadata.number(4) != 0
-    result.ageMilliseconds = metadata.number(5)
-    result.observed = Revision(metadata.number(7))
-    result.epoch = metadata.text(8)
-    let index = Collection.allCases.firstIndex { lookup.key.hasPrefix($0.entity + ":") } ?? 0
-    result.leastAgeMilliseconds = clock.now.milliseconds(since: sources[index].lastContact)
-    return result
-  }
-
-  /// The text that says what is in a document, from its encoded message.
-  static func label(_ value: Wire, _ key: String) -> String {
-    if key.hasPrefix("agent_config:") { return value.text(6) }
-    if key.hasPrefix("source_config:") { return value.text(3) }
-    return value.message(6).text(2)
+    betweenStores = { _ in }
+    betweenLooks = { _ in }
   }
 }

@@ -11,13 +11,19 @@ final class SimulatedSource: DocumentSource, @unchecked Sendable {
   var chance: Chance
   /// While false, nothing answers.
   var isReachable = true
+  /// While false, the collection cannot be read; it can be followed.
+  var isReadable = true
   /// Streams and reads of an older generation have lost their link.
   private(set) var generation = 0
   /// What goes on while a read is under way.
   var betweenRows: () -> Void = {}
   private(set) var readCount = 0
-  /// When the database last said anything to this cache.
-  var lastContact: MonotonicTime
+  /// Told of what the cache asks of the database.
+  var log: (String) -> Void = { _ in }
+  /// What goes on while a question is on its way to the database (false), or its reply back to the process (true).
+  var onTheWay: (Bool) -> Void = { _ in }
+  /// Of the replies that the cache has read: when the last question was asked.
+  var askedAt: MonotonicTime
   /// Where the stream began that is resumed since.
   private var firstPlace = 0
   /// Once in so many opens the same events are delivered again; 0: never.
@@ -36,7 +42,7 @@ final class SimulatedSource: DocumentSource, @unchecked Sendable {
     self.duplicatesOnceIn = duplicatesOnceIn
     self.looksUpLate = looksUpLate
     self.imageOnceIn = imageOnceIn
-    lastContact = clock.now
+    askedAt = clock.now
   }
 
   /// The link breaks.
@@ -59,7 +65,7 @@ final class SimulatedSource: DocumentSource, @unchecked Sendable {
     resumingAfter token: ResumeToken?, reportingFields fields: Set<String>
   ) throws(SourceError) -> any DocumentStream {
     try check(generation)
-    var place = database.oplog.count
+    var place = database.visibleCount
     if let token {
       place = token.place
       guard place >= database.floor else {
@@ -73,21 +79,26 @@ final class SimulatedSource: DocumentSource, @unchecked Sendable {
       while place > database.floor, database.oplog[place - 1].time == database.now { place -= 1 }
     }
     if token == nil { firstPlace = place }
-    lastContact = clock.now
-    return SimulatedStream(self, place: place, generation: generation)
+    log("opens a stream of \(collection.entity)\(token == nil ? "" : ", resuming")")
+    return SimulatedStream(
+      self, place: place, generation: generation, copyNumber: token?.copyNumber ?? database.copyNumber)
   }
 
   func readAll(
     matching filter: BSONDocument, notBefore revision: Revision, besideLookups: Bool, _ body: (BSONDocument) -> Bool
   ) throws(SourceError) -> Revision {
     try check(generation)
+    log("reads \(collection.entity)")
+    guard isReadable else { throw SourceError(.transient, "the read failed") }
     let generation = generation
     var ids = database.ids(collection)
     var seen = Set(ids)
     var asOf = revision
     var end = database.now
+    var asked = clock.now
     while !ids.isEmpty {
       try check(generation)
+      asked = clock.now
       asOf = database.majorityTime(notBefore: asOf, &chance)
       end = database.now
       let batch = ids.prefix(1 + chance.below(3)).map { database.document(collection, $0, asOf: asOf) }
@@ -104,7 +115,7 @@ final class SimulatedSource: DocumentSource, @unchecked Sendable {
     }
     try check(generation)
     readCount += 1
-    lastContact = clock.now
+    askedAt = max(askedAt, asked)
     return end
   }
 
@@ -116,6 +127,7 @@ final class SimulatedSource: DocumentSource, @unchecked Sendable {
     guard first == 0 || first < database.oplog.count && database.oplog[first].time <= revision else {
       throw SourceError(.historyLost, code: 286, "history lost", isFromServer: true)
     }
+    database.wait(for: end)
     for event in database.oplog[first...] where event.time >= revision && event.time <= end {
       guard event.change.collection == collection else { continue }
       let (operation, id) = past(event)
@@ -123,7 +135,6 @@ final class SimulatedSource: DocumentSource, @unchecked Sendable {
       betweenRows()
       try check(generation)
     }
-    lastContact = clock.now
   }
 
   private func past(_ event: SimulatedDatabase.Event) -> (PastChange.Operation, id: String?) {
@@ -139,16 +150,23 @@ final class SimulatedSource: DocumentSource, @unchecked Sendable {
 }
 
 extension ResumeToken {
-  /// The place in the oplog up to which a stream has come.
-  init(place: Int) {
-    // {"at": place}, with an int32.
-    var bytes: [UInt8] = [13, 0, 0, 0, 0x10, UInt8(ascii: "a"), UInt8(ascii: "t"), 0]
-    withUnsafeBytes(of: Int32(place).littleEndian) { bytes += $0 }
+  /// The place in the oplog up to which a stream has come, and the copy of the database that it follows.
+  init(place: Int, copyNumber: Int) {
+    // {"at": place, "of": copyNumber}, with int32s.
+    var bytes: [UInt8] = [21, 0, 0, 0]
+    for (name, number) in [("at", place), ("of", copyNumber)] {
+      bytes.append(0x10)
+      bytes += Array(name.utf8) + [0]
+      withUnsafeBytes(of: Int32(number).littleEndian) { bytes += $0 }
+    }
     bytes.append(0)
     self.init(BSONDocument(uncheckedBytes: bytes))
   }
 
-  var place: Int {
-    document.withObject { Int($0.value("at")?.int32 ?? 0) }
+  var place: Int { number("at") }
+  var copyNumber: Int { number("of") }
+
+  private func number(_ field: String) -> Int {
+    document.withObject { Int($0.value(field)?.int32 ?? 0) }
   }
 }

@@ -9,31 +9,34 @@ internal import Core
 final class SimulatedStream: DocumentStream {
   private let source: SimulatedSource
   private let generation: Int
+  /// Of a copy of the database that is not there any more nothing comes.
+  private let copyNumber: Int
   /// Of the next event to ask for.
   private var place: Int
   private var batch: ArraySlice<(change: DocumentChange, place: Int)> = []
   private(set) var operationTime: Revision
-  private(set) var askedAt: MonotonicTime
   private var tokenPlace: Int
+  /// When the question behind the last reply was asked.
+  private(set) var askedAt: MonotonicTime
 
-  init(_ source: SimulatedSource, place: Int, generation: Int) {
+  init(_ source: SimulatedSource, place: Int, generation: Int, copyNumber: Int) {
+    self.copyNumber = copyNumber
     self.source = source
     self.generation = generation
     self.place = place
     tokenPlace = place
-    operationTime = source.database.now
     askedAt = source.clock.now
+    operationTime = source.database.now
     if !source.looksUpLate, place > 0, place < source.database.oplog.count {
       operationTime = source.database.oplog[place - 1].time
     }
   }
 
-  var resumeToken: ResumeToken? { ResumeToken(place: tokenPlace) }
+  var resumeToken: ResumeToken? { ResumeToken(place: tokenPlace, copyNumber: copyNumber) }
 
   func next(waitingAtMost seconds: Double) throws(SourceError) -> DocumentChange? {
     if batch.isEmpty { try ask() }
-    // What the driver had already counts, too: it is read at once, but in a simulation.
-    source.lastContact = source.clock.now
+    source.askedAt = max(source.askedAt, askedAt)
     guard let (change, place) = batch.popFirst() else {
       tokenPlace = self.place
       return nil
@@ -46,7 +49,9 @@ final class SimulatedStream: DocumentStream {
 
   private func ask() throws(SourceError) {
     try source.check(generation)
-    askedAt = source.clock.now
+    let asked = source.clock.now
+    source.onTheWay(false)
+    try source.check(generation)
     let database = source.database
     guard place >= database.floor else {
       throw SourceError(.historyLost, code: 286, "history lost", isFromServer: true)
@@ -56,7 +61,8 @@ final class SimulatedStream: DocumentStream {
       isBehind ? Revision(source.chance.between(operationTime.rawValue, database.now.rawValue)) : database.now
     let limit = source.looksUpLate ? 1 + source.chance.below(4) : 1
     var events: [(change: DocumentChange, place: Int)] = []
-    while place < database.oplog.count, database.oplog[place].time <= end, events.count < limit {
+    let isBlind = copyNumber != database.copyNumber
+    while !isBlind, place < database.visibleCount, database.oplog[place].time <= end, events.count < limit {
       let event = database.oplog[place]
       if event.change.collection == source.collection { events.append((delivered(event), place)) }
       place += 1
@@ -64,6 +70,9 @@ final class SimulatedStream: DocumentStream {
     // A reply whose time is that of its one event leaves no doubt as of when the document was looked up.
     operationTime = source.looksUpLate ? database.now : max(operationTime, events.first?.change.revision ?? end)
     batch = events[...]
+    // What has come back is read however late, also over a link that has broken since.
+    source.onTheWay(true)
+    askedAt = asked
   }
 
   private func delivered(_ event: SimulatedDatabase.Event) -> DocumentChange {

@@ -24,6 +24,7 @@ final class SimulatedWorker: RPCWorker, @unchecked Sendable {
   /// A turn goes on as long as the clock stands still, and no job runs: whatever comes meanwhile, comes within it.
   private var turnObservers: [any RPCTurnObserver] = []
   private var turnBegan = MonotonicTime(nanoseconds: 0)
+  private var turnNumber: UInt64 = 1
 
   init(_ clock: SimulatedClock) {
     self.clock = clock
@@ -41,26 +42,38 @@ final class SimulatedWorker: RPCWorker, @unchecked Sendable {
     return timer
   }
 
+  var turn: UInt64? { turnNumber }
+
   func tellAtTurnEnd(_ observer: any RPCTurnObserver) -> Bool {
     turnObservers.append(observer)
-    turnBegan = clock.now
     return true
   }
 
   /// A call comes: in the turn that is under way, if there is one.
   func beginCall() {
     if turnBegan != clock.now { endTurn() }
+    turnBegan = clock.now
+  }
+
+  /// The process was paused in the middle of a turn, before the next calls were read.
+  func pauseInTurn() {
+    turnBegan = clock.now
   }
 
   private func endTurn() {
+    turnNumber += 1
     for observer in turnObservers { observer.turnEnded() }
     turnObservers = []
   }
 
-  /// Runs what waits, and what that brings.
+  /// Runs what waits, and what that brings: in as many turns as it takes.
   func runJobs() {
-    endTurn()
-    while !jobs.isEmpty { jobs.removeFirst()() }
+    repeat {
+      endTurn()
+      let due = jobs
+      jobs = []
+      for job in due { job() }
+    } while !jobs.isEmpty
   }
 
   /// Fires what is due.

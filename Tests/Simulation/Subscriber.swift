@@ -18,8 +18,8 @@ final class Subscriber: RPCStreamWriter {
   /// The watch has said all that it had; what waits now came afterwards.
   private(set) var isCaughtUp = false
   private(set) var epoch = ""
-  /// Whether this watch began at a position of another one.
-  private(set) var hasStart = false
+  /// The position of another watch at which this one began; nil: from now on.
+  private(set) var start: Revision?
 
   init(_ name: String, _ onNotice: @escaping (Subscriber, SeenNotice) -> Void) {
     self.name = name
@@ -27,9 +27,9 @@ final class Subscriber: RPCStreamWriter {
   }
 
   /// Opens a watch; false if it was refused.
-  func open(_ server: SimulatedServer, _ request: Wire, hasStart: Bool) -> Bool {
+  func open(_ server: SimulatedServer, _ request: Wire, start: Revision?) -> Bool {
     self.server = server
-    self.hasStart = hasStart
+    self.start = start
     isFinished = false
     (changes, resyncs, isCaughtUp) = (0, 0, false)
     handler = server.watch(request, self)
@@ -37,6 +37,7 @@ final class Subscriber: RPCStreamWriter {
       isFinished = true
       return false
     }
+    server.worker.runJobs()
     isCaughtUp = isWritable
     return true
   }
@@ -46,6 +47,8 @@ final class Subscriber: RPCStreamWriter {
     (changes, resyncs) = (0, 0)
     room = count
     if isWritable, !isFinished { handler?.writable() }
+    // What does not fit into one turn is sent in the next ones.
+    server?.worker.runJobs()
     isCaughtUp = isCaughtUp || isWritable
   }
 
@@ -74,6 +77,7 @@ final class Subscriber: RPCStreamWriter {
     switch notice.kind {
     case .upsert, .delete:
       notice.key = message.text(4)
+      notice.selector = (message.text(15), message.text(3))
       changes += 1
     case .resync:
       let entity = Int(message.number(2))

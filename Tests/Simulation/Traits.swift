@@ -14,6 +14,14 @@ struct Traits {
   let looksUpLate: Bool
   /// One update in so many brings the document as of itself, whatever `looksUpLate` says; 0: none.
   let imageOnceIn: Int
+  /// Questions to the database and its replies take their time, and the whole process stands still for a while.
+  let hasPauses: Bool
+  /// The database reports the time of a change some milliseconds before the change can be seen.
+  let hidesCommits: Bool
+  /// At the end a copy of the database is restored in its place.
+  let isRestored: Bool
+  /// At the end a transaction comes that is late: the database has said that everything of its time had come.
+  let comesLate: Bool
   /// Content comes back after other content.
   let repeatsContent: Bool
   let queuedKeys: Int
@@ -40,6 +48,10 @@ struct Traits {
     faultOnceIn = chance.pick([10, 20, 40, 1000])
     keyCount = chance.pick([1, 2, 4])
     imageOnceIn = chance.pick([0, 0, 1, 2])
+    hasPauses = chance.once(in: 2)
+    isRestored = chance.once(in: 8)
+    comesLate = chance.once(in: 6)
+    hidesCommits = chance.once(in: 2)
   }
 
   /// Whether a subscriber takes what it holds to another server. Not where each server may have a last good version of

@@ -39,6 +39,19 @@ struct Wire {
     return nil
   }
 
+  /// All of a repeated field.
+  func messages(_ field: Int) -> [Wire] {
+    fields.compactMap { number, value in
+      if case .bytes(let bytes) = value, number == field { Wire(bytes) } else { nil }
+    }
+  }
+
+  func texts(_ field: Int) -> [String] {
+    fields.compactMap { number, value in
+      if case .bytes(let bytes) = value, number == field { String(decoding: bytes, as: UTF8.self) } else { nil }
+    }
+  }
+
   func text(_ field: Int) -> String { String(decoding: bytes(field) ?? [], as: UTF8.self) }
   func message(_ field: Int) -> Wire { Wire(bytes(field) ?? []) }
 
