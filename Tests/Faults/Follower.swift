@@ -25,6 +25,8 @@ final class Follower: Sendable {
     var deleteCounts: [CacheKey: Int] = [:]
     /// UPSERTs and DELETEs, each time they came, over each of the two protocols.
     var noticeCounts: [Transport: Int] = [:]
+    /// The same, by each selector.
+    var selectorCounts: [CacheKey.Selector: Int] = [:]
     var noticeCount: Int { noticeCounts.values.reduce(0, +) }
     var resyncCount = 0
     /// Watches that were opened.
@@ -58,7 +60,7 @@ final class Follower: Sendable {
   }
 
   var seen: Seen { state.withLock { $0.seen } }
-  /// Of the last PROGRESS of the watch that is open; not of the first, which comes before what is replayed.
+  /// Of the last PROGRESS of the watch that is open; not of the first, before which nothing has come.
   var progress: Revision { state.withLock { $0.progress } }
   var trail: [String] { state.withLock { $0.trail } }
   func urge(_ isUrged: Bool) { state.withLock { $0.isUrged = isUrged } }
@@ -166,6 +168,7 @@ final class Follower: Sendable {
   private func count(_ notice: WatchNotice, _ key: CacheKey, _ transport: Transport) {
     state.withLock { state in
       state.seen.noticeCounts[transport, default: 0] += 1
+      state.seen.selectorCounts[key.selector, default: 0] += 1
       if let content = notice.content, notice.kind == .upsert {
         state.seen.labels[key, default: []].insert(StoredDocument.label(of: content))
       } else {
@@ -185,6 +188,7 @@ final class Follower: Sendable {
     var seen = SeenNotice(kind, at: Revision(notice.revision))
     let entities = Collection.allCases.map(\.entity)
     seen.key = notice.kind == .resync && notice.entity > 0 ? entities[Int(notice.entity) - 1] : notice.cacheKey
+    if !notice.cacheKey.isEmpty { seen.selector = (notice.selector, notice.key) }
     seen.etag = notice.etag
     seen.previousETag = notice.previousETag
     seen.label = notice.content.map(StoredDocument.label)

@@ -19,10 +19,16 @@ final class Judge: Sendable {
     var retryCount = 0
     /// Every change of an answer that was acknowledged; nil: the key has no answer any more.
     var changes: [(key: CacheKey, label: String?)] = []
-    /// What each key answers, by the writes that were acknowledged.
+    /// What each key answers, by the writes that were acknowledged: of several documents the first.
     var answers: [CacheKey: String] = [:]
+    /// The sources as of the last attempts to write them.
+    var sources: [DocumentName: StoredDocument] = [:]
+    /// What containers and agents of sources answer as of then.
+    var members: [CacheKey: [Member]] = [:]
     /// Over each of the two protocols.
     var lookupCounts: [Transport: Int] = [:]
+    /// By each selector.
+    var selectorCounts: [CacheKey.Selector: Int] = [:]
     /// Lookups on the same server right after a notice of the key.
     var noticedLookupCount = 0
     /// Lookups with a `min_revision` that were answered, and that were refused.
@@ -51,16 +57,19 @@ final class Judge: Sendable {
 
   /// To be called before the write is sent.
   func attempt(_ name: DocumentName, from before: StoredDocument?, to after: StoredDocument?) -> WriteAttempt {
-    let (left, taken) = (before?.claim(in: name.collection), after?.claim(in: name.collection))
+    let (left, taken) = (before?.claims(in: name.collection) ?? [], after?.claims(in: name.collection) ?? [])
     return with { state in
       var attempts: [TrueHistory.Attempt] = []
-      if let left, left != taken {
-        attempts.append(state.validator.history.attempt("\(left)", document: name.id, .nothing))
+      for key in left where !taken.contains(key) {
+        attempts.append(state.validator.history.attempt("\(key)", document: name.id, .nothing))
       }
-      if let taken, let after {
-        attempts.append(state.validator.history.attempt("\(taken)", document: name.id, .label(after.label)))
+      for key in taken {
+        let label = after?.label ?? ""
+        attempts.append(state.validator.history.attempt("\(key)", document: name.id, .label(label)))
       }
-      return WriteAttempt(attempts: attempts, keys: Array(Set([left, taken].compactMap { $0 })))
+      let groups = name.collection == .sources ? state.attemptSource(name, from: before, to: after) : []
+      attempts += groups.map(\.attempt)
+      return WriteAttempt(attempts: attempts, keys: Array(Set(left + taken + groups.map(\.key))))
     }
   }
 
@@ -72,7 +81,8 @@ final class Judge: Sendable {
       }
       for key in Set(writes.flatMap(\.keys)) {
         state.lastWriteOfKey[key] = revision
-        let label = state.validator.history.last("\(key)")
+        let first = state.validator.history.lastMembers("\(key)").first?.label
+        let label = first ?? state.validator.history.last("\(key)")
         guard label != state.answers[key] else { continue }
         state.answers[key] = label
         state.changes.append((key, label))
@@ -88,6 +98,35 @@ final class Judge: Sendable {
 
   func trouble(_ text: String) {
     with { if $0.troubles.count < 50 { $0.troubles.append(text) } }
+  }
+}
+
+extension Judge.State {
+  /// What a write to a source makes of the answers that it gives together with others.
+  fileprivate mutating func attemptSource(
+    _ name: DocumentName, from before: StoredDocument?, to after: StoredDocument?
+  ) -> [(key: CacheKey, attempt: TrueHistory.Attempt)] {
+    sources[name] = after
+    // Who loses its source_id, or wins it, leaves or enters the answers of its own groups.
+    let names = Set([before?.key, after?.key].compactMap(\.self))
+    let touched = [before, after].compactMap(\.self) + sources.values.filter { names.contains($0.key) }
+    var attempts: [(key: CacheKey, attempt: TrueHistory.Attempt)] = []
+    for key in Set(touched.flatMap { $0.groups(in: .sources) }) {
+      let now = currentMembers(of: key)
+      guard members.updateValue(now, forKey: key) ?? [] != now else { continue }
+      attempts.append((key, validator.history.attempt("\(key)", members: now)))
+    }
+    return attempts
+  }
+
+  private func currentMembers(of key: CacheKey) -> [Member] {
+    var winners: [String: (name: DocumentName, document: StoredDocument)] = [:]
+    for (name, document) in sources where document.standing != .hidden {
+      if let known = winners[document.key], known.name.id > name.id { continue }
+      winners[document.key] = (name, document)
+    }
+    return winners.values.map(\.document).filter { $0.groups(in: .sources).contains(key) }
+      .map { Member($0.key, $0.label) }.sorted { $0.name < $1.name }
   }
 }
 

@@ -39,10 +39,13 @@ final class JudgedClient {
     let reply: ServiceTestSupport.LookupReply
     do {
       reply =
-        switch key.collection {
-        case .agents: try client.agent(key.identifier, options)
-        case .prompts: try client.prompt(.agentID(key.identifier), key.isStaged ? .staged : .active, options)
-        case .sources: try client.source(.sourceID(key.identifier), options)
+        switch (key.collection, key.selector) {
+        case (.agents, _): try client.agent(key.identifier, options)
+        case (.prompts, .promptID): try client.prompt(.promptID(key.identifier), key.variant, options)
+        case (.prompts, _): try client.prompt(.agentID(key.identifier), key.variant, options)
+        case (.sources, .container): try client.source(.container(key.identifier), options)
+        case (.sources, .aiAgentID): try client.source(.aiAgentID(key.identifier), options)
+        case (.sources, _): try client.source(.sourceID(key.identifier), options)
         }
     } catch is RPCClientError where server.isDraining {
       // It has said that it goes away, and the watch may still be told.
@@ -52,6 +55,7 @@ final class JudgedClient {
     if reply.code == .unavailable, server.isDraining || server.life != life { return reply.code }
     judge.with { state in
       state.lookupCounts[transport, default: 0] += 1
+      state.selectorCounts[key.selector, default: 0] += 1
       if minimum > .none {
         if reply.code == .unavailable { state.refusedCount += 1 } else { state.askedCount += 1 }
       }
@@ -70,6 +74,7 @@ final class JudgedClient {
       seen.epoch = reply.epoch
       seen.ageMilliseconds = reply.ageMilliseconds
       seen.isStale = reply.isStale
+      seen.others = reply.others
       return seen
     case .notFound:
       var seen = Guarantees.LookupReply(.notFound)
@@ -81,4 +86,8 @@ final class JudgedClient {
         .refused(isUnavailable: reply.code == .unavailable, "\(reply.status)"))
     }
   }
+}
+
+extension CacheKey {
+  fileprivate var variant: TestClient.Variant { isStaged ? .staged : .active }
 }

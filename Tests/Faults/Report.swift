@@ -48,6 +48,13 @@ struct Report {
         troubles.append("nobody has heard a notice over \(transport)")
       }
     }
+    for selector in CacheKey.Selector.allCases {
+      let name = selector.rawValue
+      if state.selectorCounts[selector] == nil { troubles.append("nobody has looked up by \(name)") }
+      if seen.allSatisfy({ $0.selectorCounts[selector] == nil }) {
+        troubles.append("nobody has heard a notice about a \(name)")
+      }
+    }
     if drift > 0 { troubles.append("the servers have found drift: \(drift) keys") }
     self.troubles = troubles
     details = [

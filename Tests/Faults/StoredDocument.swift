@@ -1,4 +1,5 @@
 internal import Core
+internal import Guarantees
 
 /// The collections that writers write to.
 enum Collection: Int, Sendable, CaseIterable {
@@ -16,27 +17,41 @@ enum Collection: Int, Sendable, CaseIterable {
   var name: String { "\(self)" }
 }
 
-/// A cache key: `{entity}:{identifier}[:staged]`.
+/// What a lookup asks for: a key by one of the selectors of an entity.
 struct CacheKey: Sendable, Hashable, CustomStringConvertible {
+  enum Selector: String, Sendable, CaseIterable {
+    case agentID = "agent_id"
+    case promptID = "prompt_id"
+    case sourceID = "source_id"
+    case container
+    case aiAgentID = "ai_agent_id"
+  }
+
   let collection: Collection
+  let selector: Selector
   let identifier: String
   let isStaged: Bool
 
-  init(_ collection: Collection, _ identifier: String, isStaged: Bool = false) {
+  init(_ collection: Collection, _ selector: Selector, _ identifier: String, isStaged: Bool = false) {
     self.collection = collection
+    self.selector = selector
     self.identifier = identifier
     self.isStaged = isStaged
   }
 
   init?(_ text: String) {
-    let parts = text.split(separator: ":")
-    guard parts.count > 1, let collection = Collection.allCases.first(where: { $0.entity == parts[0] }) else {
-      return nil
-    }
-    self.init(collection, String(parts[1]), isStaged: parts.count > 2)
+    guard let name = CacheName(text), let selector = Selector(rawValue: name.selector),
+      let collection = Collection.allCases.first(where: { $0.entity == name.entity })
+    else { return nil }
+    self.init(collection, selector, name.key, isStaged: name.variant != nil)
   }
 
-  var description: String { "\(collection.entity):\(identifier)\(isStaged ? ":staged" : "")" }
+  /// The cache key, as notices give it.
+  var description: String {
+    let isPrimary = CacheName.primarySelectors[collection.entity] == selector.rawValue
+    let space = isPrimary ? collection.entity : "\(collection.entity).\(selector.rawValue)"
+    return "\(space):\(identifier)\(isStaged ? ":staged" : "")"
+  }
 }
 
 /// A document by its collection and its `_id`.
@@ -55,15 +70,36 @@ struct StoredDocument: Sendable {
     case staged
   }
 
+  /// By the first selector of its collection.
   var key: String
+  /// Of a prompt.
+  var promptID = ""
+  /// Of a source.
+  var container = ""
+  var aiAgentID = ""
   var standing: Standing
   var label: String
   /// Bytes of content beside the label.
   var padding: Int
 
-  /// The cache key that the document claims.
-  func claim(in collection: Collection) -> CacheKey? {
-    standing == .hidden ? nil : CacheKey(collection, key, isStaged: standing == .staged)
+  /// The keys that the document claims for itself.
+  func claims(in collection: Collection) -> [CacheKey] {
+    guard standing != .hidden else { return [] }
+    return switch collection {
+    case .agents: [CacheKey(.agents, .agentID, key)]
+    case .prompts:
+      [
+        CacheKey(.prompts, .agentID, key, isStaged: standing == .staged),
+        CacheKey(.prompts, .promptID, promptID, isStaged: standing == .staged),
+      ]
+    case .sources: [CacheKey(.sources, .sourceID, key)]
+    }
+  }
+
+  /// The keys that the document answers together with others.
+  func groups(in collection: Collection) -> [CacheKey] {
+    guard standing != .hidden, collection == .sources else { return [] }
+    return [CacheKey(.sources, .container, container), CacheKey(.sources, .aiAgentID, aiAgentID)]
   }
 
   /// What was put into a document's content.
@@ -80,11 +116,10 @@ struct StoredDocument: Sendable {
           + #""output": {"event": "out", "schema": {}}, "llm": {"model": "m"}, "error_handling": {}, "rag": {}, "#
           + metadata
       case .prompts:
-        "\"version\": \"1.0.0\", \"prompt_id\": \"p\(name.id)\", "
+        "\"version\": \"1.0.0\", "
           + "\"content\": {\"system_prompt\": \"s\", \"template\": \(quoted(content))}, \(metadata)"
       case .sources:
-        #""display_name": "n", "ingestion": {"mode": "blob_trigger"}, "transformation": {"extract_fields": [], "#
-          + #""link_field": "l"}, "storage": {"raw_container": "r", "index_collection": "i"}"#
+        #""display_name": "n", "storage": {"raw_container": "r", "index_collection": "i"}"#
       }
     let own = fields(name).filter { !$0.name.contains(".") }.map { "\"\($0.name)\": \($0.value)" }
     return "{\"_id\": \"\(name.id)\", \(own.joined(separator: ", ")), \(rest)}"
@@ -113,13 +148,18 @@ struct StoredDocument: Sendable {
       ]
     case .prompts:
       [
-        ("agent_id", quoted(key)), ("id", quoted("p\(name.id):1.0.0")), ("status", status),
-        ("content.template", quoted(content)),
+        ("agent_id", quoted(key)), ("prompt_id", quoted(promptID)), ("id", quoted("\(promptID):1.0.0")),
+        ("status", status), ("content.template", quoted(content)),
       ]
     case .sources:
       [
         ("source_id", quoted(key)), ("enabled", standing == .active ? "true" : "false"),
         ("description", quoted(content)),
+        ("ingestion", "{\"mode\": \"blob_trigger\", \"landing_container\": \(quoted(container))}"),
+        (
+          "transformation",
+          "{\"extract_fields\": [], \"link_field\": \"l\", \"ai_agent_id\": \(quoted(aiAgentID))}"
+        ),
       ]
     }
   }

@@ -75,9 +75,8 @@ final class Writer: Sendable {
     }
     var after = before ?? StoredDocument(key: "", standing: .active, label: "", padding: pace.padding)
     after.label = label
-    let otherKey = "\(self.name)k\(random.below(Self.keysPerCollection))"
     guard before != nil else {
-      after.key = otherKey
+      place(&after, collection, &random)
       let command =
         random.once(in: 2)
         ? "{\"insert\": \"\(collection.name)\", \"documents\": [\(after.json(name))]}"
@@ -93,13 +92,25 @@ final class Writer: Sendable {
       let insertion = "{\"insert\": \"\(collection.name)\", \"documents\": [\(after.json(name))]}"
       return Plan(name: name, before: before, after: after, commands: [deletion(name), insertion])
     case 15..<17:
-      after.key = otherKey
+      place(&after, collection, &random)
       return Plan(name: name, before: before, after: after, commands: [move(name, after, &random)])
     default:
       let standings: [StoredDocument.Standing] =
         collection == .prompts ? [.hidden, .active, .staged] : [.hidden, .active]
       after.standing = standings[random.below(standings.count)]
       return Plan(name: name, before: before, after: after, commands: [move(name, after, &random)])
+    }
+  }
+
+  /// Puts the document under keys of the writer's own, by every selector. Documents share them.
+  private func place(_ document: inout StoredDocument, _ collection: Collection, _ random: inout SeededRandom) {
+    document.key = "\(name)k\(random.below(Self.keysPerCollection))"
+    switch collection {
+    case .agents: break
+    case .prompts: document.promptID = "\(name)p\(random.below(Self.keysPerCollection))"
+    case .sources:
+      document.container = "\(name)c\(random.below(2))"
+      document.aiAgentID = "\(name)a\(random.below(2))"
     }
   }
 

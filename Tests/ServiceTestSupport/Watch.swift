@@ -137,6 +137,7 @@ package struct WatchNotice: Equatable {
   package var entity: UInt32
   package var key: String
   package var cacheKey: String
+  package var selector: String
   package var revision: UInt64
   package var itemID: String
   package var epoch: String
@@ -152,6 +153,7 @@ package struct WatchNotice: Equatable {
     entity = message.entity.rawValue
     key = message.key.repairedText
     cacheKey = message.cache_key.repairedText
+    selector = message.selector.repairedText
     revision = message.revision
     itemID = message.item_id.repairedText
     epoch = message.epoch.repairedText
