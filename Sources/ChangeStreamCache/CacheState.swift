@@ -4,8 +4,10 @@ internal import Core
 final class CacheState<Model: CachedModel>: Sendable {
   struct Control: Sendable {
     var isStopping = false
-    /// Somebody has asked for a reload.
-    var isReloadWanted = false
+    /// When a reload that was asked for by hand begins, at the earliest; nil: none was asked for.
+    var manualReloadDue: MonotonicTime?
+    /// The next reload by hand begins no earlier.
+    var manualReloadFloor: MonotonicTime?
     var read: ReadRequest?
   }
 

@@ -8,6 +8,7 @@ final class CacheSupervisor<Model: CachedModel>: Sendable {
   private static var silenceSeconds: Double { 5 }
 
   private let reader: CacheReader
+  private let clock: any Clock
   private let state: CacheState<Model>
   private let follower: StreamFollower<Model>
   private let reads: CollectionReads<Model>
@@ -18,6 +19,7 @@ final class CacheSupervisor<Model: CachedModel>: Sendable {
     logger: Logger, outlet: InvalidationOutlet
   ) {
     self.reader = reader
+    self.clock = clock
     // A little early, by chance: servers that started together shall not read together for ever.
     let reloadSeconds = options.ttlSeconds * (1 - .random(in: 0...1) * options.reloadJitter)
     state = CacheState(
@@ -77,9 +79,18 @@ final class CacheSupervisor<Model: CachedModel>: Sendable {
   func stepRead() -> Double? { reads.step() }
   func closeStream() { follower.close() }
 
-  func requestReload() {
+  /// Asks for a reload by hand; those who ask while one waits share it.
+  ///
+  /// - Returns: How long it waits at least.
+  func requestReload() -> Duration {
+    let now = clock.now
     // Not the engine's lock: whoever asks may be an event loop, and must not wait for a step of the cache.
-    state.control.withLock { $0.isReloadWanted = true }
+    let due = state.control.withLock { control in
+      let due = control.manualReloadDue ?? max(now, control.manualReloadFloor ?? now)
+      control.manualReloadDue = due
+      return due
+    }
+    return .seconds(max(0, due.seconds(since: now)))
   }
 
   var health: CacheHealth {

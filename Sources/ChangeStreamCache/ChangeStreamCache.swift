@@ -32,6 +32,8 @@ public final class ChangeStreamCache<Model: CachedModel>: Sendable {
     public var reportSettlesAfterSeconds: Double = 0.1
     /// Up to this part of the TTL earlier, by chance, the collection is read again.
     package var reloadJitter: Double = 0.1
+    /// Seconds from one reload by hand to the next, at least: callers who ask in between share the next one.
+    package var manualReloadSeconds: Double = 5
     /// So many rows of a read are taken at once.
     package var rowsPerHandover = 64
 
@@ -88,8 +90,12 @@ public final class ChangeStreamCache<Model: CachedModel>: Sendable {
   /// Lets go of the stream: ends what ``stepStream()`` began.
   package func closeStream() { supervisor.closeStream() }
 
-  /// Reads the collection again, soon; many who ask get one reload.
-  public func reload() {
+  /// Reads the collection again, soon. Whoever asks while a reload waits to begin shares it, and two reloads that were
+  /// asked for are some seconds apart.
+  ///
+  /// - Returns: How long the reload waits at least until it begins.
+  @discardableResult
+  public func reload() -> Duration {
     supervisor.requestReload()
   }
 

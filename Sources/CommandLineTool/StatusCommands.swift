@@ -81,7 +81,10 @@ func runInvalidate(_ words: [String], _ options: ToolOptions) throws -> Int32 {
     if options.json {
       try say(MessagePrinter().json(response))
     } else {
-      try say("asked \(response.pointee.n_entities) cache\(response.pointee.n_entities == 1 ? "" : "s") to reload")
+      let wait = response.pointee.starts_after_ms
+      try say(
+        "asked \(response.pointee.n_entities) cache\(response.pointee.n_entities == 1 ? "" : "s") to reload"
+          + (wait == 0 ? "" : ", in \((wait + 999) / 1000) s: another reload was asked for just before"))
     }
     return ExitStatus.success
   }

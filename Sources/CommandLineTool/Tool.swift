@@ -92,14 +92,15 @@ func expect(_ words: [String], _ names: String...) throws(UsageError) {
 }
 
 func complain(_ message: String) {
-  Logger.writeToStandardError("config-lookup: \(message)")
+  Logger.writeToStandardError("config-lookup: \(escapingControls(message))")
 }
 
-/// Writes a line to standard output at once, so that the reader of a pipe sees each line when it is printed.
+/// Writes a line to standard output at once, so that the reader of a pipe sees each line when it is printed. Control
+/// characters, which documents and servers may have put into the line, are escaped.
 ///
 /// - Throws: ``OutputProblem`` when the line cannot be written.
 func say(_ text: String) throws(OutputProblem) {
-  try StandardStreams.write(text + "\n")
+  try StandardStreams.write(escapingControls(text) + "\n")
 }
 
 private let help = """

@@ -44,27 +44,20 @@ public enum ServerLimit: String, Sendable, CaseIterable {
 
 /// Counts how often each limit was reached, and logs it: a few lines a minute. Any thread.
 public final class LimitReport: Sendable {
-  private let logger: Logger
-  private let budget = LineBudget()
+  private let logger: RateLimitedLogger
   private let counts = Locked<[ServerLimit: UInt64]>([:])
 
   public init(_ logger: Logger = .silent) {
-    self.logger = logger
+    self.logger = RateLimitedLogger(logger)
   }
 
   /// A caller has reached the limit, and felt it. `peer` is where it is, if that is known.
   public func reached(_ limit: ServerLimit, _ message: @autoclosure () -> String, peer: @autoclosure () -> String = "")
   {
     counts.withLock { $0[limit, default: 0] += 1 }
-    guard let suppressed = budget.take(limit.rawValue) else { return }
-    let fields: KeyValuePairs<String, Logger.Field> = [
-      "limit": .string(limit.rawValue), "peer": .string(peer()), "suppressed": .integer(suppressed),
-    ]
-    if limit.isRoutine {
-      logger.debug("limit_reached", message(), fields)
-    } else {
-      logger.warning("limit_reached", message(), fields)
-    }
+    logger.log(
+      limit.isRoutine ? .debug : .warning, "limit_reached", reason: limit.rawValue, message(),
+      ["limit": .string(limit.rawValue), "peer": .string(peer())])
   }
 
   /// How often it was reached.

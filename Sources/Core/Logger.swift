@@ -52,31 +52,31 @@ public final class Logger: Sendable {
 
   /// For whoever looks for a fault.
   public func debug(_ event: String, _ message: String, _ fields: KeyValuePairs<String, Field> = [:]) {
-    log(.debug, event, message, fields)
+    log(.debug, event, message, Array(fields))
   }
 
   /// What an operator may want to know: starts, stops, reloads.
   public func info(_ event: String, _ message: String, _ fields: KeyValuePairs<String, Field> = [:]) {
-    log(.info, event, message, fields)
+    log(.info, event, message, Array(fields))
   }
 
   /// Something is wrong, and we go on as well as before.
   public func warning(_ event: String, _ message: String, _ fields: KeyValuePairs<String, Field> = [:]) {
-    log(.warning, event, message, fields)
+    log(.warning, event, message, Array(fields))
   }
 
   /// Something is wrong that somebody should see to.
   public func error(_ event: String, _ message: String, _ fields: KeyValuePairs<String, Field> = [:]) {
-    log(.error, event, message, fields)
+    log(.error, event, message, Array(fields))
   }
 
-  private func log(_ level: Level, _ event: String, _ message: String, _ fields: KeyValuePairs<String, Field>) {
+  func log(_ level: Level, _ event: String, _ message: String, _ fields: [(key: String, value: Field)]) {
     guard level >= self.level else { return }
     sink(format == .json ? jsonLine(level, event, message, fields) : textLine(level, event, message, fields))
   }
 
   private func jsonLine(
-    _ level: Level, _ event: String, _ message: String, _ fields: KeyValuePairs<String, Field>
+    _ level: Level, _ event: String, _ message: String, _ fields: [(key: String, value: Field)]
   ) -> String {
     var line = "{\"time\":\"\(timestamp())\",\"level\":\"\(level.name)\",\"event\":\(quoted(event))"
     line += ",\"message\":\(quoted(message))"
@@ -94,7 +94,7 @@ public final class Logger: Sendable {
   }
 
   private func textLine(
-    _ level: Level, _ event: String, _ message: String, _ fields: KeyValuePairs<String, Field>
+    _ level: Level, _ event: String, _ message: String, _ fields: [(key: String, value: Field)]
   ) -> String {
     var line = "\(timestamp()) \(level.name) \(event): \(message)"
     for (name, field) in fields {
@@ -128,6 +128,14 @@ public func quoted(_ text: String) -> String {
   "\"" + escapingControls(text, escapesQuotes: true) + "\""
 }
 
+/// The text with its control characters escaped, as `\u001b` for ESC: for a terminal, which takes some for commands.
+///
+/// - Parameter text: What may have come from a document or a peer.
+/// - Returns: One line.
+public func escapingControls(_ text: String) -> String {
+  escapingControls(text, escapesQuotes: false)
+}
+
 func escapingControls(_ text: String, escapesQuotes: Bool) -> String {
   var result = ""
   for scalar in text.unicodeScalars {
@@ -137,8 +145,10 @@ func escapingControls(_ text: String, escapesQuotes: Bool) -> String {
     case "\n": result += "\\n"
     case "\r": result += "\\r"
     case "\t": result += "\\t"
-    // The other controls, and what Unicode has for a new line and a new paragraph.
-    case "\0"..."\u{1f}", "\u{7f}"..."\u{9f}", "\u{2028}", "\u{2029}":
+    // The other controls, what Unicode has for a new line and a new paragraph, and what turns the direction of writing:
+    // a line must read as it is.
+    case "\0"..."\u{1f}", "\u{7f}"..."\u{9f}", "\u{2028}", "\u{2029}", "\u{200e}", "\u{200f}",
+      "\u{202a}"..."\u{202e}", "\u{2066}"..."\u{2069}":
       let digits = String(scalar.value, radix: 16)
       result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
     default: result.unicodeScalars.append(scalar)

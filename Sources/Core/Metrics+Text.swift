@@ -32,9 +32,14 @@ extension Metrics {
   }
 
   private func escaped(_ text: String) -> String {
-    guard text.utf8.contains(where: { $0 == 0x5c || $0 == 0x22 || $0 == 0x0a }) else { return text }
+    let isPlain = text.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7f && $0 != 0x5c && $0 != 0x22 }
+    guard !isPlain else { return text }
     var escaped = ""
-    for character in text.unicodeScalars {
+    // The format has an escape for a new line alone. Other control characters would reach the terminals of people who
+    // look at the page: they become text.
+    for character in text.split(separator: "\n", omittingEmptySubsequences: false)
+      .map({ escapingControls(String($0)) }).joined(separator: "\n").unicodeScalars
+    {
       switch character {
       case "\\": escaped += "\\\\"
       case "\"": escaped += "\\\""

@@ -8,14 +8,13 @@ public final class Credentials: RPCAccess {
   public let file: String
   private let list: Locked<CredentialList>
   private let number = Atomic<Int>(0)
-  private let logger: Logger
-  private let budget = LineBudget()
+  private let logger: RateLimitedLogger
   private let refusals = Locked<[RPCRefusal: UInt64]>([:])
 
   /// Reads the file.
   public init(file: String, logger: Logger = .silent) throws(CredentialProblem) {
     self.file = file
-    self.logger = logger
+    self.logger = RateLimitedLogger(logger)
     list = Locked(try Self.read(file))
   }
 
@@ -67,12 +66,11 @@ public final class Credentials: RPCAccess {
 
   public func refused(_ refusal: RPCRefusal, _ caller: String?, _ right: RPCRight?, peer: String) {
     refusals.withLock { $0[refusal, default: 0] += 1 }
-    guard let suppressed = budget.take(refusal.rawValue) else { return }
-    logger.warning(
-      "call_refused", "a call was refused: \(refusal.rawValue)",
+    logger.log(
+      .warning, "call_refused", reason: refusal.rawValue, "a call was refused: \(refusal.rawValue)",
       [
         "reason": .string(refusal.rawValue), "credential": .string(caller ?? ""),
-        "right": .string(right?.name ?? ""), "peer": .string(peer), "suppressed": .integer(suppressed),
+        "right": .string(right?.name ?? ""), "peer": .string(peer),
       ])
   }
 

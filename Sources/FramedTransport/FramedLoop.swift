@@ -14,8 +14,7 @@ final class FramedLoop: @unchecked Sendable {
   let limits: FramedLimits
   let counters = TransportCounters<FramedCounter>()
   let calls: CallMeter
-  private let logger: Logger
-  private let lines = LineBudget()
+  private let logger: RateLimitedLogger
   private var connections: [ObjectIdentifier: FramedConnection] = [:]  // loop thread
   /// Filled by one call after the other, so that its storage is used again.
   let reply = UnsafeMutablePointer<RPCReply>.allocate(capacity: 1)  // loop thread
@@ -27,7 +26,7 @@ final class FramedLoop: @unchecked Sendable {
   init(
     eventLoop: EventLoop, router: RPCRouter, access: (any RPCAccess)?, limits: FramedLimits, logger: Logger
   ) {
-    self.logger = logger
+    self.logger = RateLimitedLogger(logger)
     self.eventLoop = eventLoop
     self.router = router
     plainMethods = PlainMethods(router, worker: eventLoop.index)
@@ -72,8 +71,7 @@ final class FramedLoop: @unchecked Sendable {
 
   /// A connection was ended for what its client did. A few lines a minute for each event.
   func report(_ event: String, _ problem: String, peer: @autoclosure () -> String) {
-    guard let suppressed = lines.take(event) else { return }
-    logger.warning(event, problem, ["peer": .string(peer()), "suppressed": .integer(suppressed)])
+    logger.log(.warning, event, reason: event, problem, ["peer": .string(peer())])
   }
 
   /// Lends an empty reply, whose storage is used again.

@@ -13,12 +13,11 @@ final class GRPCLoop: @unchecked Sendable {
   let counters = TransportCounters<GRPCCounter>()
   let calls: CallMeter
   private let maximumAgeSeconds: Double
-  private let logger: Logger
+  private let logger: RateLimitedLogger
   private var connections: [ObjectIdentifier: GRPCConnection] = [:]  // loop thread
   private var unticked: ArraySlice<GRPCConnection> = []  // loop thread
   private var spareStreams: [GRPCStream] = []  // loop thread
   private var ticker: (any RPCTimer)?  // loop thread
-  private let lines = LineBudget()
   private var isDraining = false  // loop thread
   private var isClosed = false  // loop thread
 
@@ -32,7 +31,7 @@ final class GRPCLoop: @unchecked Sendable {
     self.access = access
     self.limits = limits
     self.maximumAgeSeconds = maximumAgeSeconds
-    self.logger = logger
+    self.logger = RateLimitedLogger(logger)
   }
 
   func open(_ connection: Connection) -> any ConnectionProtocol {
@@ -91,8 +90,7 @@ final class GRPCLoop: @unchecked Sendable {
 
   /// A client did something wrong, and its call or its connection was ended. A few lines a minute for each event.
   func report(_ event: String, _ problem: String, peer: @autoclosure () -> String) {
-    guard let suppressed = lines.take(event) else { return }
-    logger.warning(event, problem, ["peer": .string(peer()), "suppressed": .integer(suppressed)])
+    logger.log(.warning, event, reason: event, problem, ["peer": .string(peer())])
   }
 
   func takeStream() -> GRPCStream {

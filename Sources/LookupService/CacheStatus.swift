@@ -28,24 +28,44 @@ extension LookupService {
       entity = ServedEntity(wireValue: message.entity.rawValue)
       if entity == nil { throw RPCStatus.invalid("entity", "\(message.entity.rawValue) is no entity") }
     }
-    let entities = reload(entity, askedBy: try request.identity?.caller())
+    let request = reload(entity, askedBy: try request.identity?.caller())
     ProtobufWriter.message(1, to: &reply.head) { out in
-      for entity in entities { ProtobufWriter.varint(entity.wireValue, to: &out) }
+      for entity in request.entities { ProtobufWriter.varint(entity.wireValue, to: &out) }
     }
+    ProtobufWriter.unsigned(2, request.startsAfterMilliseconds, to: &reply.head)
   }
 
-  /// Asks a cache, nil for all of them, to read its collection again now, and logs who wanted that: nil where there are
-  /// no credentials. Gives those that were asked. Any thread.
+  /// What comes of a reload that was asked for.
+  public struct RequestedReload: Sendable {
+    /// The caches that were asked.
+    public let entities: [ServedEntity]
+    /// How long the last of them waits at least until it begins to read: reloads by hand are some seconds apart, and
+    /// whoever asks in between shares the next one.
+    public let startsAfter: Duration
+
+    /// ``startsAfter``, rounded up.
+    public var startsAfterMilliseconds: UInt64 { UInt64((startsAfter / .milliseconds(1)).rounded(.up)) }
+  }
+
+  /// Asks a cache, nil for all of them, to read its collection again now, and logs who wanted that. Any thread.
+  ///
+  /// - Parameters:
+  ///   - entity: The cache.
+  ///   - caller: Who asks; nil where there are no credentials.
+  /// - Returns: The caches, and how long they wait.
   @discardableResult
-  public func reload(_ entity: ServedEntity?, askedBy caller: RPCCaller?) -> [ServedEntity] {
+  public func reload(_ entity: ServedEntity?, askedBy caller: RPCCaller?) -> RequestedReload {
     let entities = entity.map { [$0] } ?? ServedEntity.allCases
-    for entity in entities { caches[entity.rawValue].reload() }
-    logger.info(
-      "cache_invalidated", "an administrator has caches read their collections again",
+    let startsAfter = entities.map { caches[$0.rawValue].reload() }.max() ?? .zero
+    let request = RequestedReload(entities: entities, startsAfter: startsAfter)
+    reloadLog.log(
+      .info, "cache_invalidated", reason: caller?.name ?? "",
+      "an administrator has caches read their collections again",
       [
         "caches": .string(entities.map(\.name).joined(separator: ",")), "credential": .string(caller?.name ?? ""),
+        "starts_after_ms": .unsigned(request.startsAfterMilliseconds),
       ])
-    return entities
+    return request
   }
 }
 

@@ -37,6 +37,8 @@ public final class LookupService: Sendable {
   let hub: InvalidationHub
   let report: LimitReport
   let logger: Logger
+  /// Of reloads by hand, by the name of the credential.
+  let reloadLog: RateLimitedLogger
   let states: [WorkerState]
   let waitingCalls: WaitingCallLimit
   private let wasWarm = Atomic<Bool>(false)
@@ -49,6 +51,7 @@ public final class LookupService: Sendable {
   ) {
     self.report = report
     self.logger = logger
+    reloadLog = RateLimitedLogger(logger)
     precondition(caches.count == ServedEntity.allCases.count, "a cache for each entity")
     self.caches = caches
     self.hub = hub

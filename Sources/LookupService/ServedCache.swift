@@ -44,7 +44,8 @@ public enum ServedEntity: Int, Sendable, CaseIterable {
 public struct ServedCache: Sendable {
   public let reader: CacheReader
   public let health: @Sendable () -> CacheHealth
-  public let reload: @Sendable () -> Void
+  /// Asks for a reload, and gives how long it waits at least.
+  public let reload: @Sendable () -> Duration
 
   public init<Model: CachedModel>(_ cache: ChangeStreamCache<Model>) {
     reader = cache.reader

@@ -73,8 +73,6 @@ enum Limits {
   static let acceptPauseSeconds = 0.1
   /// HTTP connections that are accepted between two checks of the limits: so many may be open beyond them for a moment.
   static let acceptsPerReview = 32
-  /// Seconds between two log lines about it: at the limit it comes and goes with every connection.
-  static let acceptReportSeconds = 60.0
   /// Seconds after which a further address of a name is tried beside those that have not answered yet: the value that
   /// RFC 8305 recommends ("Connection Attempt Delay").
   static let connectionAttemptDelaySeconds = 0.25

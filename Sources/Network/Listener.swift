@@ -22,7 +22,6 @@ public final class Listener: @unchecked Sendable, LoopResident {
   private var event: OpaquePointer?  // loop thread
   private var pause: (any RPCTimer)?  // loop thread
   private var nextLoop = 0  // loop thread
-  private var lastReport: MonotonicTime?  // loop thread
   private var isClosed = false  // loop thread
 
   /// Binds and listens; connections are taken from then on, and are plain where there is no `tls`.
@@ -124,13 +123,7 @@ public final class Listener: @unchecked Sendable, LoopResident {
 
   /// No descriptors or no memory: the socket stays readable, so asking again at once would be a spin.
   private func stopForAWhile(_ code: Int32) {
-    let now = MonotonicTime.now
-    if lastReport.map({ now.seconds(since: $0) >= Limits.acceptReportSeconds }) ?? true {
-      lastReport = now
-      port.logger.error(
-        "accept_failed", "\(systemMessage(code)); raise the limit of open files, or lower that of connections",
-        ["listen": "\(address)", "connections": .integer(Int64(port.quota.count))])
-    }
+    port.peers.acceptFailed(code, listen: address, connections: port.quota.count)
     event_del(event)
     pause = loop.schedule(afterSeconds: Limits.acceptPauseSeconds) { [weak self] in
       guard let self else { return }

@@ -3,52 +3,51 @@ internal import TLS
 
 /// What peers do wrong, in the log: a few lines a minute for each kind of it. Any thread.
 final class PeerLog: Sendable {
-  private let logger: Logger
-  private let budget = LineBudget()
+  private let logger: RateLimitedLogger
 
   init(_ logger: Logger) {
-    self.logger = logger
+    self.logger = RateLimitedLogger(logger)
   }
 
   func failed(_ failure: TLSFailure, peer: @autoclosure () -> String) {
     // Probes open a connection and close it.
-    if failure.reason == .abandoned {
-      return logger.debug("tls_handshake_failed", failure.message, ["peer": .string(peer()), "reason": "abandoned"])
-    }
+    let level: Logger.Level = failure.reason == .abandoned ? .debug : .warning
     let reason = failure.reason.rawValue
-    guard let suppressed = budget.take(reason) else { return }
-    logger.warning(
-      "tls_handshake_failed", failure.message,
-      ["peer": .string(peer()), "reason": .string(reason), "suppressed": .integer(suppressed)])
+    logger.log(
+      level, "tls_handshake_failed", reason: reason, failure.message,
+      ["peer": .string(peer()), "reason": .string(reason)])
   }
 
   /// A peer speaks TLS to a port that does not.
   func unwanted(peer: @autoclosure () -> String) {
-    guard let suppressed = budget.take("tls_to_plain_port") else { return }
-    logger.warning(
-      "tls_to_plain_port", "the peer speaks TLS, and this port does not: see --tls-certificate",
-      ["peer": .string(peer()), "suppressed": .integer(suppressed)])
+    logger.log(
+      .warning, "tls_to_plain_port", reason: "tls_to_plain_port",
+      "the peer speaks TLS, and this port does not: see --tls-certificate", ["peer": .string(peer())])
   }
 
   /// An HTTP request was refused before its path was looked at.
-  func refused(_ refusal: HTTPRequestGuard.Refusal, _ head: HTTPRequestGuard.Head, peer: String) {
-    guard let suppressed = budget.take(refusal.rawValue) else { return }
+  func refused(_ refusal: HTTPRequestGuard.Refusal, _ head: HTTPRequestGuard.Head, peer: @autoclosure () -> String) {
     func shown(_ values: [String]) -> Logger.Field { .string(String(values.joined(separator: ", ").prefix(100))) }
-    logger.warning(
-      "http_request_refused", refusal.advice,
+    logger.log(
+      .warning, "http_request_refused", reason: refusal.rawValue, refusal.advice,
       [
         "reason": .string(refusal.rawValue), "host": shown(head.hosts), "origin": shown(head.origins),
-        "peer": .string(peer), "suppressed": .integer(suppressed),
+        "peer": .string(peer()),
       ])
+  }
+
+  /// The system gave no descriptor or no memory for a connection.
+  func acceptFailed(_ code: Int32, listen: SocketAddress, connections: Int) {
+    logger.log(
+      .error, "accept_failed", reason: "accept_failed",
+      "\(systemMessage(code)); raise the limit of open files, or lower that of connections",
+      ["listen": "\(listen)", "connections": .integer(Int64(connections))])
   }
 
   /// A peer does not take its bytes, and was cut.
   func stalled(_ problem: String, peer: @autoclosure () -> String, unsentBytes: Int) {
-    guard let suppressed = budget.take("stalled") else { return }
-    logger.warning(
-      "connection_stalled", problem,
-      [
-        "peer": .string(peer()), "unsent_bytes": .integer(Int64(unsentBytes)), "suppressed": .integer(suppressed),
-      ])
+    logger.log(
+      .warning, "connection_stalled", reason: "stalled", problem,
+      ["peer": .string(peer()), "unsent_bytes": .integer(Int64(unsentBytes))])
   }
 }

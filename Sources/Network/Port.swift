@@ -5,7 +5,6 @@ internal import TLS
 final class Port: Sendable {
   let limits: ConnectionLimits
   let quota: ConnectionQuota
-  let logger: Logger
   /// Nil: the port is plain.
   let tls: TLSServer?
   let peers: PeerLog
@@ -16,7 +15,6 @@ final class Port: Sendable {
   ) {
     self.limits = limits
     self.quota = quota
-    self.logger = logger
     self.tls = tls
     self.report = report
     peers = PeerLog(logger)

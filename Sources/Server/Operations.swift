@@ -16,7 +16,7 @@ final class Operations: Sendable {
   /// Nil while there is nothing to measure yet.
   private let metrics = LateFunction<Void, MetricsReport>()
   /// Nil while there is nothing to reload yet.
-  private let reload = LateFunction<Reload, [ServedEntity]>()
+  private let reload = LateFunction<Reload, LookupService.RequestedReload>()
   /// Who may do what; nil: everybody may do everything.
   private let access: (any RPCAccess)?
   /// Where there is no `access`, only who has a certificate may do what is not for everybody.
@@ -29,7 +29,7 @@ final class Operations: Sendable {
   }
 
   /// What has caches read their collections again from now on.
-  func invalidate(_ reload: @escaping @Sendable (Reload) -> [ServedEntity]) {
+  func invalidate(_ reload: @escaping @Sendable (Reload) -> LookupService.RequestedReload) {
     self.reload.set(reload)
   }
 
@@ -63,7 +63,9 @@ final class Operations: Sendable {
       guard let reloaded = reload(Reload(entity: entity, caller: caller)) else {
         throw RPCStatus(.unavailable, "the server is starting")
       }
-      return .json("{\"entities\":[\(reloaded.map { quoted($0.name) }.joined(separator: ","))]}")
+      // Reloads by hand are some seconds apart: a caller who was too early shares the next one.
+      let names = reloaded.entities.map { quoted($0.name) }.joined(separator: ",")
+      return .json("{\"entities\":[\(names)],\"starts_after_ms\":\(reloaded.startsAfterMilliseconds)}")
     } catch {
       let status =
         switch error.code {

@@ -194,6 +194,25 @@ struct ReloadTests {
     }
   }
 
+  /// Red before: one reload followed upon the other for as long as somebody asked.
+  @Test func reloadsByHandAreSomeSecondsApart() throws {
+    try CacheHarness.run(seed: [country("1", "KE", "Kenya")]) { harness in
+      #expect(harness.cache.reload() == .zero)
+      try poll("the first reload is done") { harness.source.reads == 2 }
+      try poll("the next one waits") { harness.cache.reload() > .seconds(4) }
+      try harness.source.putSilently(country("1", "KE", "Kenia"))
+      harness.clock.advance(seconds: 2)
+      let wait = harness.cache.reload()
+      #expect(wait > .zero && wait <= .seconds(3), "those who ask in between share it: \(wait)")
+      try harness.source.put(country("2", "UG", "Uganda"))
+      try harness.settle()
+      #expect(harness.source.reads == 2 && harness.name("KE") == "Kenya")
+      harness.clock.advance(seconds: 4)
+      try poll("the second reload is done") { harness.name("KE") == "Kenia" }
+      #expect(harness.source.reads == 3)
+    }
+  }
+
   @Test func contentsAgeWhileTheSourceIsGone() throws {
     try CacheHarness.run(ttlSeconds: 10, seed: [country("1", "KE", "Kenya")]) { harness in
       harness.source.setConnected(false)

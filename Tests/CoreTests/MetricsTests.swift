@@ -30,6 +30,15 @@ struct MetricsTests {
         """)
   }
 
+  /// What a terminal takes for a command, and what turns the direction of writing.
+  @Test func noRawControlCharacterIsInTheText() {
+    var metrics = Metrics()
+    metrics.family("a", .gauge, "How much.")
+    metrics.point(["x": "a\u{1b}[2J\r\n\u{9b}\u{202e}\0\tb\nc\\"], .integer(1))
+    let line = metrics.text.split(separator: "\n").last
+    #expect(line == #"a{x="a\\u001b[2J\\r\\n\\u009b\\u202e\\u0000\\tb\nc\\"} 1"#, "\(line ?? "")")
+  }
+
   @Test func everyDurationIsInItsBucket() {
     let bounds = DurationBuckets.shared.nanoseconds
     #expect(bounds.first == 1000 && bounds.last == 10_000_000_000 && bounds == bounds.sorted())

@@ -135,7 +135,7 @@ const ProtobufCMessageDescriptor configlookup__v1__invalidate_cache_request__des
   (ProtobufCMessageInit) configlookup__v1__invalidate_cache_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor configlookup__v1__invalidate_cache_response__field_descriptors[1] =
+static const ProtobufCFieldDescriptor configlookup__v1__invalidate_cache_response__field_descriptors[2] =
 {
   {
     "entities",
@@ -149,14 +149,27 @@ static const ProtobufCFieldDescriptor configlookup__v1__invalidate_cache_respons
     0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "starts_after_ms",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Configlookup__V1__InvalidateCacheResponse, starts_after_ms),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned configlookup__v1__invalidate_cache_response__field_indices_by_name[] = {
   0,   /* field[0] = entities */
+  1,   /* field[1] = starts_after_ms */
 };
 static const ProtobufCIntRange configlookup__v1__invalidate_cache_response__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 1 }
+  { 0, 2 }
 };
 const ProtobufCMessageDescriptor configlookup__v1__invalidate_cache_response__descriptor =
 {
@@ -166,7 +179,7 @@ const ProtobufCMessageDescriptor configlookup__v1__invalidate_cache_response__de
   "Configlookup__V1__InvalidateCacheResponse",
   "configlookup.v1",
   sizeof(Configlookup__V1__InvalidateCacheResponse),
-  1,
+  2,
   configlookup__v1__invalidate_cache_response__field_descriptors,
   configlookup__v1__invalidate_cache_response__field_indices_by_name,
   1,  configlookup__v1__invalidate_cache_response__number_ranges,

@@ -46,10 +46,15 @@ struct  Configlookup__V1__InvalidateCacheResponse
    */
   size_t n_entities;
   Configlookup__V1__Entity *entities;
+  /*
+   * The reload begins no earlier. Reloads by hand are at least some seconds apart, and callers who ask in between share
+   * the next one.
+   */
+  uint64_t starts_after_ms;
 };
 #define CONFIGLOOKUP__V1__INVALIDATE_CACHE_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&configlookup__v1__invalidate_cache_response__descriptor) \
-    , 0,NULL }
+    , 0,NULL, 0 }
 
 
 /* Configlookup__V1__InvalidateCacheRequest methods */
