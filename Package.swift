@@ -131,7 +131,7 @@ let package = Package(
         "LookupService", "ConfigModels", "RPC", "ChangeStreamCache", "BSON", "Core", "ProtobufMessages",
         "CConfigLookupProto",
       ]),
-    tests("CredentialsTests", ["Credentials", "LookupService", "RPC"]),
+    tests("CredentialsTests", ["Credentials", "LookupService", "RPC", "TLS"]),
     tests("GRPCServicesTests", ["GRPCServices", "RPC", "Core", "ProtobufMessages"]),
     tests("TLSTests", ["TLS"]),
     tests("NetworkTests", ["Network", "TLS", "Core"]),

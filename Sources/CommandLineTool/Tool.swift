@@ -45,7 +45,7 @@ public func runTool(arguments: [String], environment: [String: String]) -> Int32
       return ExitStatus.success
     }
     if options.wantsHelp || words.isEmpty {
-      try say(help)
+      try StandardStreams.write(help + "\n")
       return options.wantsHelp ? ExitStatus.success : ExitStatus.usage
     }
     return try run(words, options)

@@ -74,7 +74,7 @@ extension ToolOptions {
   func knownBy() throws(UsageError) -> String? {
     guard let tokenFile else { return token }
     do throws(FileProblem) {
-      return try readValueFile(tokenFile)
+      return try readValueFile(tokenFile, acceptsPipe: true)
     } catch {
       throw UsageError("--token-file: \(tokenFile): \(error)")
     }

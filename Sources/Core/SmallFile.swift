@@ -5,12 +5,33 @@ public struct FileProblem: Error, Sendable, CustomStringConvertible {
   public let description: String
 }
 
-/// The bytes of a file that a flag names. More than `limit` of them are a problem: it is the wrong file.
-public func readSmallFile(_ path: String, limit: Int = 1024 * 1024) throws(FileProblem) -> [UInt8] {
+/// Reads a file that a flag names: the only function that opens such files.
+///
+/// Nothing that the path may name makes the caller wait: a FIFO, a device and a directory are refused, because a FIFO
+/// that nobody writes to would stop the thread for good, and with it every later reading of every file.
+///
+/// - Parameters:
+///   - path: Links are followed.
+///   - limit: More bytes than that are a problem: it is the wrong file.
+///   - acceptsPipe: Whether a pipe and a terminal are read too, and waited for: what a shell makes of `<(command)`.
+/// - Returns: The bytes.
+/// - Throws: Why the file cannot be read.
+public func readSmallFile(
+  _ path: String, limit: Int = 1024 * 1024, acceptsPipe: Bool = false
+) throws(FileProblem) -> [UInt8] {
   func problem() -> FileProblem { FileProblem(description: String(cString: strerror(errno))) }
-  let file = open(path, O_RDONLY | O_CLOEXEC)
+  // Without O_NONBLOCK, opening a FIFO waits for its writer. For a regular file it changes nothing.
+  let file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | (acceptsPipe ? 0 : O_NONBLOCK))
   guard file >= 0 else { throw problem() }
   defer { close(file) }
+  var status = stat()
+  guard fstat(file, &status) == 0 else { throw problem() }
+  if let kind = kindOfIrregularFile(status.st_mode), !(acceptsPipe && kind.isPipe) {
+    throw FileProblem(description: "is \(kind.name); give a regular file")
+  }
+  guard status.st_size <= limit else {
+    throw FileProblem(description: "holds \(status.st_size) bytes, and \(limit) are the most")
+  }
   var bytes: [UInt8] = []
   var block = [UInt8](repeating: 0, count: 16 * 1024)
   while bytes.count <= limit {
@@ -20,7 +41,48 @@ public func readSmallFile(_ path: String, limit: Int = 1024 * 1024) throws(FileP
     if count == 0 { return bytes }
     bytes += block[..<count]
   }
-  throw FileProblem(description: "more than \(limit) bytes")
+  throw FileProblem(description: "holds more than \(limit) bytes")
+}
+
+/// What a file is that is no regular one, for messages; nil for a regular file.
+private func kindOfIrregularFile(_ mode: mode_t) -> (name: String, isPipe: Bool)? {
+  switch mode & S_IFMT {
+  case S_IFREG: nil
+  case S_IFDIR: ("a directory", false)
+  case S_IFIFO: ("a pipe (FIFO)", true)
+  case S_IFCHR: ("a character device", true)
+  case S_IFBLK: ("a block device", false)
+  case S_IFSOCK: ("a socket", false)
+  default: ("no regular file", false)
+  }
+}
+
+/// What the permissions of a file let others do that they should not, for a warning.
+///
+/// - Parameters:
+///   - path: The file; links are followed. One that is not there has no warning: reading it says why.
+///   - isSecret: Whether its contents must not be read by every user of the machine.
+/// - Returns: What is wrong and what to do, with the path; nil: nothing is wrong.
+public func permissionWarning(_ path: String, isSecret: Bool) -> String? {
+  var status = stat()
+  guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
+  let digits = String(status.st_mode & 0o7777, radix: 8)
+  if status.st_mode & 0o002 != 0 {
+    return "\(path): every user of this machine may write it (mode 0\(digits)), and so decide who is trusted; "
+      + "chmod go-w"
+  }
+  if status.st_mode & 0o020 != 0, status.st_gid != 0 {
+    return "\(path): its group may write it (mode 0\(digits), group \(status.st_gid)), and so decide who is trusted; "
+      + "chmod g-w"
+  }
+  if status.st_uid != 0, status.st_uid != geteuid() {
+    return "\(path): it belongs to user \(status.st_uid), who is neither root nor the user of this process and may "
+      + "write it; chown it to one of the two"
+  }
+  if isSecret, status.st_mode & 0o004 != 0 {
+    return "\(path): every user of this machine may read it (mode 0\(digits)), and it is a secret; chmod o-r"
+  }
+  return nil
 }
 
 /// The text of a file that people write, by the rule of ``WrittenText``: without a byte order mark, with LF as the only
@@ -38,10 +100,14 @@ public func readTextFile(_ path: String, limit: Int = 1024 * 1024) throws(FilePr
 
 /// The value of one line that a file holds, a token for example, by the rule of ``WrittenText``.
 ///
-/// - Parameter limit: More bytes than that are a problem: it is the wrong file.
+/// - Parameters:
+///   - limit: More bytes than that are a problem: it is the wrong file.
+///   - acceptsPipe: See ``readSmallFile(_:limit:acceptsPipe:)``.
 /// - Returns: The value, never empty.
-public func readValueFile(_ path: String, limit: Int = 4096) throws(FileProblem) -> String {
-  let bytes = try readSmallFile(path, limit: limit)
+public func readValueFile(
+  _ path: String, limit: Int = 4096, acceptsPipe: Bool = false
+) throws(FileProblem) -> String {
+  let bytes = try readSmallFile(path, limit: limit, acceptsPipe: acceptsPipe)
   let value: String
   do throws(WrittenTextProblem) {
     value = try WrittenText.value(bytes)

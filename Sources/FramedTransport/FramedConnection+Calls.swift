@@ -98,6 +98,8 @@ extension FramedConnection {
       let shown = call.method.count <= Limits.methodNameBytes ? "\"\(name)\"" : "of \(call.method.count) bytes"
       throw RPCStatus(.unimplemented, "unknown method \(shown)")
     }
+    // First nobody: a `Hello` that fails leaves no identity, neither an earlier one nor that of a certificate.
+    (helloMetadata, helloIdentity) = (RPCMetadata(), identities?.unidentified)
     let metadata = try call.metadata.values()
     let identity = identity(metadata)
     // Said once, and at once: not with every call that follows.
@@ -119,6 +121,8 @@ extension FramedConnection {
   private func identity(_ metadata: RPCMetadata) -> RPCIdentity? {
     guard let identities else { return nil }
     guard var authorization = metadata["authorization"] else { return identities[nil] }
+    // A proxy may have checked the one, and this server would take the other.
+    guard metadata.count(of: "authorization") == 1 else { return identities.unidentified }
     return authorization.withUTF8 { identities[UnsafeRawBufferPointer($0)] }
   }
 

@@ -263,8 +263,3 @@ final class FramedConnection: ConnectionProtocol {
     }
   }
 }
-
-extension RPCMetadata {
-  /// Bytes of memory that it takes: its texts, and a pair for each.
-  var heldByteCount: Int { isEmpty ? 0 : byteCount + pairs.count * MemoryLayout<Pair>.stride }
-}

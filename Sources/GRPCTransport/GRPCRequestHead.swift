@@ -68,7 +68,8 @@ struct GRPCRequestHead {
     case UInt8(ascii: ":"): addPseudo(name, value, router)
     case UInt8(ascii: "g") where name.starts(with: "grpc-"): addOwn(name, value)
     case UInt8(ascii: "c") where name.isEqual(to: "content-type"): isGRPC = Self.isGRPC(value)
-    // No metadata: it is a secret, and a string of it for each call would be a waste. The first one counts.
+    // No metadata: it is a secret, and a string of it for each call would be a waste. Two are nobody's: a proxy may
+    // have checked the one, and this server would take the other.
     case UInt8(ascii: "a") where identities != nil && name.isEqual(to: "authorization"):
       addAuthorization(value, identities, limits)
     case UInt8(ascii: "t") where name.isEqual(to: "te"): break
@@ -107,8 +108,8 @@ struct GRPCRequestHead {
   private mutating func addAuthorization(
     _ value: UnsafeRawBufferPointer, _ identities: RPCIdentities?, _ limits: GRPCLimits
   ) {
-    guard identity == nil, problem == nil, countMetadata(value.count, limits) else { return }
-    identity = identities?[value]
+    guard problem == nil, countMetadata(value.count, limits) else { return }
+    identity = identity == nil ? identities?[value] : identities?.unidentified
   }
 
   /// Whether there is room for so many more bytes.

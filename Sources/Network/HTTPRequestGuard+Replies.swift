@@ -64,7 +64,8 @@ extension HTTPRequestGuard.Head {
 
   private static var fields: [(name: String, list: WritableKeyPath<Self, [String]>)] {
     [
-      ("Host", \.hosts), ("Origin", \.origins), ("Content-Type", \.contentTypes), ("Sec-Fetch-Site", \.fetchSites),
+      ("Host", \.hosts), ("Origin", \.origins), ("Content-Type", \.contentTypes), ("Authorization", \.authorizations),
+      ("Sec-Fetch-Site", \.fetchSites),
       ("Sec-Fetch-Mode", \.fetchModes), ("Sec-Fetch-Dest", \.fetchDestinations),
     ]
   }

@@ -35,6 +35,7 @@ public struct HTTPRequestGuard: Sendable {
     var fetchModes: [String] = []
     var fetchDestinations: [String] = []
     var contentTypes: [String] = []
+    var authorizations: [String] = []
     /// Where the connection was accepted.
     var localAddress: IPAddress?
   }

@@ -207,7 +207,8 @@ public final class OperationsHTTP: @unchecked Sendable, LoopResident {
       let body = "this path takes \(route.allowed)\n"
       return send(OperationsReply(status: 405, contentType: plainText, body: body), to: request)
     }
-    let authorization = text(evhttp_find_header(evhttp_request_get_input_headers(request), "Authorization"))
+    // Two are nobody's: a proxy may have checked the one, and this server would take the other.
+    let authorization = head.authorizations.count > 1 ? "" : head.authorizations.first
     let session = tls == nil ? nil : stream.flatMap { bufferevent_openssl_get_ssl($0) }
     let question = OperationsRequest(
       query: text(uri.flatMap { evhttp_uri_get_query($0) }), body: body(of: request),
@@ -222,8 +223,8 @@ public final class OperationsHTTP: @unchecked Sendable, LoopResident {
     _ stream: OpaquePointer?
   ) {
     refusedRequests.add(to: refusal.index)
-    let peer = stream.flatMap { SocketAddress.peer(of: bufferevent_getfd($0)) }?.description ?? "unknown"
-    peerLog.refused(refusal, head, peer: peer)
+    peerLog.refused(
+      refusal, head, peer: stream.flatMap { SocketAddress.peer(of: bufferevent_getfd($0)) }?.description ?? "unknown")
     send(OperationsReply(status: refusal.status, contentType: plainText, body: "\(refusal.advice)\n"), to: request)
   }
 

@@ -142,10 +142,18 @@ public final class RPCIdentities {
 
   /// That of a call with this `authorization`.
   public subscript(authorization: UnsafeRawBufferPointer?) -> RPCIdentity {
+    // It is kept for as long as the connection is there: one that is longer than any token is nobody's.
+    if let authorization, authorization.count > Limits.authorizationBytes { return unidentified }
     if !isLast(authorization) {
       last = RPCIdentity(access, peer, authorization: authorization.map { Array($0) })
     }
     return last
+  }
+
+  /// That of a call whose `authorization` cannot be taken for anybody's: it is there twice, or the call's metadata
+  /// cannot be read. Every right is refused to it, whatever certificate the peer has.
+  public var unidentified: RPCIdentity {
+    self[UnsafeRawBufferPointer(start: nil, count: 0)]
   }
 
   private func isLast(_ authorization: UnsafeRawBufferPointer?) -> Bool {

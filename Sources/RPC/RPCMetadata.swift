@@ -20,6 +20,10 @@ public struct RPCMetadata: Sendable, Hashable {
   /// Of all keys and values.
   public var byteCount: Int { pairs.reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count } }
 
+  /// The bytes of memory that the pairs take, allocations included: keys and values, and for each pair two strings with
+  /// the headers of their storage.
+  public var heldByteCount: Int { pairs.isEmpty ? 0 : byteCount + 128 * pairs.count }
+
   /// Adds a pair; those of the same key stay.
   public mutating func append(_ key: String, _ value: String) {
     pairs.append(Pair(key: key, value: value))
@@ -27,7 +31,12 @@ public struct RPCMetadata: Sendable, Hashable {
 
   /// The first value of `key`.
   public subscript(key: String) -> String? {
-    pairs.first { $0.key == key }?.value
+    pairs.first { $0.key.utf8.elementsEqual(key.utf8) }?.value
+  }
+
+  /// How many pairs have this key.
+  public func count(of key: String) -> Int {
+    pairs.count { $0.key.utf8.elementsEqual(key.utf8) }
   }
 
   /// Empties it and keeps the room, for the next call.

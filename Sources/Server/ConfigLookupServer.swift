@@ -32,6 +32,7 @@ public final class ConfigLookupServer: Sendable {
     readiness = Readiness(caches: served, maximumStalenessSeconds: configuration.maximumStalenessSeconds)
     let tls = try ServerTLS(configuration)
     tls.logWarnings(logger)
+    for warning in configuration.permissionWarnings { logger.warning("file_permissions", warning) }
     let credentialsFile = configuration.credentialsFile.map { WatchedFiles([$0]) }
     let credentials = try configuration.credentials(logger)
     let report = LimitReport(logger)
@@ -81,7 +82,7 @@ public final class ConfigLookupServer: Sendable {
     if let credentials, let credentialsFile { watched.append(fileGroup(credentials, credentialsFile, service)) }
     files = FileWatcher(watched, everySeconds: configuration.fileCheckSeconds, logger: logger)
     operations.invalidate { [service] in service.reload($0.entity, askedBy: $0.caller) }
-    operations.report { [service, framed, grpc, group, transport, readiness, health, http] in
+    operations.report { [service, framed, grpc, group, transport, readiness, health, http, files] in
       MetricsReport(
         caches: zip(readiness.caches, service.figures).map {
           MetricsReport.Cache(name: $0.reader.entity, health: $0.health(), figures: $1)
@@ -89,7 +90,7 @@ public final class ConfigLookupServer: Sendable {
         watches: service.watchFigures, transports: [.init(framed), .init(grpc)], group: group,
         connections: transport.connectionCount, healthWatches: health.watchCount, limits: report.count,
         refusals: { credentials?.refusals($0) ?? 0 }, httpRefusals: http.refusals,
-        isReady: readiness.isReady, process: ProcessFigures(), now: .now)
+        unreadFiles: files.failedCount, isReady: readiness.isReady, process: ProcessFigures(), now: .now)
     }
     exporter = configuration.otlp.map { settings in
       OTLPExporter(settings, version: serverVersion, since: ProcessFigures.start, logger: logger) {

@@ -4,7 +4,9 @@ internal import Glibc
 /// Has files read again when they have changed: looked at from time to time, by a thread of its own.
 ///
 /// Follows links, so that a volume which swaps one for another is seen. A change counts once two looks agree: a
-/// certificate and its key are seldom written at the same moment.
+/// certificate and its key are seldom written at the same moment. What could not be read is read again at each look
+/// until it can be: the reason may have been the server's own (no descriptors left), and then nothing about the file
+/// will change.
 final class FileWatcher: Sendable {
   /// Files that belong together.
   struct Group: Sendable {
@@ -21,6 +23,8 @@ final class FileWatcher: Sendable {
     /// By group: what was last read, and what was last seen.
     var read: [WatchedFiles]
     var seen: [WatchedFiles]
+    /// By group: why the last reading failed; nil where it did not.
+    var failures: [String?]
   }
 
   private let groups: [Group]
@@ -34,7 +38,8 @@ final class FileWatcher: Sendable {
     self.groups = groups
     self.seconds = seconds
     self.logger = logger
-    state = Locked(State(read: groups.map(\.files), seen: groups.map(\.files)))
+    state = Locked(
+      State(read: groups.map(\.files), seen: groups.map(\.files), failures: groups.map { _ in nil }))
   }
 
   /// To be followed by ``stop()``.
@@ -75,23 +80,33 @@ final class FileWatcher: Sendable {
     let due = state.withLock { state in
       state.wantsAll = false
       let due = groups.indices.filter { index in
-        readsAll || (now[index] == state.seen[index] && now[index] != state.read[index])
+        readsAll || state.failures[index] != nil
+          || (now[index] == state.seen[index] && now[index] != state.read[index])
       }
       state.seen = now
       for index in due { state.read[index] = now[index] }
       return due
     }
-    for index in due { reload(groups[index]) }
+    for index in due { reload(index) }
   }
 
-  private func reload(_ group: Group) {
+  /// How many groups of files could not be read the last time: what is in force is older than what the files say.
+  var failedCount: Int { state.withLock { $0.failures.count { $0 != nil } } }
+
+  private func reload(_ index: Int) {
+    let group = groups[index]
     let files = Logger.Field.string(group.files.paths.joined(separator: ", "))
+    let before = state.withLock { $0.failures[index] }
     do {
       try group.reload()
+      state.withLock { $0.failures[index] = nil }
       logger.info("files_reloaded", "the files have been read again", ["what": .string(group.name), "files": files])
     } catch {
+      let problem = "\(error)"
+      state.withLock { $0.failures[index] = problem }
+      guard problem != before else { return }
       logger.error(
-        "files_not_reloaded", "\(error); what was read before stays in force",
+        "files_not_reloaded", "\(problem); what was read before stays in force, and the files are tried again",
         ["what": .string(group.name), "files": files])
     }
   }

@@ -27,6 +27,8 @@ struct MetricsReport {
   let refusals: (RPCRefusal) -> UInt64
   /// HTTP requests that were refused before their path was looked at.
   let httpRefusals: (HTTPRequestGuard.Refusal) -> UInt64
+  /// Groups of files that could not be read again.
+  let unreadFiles: Int
   let isReady: Bool
   let process: ProcessFigures
   let now: WallTime
@@ -196,6 +198,14 @@ struct MetricsReport {
   }
 
   private func addProcess(to out: inout Metrics) {
+    out.value(
+      "config_lookup_log_lines_suppressed_total", .counter,
+      "Total number of log lines left out because their reason had used up its lines.",
+      .integer(RateLimitedLogger.suppressedLines))
+    out.value(
+      "config_lookup_files_not_reloaded", .gauge,
+      "Current number of groups of files (TLS, credentials) that could not be read again: older contents are in force.",
+      .count(unreadFiles))
     out.value(
       "process_cpu_seconds_total", .counter, "Seconds of processor time, user and system.", .number(process.cpuSeconds))
     out.value(

@@ -78,6 +78,18 @@ extension ServerConfiguration {
     }
   }
 
+  /// What the permissions of the files let others do that they should not, which is to decide who is trusted or to read
+  /// the key: a line for each such file, with its flag.
+  var permissionWarnings: [String] {
+    let files: [(flag: String, path: String?, isSecret: Bool)] = [
+      ("--tls-certificate", tlsCertificate, false), ("--tls-key", tlsKey, true),
+      ("--tls-client-ca", tlsClientCA, false), ("--credentials", credentialsFile, false),
+    ]
+    return files.compactMap { file in
+      file.path.flatMap { permissionWarning($0, isSecret: file.isSecret) }.map { "\(file.flag): \($0)" }
+    }
+  }
+
   /// Reads the file of credentials, where there is one. Throws what is wrong with it.
   func credentials(_ logger: Logger = .silent) throws(UsageError) -> Credentials? {
     guard let credentialsFile else { return nil }

@@ -51,6 +51,7 @@ struct ServerTLS: Sendable {
   /// What the files hold that somebody should see to.
   var warnings: [String] { rpc?.warnings ?? [] }
 
+  /// Logs what somebody should see to, although it works.
   func logWarnings(_ logger: Logger) {
     for warning in warnings { logger.warning("tls_certificate", warning) }
   }

@@ -1,9 +1,10 @@
 internal import COpenSSL
+internal import Core
 
-/// A name that a certificate gives its owner.
+/// A name that a certificate gives its owner. Equal where kind and bytes are equal: see `hasSameBytes(as:)`.
 public struct CertificateName: Sendable, Hashable, CustomStringConvertible {
   public enum Kind: String, Sendable, CaseIterable {
-    /// The subject's common name.
+    /// The subject's common name, of a certificate that has no alternative names.
     case commonName = "cn"
     /// The alternative names of the subject.
     case dns, uri, email
@@ -17,6 +18,15 @@ public struct CertificateName: Sendable, Hashable, CustomStringConvertible {
     self.text = text
   }
 
+  public static func == (left: CertificateName, right: CertificateName) -> Bool {
+    left.kind == right.kind && left.text.hasSameBytes(as: right.text)
+  }
+
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(kind)
+    for byte in text.utf8 { hasher.combine(byte) }
+  }
+
   /// `dns:worker.example`
   public var description: String { "\(kind.rawValue):\(text)" }
 
@@ -28,17 +38,17 @@ public struct CertificateName: Sendable, Hashable, CustomStringConvertible {
   }
 
   /// Those of a certificate; a name with a NUL in it, or that is not UTF-8, is none.
+  ///
+  /// The common name counts only where the certificate has no alternative names at all (RFC 9525, section 2, and
+  /// RFC 6125, section 6.4.4): the constraints that bind an intermediate authority to some names are about the
+  /// alternative ones, and a common name beside them may say anything.
   static func names(of certificate: OpaquePointer) -> [CertificateName] {
     var names: [CertificateName] = []
-    let subject = X509_get_subject_name(certificate)
-    var index = X509_NAME_get_index_by_NID(subject, NID_commonName, -1)
-    while index >= 0 {
-      if let text = utf8(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, index))) {
-        names.append(CertificateName(.commonName, text))
-      }
-      index = X509_NAME_get_index_by_NID(subject, NID_commonName, index)
+    var status: Int32 = 0
+    guard let list = X509_get_ext_d2i(certificate, NID_subject_alt_name, &status, nil) else {
+      // -1: there are none. Else they cannot be read, or are there twice.
+      return status == -1 ? commonNames(of: certificate) : []
     }
-    guard let list = X509_get_ext_d2i(certificate, NID_subject_alt_name, nil, nil) else { return names }
     let alternatives = OpaquePointer(list)
     defer { GENERAL_NAMES_free(alternatives) }
     for index in 0..<configlookup_name_count(alternatives) {
@@ -49,6 +59,19 @@ public struct CertificateName: Sendable, Hashable, CustomStringConvertible {
       case GEN_EMAIL: if let text = utf8(name.d.rfc822Name) { names.append(CertificateName(.email, text)) }
       default: break
       }
+    }
+    return names
+  }
+
+  private static func commonNames(of certificate: OpaquePointer) -> [CertificateName] {
+    var names: [CertificateName] = []
+    let subject = X509_get_subject_name(certificate)
+    var index = X509_NAME_get_index_by_NID(subject, NID_commonName, -1)
+    while index >= 0 {
+      if let text = utf8(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, index))) {
+        names.append(CertificateName(.commonName, text))
+      }
+      index = X509_NAME_get_index_by_NID(subject, NID_commonName, index)
     }
     return names
   }

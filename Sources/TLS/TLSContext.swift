@@ -53,8 +53,7 @@ public final class TLSContext: @unchecked Sendable {
     let name = Array("config-lookup".utf8)
     _ = SSL_CTX_set_session_id_context(pointer, name, UInt32(name.count))
     if let authorities = files.authorities {
-      try trust(authorities)
-      SSL_CTX_set_client_CA_list(pointer, SSL_load_client_CA_file(authorities))
+      try trust(authorities, namesThem: true)
       let mode = SSL_VERIFY_PEER | (clients == .required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0)
       SSL_CTX_set_verify(pointer, mode, nil)
     }
@@ -107,13 +106,17 @@ public final class TLSContext: @unchecked Sendable {
     }
   }
 
-  private func trust(_ path: String) throws(TLSError) {
+  /// - Parameter namesThem: Whether a server names them to its clients, which may have several certificates.
+  private func trust(_ path: String, namesThem: Bool = false) throws(TLSError) {
     let authorities = try PEMFile(path, .authorities).certificates()
     defer { for certificate in authorities { X509_free(certificate) } }
     let store = SSL_CTX_get_cert_store(pointer)
     // Each certificate in the file is trusted by itself, an intermediate authority's too, without the root above it.
     _ = X509_STORE_set_flags(store, UInt(X509_V_FLAG_PARTIAL_CHAIN))
-    for certificate in authorities { _ = X509_STORE_add_cert(store, certificate) }
+    for certificate in authorities {
+      _ = X509_STORE_add_cert(store, certificate)
+      if namesThem { _ = SSL_CTX_add_client_CA(pointer, certificate) }
+    }
   }
 }
 

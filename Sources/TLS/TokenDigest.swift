@@ -35,10 +35,4 @@ public struct TokenDigest: Sendable, Hashable {
       bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }
   }
-
-  /// Whether both are the same, in constant time.
-  public func matches(_ other: TokenDigest) -> Bool {
-    let difference = words ^ other.words
-    return difference[0] | difference[1] | difference[2] | difference[3] == 0
-  }
 }

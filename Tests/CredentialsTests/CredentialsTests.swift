@@ -1,6 +1,7 @@
 internal import Foundation
 internal import LookupService
 internal import RPC
+internal import TLS
 internal import TestSupport
 internal import Testing
 
@@ -70,6 +71,19 @@ private let two = "3fc4ccfe745870e2c0d99f71f30ff0656c8dedd41cc1d7d3d376b0dbe685e
     #expect(problem?.message.contains("s3cret") == false && problem?.message.contains(one) == false)
   }
 
+  /// Red before: equality of `String` is canonical equivalence.
+  @Test func namesAreComparedByTheirBytes() throws {
+    let text = "a certificate:cn:opK read\nb certificate:cn:caf\u{e9} read\nc certificate:cn:cafe\u{301} admin"
+    let list = try CredentialList(Array(text.utf8), file: "f")
+    #expect(list.count == 3, "two names of different bytes are two")
+    #expect(list.caller(certificateNames: ["cn:opK"])?.name == "a")
+    #expect(list.caller(certificateNames: ["cn:op\u{212a}"]) == nil, "the Kelvin sign is no K")
+    #expect(list.caller(certificateNames: ["cn:caf\u{e9}"])?.name == "b")
+    #expect(list.caller(certificateNames: ["cn:cafe\u{301}"])?.name == "c")
+    #expect(CertificateName(.commonName, "opK") != CertificateName(.commonName, "op\u{212a}"))
+    #expect(Set([CertificateName(.dns, "caf\u{e9}"), CertificateName(.dns, "cafe\u{301}")]).count == 2)
+  }
+
   @Test func callersAreFoundCountedAndLogged() throws {
     try temporaryFolder { folder in
       let file = folder.appendingPathComponent("credentials").path
@@ -91,7 +105,7 @@ private let two = "3fc4ccfe745870e2c0d99f71f30ff0656c8dedd41cc1d7d3d376b0dbe685e
       #expect(identity("Bearer one") === identity("Bearer one"), "looked up once")
       for (text, refusal) in [
         (nil, .missing), ("Bearer nobody", .unknownToken), ("Bearer on", .unknownToken), ("Bearer", .malformed),
-        ("Basic one", .malformed), ("", .malformed),
+        ("Basic one", .malformed), ("", .malformed), ("Bearer " + String(repeating: "x", count: 4096), .malformed),
       ] as [(String?, RPCRefusal)] {
         let before = credentials.refusals(refusal)
         let error = #expect(throws: RPCStatus.self) { try identity(text).require(read) }

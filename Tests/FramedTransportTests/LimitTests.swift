@@ -86,6 +86,29 @@ extension SocketTests {
       }
     }
 
+    /// Red before: the metadata of a `Hello`, which needs no token, was held for each connection and not counted.
+    @Test func whatHelloBringsIsCounted() throws {
+      let report = LimitReport()
+      let buffers = BufferBudget(limit: 512 * 1024, report: report)
+      try withServer(report: report, buffers: buffers) { test throws in
+        var hello = RPCMetadata()
+        for number in 0..<32 { hello.append("key-\(number)", String(repeating: "x", count: 200)) }
+        var clients: [FramedClient] = []
+        for _ in 0..<16 {
+          clients.append(try test.client())
+          #expect(try clients.last?.call("Hello", metadata: hello).status == .ok)
+        }
+        #expect(buffers.byteCount > 16 * 32 * 200 && !buffers.isExceeded)
+        for _ in 0..<64 where report.count(.bufferedBytes) == 0 {
+          clients.append(try test.client())
+          _ = try? clients.last?.call("Hello", metadata: hello)
+        }
+        eventually("some are disconnected") { report.count(.bufferedBytes) > 0 && !buffers.isExceeded }
+        for client in clients { client.close() }
+        eventually("all is released") { buffers.byteCount < 32 * 1024 }
+      }
+    }
+
     @Test func whileTooMuchWaitsNothingMoreMayCome() throws {
       let report = LimitReport()
       let buffers = BufferBudget(limit: 1024 * 1024, report: report)

@@ -54,6 +54,14 @@ internal import Testing
       #expect(try agents.rpc.call("ListPrompts", metadata: metadata).status == .ok)
       #expect(try agents.listPrompts().status.code == .permissionDenied)
 
+      // Two tokens are nobody's, and a `Hello` that fails leaves no identity behind.
+      var two = RPCMetadata()
+      for name in ["all", "agents"] { two.append("authorization", "Bearer \(test.token(name))") }
+      #expect(try all.rpc.call("ListPrompts", metadata: two).status.code == .unauthenticated)
+      #expect(try all.listPrompts().status == .ok)
+      #expect(try all.rpc.call("Hello", metadata: two).status.code == .unauthenticated)
+      #expect(try all.listPrompts().status.code == .unauthenticated)
+
       let lines = server.log.lines(event: "call_refused")
       #expect(lines.contains { $0.contains("\"credential\":\"agents\"") && $0.contains("read:prompt") })
       #expect(!server.log.lines.contains { line in test.tokens.values.contains { line.contains($0) } })
@@ -89,6 +97,10 @@ internal import Testing
       try poll("the mistake is named") {
         server.log.lines(event: "files_not_reloaded").contains { $0.contains(":1: sha256") && $0.contains("in force") }
       }
+      // Nor does what is no file. Red before: the thread that reads files waited for the FIFO's writer for good.
+      try FileManager.default.removeItem(atPath: test.file)
+      #expect(mkfifo(test.file, 0o600) == 0)
+      try poll("the FIFO is named") { server.log.lines(event: "files_not_reloaded").contains { $0.contains("FIFO") } }
       try test.deployment.agents.insert(Documents.agent("a"))
       for watch in watches { #expect(try watch.nextChange().key == "a") }
 
@@ -136,8 +148,11 @@ internal import Testing
       #expect(try post("", nil).status == 401 && post("", "nobody").status == 401)
       #expect(try post("", test.token("reader")).status == 403)
       let all = try post("", test.token("ops"))
-      #expect(all.status == 200 && all.text == "{\"entities\":[\"agent_config\",\"prompt\",\"source_config\"]}\n")
-      #expect(try post("?entity=prompt", test.token("ops")).text == "{\"entities\":[\"prompt\"]}\n")
+      #expect(all.status == 200 && all.text.hasPrefix("{\"entities\":[\"agent_config\",\"prompt\",\"source_config\"],"))
+      let prompt = try post("?entity=prompt", test.token("ops")).text
+      #expect(prompt.hasPrefix("{\"entities\":[\"prompt\"],\"starts_after_ms\":"))
+      let wait = prompt.firstMatch(of: /starts_after_ms":(\d+)}/).flatMap { Int($0.1) }
+      #expect(wait.map { (0...5000).contains($0) } == true, "\(prompt)")
       let wrong = try post("?entity=x", test.token("ops"))
       #expect(wrong.status == 400 && wrong.text.contains("agent_config"))
       for path in ["/health/live", "/health/ready", "/health/cache", "/metrics"] {
@@ -170,6 +185,14 @@ internal import Testing
         }
         let worker = try client("worker")
         #expect(try worker.agent("a").code == .notFound && worker.prompt(.agentID("a")).code == .permissionDenied)
+        // The common name says one thing, the alternative names another.
+        let contradicted = try client("worker", ["DNS:other.example"])
+        #expect(try contradicted.agent("a").code == .unauthenticated)
+        // Red before: after a `Hello` with a token that is wrong, the certificate counted.
+        var metadata = RPCMetadata()
+        metadata.append("authorization", "Bearer nobody")
+        #expect(try worker.rpc.call("Hello", metadata: metadata).status.code == .unauthenticated)
+        #expect(try worker.agent("a").code == .unauthenticated)
         #expect(try client("x", ["DNS:ops.example"]).invalidate().status == .ok)
         let other = try client("other").agent("a").status
         #expect(other.code == .unauthenticated && other.message.contains("certificate"))
