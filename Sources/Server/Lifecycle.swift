@@ -44,7 +44,7 @@ private func check(_ configuration: ServerConfiguration) -> Int32 {
     let warnings =
       try ResourceLimits.fit(configuration).warnings
       + configuration.checkedMongoDBURI().warnings.map { "--mongodb-uri: \($0)" }
-      + ServerTLS(configuration).warnings
+      + ServerTLS(configuration).warnings + configuration.permissionWarnings
     for warning in warnings { Logger.writeToStandardError("config-lookup-server: warning: \(warning)") }
     _ = try configuration.credentials()
   } catch {
@@ -63,6 +63,7 @@ private func serve(_ given: ServerConfiguration, _ manager: ServiceManager) -> I
     return EX_UNAVAILABLE
   }
   returnLargeMemoryToSystem()
+  if !configuration.allowsCoreDumps { refuseCoreDumps() }
   _ = ProcessFigures.start
   let format = configuration.logFormat ?? (isatty(STDERR_FILENO) == 1 ? .text : .json)
   let logger = Logger(level: configuration.logLevel, format: format)
@@ -112,6 +113,21 @@ private func serve(_ given: ServerConfiguration, _ manager: ServiceManager) -> I
   drain.join()
   logger.info("stopped", "the server has ended")
   return 0
+}
+
+/// Keeps the memory of the process, which holds tokens, keys of TLS and the database's password, out of core dumps.
+///
+/// One byte and not none: a limit of 0 does not keep Linux from handing a dump to the program that `core_pattern` names
+/// (systemd-coredump, apport), a limit of 1 does (`do_coredump` in fs/coredump.c). `PR_SET_DUMPABLE` would do it too,
+/// and would take `/proc/self/fd` away from the metrics.
+private func refuseCoreDumps() {
+  let kind = __rlimit_resource_t(RLIMIT_CORE.rawValue)
+  var limit = rlimit()
+  guard getrlimit(kind, &limit) == 0 else { return }
+  // A hard limit cannot be raised: LimitCORE=0 stays.
+  limit.rlim_max = min(1, limit.rlim_max)
+  limit.rlim_cur = limit.rlim_max
+  _ = setrlimit(kind, &limit)
 }
 
 private func serveUntilSignalled(

@@ -65,6 +65,8 @@ public struct ServerConfiguration: Sendable {
   public var hasReflection = true
   /// Files are looked at so often for a change. No flag: tests make it small.
   public var fileCheckSeconds = 2.0
+  /// Whether a crash may write the process's memory to a file.
+  public var allowsCoreDumps = false
   public var epochSalt = ""
   public var logLevel = Logger.Level.info
   public var logFormat: Logger.Format?
@@ -181,6 +183,9 @@ public struct ServerConfiguration: Sendable {
     Flag(
       "reflection", "Tell gRPC clients without stubs what can be called (grpcurl asks).", default: "true",
       .toggle { $1.hasReflection = $0 }),
+    Flag(
+      "allow-core-dumps", "Let a crash write a core dump, which holds tokens and keys of TLS.", default: "false",
+      .toggle { $1.allowsCoreDumps = $0 }),
     Flag(
       "epoch-salt", "Change it after a restore of the database's files: clients then know that time went back.",
       default: "empty",

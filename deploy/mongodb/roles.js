@@ -1,7 +1,7 @@
 // mongosh "mongodb://ADMIN@HOST/admin?replicaSet=rs0" deploy/mongodb/roles.js
 //
-// Makes the role of the server, that of `config-lookup seed`, and a user of each, whose passwords are asked for. Run
-// again, it brings the roles up to date and leaves the users as they are. Collections elsewhere (--agent-configs,
+// Makes the role of the server, that of `config-lookup seed`, and a user of each, whose passwords are asked for, or
+// taken from the environment variable MONGODB_PASSWORD. Run again, it brings the roles up to date and leaves the users as they are. Collections elsewhere (--agent-configs,
 // --prompts, --source-configs): change the names here.
 //
 // The roles are JSON but for the comments: script/deploy-check reads them, and tries them.
@@ -47,7 +47,11 @@ for (const { role, privileges, roles: inherited } of roles) {
     admin.updateRole(role, { privileges, roles: inherited });
   }
   if (admin.getUser(users[role]) === null) {
-    print(`Password of the new user ${users[role]}:`);
-    admin.createUser({ user: users[role], pwd: passwordPrompt(), roles: [role] });
+    let pwd = process.env.MONGODB_PASSWORD;
+    if (!pwd) {
+      print(`Password of the new user ${users[role]}:`);
+      pwd = passwordPrompt();
+    }
+    admin.createUser({ user: users[role], pwd, roles: [role] });
   }
 }
