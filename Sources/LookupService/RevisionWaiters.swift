@@ -30,8 +30,8 @@ final class RevisionWaiters: @unchecked Sendable {
   /// By ``ServedEntity``.
   private var byRevision: [DueHeap<RevisionWaiter>]
   private var byKey: [WatchKey: DueHeap<RevisionWaiter>] = [:]
-  /// Those whose key has changed.
-  private var ready = WorkQueue<RevisionWaiter>()
+  /// Keys that have changed, and up to which revision.
+  private var changedKeys = WorkQueue<(key: WatchKey, revision: UInt64)>()
   private let onKeyCount: (Int) -> Void
 
   /// - Parameter onKeyCount: told how many keys calls wait for, whenever that changes.
@@ -73,12 +73,7 @@ final class RevisionWaiters: @unchecked Sendable {
   func changed(_ notice: Notice) {
     guard !byKey.isEmpty else { return }
     let key = WatchKey(entity: notice.entity, key: notice.key)
-    guard byKey[key] != nil else { return }
-    while let waiter = byKey[key]?.popFirst(upTo: notice.revision.rawValue) {
-      waiter.isByKey = false
-      ready.append(waiter)
-    }
-    forgetIfEmpty(key)
+    if byKey[key] != nil { changedKeys.append((key, notice.revision.rawValue)) }
   }
 
   /// Asks at most so many calls again that may go on.
@@ -86,9 +81,14 @@ final class RevisionWaiters: @unchecked Sendable {
   /// - Returns: how many were asked.
   func fireNext(_ count: Int) -> Int {
     var fired = 0
-    while fired < count, let waiter = ready.first {
-      ready.removeFirst()
-      if waiter.isWanted { fired += 1 }
+    while fired < count, let (key, revision) = changedKeys.first {
+      guard let waiter = byKey[key]?.popFirst(upTo: revision) else {
+        changedKeys.removeFirst()
+        forgetIfEmpty(key)
+        continue
+      }
+      waiter.isByKey = false
+      fired += 1
       waiter.fire()
     }
     for entity in ServedEntity.allCases {

@@ -11,7 +11,7 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
   /// Of a key that waits, at most (see `WatchQueue`).
   private static let queuedKeyBytes = 24
   /// What a watch takes beside its filter and what waits for it.
-  private static let ownBytes = 1024
+  static let ownBytes = 1024
   /// The position of a watch whose start is of another database: a start that no server can replay exactly.
   private static let unknownPosition = Revision(1)
 
@@ -163,7 +163,8 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
     queue.resync(shard.observedRevision(of: entities))
     dropBacklog()
     countQueue()
-    shard.continueSending(self)
+    // What comes next would only be part of a RESYNC that waits.
+    send(atMost: 4)
   }
 
   /// The RESYNC that waits says all that the backlog would, but for the mark at its end.
@@ -240,6 +241,7 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
   /// Sends at most so much of what waits, as far as the slice goes.
   func send(atMost limit: Int) {
     guard !isSending, writer != nil else { return }
+    shard.beginSlice()
     resyncInNewEpoch()
     isSending = true
     defer {
@@ -252,7 +254,7 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
         end()
         return writer.finish(.ok, RPCMetadata())
       }
-      guard count < limit, shard.spend(2) else {
+      guard count < limit, shard.spend(1) else {
         if !queue.isEmpty || !backlog.isEmpty || isEnding { shard.continueSending(self) }
         return
       }
@@ -321,6 +323,7 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
       scratch.body = encoded
     }
     shard.counters.countNotice()
+    _ = shard.spend(3)
     writer?.send(scratch)
     scratch.reset()
   }

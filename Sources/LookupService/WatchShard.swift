@@ -193,9 +193,13 @@ final class WatchShard: @unchecked Sendable {
     continueLater()
   }
 
+  /// To be called by what comes from a transport, before it spends anything.
+  func beginSlice() {
+    if !isRunning { renewSlice() }
+  }
+
   /// Takes units from the slice of this event-loop iteration. False once it is over.
   func spend(_ units: Int) -> Bool {
-    if !isRunning { renewSlice() }
     slice.spend(units, now: worker.now)
     return !slice.isOver
   }
@@ -223,8 +227,7 @@ final class WatchShard: @unchecked Sendable {
       hasMore = checked || asked || delivered || sent || due || released
       slice.spend(1, now: worker.now)
     }
-    if hasMore { continueLater() }
-    armTimer()
+    if hasMore { continueLater() } else { armTimer() }
   }
 
   private func armTimer() {
@@ -319,7 +322,7 @@ final class WatchShard: @unchecked Sendable {
         case .gap: session.missed()
         }
       }
-      slice.spend(4, now: worker.now)
+      slice.spend(1, now: worker.now)
       count += 1
       if slice.isOver { break }
     }

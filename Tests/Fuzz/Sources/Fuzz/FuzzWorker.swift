@@ -6,6 +6,7 @@ final class FuzzWorker: RPCWorker {
   // Safe to share: touched on the fuzzer's thread only; jobs, which others give, are locked.
   private final class Timers: @unchecked Sendable {
     var waiting: [FuzzTimer] = []
+    var now = MonotonicTime(nanoseconds: 0)
   }
 
   let index = 0
@@ -17,10 +18,13 @@ final class FuzzWorker: RPCWorker {
   }
 
   func schedule(afterSeconds seconds: Double, _ job: @escaping () -> Void) -> any RPCTimer {
-    let timer = FuzzTimer(job)
+    let timer = FuzzTimer(due: now.advanced(bySeconds: seconds), job)
     timers.waiting.append(timer)
     return timer
   }
+
+  /// When the last timer that has fired was due.
+  var now: MonotonicTime { timers.now }
 
   var timerCount: Int {
     timers.waiting.removeAll(where: \.isCancelled)
@@ -36,16 +40,19 @@ final class FuzzWorker: RPCWorker {
   func fireTimers() {
     let due = timers.waiting
     timers.waiting = []
+    timers.now = max(timers.now, due.map(\.due).max() ?? timers.now)
     for timer in due where !timer.isCancelled { timer.job() }
     run()
   }
 }
 
 private final class FuzzTimer: RPCTimer {
+  let due: MonotonicTime
   let job: () -> Void
   private(set) var isCancelled = false
 
-  init(_ job: @escaping () -> Void) {
+  init(due: MonotonicTime, _ job: @escaping () -> Void) {
+    self.due = due
     self.job = job
   }
 
