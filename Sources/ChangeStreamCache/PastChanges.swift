@@ -3,9 +3,9 @@ internal import Core
 
 /// Which keys changed before the cache was loaded, as far as their changes tell it.
 ///
-/// A document as of a change names its keys; an update names only fields, and a delete only the `_id`. Where a key that a
-/// document had before a change cannot be known, nothing up to that change is exact: the floor rises above it. So what is
-/// marked from the floor on is every key whose answer changed, and perhaps some whose answer did not.
+/// A document as of a change names its keys; an update names only fields, and a delete only the `_id`. Where a key that
+/// a document had before a change cannot be known, nothing up to that change is exact: the floor rises above it. So
+/// what is marked from the floor on is every key whose answer changed, and perhaps some whose answer did not.
 struct PastChanges: Sendable {
   /// The last change of a key.
   struct Mark: Sendable {

@@ -152,9 +152,9 @@ extension Kept {
 
   /// Whether the change that a notice announces is in this answer.
   ///
-  /// Several changes can share a revision: an answer of the notice's own revision has the change only if every change up
-  /// to it had been observed when the answer was looked up, or if the etag says so. What a reload found and the change
-  /// stream did not bring was not in answers of that revision either.
+  /// Several changes can share a revision: an answer of the notice's own revision has the change only if every change
+  /// up to it had been observed when the answer was looked up, or if the etag says so. What a reload found and the
+  /// change stream did not bring was not in answers of that revision either.
   func includes(_ notice: Notice) -> Bool {
     if revision > notice.revision { return true }
     if notice.reason.hasPrefix("change_stream:"), observedRevision >= notice.revision { return true }

@@ -26,7 +26,8 @@ final class Watcher: Sendable {
   private let metadata: RPCMetadata
   private let state = Locked(State())
   private let onChange = LateFunction<Void, Void>()
-  /// How often lists of each entity may have changed: what was kept of them under an older number is not found any more.
+  /// How often lists of each entity may have changed: what was kept of them under an older number is not found any
+  /// more.
   private let listGenerations = Locked<[Entity: UInt64]>([:])
 
   init(position: Position, cache: NearCache<Kept>?, pushesValues: Bool, metadata: RPCMetadata) {

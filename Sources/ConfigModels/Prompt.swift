@@ -52,11 +52,11 @@ extension Prompt: CachedModel {
   public static let entity = "prompt"
   public static let filter = DocumentFilter.field("status", isOneOf: [.string("active"), .string("staged")])
 
-  public static let keyFields: Set<String>? = ["agent_id", "prompt_id", "status"]
+  public static let keyFields: Set<String>? = ["agent_id", "status"]
 
   public static func keyFields(ofSpace space: UInt8) -> Set<String>? {
     switch space {
-    case Space.agentID, Space.stagedAgentID: ["agent_id", "status"]
+    case Space.agentID, Space.stagedAgentID: keyFields
     case Space.promptID, Space.stagedPromptID: ["prompt_id", "status"]
     default: nil
     }

@@ -37,11 +37,11 @@ extension SourceConfig: CachedModel {
   public static let entity = "source_config"
   public static let filter = DocumentFilter.field("enabled", isOneOf: [.bool(true)])
 
-  public static let keyFields: Set<String>? = ["source_id", "ingestion", "transformation"]
+  public static let keyFields: Set<String>? = ["source_id"]
 
   public static func keyFields(ofSpace space: UInt8) -> Set<String>? {
     switch space {
-    case Space.sourceID: ["source_id"]
+    case Space.sourceID: keyFields
     case Space.container: ["ingestion"]
     case Space.aiAgentID: ["transformation"]
     default: nil

@@ -24,8 +24,8 @@ final class RevisionWaiters: @unchecked Sendable {
   // worker's thread only.
   private let readers: [CacheReader]
   let limit: WaitingCallLimit
-  /// By ``ServedEntity``: the lowest revision that a call waits for. Stored before the waiter looks at what is observed,
-  /// and read after that has moved on: so one of the two sees the other.
+  /// By ``ServedEntity``: the lowest revision that a call waits for. Stored before the waiter looks at what is
+  /// observed, and read after that has moved on: so one of the two sees the other.
   private let awaited: [AwaitedRevision]
   /// By ``ServedEntity``.
   private var byRevision: [DueHeap<RevisionWaiter>]
@@ -51,8 +51,8 @@ final class RevisionWaiters: @unchecked Sendable {
 
   var haveKeys: Bool { !byKey.isEmpty }
 
-  /// Adds a call, whose `onReady` is called once: when every change of the entity up to `revision` has been observed, or
-  /// when the key itself has changed at that revision or later.
+  /// Adds a call, whose `onReady` is called once: when every change of the entity up to `revision` has been observed,
+  /// or when the key itself has changed at that revision or later.
   func add(
     _ revision: Revision, _ entity: ServedEntity, _ key: LookupKey?, _ onReady: @escaping () -> Void
   ) -> RevisionWaiter {

@@ -5,8 +5,8 @@ internal import RPC
 
 /// One watch: what it is about, what it has still to be told, and where it writes. On its worker's thread only.
 ///
-/// First a PROGRESS, then a replay and the initial state where they are wanted, then notices as they come. What the peer
-/// does not take waits in a bounded ``WatchQueue``.
+/// First a PROGRESS, then a replay and the initial state where they are wanted, then notices as they come. What the
+/// peer does not take waits in a bounded ``WatchQueue``.
 final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
   /// Of a key that waits, at most (see `WatchQueue`).
   private static let queuedKeyBytes = 24

@@ -109,9 +109,9 @@ extension ServerConfiguration {
 
 private func allowedHosts(_ text: String, _ hosts: inout [HTTPRequestGuard.AllowedHost]) -> String? {
   hosts = []
-  for item in text.split(separator: ",") {
-    let name = item.drop { $0 == " " }
-    guard let host = HTTPRequestGuard.AllowedHost(name.prefix { $0 != " " }) else {
+  for item in text.split(separator: ",", omittingEmptySubsequences: false) {
+    let name = item.trimmingPrefix(" ")
+    guard let host = HTTPRequestGuard.AllowedHost(name) else {
       return "\"\(name)\" is no host name or address, with or without a port; write for example config-lookup:9464"
     }
     hosts.append(host)

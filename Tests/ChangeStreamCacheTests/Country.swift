@@ -6,6 +6,7 @@ struct Country: CachedModel, Equatable {
   static let entity = "country"
   static let filter = DocumentFilter.field("active", isOneOf: [.bool(true)])
   static let keyFields: Set<String>? = ["code"]
+  static func keyFields(ofSpace space: UInt8) -> Set<String>? { space == 0 ? ["code"] : ["continent"] }
   static let keySpaces = [KeySpace(selector: "code"), KeySpace(selector: "continent", composition: .members)]
 
   let code: String

@@ -23,8 +23,8 @@ public struct TrueHistory: Sendable {
     _ = keys[key, default: KeyHistory()].append(showing, of: document, from: revision, by: revision)
   }
 
-  /// From `revision` on, and not before, `members` answer `key` together, in this order: the first is the value, and the
-  /// answer names the others. Without members the key has no answer; with nil it is not known what it answers.
+  /// From `revision` on, and not before, `members` answer `key` together, in this order: the first is the value, and
+  /// the answer names the others. Without members the key has no answer; with nil it is not known what it answers.
   ///
   /// Such an answer changes when any of its members does, whether a reply shows that or not.
   public mutating func set(_ key: String, members: [Member]?, at revision: Revision) {

@@ -14,8 +14,8 @@ public struct Validator: Sendable {
     var announced: [String: KeyHistory.Bounds] = [:]
     /// By entity: the highest observed revision it has said.
     var observed: [String: Revision] = [:]
-    /// By entity: a moment that lookups or notices have shown, and none before it may be shown afterwards. What shares a
-    /// revision is shown together, whatever the keys.
+    /// By entity: a moment that lookups or notices have shown, and none before it may be shown afterwards. What shares
+    /// a revision is shown together, whatever the keys.
     var shown: [String: Revision] = [:]
     /// True at least when it began to load.
     let start: Revision

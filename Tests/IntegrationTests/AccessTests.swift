@@ -80,7 +80,7 @@ internal import Testing
       try test.deployment.prompts.insert(Documents.prompt("p"))
       try test.deployment.agents.insert(Documents.agent("a"))
       #expect(try watches[0].nextChange().key == "a")
-      #expect(try watches[1].nextChanges(2).map(\.key).sorted() == ["a", "p"])
+      #expect(try watches[1].nextChanges(3).map(\.key).sorted() == ["a", "p", "p-prompt"])
     }
   }
 

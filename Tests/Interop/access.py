@@ -82,12 +82,17 @@ def tokens(bench):
     notices = watch.wait("the change", lambda notices: any(notice.key == "b" for notice in notices) and notices)
     assert not any(notice.entity == messages.ENTITY_PROMPT for notice in notices), notices
 
-    # Health and reflection are for everybody.
+    # Health is for everybody; reflection is for callers who have some credential.
     with channel(bench) as plain:
         health = health_pb2_grpc.HealthStub(plain).Check(health_pb2.HealthCheckRequest())
         assert health.status == health_pb2.HealthCheckResponse.SERVING
         question = reflection_pb2.ServerReflectionRequest(list_services="")
-        answer = next(reflection_pb2_grpc.ServerReflectionStub(plain).ServerReflectionInfo(iter([question])))
+        reflection = reflection_pb2_grpc.ServerReflectionStub(plain)
+        with fails(CODE.UNAUTHENTICATED):
+            next(reflection.ServerReflectionInfo(iter([question])))
+    with channel(bench, SETTING["tokens"]["agents"]) as own:
+        reflection = reflection_pb2_grpc.ServerReflectionStub(own)
+        answer = next(reflection.ServerReflectionInfo(iter([question])))
         assert answer.list_services_response.service
 
     # Taken back.

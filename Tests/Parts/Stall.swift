@@ -10,8 +10,8 @@ internal import TestSupport
 /// How long lookups wait while one reload takes every key away under many watches, over loopback:
 /// `parts --stall KEYS WATCHES`.
 ///
-/// One watch of a hundred wants all keys, the others those of one of a hundred prefixes; they lie on 50 connections, and
-/// take what comes. Four connections look something up every 10 ms.
+/// One watch of a hundred wants all keys, the others those of one of a hundred prefixes; they lie on 50 connections,
+/// and take what comes. Four connections look something up every 10 ms.
 func runStall(keys: Int, watches: Int) throws {
   let group = try EventLoopGroup(count: 2)
   let service = try PartsService(keys: keys, descriptionBytes: 100, workers: group.loops)

@@ -105,8 +105,8 @@ extension History {
     depth -= 1
   }
 
-  /// A question of the server's to the database is on its way, or the reply is. Other threads and other processes go on;
-  /// or the server's process stands still, and the world goes on without it.
+  /// A question of the server's to the database is on its way, or the reply is. Other threads and other processes go
+  /// on; or the server's process stands still, and the world goes on without it.
   func wait(_ server: SimulatedServer, isReply: Bool) {
     guard traits.hasPauses, depth < 2, chance.once(in: 60) else { return }
     if chance.once(in: 2) {

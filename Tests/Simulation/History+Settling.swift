@@ -37,8 +37,8 @@ extension History {
 
   /// What no oplog told of is found by the next reload.
   private func findDrift() {
-    // Twice: a read that is under way may have begun too early to find it. Where a stream is opened anew, the collection
-    // is read once more.
+    // Twice: a read that is under way may have begun too early to find it. Where a stream is opened anew, the
+    // collection is read once more.
     for _ in 0..<2 {
       clock.advance(milliseconds: 6000)
       for _ in 0..<60 { advance() }
@@ -62,7 +62,8 @@ extension History {
     }
   }
 
-  /// What is written now must be seen although the collections cannot be read: the streams bring it, and bring it whole.
+  /// What is written now must be seen although the collections cannot be read: the streams bring it, and bring it
+  /// whole.
   private func followWithoutReading() {
     for source in servers.flatMap(\.sources) { source.isReadable = false }
     let late = traits.comesLate ? writeLate() : []

@@ -64,9 +64,13 @@ extension History {
 
   func take(_ subscriber: Subscriber, _ count: Int) {
     let wasCaughtUp = subscriber.isCaughtUp
+    if let server = subscriber.server {
+      // Of all watches together; each may hold as many as the limit says.
+      validator.measured(
+        "keys queued by \(server.name)", server.queuedKeyCount, limit: traits.queuedKeys * subscribers.count)
+    }
     subscriber.take(count)
     guard wasCaughtUp, let server = subscriber.server else { return }
-    validator.measured("notices queued by \(server.name)", subscriber.changes, limit: traits.queuedKeys)
     validator.measured("RESYNCs for one overflow by \(server.name)", subscriber.resyncs, limit: 1)
   }
 }

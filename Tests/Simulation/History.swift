@@ -195,7 +195,8 @@ extension LookupReply {
   var text: String {
     switch result {
     case .found(let label, _, let revision):
-      "\(label ?? "not modified")\(others.map { " others \($0)" } ?? "") @\(revision.short), observed \(observed.short), \(ageMilliseconds) ms"
+      "\(label ?? "not modified")\(others.map { " others \($0)" } ?? "") @\(revision.short), "
+        + "observed \(observed.short), \(ageMilliseconds) ms"
     case .composed(let label, _): "\(label), observed \(observed.short), \(ageMilliseconds) ms"
     case .notFound: "NOT_FOUND, observed \(observed.short)"
     case .refused(_, let text): text

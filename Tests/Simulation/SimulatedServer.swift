@@ -116,6 +116,9 @@ final class SimulatedServer {
   /// One of its threads is in the middle of a step.
   var isBusy: Bool { caches.contains { $0.isReading || $0.isFollowing } }
 
+  /// How many changed keys wait for slow watches.
+  var queuedKeyCount: Int { service.watchFigures.queuedKeys }
+
   // MARK: Steps
 
   func stepStream(_ collection: Collection) {

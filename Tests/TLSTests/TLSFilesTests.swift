@@ -20,7 +20,7 @@ import Testing
       let missing = authority.folder.appendingPathComponent("missing.pem").path
       for (certificate, key, authorities, subject, words) in [
         (missing, good.key, nil, TLSError.Subject.certificate, "No such file"),
-        (authority.folder.path, good.key, nil, .certificate, "Is a directory"),
+        (authority.folder.path, good.key, nil, .certificate, "is a directory"),
         (nothing, good.key, nil, .certificate, "no certificate in it"),
         (good.key, good.key, nil, .certificate, "no certificate in it"),
         (broken, good.key, nil, .certificate, "certificate 2"),

@@ -11,10 +11,11 @@ import Testing
       let client = try authority.authority.issue("worker", ["DNS:a.example", "URI:spiffe://b/c", "email:d@example"])
       let pair = try Pair(authority, client: client, protocols: ["x", "h2"])
       try pair.shakeHands()
+      // A common name counts only in a certificate without alternative names.
       #expect(
         pair.server.peerNames == [
-          CertificateName(.commonName, "worker"), CertificateName(.dns, "a.example"),
-          CertificateName(.uri, "spiffe://b/c"), CertificateName(.email, "d@example"),
+          CertificateName(.dns, "a.example"), CertificateName(.uri, "spiffe://b/c"),
+          CertificateName(.email, "d@example"),
         ])
       #expect(pair.client.peerNames.contains(CertificateName(.dns, "localhost")))
       #expect(pair.client.applicationProtocol == "h2" && pair.server.applicationProtocol == "h2")
