@@ -9,7 +9,7 @@ import Testing
 extension SocketTests {
   struct ExhaustionTests {
     /// In a process of its own: the limit of open files is the process's.
-    @Test func withoutDescriptorsTheServerWaitsLogsOnceAndRecovers() async {
+    @Test func withoutDescriptorsTheServerWaitsLogsALittleAndRecovers() async {
       await #expect(processExitsWith: .success) {
         let lines = Locked<[String]>([])
         let logger = Logger(level: .warning, sink: { line in lines.withLock { $0.append(line) } })
@@ -36,7 +36,8 @@ extension SocketTests {
           let reply = try client.call("Echo", [1])
           precondition(reply.status == .ok)
         }
-        precondition(lines.withLock { $0.count == 1 && $0[0].contains("accept_failed") })
+        // A few lines a minute, however often it fails.
+        precondition(lines.withLock { $0.count <= 5 && $0.allSatisfy { $0.contains("accept_failed") } })
         server.stop()
         precondition(server.waitUntilDrained(deadline: soon()))
         group.stop()

@@ -93,9 +93,11 @@ public final class History {
   /// One thing happens.
   func step() {
     for server in servers { learnWarmth(server) }
-    if chance.once(in: traits.faultOnceIn) { return fault() }
+    // The thread that answers a call does nothing else meanwhile: what it shares between its calls is the call's own.
+    let isAnswering = servers.contains(where: \.isAnswering)
+    if !isAnswering, chance.once(in: traits.faultOnceIn) { return fault() }
     let server = chance.pick(servers)
-    switch chance.below(24) {
+    switch chance.below(isAnswering ? 13 : 24) {
     case 0..<4: write()
     case 4..<11:
       let collection = chance.pick(Collection.allCases)
@@ -114,7 +116,7 @@ public final class History {
   func pass(milliseconds: Int) {
     clock.advance(milliseconds: milliseconds)
     database.tick(&chance)
-    for server in servers where chance.once(in: 2) { server.worker.fireTimers() }
+    for server in servers where !server.isAnswering && chance.once(in: 2) { server.worker.fireTimers() }
   }
 
   // MARK: Servers
