@@ -412,6 +412,8 @@ struct CacheEngine<Model: CachedModel>: Sendable {
 
     // What differs without a change of the stream means that changes went unseen, and nobody knows when they were.
     if !isContinuous || differing > 0 { outlet.onHistoryStart(observed) }
+    // Whatever the reload was for: a stream that did not bring these may be blind.
+    if isContinuous, differing > 0 { isStreamSuspect = true }
     isContinuous = true
     reloadDue = now.advanced(bySeconds: reloadSeconds)
     health.reloads += 1
@@ -422,7 +424,6 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     if reason == .resync, hasServed { health.resyncs += 1 }
     if reason == .ttlReload, differing > 0 {
       health.drift += UInt64(differing)
-      isStreamSuspect = true
       logger.error(
         "drift",
         "the reload found changes that the change stream did not bring; they are applied, and a new stream is opened",

@@ -60,9 +60,12 @@ public final class InvalidationHub: Sendable {
   /// Where a replay of what changed at `revision` or after it begins, nil where that is not known exactly; and where
   /// the notices end that are in the buffer now.
   func replayRange(
-    _ entity: ServedEntity, since revision: Revision, isNewcomer: Bool
-  ) -> (start: Int?, end: Int) {
-    buffers[entity.rawValue].withLock { ($0.start(since: revision, isNewcomer: isNewcomer), $0.endNumber) }
+    _ entity: ServedEntity, since revision: Revision, isNewcomer: Bool, withNotices: Bool
+  ) -> (start: Int?, end: Int, notices: [Notice]?) {
+    buffers[entity.rawValue].withLock { buffer in
+      let start = buffer.start(since: revision, isNewcomer: isNewcomer)
+      return (start, buffer.endNumber, withNotices ? start.flatMap { buffer.notices(from: $0, limit: .max) } : nil)
+    }
   }
 
   /// At most `limit` notices of the buffer from a number on; nil once the first of them has been forgotten.

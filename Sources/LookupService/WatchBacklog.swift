@@ -8,6 +8,9 @@ struct WatchBacklog {
     case resync(ServedEntity?)
     /// What the replay buffer has from the number `next` to `end`.
     case replay(ServedEntity, next: Int, end: Int)
+    /// The same, read when the watch began, the next one last: for a watch with values, because the buffer keeps only the
+    /// latest value of a key, and that may come to lie behind the replay's end.
+    case notices([Notice])
     /// The answers from `next` on.
     case answers(ServedEntity, AnswerList, next: AnswerList.Index)
     case progress(Revision)
@@ -31,8 +34,11 @@ struct WatchBacklog {
   /// The places in memory that its answers take: those that the cache has replaced are kept by it alone.
   var byteCount: Int {
     parts.reduce(notices.count * 8) { sum, part in
-      guard case .answers(_, let answers, let next) = part else { return sum }
-      return sum + (answers.count - next) * MemoryLayout<Answer>.stride
+      switch part {
+      case .answers(_, let answers, let next): sum + (answers.count - next) * MemoryLayout<Answer>.stride
+      case .notices(let notices): sum + notices.count * MemoryLayout<Notice>.stride
+      case .resync, .replay, .progress: sum
+      }
     }
   }
 
@@ -64,6 +70,10 @@ struct WatchBacklog {
         hub.release([answers])
       }
       return .answer(entity, answers[next])
+    case .notices(var notices):
+      guard let notice = notices.popLast() else { return .nothing }
+      if !notices.isEmpty { parts.append(.notices(notices)) }
+      return isWanted(notice) ? .notice(notice) : .nothing
     case .replay(let entity, let next, let end):
       guard next < end else { return .nothing }
       guard let read = hub.replayed(entity, from: next, limit: min(end - next, 16)) else { return .resync(entity) }

@@ -91,16 +91,21 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
   }
 
   private func fillBacklog(_ observed: Revision) {
-    if options.isStartForeign {
-      backlog.append(.resync(nil))
-    } else {
-      // From the revision that the first PROGRESS gives on nothing may be missed, and some of it was handed out before.
-      let start = options.start ?? Revision(observed.rawValue + 1)
-      for entity in entities {
-        let (number, end) = hub.replayRange(entity, since: start, isNewcomer: options.start == nil)
-        covered[entity.rawValue] = end
-        backlog.append(number.map { .replay(entity, next: $0, end: end) } ?? .resync(entity))
-        replayStart = start
+    if options.isStartForeign { backlog.append(.resync(nil)) }
+    // From the revision that the first PROGRESS gives on nothing may be missed, and some of it was handed out before.
+    let start = options.start ?? Revision(observed.rawValue + 1)
+    for entity in entities {
+      let range = hub.replayRange(
+        entity, since: start, isNewcomer: options.start == nil, withNotices: options.includesValues)
+      // What is older than the initial state does not follow it.
+      covered[entity.rawValue] = range.end
+      guard !options.isStartForeign else { continue }
+      replayStart = start
+      if let number = range.start {
+        backlog.append(
+          range.notices.map { .notices($0.reversed()) } ?? .replay(entity, next: number, end: range.end))
+      } else {
+        backlog.append(.resync(entity))
       }
     }
     if options.sendsInitialState {

@@ -75,6 +75,8 @@ extension Validator {
     guard notice.kind == .delete || label != nil else {
       clients[client]?.held[notice.key] = nil
       clients[client]?.isWhole = false
+      // An initial state with it in it says nothing of the whole either.
+      clients[client]?.watch?.isInitial = false
       return
     }
     guard let seen = key.seeing(label, asOf: notice.revision) else {

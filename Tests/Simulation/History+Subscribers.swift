@@ -35,7 +35,7 @@ extension History {
       filters[name] = WatchFilter(&chance, chance.pick([keyNames, promptNames, Self.containers, Self.sourceAgents]))
     } else if chance.once(in: 6), let position = start {
       // Earlier than it must.
-      start = Revision(position.rawValue - UInt64(chance.below(4)))
+      start = Revision(position.rawValue - min(position.rawValue, UInt64(chance.below(4))))
     }
     let filter = filters[name] ?? WatchFilter()
     filter.write(to: &wire)
@@ -57,9 +57,7 @@ extension History {
       validator.closed(name)
       return
     }
-    if !request.sendsInitialState, subscriber.isCaughtUp {
-      validator.measured("notices replayed by \(server.name)", subscriber.changes, limit: traits.replay * 3)
-    }
+    validator.measured("notices that \(server.name) can replay", server.replayableCount, limit: traits.replay)
   }
 
   func take(_ subscriber: Subscriber, _ count: Int) {

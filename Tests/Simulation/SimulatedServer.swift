@@ -118,6 +118,8 @@ final class SimulatedServer {
 
   /// How many changed keys wait for slow watches.
   var queuedKeyCount: Int { service.watchFigures.queuedKeys }
+  /// How many notices a cache keeps for watches that start in the past, at most.
+  var replayableCount: Int { service.figures.map(\.replayableNotices).max() ?? 0 }
 
   // MARK: Steps
 
