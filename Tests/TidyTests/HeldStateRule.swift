@@ -23,7 +23,8 @@ struct HeldStateRule {
     #"^\s*(?:(?:public|private|fileprivate|internal|package|weak|unowned|private\(set\)|public internal\(set\)) )*"#
     + #"(?:let|var) (\w+)\s*([:=].*)$"#
   /// Types that hold more than themselves: collections, functions, and those of ours that are made of them.
-  private static let growing = #"\[|->|Set<|Queue|RPCMetadata|RPCReply|Decoder|RequestHead|Filter|Wishes|Options"#
+  private static let growing =
+    #"\[|->|Set<|Array\(|Queue|RPCMetadata|RPCReply|Decoder|RequestHead|Filter|Backlog|Options"#
 
   static func properties(in file: SourceFile) -> [Property] {
     var found: [Property] = []
