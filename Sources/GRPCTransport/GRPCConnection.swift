@@ -62,6 +62,8 @@ final class GRPCConnection: ConnectionProtocol {
   private var drainReason: StaticString = ""
   /// Of a GOAWAY that is the last thing to be sent.
   private var lastError: UInt32?
+  /// What there was too much of, where that is why the connection ends.
+  private var floodProblem: String?
 
   init(_ connection: Connection, loop: GRPCLoop) {
     self.connection = connection
@@ -322,6 +324,7 @@ final class GRPCConnection: ConnectionProtocol {
   /// The client does too much of something. Says so, and closes.
   func calm(_ reason: StaticString, _ problem: String) {
     guard state != .over else { return }
+    floodProblem = problem
     session.submitGoAway(.enhanceYourCalm, reason)
     // As far as it gets: who does not read gets no reason.
     writeOutput()
@@ -334,9 +337,10 @@ final class GRPCConnection: ConnectionProtocol {
   }
 
   private func endBadly(_ code: UInt32) {
+    let isFlood = code == HTTP2Session.ErrorCode.enhanceYourCalm.rawValue
     endBadly(
-      code == HTTP2Session.ErrorCode.enhanceYourCalm.rawValue ? .floods : .protocolErrors, "grpc_protocol_error",
-      "the connection was ended with HTTP/2 error \(code)")
+      isFlood ? .floods : .protocolErrors, isFlood ? "grpc_flood" : "grpc_protocol_error",
+      floodProblem ?? "the connection was ended with HTTP/2 error \(code)")
   }
 
   private func endBadly(_ counter: GRPCCounter, _ event: String, _ problem: String) {

@@ -85,7 +85,12 @@ final class GRPCLoop: @unchecked Sendable {
       units += 1 + connection.openStreamCount
       connection.tick(now)
     }
-    if !unticked.isEmpty { eventLoop.execute { self.tickSome() } }
+    if unticked.isEmpty {
+      // A slice keeps alive what has been taken from it.
+      unticked = []
+    } else {
+      eventLoop.execute { self.tickSome() }
+    }
   }
 
   /// A client did something wrong, and its call or its connection was ended. A few lines a minute for each event.

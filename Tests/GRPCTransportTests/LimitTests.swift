@@ -183,7 +183,11 @@ extension ConnectionTests {
 
     /// The opening of a watch can be much work: what its client throws away costs credits by that.
     @Test func callsThatAreCancelledAgainAndAgainAreAFlood() throws {
-      try GRPCServer.run({ $0.limits.floodCredits = 500 }) { server in
+      let log = CapturedLog()
+      try GRPCServer.run({
+        $0.limits.floodCredits = 500
+        $0.logger = log.logger
+      }) { server in
         let peer = try server.peer()
         for _ in 0..<50 {
           let stream = peer.call("Costly")
@@ -194,6 +198,7 @@ extension ConnectionTests {
         try peer.readToEnd()
         #expect(peer.goAways.last?.code == 11)
         #expect(server.endpoint.counter(.floods) == 1)
+        try poll("it is logged") { log.lines(event: "grpc_flood").count == 1 }
       }
     }
 

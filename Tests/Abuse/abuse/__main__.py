@@ -57,8 +57,8 @@ def run_one(attack, options, database, server, client):
         return [f"{attack.name}: the server has ended with {server.process.poll()}"]
     if attack.metric and not server.saw(attack.metric, attack.line):
         problems.append(f"neither {attack.metric} nor a line \"{attack.line}\"")
-    # What was taken goes back to the system.
-    time.sleep(3)
+    # What was taken goes back to the system, some seconds after it has been let go of.
+    time.sleep(6)
     left = server.resident
     allowed = 1.25 * (base + gauge.counted + CONSTANT * MIB)
     if gauge.resident > allowed:
