@@ -102,7 +102,7 @@ internal import Testing
       let both = try path("both.pem", certificate + String(contentsOfFile: identity.key, encoding: .utf8))
       for (query, words) in [
         ("tlsCAFile=/nowhere/ca.pem", "tlsCAFile: /nowhere/ca.pem: No such file"),
-        ("tlsCAFile=\(folder.path)", "Is a directory"), ("tlsCAFile=\(try path("empty", ""))", "no certificate"),
+        ("tlsCAFile=\(folder.path)", "is a directory"), ("tlsCAFile=\(try path("empty", ""))", "no certificate"),
         ("tlsCertificateKeyFile=\(identity.certificate)", "no private key"),
         ("sslCertificateAuthorityFile=/nowhere/ca.pem", "tlsCAFile: /nowhere/ca.pem"),
       ] {

@@ -114,14 +114,20 @@ internal import Testing
       #expect(staged.kind == .upsert && staged.entity == 2)
       #expect(staged.key == "a" && staged.cacheKey == "prompt:a:staged")
       #expect(staged.etag == (try client.prompt(.agentID("a"), .staged).etag))
+      // A prompt is announced by each selector that finds it.
+      #expect(try watch.nextChange().cacheKey == "prompt.prompt_id:p:staged")
       try test.prompts.insert(Documents.prompt("a", promptID: "p", version: "0.9.0", template: "now"))
       let active = try watch.nextChange()
       #expect(active.key == "a" && active.cacheKey == "prompt:a")
+      #expect(try watch.nextChange().cacheKey == "prompt.prompt_id:p")
 
       // Promoted: the staged one goes, and the active one is another.
       try test.prompts.update(Documents.selector("p:1.0.0"), Documents.set("status", "active"))
-      let notices = try watch.nextChanges(2)
-      #expect(Set(notices.map { "\($0.kind) \($0.cacheKey)" }) == ["delete prompt:a:staged", "upsert prompt:a"])
+      let notices = try watch.nextChanges(4)
+      #expect(
+        Set(notices.map { "\($0.kind) \($0.cacheKey)" }) == [
+          "delete prompt:a:staged", "upsert prompt:a", "delete prompt.prompt_id:p:staged", "upsert prompt.prompt_id:p",
+        ])
       #expect(try client.prompt(.agentID("a")).content == "next")
       #expect(try client.prompt(.agentID("a"), .staged).code == .notFound)
     }
@@ -152,7 +158,7 @@ internal import Testing
       try test.agents.insert(Documents.agent("a", description: "of agent"))
       #expect(try watch.nextChange().content == "of agent")
       try test.prompts.insert(Documents.prompt("p", template: "of prompt"))
-      #expect(try watch.nextChange().content == "of prompt")
+      for _ in 0..<2 { #expect(try watch.nextChange().content == "of prompt") }
       try test.sources.insert(Documents.source("s", description: "of source"))
       #expect(try watch.nextChange().content == "of source")
       try test.agents.delete(Documents.selector("a:1.0.0"))
