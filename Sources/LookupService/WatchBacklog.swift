@@ -8,8 +8,8 @@ struct WatchBacklog {
     case resync(ServedEntity?)
     /// What the replay buffer has from the number `next` to `end`.
     case replay(ServedEntity, next: Int, end: Int)
-    /// The same, read when the watch began, the next one last: for a watch with values, because the buffer keeps only the
-    /// latest value of a key, and that may come to lie behind the replay's end.
+    /// The same, read when the watch began, the next one last: for a watch with values, because the buffer keeps only
+    /// the latest value of a key, and that may come to lie behind the replay's end.
     case notices([Notice])
     /// The answers from `next` on.
     case answers(ServedEntity, AnswerList, next: AnswerList.Index)

@@ -131,6 +131,8 @@ extension History {
   /// The cache's thread has stored one answer of a publication, and not yet the next: a call may come now.
   func look(at server: SimulatedServer, betweenStoresOf collection: Collection) {
     guard chance.once(in: 3), violations.isEmpty, !server.isAnswering else { return }
+    server.isPublishing = true
+    defer { server.isPublishing = false }
     for _ in 0...chance.below(2) where violations.isEmpty {
       if chance.once(in: 4) {
         lookUpPage(of: collection, server)
@@ -142,7 +144,7 @@ extension History {
 
   /// A call has looked into the cache, and may look again: the cache may go on in between.
   func goOnBetweenLooks(of collection: Collection, _ server: SimulatedServer) {
-    guard server.isAnswering, depth < 2, chance.once(in: 6) else { return }
+    guard server.isAnswering, !server.isPublishing, depth < 2, chance.once(in: 6) else { return }
     depth += 1
     for _ in 0...chance.below(6) { server.stepStream(collection) }
     depth -= 1

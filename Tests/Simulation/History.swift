@@ -169,6 +169,8 @@ public final class History {
   /// A notice has just been handed on: a subscriber may have it at once, and ask.
   private func look(at server: SimulatedServer) {
     guard chance.once(in: 3), violations.isEmpty, !server.isAnswering else { return }
+    server.isPublishing = true
+    defer { server.isPublishing = false }
     noticedKeys = []
     server.worker.runJobs()
     // Which watch is told first depends on addresses, and a seed must bring back the same.

@@ -55,6 +55,8 @@ final class SimulatedServer {
   var lastKey: [String]?
   /// A call is being answered.
   var isAnswering = false
+  /// A cache is in the middle of a publication, and holds its engine's lock.
+  var isPublishing = false
   let clock: SimulatedClock
   private let hub: InvalidationHub
   private let service: LookupService
