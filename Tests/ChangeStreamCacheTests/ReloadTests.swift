@@ -195,7 +195,7 @@ struct ReloadTests {
     }
   }
 
-  /// Red before: one reload followed upon the other for as long as somebody asked.
+  /// Regression test: one reload followed upon the other for as long as somebody asked.
   @Test func reloadsByHandAreSomeSecondsApart() throws {
     try CacheHarness.run(seed: [country("1", "KE", "Kenya")]) { harness in
       #expect(harness.cache.reload() == .zero)

@@ -5,7 +5,7 @@ import Testing
 
 /// Files that a flag names, of every kind.
 struct SmallFileTests {
-  /// Red before: a FIFO without a writer stopped its reader for good, and `/dev/zero` was read up to the limit.
+  /// Regression test: a FIFO without a writer stopped its reader for good, and `/dev/zero` was read up to the limit.
   @Test func whatIsNoRegularFileIsRefusedAtOnce() throws {
     try temporaryFolder { folder in
       let fifo = folder.appendingPathComponent("fifo").path

@@ -71,7 +71,7 @@ private let two = "3fc4ccfe745870e2c0d99f71f30ff0656c8dedd41cc1d7d3d376b0dbe685e
     #expect(problem?.message.contains("s3cret") == false && problem?.message.contains(one) == false)
   }
 
-  /// Red before: equality of `String` is canonical equivalence.
+  /// Regression test: equality of `String` is canonical equivalence.
   @Test func namesAreComparedByTheirBytes() throws {
     let text = "a certificate:cn:opK read\nb certificate:cn:caf\u{e9} read\nc certificate:cn:cafe\u{301} admin"
     let list = try CredentialList(Array(text.utf8), file: "f")

@@ -86,7 +86,7 @@ extension SocketTests {
       }
     }
 
-    /// Red before: the metadata of a `Hello`, which needs no token, was held for each connection and not counted.
+    /// Regression test: the metadata of a `Hello`, which needs no token, was held for each connection and not counted.
     @Test func whatHelloBringsIsCounted() throws {
       let report = LimitReport()
       let buffers = BufferBudget(limit: 512 * 1024, report: report)

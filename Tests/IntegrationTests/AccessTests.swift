@@ -188,7 +188,7 @@ internal import Testing
         // The common name says one thing, the alternative names another.
         let contradicted = try client("worker", ["DNS:other.example"])
         #expect(try contradicted.agent("a").code == .unauthenticated)
-        // Red before: after a `Hello` with a token that is wrong, the certificate counted.
+        // Regression test: after a `Hello` with a token that is wrong, the certificate counted.
         var metadata = RPCMetadata()
         metadata.append("authorization", "Bearer nobody")
         #expect(try worker.rpc.call("Hello", metadata: metadata).status.code == .unauthenticated)

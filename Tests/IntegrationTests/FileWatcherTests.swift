@@ -11,7 +11,7 @@ internal import Testing
     var description: String { "Too many open files" }
   }
 
-  /// Red before: a reading that failed for a reason of the server's own was never repeated, since the file did not
+  /// Regression test: a reading that failed for a reason of the server's own was never repeated, since the file did not
   /// change again. A token that was taken back went on working.
   @Test func whatCouldNotBeReadIsReadAgainAlthoughItDoesNotChange() throws {
     try temporaryFolder { folder in
