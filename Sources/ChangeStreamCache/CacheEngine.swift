@@ -26,7 +26,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
   private var queue = ChangeQueue()
   /// Every change up to this has come.
   private var arrived = Revision.none
-  /// Nothing that was looked up is of a change up to this that has not come.
+  /// The database had reported this time when it was last asked for changes and had none.
   private var settled = Revision.none
   /// Every change up to this has been applied.
   private var observed = Revision.none
@@ -191,15 +191,15 @@ struct CacheEngine<Model: CachedModel>: Sendable {
   /// A wait ended without a change: everything up to `floor`, an operation time known for a while before the question
   /// was asked, has come.
   ///
-  /// And nothing that was looked up is of a change up to `settled`, the operation time known when the wait began, that
-  /// has not come. The two differ because a database may report a time some milliseconds before a change of that time
-  /// can be seen, by a lookup or in the stream.
+  /// And what was looked up before the wait, as of `settled` or earlier, is of no change that has not come: `settled`
+  /// is the operation time known when the wait began. It proves nothing of lookups that follow: a database may report a
+  /// time some milliseconds before a change of that time can be seen, by a lookup or in the stream.
   mutating func receivedNothing(
     floor: Revision, settled: Revision, asked: MonotonicTime, now: MonotonicTime, wallNow: WallTime
   ) {
     reader.publishReported(settled)
     self.settled = max(self.settled, settled)
-    queue.closeGroup()
+    queue.settle(upTo: settled)
     advance(to: floor, now, wallNow)
     confirm(asked)
     reader.table.reclaim()
@@ -343,7 +343,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
 
   /// Applies the changes whose turn it is, and then shows what has come of them.
   private mutating func applyReady() {
-    let ready = queue.release(upTo: max(arrived, settled))
+    let ready = queue.release(upTo: arrived)
     guard !ready.isEmpty else { return }
     var applied = AppliedChanges()
     for next in ready {

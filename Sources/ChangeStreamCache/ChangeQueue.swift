@@ -88,8 +88,15 @@ struct ChangeQueue: Sendable {
     waiting.append(Waiting(ready: ready, mayMove: mayMove, until: until))
   }
 
-  /// No change of the last one's transaction is still to come.
-  mutating func closeGroup() { openGroup = nil }
+  /// The stream was asked for more and had nothing: what waits was looked up before, so every change up to `revision`
+  /// that a lookup has seen has come, and no change of the last one's transaction is still to come.
+  ///
+  /// This holds for what waits now. What comes later may have been looked up later, when changes up to `revision` could
+  /// be seen that are still to come.
+  mutating func settle(upTo revision: Revision) {
+    openGroup = nil
+    for index in passed..<waiting.count where waiting[index].until <= revision { waiting[index].until = .none }
+  }
 
   /// Every change up to `revision` has come: gives those whose turn it is, in order.
   mutating func release(upTo revision: Revision) -> [Ready] {

@@ -43,6 +43,20 @@ struct ChangeQueueTests {
     #expect(queue.lowest == Revision(10))
   }
 
+  @Test func aWaitWithoutAChangeSettlesOnlyWhatWaits() {
+    var queue = ChangeQueue()
+    add(update(5), "a", at: 9, to: &queue)
+    queue.settle(upTo: Revision(8))
+    #expect(released(&queue, upTo: 4) == [], "it may have been looked up as of 9")
+    queue.settle(upTo: Revision(9))
+    #expect(released(&queue, upTo: 4) == [5])
+    // Looked up as of 9 as well, and later: the next change of the document could be seen by then.
+    add(update(6), "a", at: 9, to: &queue)
+    #expect(released(&queue, upTo: 5) == [])
+    add(delete(7), "a", at: 9, to: &queue)
+    #expect(released(&queue, upTo: 6) == [7], "what made the first is not known: the second stands for it")
+  }
+
   @Test func whatSharesARevisionGoesTogether() {
     var queue = ChangeQueue()
     queue.append(

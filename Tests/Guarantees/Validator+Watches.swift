@@ -64,9 +64,12 @@ extension Validator {
     if let label = notice.label { learn(notice.etag, label) }
     judgeName(notice, what)
     var label = notice.kind == .delete ? nil : self.label(notice.etag)
+    // No more has been announced than the earliest answer that looks like this one.
+    var least = label
     if let value = label, key.isGroup {
       let candidates = key.groups(asOf: notice.revision)
-      label = candidates.flatMap { Self.whole($0, value, nil) }
+      let whole = candidates.map { Self.whole($0, value, nil) } ?? []
+      (label, least) = (whole.first, whole.last)
       if candidates != nil, label == nil {
         violate(.nothingLost, "\(what), which was not so then; \(history.describe(notice.key))")
       }
@@ -79,7 +82,7 @@ extension Validator {
       clients[client]?.watch?.isInitial = false
       return
     }
-    guard let seen = key.seeing(label, asOf: notice.revision) else {
+    guard let seen = key.seeing(least, asOf: notice.revision) else {
       violate(.nothingLost, "\(what), which was not so then; \(history.describe(notice.key))")
       return
     }

@@ -91,7 +91,10 @@ public struct Validator: Sendable {
       for part in parts { judgePart(part, "\(lookup.server) on \(lookup.key)") }
       return
     }
-    guard let (label, revision) = content(lookup, key, reply) else { return }
+    guard let (labels, revision) = content(lookup, key, reply) else { return }
+    // What looks the same may be several answers of a group: no more is concluded than the earliest possible one says.
+    let bounds = labels.count > 1 ? bounds(pending, reply, lookup.key, key) : []
+    let label = labels.count > 1 ? labels.last { key.seeing($0, bounds) != nil } ?? labels[0] : labels[0]
     judgeState(pending, reply, lookup.key, key, label, label == nil ? nil : revision)
     // Where the true history knows nothing of others, none are looked for.
     let isNamingOthers = !key.isGroup && !history[Self.keyWithOthers(lookup.key)].documents.isEmpty
@@ -99,7 +102,7 @@ public struct Validator: Sendable {
       isNamingOthers ? reply.others.map { Self.label(label, withOthers: $0) } : nil
     }
     if let others { judgeOthers(pending, reply, others) }
-    if let client = lookup.client { keep(client, pending, label, revision, others: others) }
+    if let client = lookup.client { keep(client, pending, labels[0], revision, others: others) }
   }
 
   /// The key under which the true history has an answer together with the names of others that its reply gives.
@@ -163,19 +166,20 @@ public struct Validator: Sendable {
     }
   }
 
-  /// What the reply shows, and since when; nil where it cannot be known.
+  /// What the reply may show, the latest first, and since when; nil where it cannot be known.
   private mutating func content(
     _ lookup: Lookup, _ key: KeyHistory, _ reply: LookupReply
-  ) -> (label: String?, revision: Revision)? {
+  ) -> (labels: [String?], revision: Revision)? {
     switch reply.result {
     case .refused, .composed: return nil
-    case .notFound: return (nil, .none)
+    case .notFound: return ([nil], .none)
     case .found(let label, let etag, let revision):
       if let label { learn(etag, label) }
       guard let label = label ?? labels[etag] else { return nil }
-      guard key.isGroup else { return (label, revision) }
+      guard key.isGroup else { return ([label], revision) }
       guard let candidates = key.groups(asOf: revision) else { return nil }
-      if let whole = Self.whole(candidates, label, reply.others) { return (whole, revision) }
+      let whole = Self.whole(candidates, label, reply.others)
+      if !whole.isEmpty { return (whole, revision) }
       let names = reply.others.map { ", others \($0)," } ?? ""
       violate(
         .asOfWhen,
@@ -185,12 +189,25 @@ public struct Validator: Sendable {
     }
   }
 
-  /// Of the answers of a group the latest that is seen as `label` with these others.
-  static func whole(_ candidates: [(label: String, members: [Member])], _ label: String, _ others: [String]?) -> String?
-  {
-    candidates.first { _, members in
+  /// Of the answers of a group those that are seen as `label` with these others, in the same order.
+  static func whole(
+    _ candidates: [(label: String, members: [Member])], _ label: String, _ others: [String]?
+  ) -> [String] {
+    candidates.filter { _, members in
       members[0].label == label && (others == nil || others == members.dropFirst().map(\.name))
-    }?.label
+    }.map(\.label)
+  }
+
+  /// What the server must have seen of a key that answers the lookup with this reply.
+  private func bounds(
+    _ pending: PendingLookup, _ reply: LookupReply, _ name: String, _ key: KeyHistory
+  ) -> KeyHistory.Bounds {
+    let isOwn = name == pending.lookup.key
+    return [
+      isOwn ? pending.answered : [], isOwn ? pending.announced : [], key.bounds(at: pending.shown),
+      key.bounds(at: max(reply.observed, pending.lookup.minimumRevision, pending.lookup.knownRevision)),
+      key.bounds(at: servers[pending.lookup.server]?.start ?? .none),
+    ].reduce([], KeyHistory.higher)
   }
 
   /// `revision` nil: the reply does not say since when all that it shows is so.
@@ -201,11 +218,7 @@ public struct Validator: Sendable {
     let lookup = pending.lookup
     let isOwn = name == lookup.key
     let (answered, announced) = isOwn ? (pending.answered, pending.announced) : ([], [])
-    let all = [
-      answered, announced, key.bounds(at: pending.shown),
-      key.bounds(at: max(reply.observed, lookup.minimumRevision, lookup.knownRevision)),
-      key.bounds(at: servers[lookup.server]?.start ?? .none),
-    ].reduce([], KeyHistory.higher)
+    let all = bounds(pending, reply, name, key)
     if let seen = key.seeing(label, all) {
       if let revision, key.seeing(label, asOf: revision) == nil {
         violate(

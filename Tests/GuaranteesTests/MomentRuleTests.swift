@@ -98,6 +98,23 @@ struct MomentRuleTests {
     #expect(story.broken == [.neverBack])
   }
 
+  /// A write whose time is not known yet may be in what looks the same: then nobody is held to it.
+  @Test func whatMayBeTwoAnswersIsTakenForTheEarlierOne() {
+    let key = "source_config.container:c"
+    for isAcknowledged in [false, true] {
+      var story = Story("agent_config:x")
+      story.validator.history.set(key, members: [Member("s1", "A")], at: at(10))
+      let attempt = story.validator.history.attempt(key, members: [Member("s1", "A"), Member("s2", "B")])
+      if isAcknowledged { story.validator.history.acknowledge(attempt, by: at(20)) }
+      story.watch()
+      story.progress(10)
+      story.upsert("A", 20, key: key)
+      story.validator.history.acknowledge(attempt, by: at(30))
+      look(&story, "A", [], at: 10)
+      #expect(story.broken == (isAcknowledged ? [.noticeAfterTheFact] : []))
+    }
+  }
+
   @Test func aMemberThatIsNotTheFirstIsAnnounced() {
     for isTold in [true, false] {
       var story = sources()
