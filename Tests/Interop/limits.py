@@ -44,8 +44,8 @@ def limits(bench):
                     again.cancel()
 
             poll("room again", watches)
-        revision = bench.put_agent("b")
-        watch.wait("the change", lambda notices: any(notice.revision == revision for notice in notices))
+        bench.put_agent("b")
+        watch.wait("the change", lambda notices: any(notice.cache_key == "agent_config:b" for notice in notices))
 
 
 def idle_connection(bench):
