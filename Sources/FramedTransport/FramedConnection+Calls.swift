@@ -49,9 +49,9 @@ extension FramedConnection {
   ) throws(RPCStatus) {
     let stream = try addStream(id, method, holding: bytes)
     do {
-      let before = MonotonicTime.now
+      let before = ProcessorTime.ofThisThread
       let handler = try begin(request, stream, &reply)
-      stream.openingWork = MonotonicTime.now.nanoseconds &- before.nanoseconds
+      stream.openingWork = ProcessorTime.ofThisThread &- before
       stream.begin(handler, deadline: request.deadline)
     } catch {
       // Through the stream: it may have ended itself before it threw.

@@ -14,7 +14,7 @@ final class FramedStream: RPCStreamWriter, RPCReplyWriter {
   private var connection: FramedConnection?
   private var handler: (any RPCStreamHandler)?
   private var timer: (any RPCTimer)?
-  /// How long the service took to begin the call, in nanoseconds.
+  /// The processor time that it took to begin the call, in nanoseconds.
   var openingWork: UInt64 = 0
   /// The handler found the peer slow, and is in the line of those to be told when it is not.
   private var isWaiting = false

@@ -34,9 +34,9 @@ extension GRPCConnection {
   private func timed(
     _ stream: GRPCStream, _ begin: () throws(RPCStatus) -> any RPCStreamHandler
   ) throws(RPCStatus) -> any RPCStreamHandler {
-    let before = MonotonicTime.now
+    let before = ProcessorTime.ofThisThread
     let handler = try begin()
-    stream.openingWork = MonotonicTime.now.nanoseconds &- before.nanoseconds
+    stream.openingWork = ProcessorTime.ofThisThread &- before
     return handler
   }
 

@@ -43,7 +43,7 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
   private var handler: (any RPCStreamHandler)?
   private var requestHandler: (any RPCRequestStreamHandler)?
   private var timer: (any RPCTimer)?
-  /// How long the handler took to begin, in nanoseconds.
+  /// The processor time that it took to begin the call, in nanoseconds.
   var openingWork: UInt64 = 0
   /// A handler may still hold this as its writer.
   private(set) var isShared = false

@@ -18,7 +18,7 @@ public struct FloodGuard {
 
   /// For the work that a call was which its client cancelled: the opening of a watch can be thousands of keys to copy.
   ///
-  /// - Parameter work: how long the call's handler took to begin, in nanoseconds.
+  /// - Parameter work: the processor time that the call's handler took to begin, in nanoseconds.
   public static func cost(ofCancelledWork work: UInt64) -> Int {
     costOfCancel + Int(min(work / nanosecondsPerCredit, 10_000))
   }

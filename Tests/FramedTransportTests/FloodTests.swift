@@ -40,6 +40,17 @@ extension SocketTests {
       }
     }
 
+    /// Regression test: where other processes had the processor, the wait for it was charged to those who cancelled.
+    @Test func whatTheProcessorWasBusyWithElsewhereCostsNothing() throws {
+      try withServer { test throws in
+        let client = try test.client()
+        for id in 1...100 as ClosedRange<UInt32> { try client.send(FramedClient.encodeCall(id: id, "Kept waiting")) }
+        for id in 1...100 as ClosedRange<UInt32> { try client.send(FrameEncoder.cancel(id: id)) }
+        #expect(try client.call("Echo", [1]).status == .ok)
+        #expect(test.endpoint.counter(.floods) == 0)
+      }
+    }
+
     @Test func pingsCanBeAFlood() throws {
       var limits = FramedLimits()
       limits.floodCredits = 100

@@ -1,4 +1,5 @@
 internal import Core
+internal import Glibc
 public import RPC
 
 /// Sends replies of `size` bytes while the peer takes them: `count` of them and the end, or for ever.
@@ -177,8 +178,12 @@ private func streamMethods(_ log: StreamLog) -> [RPCMethod] {
       ReplyStream(writer, log, count: Int(request.message[0]), size: Int(request.message[1]))
     },
     stream("Costly") { _, writer in
-      let end = MonotonicTime.now.advanced(bySeconds: 0.005)
-      while MonotonicTime.now < end {}
+      let end = ProcessorTime.ofThisThread + 5_000_000
+      while ProcessorTime.ofThisThread < end {}
+      return ReplyStream(writer, log, count: 0, size: 0)
+    },
+    stream("Kept waiting") { _, writer in
+      usleep(5000)
       return ReplyStream(writer, log, count: 0, size: 0)
     },
     RPCMethod(
