@@ -27,6 +27,7 @@ final class Caches: Sendable {
       guard let namespace = MongoNamespace(namespace) else { throw UsageError("\(namespace): not DATABASE.COLLECTION") }
       var options = ChangeStreamCache<Model>.Options()
       options.ttlSeconds = configuration.ttlSeconds
+      options.historyPatienceSeconds = configuration.historyPatienceSeconds
       return ChangeStreamCache(
         source: MongoDocumentSource(pool: pool, namespace: namespace, setting: flag, logger: logger),
         options: options,

@@ -65,6 +65,8 @@ public struct ServerConfiguration: Sendable {
   public var hasReflection = true
   /// Files are looked at so often for a change. No flag: tests make it small.
   public var fileCheckSeconds = 2.0
+  /// How long the server waits for the past before it is ready without; then watches that start in it get a RESYNC.
+  package var historyPatienceSeconds = 5.0
   /// Whether a crash may write the process's memory to a file.
   public var allowsCoreDumps = false
   public var epochSalt = ""

@@ -180,11 +180,12 @@ extension SocketTests {
         for socket in [silent, slow] { #expect(socket.readToEnd() != nil) }
         eventually("counted") { tls.test.group.handshakeFailures(.timedOut) == 2 }
         #expect(tls.log.lines(event: "tls_handshake_failed").count == 2)
-        #expect(try tls.client().call("Echo").status == .ok)
         // A probe is no trouble.
         try tls.test.raw().close()
         eventually("counted") { tls.test.group.handshakeFailures(.abandoned) == 1 }
         #expect(tls.log.lines(event: "tls_handshake_failed").filter { $0.contains("\"warning\"") }.count == 2)
+        // On a busy machine a good client may be too late, too.
+        eventually("served") { (try? tls.client().call("Echo").status) == .ok }
       }
     }
 
