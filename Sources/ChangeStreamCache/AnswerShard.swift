@@ -193,7 +193,7 @@ private final class AnswerSlots: Reclaimable {
     for line in 0..<Answer.cacheLines { configlookup_prefetch(start + 64 * line) }
   }
 
-  /// Puts an answer in the place of what is there, which somebody else holds, too.
+  /// Replaces what is there by an answer that is also referenced elsewhere.
   func put(_ hash: UInt64, _ answer: Answer, at place: Int) {
     slots[place].hash.store(hash, ordering: .relaxed)
     slots[place].answer.exchange(.passRetained(answer), ordering: .acquiringAndReleasing)?.release()

@@ -4,11 +4,11 @@ internal import Synchronization
 
 /// Key bytes to answers: the read side of a cache. Any thread reads; one writes.
 ///
-/// Open addressing in shards, and versions: a writer stores the answers of a publication, which nobody sees yet, and
+/// Open addressing in shards, and versions: a writer stores the answers of a publication, not visible yet, and
 /// then publishes all of them with one store. A reader that looks at an earlier publication follows an answer's link to
 /// the one before it; the links are cut once no reader needs them. So a reader sees a publication whole or not at all.
 ///
-/// Hashes are seeded per process: nobody outside can choose keys that collide.
+/// Hashes are seeded per process, so that keys cannot be chosen to collide.
 final class AnswerTable: @unchecked Sendable {
   // Safe to share: nothing is changed after `init` but the shards and the atomic number, which are made to be shared.
 

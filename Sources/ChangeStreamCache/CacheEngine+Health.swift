@@ -32,7 +32,7 @@ extension CacheEngine {
       logger.warning(
         "document_rejected",
         live.documents[id]?.entry == nil
-          ? "a document cannot be served; it counts as absent until it is mended"
+          ? "a document cannot be served; it counts as absent until it is corrected"
           : "a document cannot be served; its last good version goes on being served",
         [
           "cache": .string(Model.entity), "item_id": .string(id.text), "field": .string(problem.field),

@@ -178,7 +178,7 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
   /// Asks for a read if one is due; gives what waits for the stream.
   private func prepare(operationTime: Revision) -> AwaitedProgress? {
     let now = clock.now
-    // Longer where reading takes long: however often somebody asks, at most a fifth of the time goes to it.
+    // Longer where reading takes long: however often it is requested, at most a fifth of the time goes to it.
     let interval = max(options.manualReloadSeconds, 4 * (state.health.reloadSeconds ?? 0))
     let isReloadWanted = state.control.withLock { control in
       guard let due = control.manualReloadDue, due <= now else { return false }

@@ -8,7 +8,7 @@ public struct FileProblem: Error, Sendable, CustomStringConvertible {
 /// Reads a file that a flag names: the only function that opens such files.
 ///
 /// Nothing that the path may name makes the caller wait: a FIFO, a device and a directory are refused, because a FIFO
-/// that nobody writes to would stop the thread for good, and with it every later reading of every file.
+/// without a writer would stop the thread for good, and with it every later reading of every file.
 ///
 /// - Parameters:
 ///   - path: Links are followed.

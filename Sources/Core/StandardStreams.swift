@@ -28,7 +28,7 @@ public enum StandardStreams {
         if count >= 0 {
           rest = UnsafeRawBufferPointer(rebasing: rest[count...])
         } else if errno == EAGAIN {
-          // Somebody else has made the open file non-blocking, which all of its descriptors share.
+          // Another process has made the open file non-blocking, which all of its descriptors share.
           var item = pollfd(fd: STDOUT_FILENO, events: Int16(POLLOUT), revents: 0)
           poll(&item, 1, -1)
         } else if errno != EINTR {

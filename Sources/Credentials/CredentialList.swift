@@ -22,8 +22,8 @@ struct CredentialList: Sendable {
   }
 
   private var credentials: [Credential] = []
-  /// Where each proof stands in `credentials`. A digest is found by its hash, not in constant time: nobody can choose
-  /// the digest of a token, so how long that takes says nothing about other tokens.
+  /// Where each proof stands in `credentials`. A digest is found by its hash, not in constant time: a caller cannot
+  /// choose the digest of a token, so how long that takes says nothing about other tokens.
   private var places: [Proof: Int] = [:]
 
   /// Reads the bytes of `file` by the rule of ``WrittenText``.

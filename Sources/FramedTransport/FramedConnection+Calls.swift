@@ -98,7 +98,7 @@ extension FramedConnection {
       let shown = call.method.count <= Limits.methodNameBytes ? "\"\(name)\"" : "of \(call.method.count) bytes"
       throw RPCStatus(.unimplemented, "unknown method \(shown)")
     }
-    // First nobody: a `Hello` that fails leaves no identity, neither an earlier one nor that of a certificate.
+    // First no identity: a `Hello` that fails leaves none, neither an earlier one nor that of a certificate.
     (helloMetadata, helloIdentity) = (RPCMetadata(), identities?.unidentified)
     let metadata = try call.metadata.values()
     let identity = identity(metadata)

@@ -6,7 +6,7 @@ internal import RPC
 /// An answer is many times its question, so questions wait while the client does not read; a few of them.
 final class ReflectionStream: RPCRequestStreamHandler {
   private let answer: (ReflectionRequest, inout RPCReply) -> Void
-  /// Who asks; nil: anybody may.
+  /// The caller; nil where no credentials are configured.
   private let identity: RPCIdentity?
   /// Nil once the stream is over.
   private var writer: (any RPCStreamWriter)?

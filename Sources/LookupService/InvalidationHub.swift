@@ -6,7 +6,7 @@ public import Core
 ///
 /// Made before caches and service, because both need it. Any thread.
 public final class InvalidationHub: Sendable {
-  /// So many notices are made and handed on at once: nobody who starts a watch waits for more of them.
+  /// So many notices are made and handed on at once: a watch that starts waits for no more than these.
   private static let noticesPerPart = 128
 
   private let shards = Locked<[WatchShard]>([])
@@ -28,7 +28,7 @@ public final class InvalidationHub: Sendable {
     guard !invalidations.isEmpty else { return }
     counters[entity.rawValue].withLock { $0.count(invalidations) }
     let shards = shards.withLock { $0 }
-    // Nobody else appends.
+    // There is no other writer.
     var number = buffers[entity.rawValue].withLock { $0.endNumber }
     var rest = invalidations[...]
     while !rest.isEmpty {

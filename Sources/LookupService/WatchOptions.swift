@@ -4,7 +4,7 @@ internal import RPC
 /// What a watch asks for.
 struct WatchOptions {
   var filter: WatchFilter
-  /// The caller; nil: anybody may watch.
+  /// The caller; nil where no credentials are configured.
   var identity: RPCIdentity?
   var includesValues = false
   var sendsInitialState = false

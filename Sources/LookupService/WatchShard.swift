@@ -329,7 +329,7 @@ final class WatchShard: @unchecked Sendable {
     return true
   }
 
-  /// Takes steps up to the next event that somebody wants, or a number of others.
+  /// Takes steps up to the next event that a watch wants, or a number of others.
   private func beginNextDelivery() -> Bool {
     guard !steps.isEmpty else { return false }
     for _ in 0..<Self.sessionsPerStep {

@@ -48,7 +48,7 @@ public struct HTTPRequestGuard: Sendable {
   ///   - listen: Where the port listens, as it was given: a name in it is a host of this server.
   ///   - allowedHosts: The other names and addresses that requests may have in `Host`.
   public init(listen: HostAndPort, allowedHosts: [AllowedHost] = []) {
-    // An address that is listened on is that of the connection; 0.0.0.0 is nobody's address.
+    // An address that is listened on is that of the connection; 0.0.0.0 is no destination.
     let isName = !listen.host.isEmpty && IPAddress(listen.host) == nil
     let own = isName ? [AllowedHost(host: listen.host, port: nil)] : []
     self.allowedHosts = own + [AllowedHost(host: "localhost", port: nil)] + allowedHosts

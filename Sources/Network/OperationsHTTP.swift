@@ -207,7 +207,7 @@ public final class OperationsHTTP: @unchecked Sendable, LoopResident {
       let body = "this path takes \(route.allowed)\n"
       return send(OperationsReply(status: 405, contentType: plainText, body: body), to: request)
     }
-    // Two are nobody's: a proxy may have checked the one, and this server would take the other.
+    // Two are refused: a proxy may have checked the one, and this server would take the other.
     let authorization = head.authorizations.count > 1 ? "" : head.authorizations.first
     let session = tls == nil ? nil : stream.flatMap { bufferevent_openssl_get_ssl($0) }
     let question = OperationsRequest(

@@ -142,7 +142,7 @@ public final class RPCIdentities {
 
   /// That of a call with this `authorization`.
   public subscript(authorization: UnsafeRawBufferPointer?) -> RPCIdentity {
-    // It is kept for as long as the connection is there: one that is longer than any token is nobody's.
+    // It is kept for as long as the connection is there: one that is longer than any token is not valid.
     if let authorization, authorization.count > Limits.authorizationBytes { return unidentified }
     if !isLast(authorization) {
       last = RPCIdentity(access, peer, authorization: authorization.map { Array($0) })

@@ -51,7 +51,7 @@ struct ServerTLS: Sendable {
   /// What the files hold that somebody should see to.
   var warnings: [String] { rpc?.warnings ?? [] }
 
-  /// Logs what somebody should see to, although it works.
+  /// Logs what an operator should look at, although it works.
   func logWarnings(_ logger: Logger) {
     for warning in warnings { logger.warning("tls_certificate", warning) }
   }
