@@ -61,9 +61,11 @@ public final class OSThread: @unchecked Sendable {
 }
 
 /// Starts a thread that nobody waits for: it must hold all that it uses.
-public func detachThread(name: String, _ body: @escaping @Sendable () -> Void) {
+public func detachThread(
+  name: String, urgency: OSThread.Urgency = .usual, _ body: @escaping @Sendable () -> Void
+) {
   var handle = pthread_t()
-  let start = Unmanaged.passRetained(ThreadStart(name: String(name.prefix(15)), urgency: .usual, body: body))
+  let start = Unmanaged.passRetained(ThreadStart(name: String(name.prefix(15)), urgency: urgency, body: body))
   let code = pthread_create(&handle, nil, runThread, start.toOpaque())
   precondition(code == 0, "pthread_create failed with \(code)")
   pthread_detach(handle)

@@ -34,10 +34,14 @@ func runStall(keys: Int, watches: Int) throws {
     usleep(200_000)
     let began = MonotonicTime.now
     service.source.drop()
-    while service.cache.reader.count > 0 {
-      _ = service.cache.stepStream()
-      _ = service.cache.stepRead()
+    // With the priority that a cache's own thread has.
+    let cache = OSThread(name: "cache", urgency: .patient) { [cache = service.cache] in
+      while cache.reader.count > 0 {
+        _ = cache.stepStream()
+        _ = cache.stepRead()
+      }
     }
+    cache.join()
     let applied = MonotonicTime.now
     // Until no more notices are sent.
     var sent = service.service.watchFigures.notices
@@ -72,7 +76,8 @@ private func report(_ name: String, _ body: () throws -> [Double]) throws {
 /// Opens one connection's share of the watches, whose notices a thread of its own takes.
 private func openWatches(_ connection: Int, of watches: Int, _ address: HostAndPort) throws {
   let opened = Locked<Result<Void, TestFailure>?>(nil)
-  detachThread(name: "watches-\(connection)") {
+  // Elsewhere subscribers have processors of their own.
+  detachThread(name: "watches-\(connection)", urgency: .background) {
     do {
       let client = try FramedClient(address)
       var bytes: [UInt8] = []
