@@ -5,7 +5,7 @@ internal import Core
 /// Time is measured, but not for each step: a step costs units, and the clock is read once for a number of them.
 struct WorkSlice {
   /// The length of a slice: a lookup that comes meanwhile waits about so long at most.
-  static let nanoseconds: UInt64 = 1_000_000
+  static let nanoseconds: UInt64 = 500_000
   /// A number of units that takes some 10 microseconds.
   private static let unitsPerClockRead = 32
 

@@ -10,7 +10,12 @@ extension Connection {
     }
     switch state {
     case .open:
-      if isWritable { readAndDeliver() } else { pauseReading() }
+      guard isWritable, !isPatient else {
+        pauseReading()
+        if isWritable { resumeInNextTurn() }
+        return
+      }
+      readAndDeliver()
     case .finishing, .lingering: readAndDrop()
     case .closed: break
     }
@@ -48,7 +53,7 @@ extension Connection {
     }
     guard state == .open, isWritable, isReadPaused || stream.hasBufferedInput else { return }
     readAndDeliver()
-    guard state == .open, isWritable, isReadPaused else { return }
+    guard state == .open, isWritable, isReadPaused, !isResuming else { return }
     isReadPaused = false
     event_add(readEvent, nil)
   }
@@ -65,14 +70,17 @@ extension Connection {
     event_del(readEvent)
   }
 
+  /// Reads once. Where there was more than one read takes, the connection waits until it is its turn again.
   private func readAndDeliver() {
-    for _ in 0..<Limits.readsPerTurn {
-      let isFull = input.count <= Limits.smallInputBytes ? readIntoLoopMemory() : readIntoInput()
-      guard state == .open else { return }
-      afterDelivery()
-      guard state == .open else { return }
-      guard isWritable else { return pauseReading() }
-      guard isFull || stream.hasBufferedInput else { return }
+    let isFull = input.count <= Limits.smallInputBytes ? readIntoLoopMemory() : readIntoInput()
+    guard state == .open else { return }
+    afterDelivery()
+    guard state == .open else { return }
+    isPatient = isFull || isUnheard || stream.isHandshaking
+    guard isWritable, !isFull else {
+      pauseReading()
+      if isWritable { resumeInNextTurn() }
+      return
     }
     if stream.hasBufferedInput { resumeInNextTurn() }
   }
@@ -82,7 +90,8 @@ extension Connection {
     let memory = loop.readMemory
     let kept = input.count
     memory.copyMemory(from: input.bytes)
-    let space = UnsafeMutableRawBufferPointer(rebasing: memory[kept..<(kept + Limits.readBytes)])
+    let most = isPatient ? Limits.patientReadBytes : Limits.readBytes
+    let space = UnsafeMutableRawBufferPointer(rebasing: memory[kept..<(kept + most)])
     guard let count = read(into: space) else { return false }
     let used = deliver(UnsafeRawBufferPointer(rebasing: memory[..<(kept + count)]))
     if state == .open { input.replace(with: UnsafeRawBufferPointer(rebasing: memory[used..<(kept + count)])) }
@@ -166,7 +175,7 @@ extension Connection {
 
   /// After the end of our side: read, so that the peer is not reset, and so that its end is seen.
   private func readAndDrop() {
-    for _ in 0..<Limits.readsPerTurn {
+    for _ in 0..<Limits.dropsPerTurn {
       let result = stream.read(into: loop.readMemory)
       noteHandshake()
       switch result {

@@ -31,8 +31,11 @@ public final class Connection: LoopResident {
   var readEvent: OpaquePointer?
   /// What the protocol could not use yet: the start of a frame, or frames that wait while the peer does not read.
   let input = ByteQueue()
-  /// No read is asked for, because the peer does not take what it has coming.
+  /// No read is asked for, because the peer does not take what it has coming, or because it is the others' turn.
   var isReadPaused = false
+  /// It has more to say than one read takes, or has not said anything yet: it is read a little at a time, after the
+  /// others, so that those who send little do not wait for it.
+  var isPatient = true
   var hasInputEnded = false
   /// Counts deliveries that used something: tells one incomplete frame from the next.
   var inputProgress: UInt64 = 0

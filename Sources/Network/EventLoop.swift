@@ -30,7 +30,7 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
   private var wakeEvent: OpaquePointer?  // loop thread
   private var stopping = false  // loop thread
   private var touched: [Connection] = []  // loop thread; to flush when the turn ends
-  private var resumed: [Connection] = []  // loop thread; to go on in the next turn
+  private var resumed: [Connection] = []  // loop thread; to go on when it is their turn
   private var buried: [Connection] = []  // loop thread; closed in this turn
   private var residents: [ObjectIdentifier: any LoopResident] = [:]  // loop thread
   private var timers: [ObjectIdentifier: LoopTimer] = [:]  // loop thread
@@ -137,7 +137,7 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
     touched.append(connection)
   }
 
-  /// Has `connection` go on where it left off, in the next turn.
+  /// Has `connection` go on where it left off, in the next turn that has time for it.
   func resumeInNextTurn(_ connection: Connection) { resumed.append(connection) }
 
   /// Keeps a closed connection until the turn ends: it may be somewhere on the stack.
@@ -208,15 +208,27 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
     event_add(wakeEvent, nil)
     while !stopping {
       event_base_loop(base, resumed.isEmpty ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK)
-      let batch = resumed
-      resumed = []
-      if !batch.isEmpty { beginWork() }
-      for connection in batch { connection.resume() }
+      resumeConnections()
       endTurn()
       settle()
       turnCount &+= 1
     }
     end()
+  }
+
+  /// Has connections go on where they left off, in the order in which they asked for it, for as long as a turn has for
+  /// that: one at least. What they ask for meanwhile is for the next turn.
+  private func resumeConnections() {
+    guard !resumed.isEmpty else { return }
+    beginWork()
+    let end = MonotonicTime.now.nanoseconds + Limits.resumeNanoseconds
+    let count = resumed.count
+    var done = 0
+    repeat {
+      resumed[done].resume()
+      done += 1
+    } while done < count && MonotonicTime.now.nanoseconds < end
+    resumed.removeFirst(done)
   }
 
   /// Calls of a protocol may touch or close other connections: again until nothing is left. Ends, because what a

@@ -47,12 +47,17 @@ public struct OperationsLimits: Sendable {
 
 /// Bounds of the loops and the listener.
 enum Limits {
-  /// Bytes of one `read`: a pipelining client fills it; one buffer a loop, shared by its connections.
-  static let readBytes = 64 * 1024
+  /// Bytes of one `read`: some hundred requests of usual size; one buffer a loop, shared by its connections. Who fills
+  /// it is read a little at a time from then on.
+  static let readBytes = 8 * 1024
+  /// Bytes of one `read` of a connection that sends more than that, or has not sent anything yet.
+  static let patientReadBytes = 1024
+  /// How long a turn goes on with connections that wait for their turn: others wait about so long for them at most.
+  static let resumeNanoseconds: UInt64 = 500_000
   /// An incomplete request up to this many bytes is copied in front of the next read; a longer one is read in place.
   static let smallInputBytes = 4 * 1024
-  /// Reads of one connection in one turn: the others want to be served too.
-  static let readsPerTurn = 4
+  /// Reads in one turn of a connection whose bytes are dropped.
+  static let dropsPerTurn = 4
   /// The first size of a write buffer.
   static let writeBufferBytes = 16 * 1024
   /// Bytes of write buffers that a loop keeps for its next turns: those of thirty clients that have 32 replies of 2 KiB
@@ -63,7 +68,7 @@ enum Limits {
   /// Connections that are written to before the first of them is flushed.
   static let touchedConnections = 64
   /// Connections taken from the listener in one turn.
-  static let acceptsPerTurn = 64
+  static let acceptsPerTurn = 16
   /// Bytes that an open connection takes by itself, whatever is spoken on it: measured with idle HTTP/2 connections, of
   /// which nghttp2 takes most (see `docs/limits.md`).
   static let connectionBytes = 16 * 1024

@@ -51,6 +51,20 @@ extension SocketTests {
       }
     }
 
+    /// A connection is read a little at a time once it sends more than that, and those that send little come first.
+    @Test func whoSendsLittleDoesNotWaitForWhoSendsMuch() throws {
+      try withServer(loops: 1) { test throws in
+        let client = try test.client()
+        #expect(try client.call("Echo", [1]).status == .ok)
+        let socket = try test.raw()
+        socket.sendAll((1...900 as ClosedRange<UInt32>).flatMap { FramedClient.encodeCall(id: $0, "Costly") })
+        eventually("the first of them are taken") { test.log.now.opened > 0 }
+        #expect(try client.call("Echo", [1]).status == .ok)
+        let opened = test.log.now.opened
+        #expect(opened < 900, "all of them came first")
+      }
+    }
+
     @Test func pingsCanBeAFlood() throws {
       var limits = FramedLimits()
       limits.floodCredits = 100
