@@ -76,7 +76,7 @@ extension Connection {
     guard state == .open else { return }
     afterDelivery()
     guard state == .open else { return }
-    isPatient = isFull || isUnheard || stream.isHandshaking
+    isPatient = isFull || isPatient && (isUnheard || stream.isHandshaking)
     guard isWritable, !isFull else {
       pauseReading()
       if isWritable { resumeInNextTurn() }
