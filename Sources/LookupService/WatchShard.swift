@@ -12,9 +12,9 @@ enum WatchEvent: Sendable {
 
 /// The watches and the waiting calls of one worker, and the inbox through which notices reach them.
 ///
-/// All of its work is done in slices of about a millisecond (``WorkSlice``), one in an event-loop iteration: handing
-/// events to the watches that want them, sending what waits for them, their PROGRESS, asking waiting calls again. What
-/// a slice leaves is done in the iterations that follow, so that lookups never wait for it.
+/// All of its work is done in slices of about half a millisecond (``WorkSlice``), one in an event-loop iteration:
+/// handing events to the watches that want them, sending what waits for them, their PROGRESS, asking waiting calls
+/// again. What a slice leaves is done in the iterations that follow, so that lookups never wait for it.
 final class WatchShard: @unchecked Sendable {
   // Safe to share: `inbox` is locked; `waiters` say themselves what is touched from where; `attention`, `counters`,
   // `readers` and what is constant can be read anywhere; the rest is touched on the worker's thread only.
