@@ -26,7 +26,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
   private var queue = ChangeQueue()
   /// Every change up to this has come.
   private var arrived = Revision.none
-  /// The database had reported this time when it was last asked for changes and had none.
+  /// The operation time that was known when the last empty reply was requested.
   private var settled = Revision.none
   /// Every change up to this has been applied.
   private var observed = Revision.none
@@ -191,9 +191,9 @@ struct CacheEngine<Model: CachedModel>: Sendable {
   /// A wait ended without a change: everything up to `floor`, an operation time known for a while before the question
   /// was asked, has come.
   ///
-  /// And what was looked up before the wait, as of `settled` or earlier, is of no change that has not come: `settled`
-  /// is the operation time known when the wait began. It proves nothing of lookups that follow: a database may report a
-  /// time some milliseconds before a change of that time can be seen, by a lookup or in the stream.
+  /// `settled` is the operation time known when the wait began. Documents that were read by `updateLookup` before the
+  /// wait, at or before `settled`, contain no undelivered change. Later reads may: a database can report a time some
+  /// milliseconds before a change of that time becomes visible.
   mutating func receivedNothing(
     floor: Revision, settled: Revision, asked: MonotonicTime, now: MonotonicTime, wallNow: WallTime
   ) {

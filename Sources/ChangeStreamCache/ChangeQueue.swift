@@ -88,11 +88,14 @@ struct ChangeQueue: Sendable {
     waiting.append(Waiting(ready: ready, mayMove: mayMove, until: until))
   }
 
-  /// The stream was asked for more and had nothing: what waits was looked up before, so every change up to `revision`
-  /// that a lookup has seen has come, and no change of the last one's transaction is still to come.
+  /// Advances the lookup watermark of the queued changes after an empty reply: a document that was read by
+  /// `updateLookup` before that reply, at or before `revision`, contains no change that the stream has not delivered.
+  /// The last change's transaction is complete as well.
   ///
-  /// This holds for what waits now. What comes later may have been looked up later, when changes up to `revision` could
-  /// be seen that are still to come.
+  /// Changes that are queued later are not affected. Their documents may be read later, when changes up to `revision`
+  /// are visible that the stream has not delivered.
+  ///
+  /// - Parameter revision: the operation time that was known when the reply was requested.
   mutating func settle(upTo revision: Revision) {
     openGroup = nil
     for index in passed..<waiting.count where waiting[index].until <= revision { waiting[index].until = .none }

@@ -1,10 +1,10 @@
 internal import Glibc
 
-/// Processor time: what other threads and processes take of the processor meanwhile does not count.
+/// Processor time of threads, which does not include the time of other threads and processes.
 public enum ProcessorTime {
   /// Nanoseconds of processor time that the calling thread has used since it began, by `CLOCK_THREAD_CPUTIME_ID`.
   ///
-  /// A system call, about ten times as long as ``MonotonicTime/now``: not for what happens with every lookup.
+  /// Makes a system call, which takes about ten times as long as ``MonotonicTime/now``: do not use it for each lookup.
   public static var ofThisThread: UInt64 {
     var time = timespec()
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)

@@ -10,7 +10,7 @@ extension Connection {
     }
     switch state {
     case .open:
-      guard isWritable, !isPatient else {
+      guard isWritable, !isLowPriority else {
         pauseReading()
         if isWritable { resumeInNextTurn() }
         return
@@ -70,13 +70,13 @@ extension Connection {
     event_del(readEvent)
   }
 
-  /// Reads once. Where there was more than one read takes, the connection waits until it is its turn again.
+  /// Reads once. If the read fills the buffer, the connection continues through the loop's queue, with low priority.
   private func readAndDeliver() {
     let isFull = input.count <= Limits.smallInputBytes ? readIntoLoopMemory() : readIntoInput()
     guard state == .open else { return }
     afterDelivery()
     guard state == .open else { return }
-    isPatient = isFull || isPatient && (isUnheard || stream.isHandshaking)
+    isLowPriority = isFull || isLowPriority && (isUnheard || stream.isHandshaking)
     guard isWritable, !isFull else {
       pauseReading()
       if isWritable { resumeInNextTurn() }
@@ -90,7 +90,7 @@ extension Connection {
     let memory = loop.readMemory
     let kept = input.count
     memory.copyMemory(from: input.bytes)
-    let most = isPatient ? Limits.patientReadBytes : Limits.readBytes
+    let most = isLowPriority ? Limits.lowPriorityReadBytes : Limits.readBytes
     let space = UnsafeMutableRawBufferPointer(rebasing: memory[kept..<(kept + most)])
     guard let count = read(into: space) else { return false }
     let used = deliver(UnsafeRawBufferPointer(rebasing: memory[..<(kept + count)]))

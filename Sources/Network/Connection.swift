@@ -31,11 +31,11 @@ public final class Connection: LoopResident {
   var readEvent: OpaquePointer?
   /// What the protocol could not use yet: the start of a frame, or frames that wait while the peer does not read.
   let input = ByteQueue()
-  /// No read is asked for, because the peer does not take what it has coming, or because it is the others' turn.
+  /// The read event is disabled: the peer does not read its replies, or the connection waits in the loop's queue.
   var isReadPaused = false
-  /// It has more to say than one read takes, or has not said anything yet: it is read a little at a time, after the
-  /// others, so that those who send little do not wait for it.
-  var isPatient = true
+  /// The connection is read in small pieces, through the loop's queue and after the connections that have normal
+  /// priority: it is new, or its last read filled the buffer. This bounds how long other connections wait for it.
+  var isLowPriority = true
   var hasInputEnded = false
   /// Counts deliveries that used something: tells one incomplete frame from the next.
   var inputProgress: UInt64 = 0

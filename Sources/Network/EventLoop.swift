@@ -30,7 +30,7 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
   private var wakeEvent: OpaquePointer?  // loop thread
   private var stopping = false  // loop thread
   private var touched: [Connection] = []  // loop thread; to flush when the turn ends
-  private var resumed: [Connection] = []  // loop thread; to go on when it is their turn
+  private var resumed: [Connection] = []  // loop thread; queued, to be resumed in order
   private var buried: [Connection] = []  // loop thread; closed in this turn
   private var residents: [ObjectIdentifier: any LoopResident] = [:]  // loop thread
   private var timers: [ObjectIdentifier: LoopTimer] = [:]  // loop thread
@@ -137,7 +137,7 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
     touched.append(connection)
   }
 
-  /// Has `connection` go on where it left off, in the next turn that has time for it.
+  /// Queues `connection`, to be resumed in a later event-loop iteration.
   func resumeInNextTurn(_ connection: Connection) { resumed.append(connection) }
 
   /// Keeps a closed connection until the turn ends: it may be somewhere on the stack.
@@ -216,8 +216,8 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
     end()
   }
 
-  /// Has connections go on where they left off, in the order in which they asked for it, for as long as a turn has for
-  /// that: one at least. What they ask for meanwhile is for the next turn.
+  /// Resumes queued connections in order until the iteration's time for them is used up, at least one. Connections that
+  /// are queued meanwhile are resumed in a later iteration.
   private func resumeConnections() {
     guard !resumed.isEmpty else { return }
     beginWork()

@@ -47,16 +47,16 @@ public struct OperationsLimits: Sendable {
 
 /// Bounds of the loops and the listener.
 enum Limits {
-  /// Bytes of one `read`: some hundred requests of usual size; one buffer a loop, shared by its connections. Who fills
-  /// it is read a little at a time from then on.
+  /// Bytes of one `read`: about a hundred requests of usual size. The connections of a loop share one buffer. A
+  /// connection that fills it continues with low priority.
   static let readBytes = 8 * 1024
-  /// Bytes of one `read` of a connection that sends more than that, or has not sent anything yet.
-  static let patientReadBytes = 1024
-  /// How long a turn goes on with connections that wait for their turn: others wait about so long for them at most.
+  /// Bytes of one `read` of a connection with low priority.
+  static let lowPriorityReadBytes = 1024
+  /// Time that an event-loop iteration spends on queued connections: other connections wait about this long at most.
   static let resumeNanoseconds: UInt64 = 500_000
   /// An incomplete request up to this many bytes is copied in front of the next read; a longer one is read in place.
   static let smallInputBytes = 4 * 1024
-  /// Reads in one turn of a connection whose bytes are dropped.
+  /// Reads in one event-loop iteration from a connection whose bytes are discarded.
   static let dropsPerTurn = 4
   /// The first size of a write buffer.
   static let writeBufferBytes = 16 * 1024

@@ -40,8 +40,8 @@ extension SocketTests {
       }
     }
 
-    /// Regression test: where other processes had the processor, the wait for it was charged to those who cancelled.
-    @Test func whatTheProcessorWasBusyWithElsewhereCostsNothing() throws {
+    /// Regression test: time that the handler did not run was charged to the client that cancelled.
+    @Test func cancelledCallsAreChargedForProcessorTimeOnly() throws {
       try withServer { test throws in
         let client = try test.client()
         for id in 1...100 as ClosedRange<UInt32> { try client.send(FramedClient.encodeCall(id: id, "Kept waiting")) }
@@ -51,8 +51,8 @@ extension SocketTests {
       }
     }
 
-    /// A connection is read a little at a time once it sends more than that, and those that send little come first.
-    @Test func whoSendsLittleDoesNotWaitForWhoSendsMuch() throws {
+    /// A connection that sends much is read with low priority: the other one's call does not wait for all of its calls.
+    @Test func aShortRequestIsReadBeforeALongPipeline() throws {
       try withServer(loops: 1) { test throws in
         let client = try test.client()
         #expect(try client.call("Echo", [1]).status == .ok)

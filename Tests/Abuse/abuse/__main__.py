@@ -42,7 +42,7 @@ HEADER = (
 
 
 def give_way():
-    """Attackers sit on other machines: here, they must not take the processor from the server and its client."""
+    """Lowers the attacker's priority: real attackers run on other machines and use no processor time here."""
     os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
 
 
