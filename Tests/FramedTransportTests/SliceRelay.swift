@@ -22,7 +22,7 @@ final class SliceRelay {
     }
     guard isNamed else { throw TestFailure("no address") }
     address = HostAndPort(host: "127.0.0.1", port: UInt16(bigEndian: own.sin_port))
-    let other = try connectSocket(to: server, deadline: Core.MonotonicTime.now.advanced(bySeconds: 20))
+    let other = try connectSocket(to: server, deadline: Core.MonotonicTime.now.advanced(bySeconds: 120))
     threads = [
       OSThread(name: "relay") {
         let client = accept(listener, nil, nil)

@@ -88,7 +88,7 @@ internal import Testing
   }
 }
 
-private func soon() -> MonotonicTime { .now.advanced(bySeconds: 30) }
+private func soon() -> MonotonicTime { .now.advanced(bySeconds: 120) }
 
 /// A client, and a peer that has said all it will say before it is asked.
 private final class Script {

@@ -153,7 +153,7 @@ private struct EchoServer {
   }
 }
 
-private func soon() -> MonotonicTime { .now.advanced(bySeconds: 30) }
+private func soon() -> MonotonicTime { .now.advanced(bySeconds: 120) }
 
 private func withEchoServer(tls: TLSServer? = nil, _ body: (EchoServer) throws -> Void) throws {
   let group = try EventLoopGroup(count: 1)

@@ -95,7 +95,7 @@ class Bench:
         return time.time << 32 | time.inc
 
 
-def poll(what, holds, seconds=20):
+def poll(what, holds, seconds=120):
     """Waits until a condition holds, and gives its value."""
     end = time.monotonic() + seconds
     while True:

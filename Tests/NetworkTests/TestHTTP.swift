@@ -46,7 +46,7 @@ final class RawSocket {
   private var unread = ""
 
   init(_ address: HostAndPort) throws {
-    descriptor = try connectSocket(to: address, deadline: .now.advanced(bySeconds: 20))
+    descriptor = try connectSocket(to: address, deadline: .now.advanced(bySeconds: 120))
   }
 
   deinit { close() }
@@ -68,7 +68,7 @@ final class RawSocket {
   /// Until all is sent, or the peer takes no more.
   func send(_ text: String) {
     var rest = Array(text.utf8)[...]
-    while !rest.isEmpty, waitForSocket(descriptor, writable: true, deadline: .now.advanced(bySeconds: 20)) {
+    while !rest.isEmpty, waitForSocket(descriptor, writable: true, deadline: .now.advanced(bySeconds: 120)) {
       let count = rest.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
       guard count >= 0 || errno == EAGAIN else { return }
       rest = rest.dropFirst(max(0, count))

@@ -62,7 +62,7 @@ package final class Watch {
   }
 
   /// The next notice. Throws when there is none in time or the stream ends.
-  package func next(timeoutSeconds: Double = 20) throws -> WatchNotice {
+  package func next(timeoutSeconds: Double = 120) throws -> WatchNotice {
     let reply = try rpc.nextReply(call, deadline: soon(timeoutSeconds))
     guard reply.more else { throw reply.status }
     return try reply.payload.withUnsafeBytes {
@@ -73,7 +73,7 @@ package final class Watch {
   }
 
   /// The next notice that is no PROGRESS.
-  package func nextChange(timeoutSeconds: Double = 20) throws -> WatchNotice {
+  package func nextChange(timeoutSeconds: Double = 120) throws -> WatchNotice {
     while true {
       let notice = try next(timeoutSeconds: timeoutSeconds)
       if notice.kind != .progress { return notice }

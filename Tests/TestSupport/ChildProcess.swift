@@ -92,7 +92,7 @@ public final class ChildProcess: Sendable {
   /// Waits for a line, one already there included, that `matches`. Throws when the process ends without it.
   @discardableResult
   public func waitForLine(
-    _ what: String, timeoutSeconds: Double = 20, where matches: (String) -> Bool
+    _ what: String, timeoutSeconds: Double = 120, where matches: (String) -> Bool
   ) throws -> String {
     let deadline = MonotonicTime.now.advanced(bySeconds: timeoutSeconds)
     let answer: String?? = state.wait(until: deadline) { state in
@@ -114,7 +114,7 @@ public final class ChildProcess: Sendable {
 
   /// Waits for the end, and for the last line to be read.
   @discardableResult
-  public func waitForExit(timeoutSeconds: Double = 20) throws -> Status {
+  public func waitForExit(timeoutSeconds: Double = 120) throws -> Status {
     let deadline = MonotonicTime.now.advanced(bySeconds: timeoutSeconds)
     let status = state.wait(until: deadline) { $0.readingIsDone ? $0.status : nil }
     guard let status else {
@@ -125,7 +125,7 @@ public final class ChildProcess: Sendable {
 
   /// SIGTERM, and SIGKILL when that has not ended it in time. Gives how it ended.
   @discardableResult
-  public func stop(timeoutSeconds: Double = 10) throws -> Status {
+  public func stop(timeoutSeconds: Double = 60) throws -> Status {
     send(SIGCONT)
     send(SIGTERM)
     if let status = try? waitForExit(timeoutSeconds: timeoutSeconds) { return status }
