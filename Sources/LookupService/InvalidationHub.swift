@@ -68,6 +68,9 @@ public final class InvalidationHub: Sendable {
     }
   }
 
+  /// The number of the entity's next notice.
+  func endNumber(_ entity: ServedEntity) -> Int { buffers[entity.rawValue].withLock { $0.endNumber } }
+
   /// At most `limit` notices of the buffer from a number on; nil once the first of them has been forgotten.
   func replayed(_ entity: ServedEntity, from number: Int, limit: Int) -> [Notice]? {
     buffers[entity.rawValue].withLock { $0.notices(from: number, limit: limit) }

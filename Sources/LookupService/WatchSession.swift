@@ -94,9 +94,15 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
     if options.isStartForeign { backlog.append(.resync(nil)) }
     // From the revision that the first PROGRESS gives on nothing may be missed, and some of it was handed out before.
     let start = options.start ?? Revision(observed.rawValue + 1)
+    var initialState: [(entity: ServedEntity, answers: AnswerList?)] = []
     for entity in entities {
-      let range = hub.replayRange(
-        entity, since: start, isNewcomer: options.start == nil, withNotices: options.includesValues)
+      var (range, answers) = snapshot(entity, since: start)
+      // A change that is published in between would be in the initial state, and notices of older changes of its key
+      // would follow: read again.
+      for _ in 0..<16 where options.sendsInitialState && hub.endNumber(entity) != range.end {
+        (range, answers) = snapshot(entity, since: start)
+      }
+      initialState.append((entity, answers))
       // What is older than the initial state does not follow it.
       covered[entity.rawValue] = range.end
       guard !options.isStartForeign else { continue }
@@ -109,12 +115,19 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
       }
     }
     if options.sendsInitialState {
-      // Taken after the replay's end: so it is never older than the replay, whose deletes it does not have.
-      for entity in entities {
-        backlog.append(.answers(entity, shard.readers[entity.rawValue].all.answers, next: 0))
-      }
+      for case (let entity, let answers?) in initialState { backlog.append(.answers(entity, answers, next: 0)) }
     }
     if options.start != nil || options.sendsInitialState { backlog.append(.progress(observed)) }
+  }
+
+  /// The entity's replay, and its answers where they are wanted: read after the replay's end, so that they are never
+  /// older than the replay, whose deletes they do not have.
+  private func snapshot(
+    _ entity: ServedEntity, since start: Revision
+  ) -> (replay: (start: Int?, end: Int, notices: [Notice]?), answers: AnswerList?) {
+    let replay = hub.replayRange(
+      entity, since: start, isNewcomer: options.start == nil, withNotices: options.includesValues)
+    return (replay, options.sendsInitialState ? shard.readers[entity.rawValue].all.answers : nil)
   }
 
   /// What the replay leaves out is older.
