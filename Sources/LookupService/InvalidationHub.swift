@@ -6,7 +6,7 @@ public import Core
 ///
 /// Made before caches and service, because both need it. Any thread.
 public final class InvalidationHub: Sendable {
-  /// So many notices are made and handed on at once: a watch that starts waits for no more than these.
+  /// Number of notices that are created and posted in one step. A watch that starts waits for one step at most.
   private static let noticesPerPart = 128
 
   private let shards = Locked<[WatchShard]>([])

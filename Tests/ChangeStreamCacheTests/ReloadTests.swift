@@ -195,7 +195,7 @@ struct ReloadTests {
     }
   }
 
-  /// Regression test: one reload followed upon the other for as long as somebody asked.
+  /// Regression test: repeated requests caused one reload after the other without a pause.
   @Test func reloadsByHandAreSomeSecondsApart() throws {
     try CacheHarness.run(seed: [country("1", "KE", "Kenya")]) { harness in
       #expect(harness.cache.reload() == .zero)

@@ -98,7 +98,7 @@ struct MomentRuleTests {
     #expect(story.broken == [.neverBack])
   }
 
-  /// A write whose time is not known yet may be in what looks the same: then nobody is held to it.
+  /// Two answers can look the same while the time of a write is unknown. The validator then requires the earlier one.
   @Test func whatMayBeTwoAnswersIsTakenForTheEarlierOne() {
     let key = "source_config.container:c"
     for isAcknowledged in [false, true] {

@@ -183,6 +183,7 @@ private func streamMethods(_ log: StreamLog) -> [RPCMethod] {
       return ReplyStream(writer, log, count: 0, size: 0)
     },
     stream("Kept waiting") { _, writer in
+      // The tests need a handler that takes time and no processor time: the wait is what they are about.
       usleep(5000)
       return ReplyStream(writer, log, count: 0, size: 0)
     },

@@ -10,7 +10,7 @@ import threading
 import time
 
 from .attacks import ATTACKS, Scene
-from .bench import MIB, Client, Database, Gauge, Server
+from .bench import MIB, Client, Database, Gauge, Server, poll
 
 # What the process holds that nobody is charged for, in MiB: buffers and streams that each loop keeps for its next
 # callers, what the C library has not given back yet, the notices of the replay buffer. See docs/limits.md.
@@ -46,6 +46,20 @@ def give_way():
     os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
 
 
+def settled(server):
+    """The resident memory once nothing is counted as buffered any more and memory has been returned to the system: when
+    it has not changed for three seconds."""
+    seen = []
+
+    def is_steady():
+        time.sleep(0.5)
+        seen.append(server.resident)
+        return len(seen) > 6 and max(seen[-7:]) - min(seen[-7:]) < MIB
+
+    poll("the memory is steady", is_steady, 60)
+    return seen[-1]
+
+
 def run_one(attack, options, database, server, client):
     base = server.resident
     client.take()
@@ -65,9 +79,7 @@ def run_one(attack, options, database, server, client):
         return [f"{attack.name}: the server has ended with {server.process.poll()}"]
     if attack.metric and not server.saw(attack.metric, attack.line):
         problems.append(f"neither {attack.metric} nor a line \"{attack.line}\"")
-    # What was taken goes back to the system, some seconds after it has been let go of.
-    time.sleep(6)
-    left = server.resident
+    left = settled(server)
     allowed = 1.25 * (base + gauge.counted + CONSTANT * MIB)
     if gauge.resident > allowed:
         problems.append(f"{gauge.resident / MIB:.0f} MiB resident, {allowed / MIB:.0f} allowed")
