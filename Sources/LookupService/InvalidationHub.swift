@@ -59,17 +59,18 @@ public final class InvalidationHub: Sendable {
 
   /// Where a replay of what changed at `revision` or after it begins, nil where that is not known exactly; and where
   /// the notices end that are in the buffer now.
+  ///
+  /// - Parameter publication: the last publication that the replay includes; nil to include all. The notices of earlier
+  ///   publications are in the buffer once it is visible.
   func replayRange(
-    _ entity: ServedEntity, since revision: Revision, isNewcomer: Bool, withNotices: Bool
+    _ entity: ServedEntity, since revision: Revision, through publication: UInt64?, isNewcomer: Bool, withNotices: Bool
   ) -> (start: Int?, end: Int, notices: [Notice]?) {
     buffers[entity.rawValue].withLock { buffer in
-      let start = buffer.start(since: revision, isNewcomer: isNewcomer)
-      return (start, buffer.endNumber, withNotices ? start.flatMap { buffer.notices(from: $0, limit: .max) } : nil)
+      let end = publication.map { buffer.endNumber(through: $0) } ?? buffer.endNumber
+      let start = buffer.start(since: revision, isNewcomer: isNewcomer).map { min($0, end) }
+      return (start, end, withNotices ? start.flatMap { buffer.notices(from: $0, limit: end - $0) } : nil)
     }
   }
-
-  /// The number of the entity's next notice.
-  func endNumber(_ entity: ServedEntity) -> Int { buffers[entity.rawValue].withLock { $0.endNumber } }
 
   /// At most `limit` notices of the buffer from a number on; nil once the first of them has been forgotten.
   func replayed(_ entity: ServedEntity, from number: Int, limit: Int) -> [Notice]? {

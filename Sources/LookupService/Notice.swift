@@ -11,6 +11,8 @@ final class Notice: Sendable {
   let revision: Revision
   /// Its place among all notices of its entity, which the replay buffer counts.
   let number: Int
+  /// The cache's publication in which the change became visible.
+  let publication: UInt64
   /// The `InvalidationNotice`, without `epoch` and `value`.
   let encoded: [UInt8]
   /// What the key answers now.
@@ -24,6 +26,7 @@ final class Notice: Sendable {
     keyHash = WatchKey(entity: entity, key: key).hashValue
     revision = invalidation.revision
     self.number = number
+    publication = invalidation.sequence
     answer = invalidation.answer
     isWithoutValue = false
     encoded = encodeNotice(
@@ -39,6 +42,7 @@ final class Notice: Sendable {
     keyHash = notice.keyHash
     revision = notice.revision
     number = notice.number
+    publication = notice.publication
     encoded = notice.encoded
     answer = nil
     isWithoutValue = true

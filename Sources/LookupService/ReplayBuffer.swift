@@ -41,6 +41,15 @@ struct ReplayBuffer: Sendable {
   /// The number of the next notice.
   var endNumber: Int { base + slots.count }
 
+  /// Returns the number after the last notice of the publication and of those before it.
+  ///
+  /// Takes time in proportion to the number of later notices.
+  func endNumber(through publication: UInt64) -> Int {
+    var place = slots.count
+    while place > first, let notice = slots[place - 1].notice, notice.publication > publication { place -= 1 }
+    return base + place
+  }
+
   /// From here on every change after `revision` will be appended; what was before is not whole, and is forgotten.
   mutating func begin(after revision: Revision) {
     base = endNumber

@@ -94,15 +94,14 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
     if options.isStartForeign { backlog.append(.resync(nil)) }
     // From the revision that the first PROGRESS gives on nothing may be missed, and some of it was handed out before.
     let start = options.start ?? Revision(observed.rawValue + 1)
-    var initialState: [(entity: ServedEntity, answers: AnswerList?)] = []
+    var initialState: [(entity: ServedEntity, answers: AnswerList)] = []
     for entity in entities {
-      var (range, answers) = snapshot(entity, since: start)
-      // A change that is published in between would be in the initial state, and notices of older changes of its key
-      // would follow: read again.
-      for _ in 0..<16 where options.sendsInitialState && hub.endNumber(entity) != range.end {
-        (range, answers) = snapshot(entity, since: start)
-      }
-      initialState.append((entity, answers))
+      // The replay ends with the publication of the initial state: no notice that follows is older than its answer.
+      let state = options.sendsInitialState ? shard.readers[entity.rawValue].all : nil
+      if let state { initialState.append((entity, state.answers)) }
+      let range = hub.replayRange(
+        entity, since: start, through: state?.sequence, isNewcomer: options.start == nil,
+        withNotices: options.includesValues)
       // What is older than the initial state does not follow it.
       covered[entity.rawValue] = range.end
       guard !options.isStartForeign else { continue }
@@ -114,20 +113,8 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
         backlog.append(.resync(entity))
       }
     }
-    if options.sendsInitialState {
-      for case (let entity, let answers?) in initialState { backlog.append(.answers(entity, answers, next: 0)) }
-    }
+    for (entity, answers) in initialState { backlog.append(.answers(entity, answers, next: 0)) }
     if options.start != nil || options.sendsInitialState { backlog.append(.progress(observed)) }
-  }
-
-  /// The entity's replay, and its answers where they are wanted: read after the replay's end, so that they are never
-  /// older than the replay, whose deletes they do not have.
-  private func snapshot(
-    _ entity: ServedEntity, since start: Revision
-  ) -> (replay: (start: Int?, end: Int, notices: [Notice]?), answers: AnswerList?) {
-    let replay = hub.replayRange(
-      entity, since: start, isNewcomer: options.start == nil, withNotices: options.includesValues)
-    return (replay, options.sendsInitialState ? shard.readers[entity.rawValue].all.answers : nil)
   }
 
   /// What the replay leaves out is older.

@@ -18,6 +18,18 @@ struct ReplayBufferTests {
     return revisions
   }
 
+  /// A replay beside an initial state ends with the publication of that state.
+  @Test func aReplayEndsWithAPublication() {
+    var buffer = ReplayBuffer(limit: 4)
+    buffer.begin(after: Revision(10))
+    #expect(buffer.endNumber(through: 0) == 0)
+    for (revision, publication) in [(11, 1), (12, 2), (13, 2), (14, 4), (15, 5)] as [(UInt64, UInt64)] {
+      buffer.append([bareNotice("k", revision, publication: publication)])
+    }
+    // The first has been forgotten.
+    #expect((1...6).map { buffer.endNumber(through: $0) } == [1, 3, 3, 4, 5, 5])
+  }
+
   @Test func knowsNothingBeforeHistoryBegins() {
     let buffer = ReplayBuffer(limit: 10)
     #expect(revisions(buffer, since: 1) == nil)

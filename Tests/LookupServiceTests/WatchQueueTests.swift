@@ -7,11 +7,13 @@ internal import Testing
 @testable internal import LookupService
 
 /// A notice without a document, for those who look only at its key and revision.
-func bareNotice(_ key: String, _ revision: UInt64, _ entity: ServedEntity = .prompt, number: Int = 0) -> Notice {
+func bareNotice(
+  _ key: String, _ revision: UInt64, _ entity: ServedEntity = .prompt, number: Int = 0, publication: UInt64 = 0
+) -> Notice {
   Notice(
     Invalidation(
       kind: .delete, key: LookupKey(key), revision: Revision(revision), committedAt: WallTime(milliseconds: 0),
-      reason: .manual, itemID: "", answer: nil, previousETag: nil, sequence: 0), entity, number: number)
+      reason: .manual, itemID: "", answer: nil, previousETag: nil, sequence: publication), entity, number: number)
 }
 
 extension WatchQueue.Item {

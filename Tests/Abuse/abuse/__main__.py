@@ -47,8 +47,7 @@ def give_way():
 
 
 def settled(server):
-    """The resident memory once nothing is counted as buffered any more and memory has been returned to the system: when
-    it has not changed for three seconds."""
+    """Waits until the resident memory has not changed by a MiB for three seconds, and returns it."""
     seen = []
 
     def is_steady():
