@@ -147,6 +147,11 @@ let package = Package(
         "ChangeStreamCache", "ConfigModels", "ProtobufMessages", "CConfigLookupProto", "ServiceTestSupport",
         "ConfigLookupClient", "NearCache",
       ]),
+    tests(
+      "ConfigLookupClientTests",
+      [
+        "ConfigLookupClient", "FramedTransport", "Network", "RPC", "Core", "ProtobufMessages", "CConfigLookupProto",
+      ]),
     tests("TidyTests", []),
     testTool(
       "parts", path: "Tests/Parts",

@@ -56,7 +56,7 @@ public final class ConfigLookupClient: Sendable {
     supervisor.start(
       isUp: { [watcher] in watcher.connected($0) },
       isDown: { [weak self, watcher] in
-        watcher.disconnected()
+        watcher.disconnected($0)
         self?.lookAgainLater()
       })
     lookAgainLater()
@@ -86,7 +86,7 @@ public final class ConfigLookupClient: Sendable {
   }
 
   /// The state as it is, and then each other one.
-  public func states() -> AsyncStream<State> { stateFeed.states(state) }
+  public func states() -> AsyncStream<State> { stateFeed.states { state } }
 
   /// Waits until every change is heard of, or throws after `timeout` seconds what is in the way.
   public func ready(timeout: Double = 10) async throws {
@@ -110,7 +110,7 @@ public final class ConfigLookupClient: Sendable {
   }
 
   private func stateChanged() {
-    stateFeed.changed(state)
+    stateFeed.update { state }
   }
 
   /// Being without a connection for long is a state of its own.

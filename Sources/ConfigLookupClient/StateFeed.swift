@@ -1,6 +1,6 @@
 internal import Core
 
-/// Tells who listens how the client is doing. Any thread.
+/// Publishes the state of a client to its listeners, in order. Any thread.
 final class StateFeed: Sendable {
   typealias State = ConfigLookupClient.State
 
@@ -9,19 +9,29 @@ final class StateFeed: Sendable {
     var lastID: UInt64 = 0
     var last: State?
     var isEnded = false
+
+    mutating func publish(_ state: State) {
+      guard state != last else { return }
+      last = state
+      for continuation in continuations.values { continuation.yield(state) }
+    }
   }
 
   private let listeners = Locked(Listeners())
 
-  /// The state as it is, and then each other one. A slow listener hears of the latest.
-  func states(_ current: State) -> AsyncStream<State> {
+  /// The state as it is, and then each other one. A listener that does not keep up receives the latest.
+  ///
+  /// - Parameter current: evaluated under the lock, so that no older state follows a newer one.
+  func states(_ current: () -> State) -> AsyncStream<State> {
     let (stream, continuation) = AsyncStream.makeStream(of: State.self, bufferingPolicy: .bufferingNewest(1))
-    let id = listeners.withLock { listeners in
+    let id = listeners.withLock { listeners -> UInt64? in
+      listeners.publish(current())
+      if let last = listeners.last { continuation.yield(last) }
+      if listeners.isEnded { return nil }
       listeners.lastID += 1
-      if !listeners.isEnded { listeners.continuations[listeners.lastID] = continuation }
-      return listeners.isEnded ? nil : listeners.lastID
+      listeners.continuations[listeners.lastID] = continuation
+      return listeners.lastID
     }
-    continuation.yield(current)
     guard let id else {
       continuation.finish()
       return stream
@@ -32,13 +42,9 @@ final class StateFeed: Sendable {
     return stream
   }
 
-  func changed(_ state: State) {
-    let continuations = listeners.withLock { listeners -> [AsyncStream<State>.Continuation] in
-      guard listeners.last != state else { return [] }
-      listeners.last = state
-      return Array(listeners.continuations.values)
-    }
-    for continuation in continuations { continuation.yield(state) }
+  /// - Parameter current: evaluated under the lock, so that no older state follows a newer one.
+  func update(_ current: () -> State) {
+    listeners.withLock { $0.publish(current()) }
   }
 
   func end() {

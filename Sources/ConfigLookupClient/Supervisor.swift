@@ -26,7 +26,7 @@ final class Supervisor: Sendable {
   private let longestBackoff: Double
   private let state = Locked(State())
   private let task = Locked<Task<Void, Never>?>(nil)
-  private let isDown = LateFunction<Void, Void>()
+  private let isDown = LateFunction<FramedChannel, Void>()
 
   init(_ targets: [FramedChannel.Target], longestBackoff: Double) {
     self.targets = targets
@@ -37,8 +37,10 @@ final class Supervisor: Sendable {
   ///
   /// - Parameters:
   ///   - isUp: called for each new connection, before it is handed out.
-  ///   - isDown: called when it is lost, or is to be left.
-  func start(isUp: @escaping @Sendable (FramedChannel) -> Void, isDown: @escaping @Sendable () -> Void) {
+  ///   - isDown: called with a connection that is lost, or is to be left.
+  func start(
+    isUp: @escaping @Sendable (FramedChannel) -> Void, isDown: @escaping @Sendable (FramedChannel) -> Void
+  ) {
     self.isDown.set(isDown)
     task.withLock { $0 = Task { await run(isUp) } }
   }
@@ -131,7 +133,7 @@ final class Supervisor: Sendable {
       state.lastUp = .now
       return true
     }
-    if wasCurrent { _ = isDown() }
+    if wasCurrent { _ = isDown(channel) }
   }
 
   // MARK: Connections, one after the other

@@ -25,6 +25,9 @@ final class Watcher: Sendable {
   private let pushesValues: Bool
   private let metadata: RPCMetadata
   private let state = Locked(State())
+  /// Held while notices are applied and while the connection is replaced: no notice of a connection that was left is
+  /// applied after that.
+  private let delivery = Locked(())
   private let onChange = LateFunction<Void, Void>()
   /// How often lists of each entity may have changed: what was kept of them under an older number is not found any
   /// more.
@@ -83,11 +86,13 @@ final class Watcher: Sendable {
 
   /// Opens the stream of a new connection, before any lookup goes over it.
   func connected(_ channel: FramedChannel) {
-    let start = position.watchStart
-    state.withLock { state in
-      state.current = (channel, nil)
-      state.isLive = false
-      state.refusal = nil
+    let start = delivery.withLock { _ in
+      state.withLock { state in
+        state.current = (channel, nil)
+        state.isLive = false
+        state.refusal = nil
+      }
+      return position.watchStart
     }
     let arena = ProtobufArena()
     let request = withExtendedLifetime(arena) {
@@ -107,49 +112,60 @@ final class Watcher: Sendable {
     }
   }
 
-  func disconnected() {
-    let current = state.withLock { state in
-      defer {
+  /// The connection is lost, or is left. Without effect where another one has taken its place.
+  func disconnected(_ channel: FramedChannel) {
+    let call = delivery.withLock { _ in
+      state.withLock { state -> UInt32? in
+        guard let current = state.current, current.channel === channel else { return nil }
         state.current = nil
         state.isLive = false
+        return current.call
       }
-      return state.current
     }
-    if let current, let call = current.call { current.channel.cancel(call) }
+    if let call { channel.cancel(call) }
     stateChanged()
+  }
+
+  private func isCurrent(_ channel: FramedChannel) -> Bool {
+    state.withLock { $0.current?.channel === channel }
   }
 
   /// On the channel's thread.
   private func received(
     _ result: Result<RPCClientReply, RPCClientError>, _ channel: FramedChannel, _ stream: NoticeStream
   ) {
-    guard state.withLock({ $0.current?.channel === channel }) else { return }
     guard case .success(let reply) = result else { return }
     guard reply.status.code == .ok else { return refused(reply.status, channel) }
     guard reply.more || !reply.payload.isEmpty else { return }
-    stream.read(reply.payload, hasValue: pushesValues) { notice, value in
-      apply(notice, value, stream)
-    }
-    if !stream.isHeard { return }
-    let isNews = state.withLock { state in
-      defer {
-        state.isLive = true
-        state.wasLive = true
+    let becameLive = delivery.withLock { _ in
+      guard isCurrent(channel) else { return false }
+      stream.read(reply.payload, hasValue: pushesValues) { notice, value in
+        apply(notice, value, stream)
       }
-      return !state.isLive
+      guard stream.isHeard else { return false }
+      return state.withLock { state in
+        defer {
+          state.isLive = true
+          state.wasLive = true
+        }
+        return !state.isLive
+      }
     }
-    if isNews { stateChanged() }
+    if becameLive { stateChanged() }
   }
 
   private func refused(_ status: RPCStatus, _ channel: FramedChannel) {
-    if status.code == .failedPrecondition { position.startAnew() }
-    if status.code == .unauthenticated || status.code == .permissionDenied {
-      state.withLock { $0.refusal = status }
+    let isRefusal = status.code == .unauthenticated || status.code == .permissionDenied
+    let wasCurrent = delivery.withLock { _ in
+      guard isCurrent(channel) else { return false }
+      if status.code == .failedPrecondition { position.startAnew() }
+      if isRefusal { state.withLock { $0.refusal = status } }
+      return true
     }
-    stateChanged()
-    // Nothing is heard of on this connection: another one may be better.
+    guard wasCurrent else { return }
+    // This connection delivers no notices: another one may.
     channel.finish()
-    disconnected()
+    disconnected(channel)
   }
 
   private func apply(_ notice: Notice, _ value: Kept?, _ stream: NoticeStream) {
