@@ -29,8 +29,8 @@ internal import Testing
     #expect(names.first == "configlookup/v1/config_lookup.proto")
     #expect(
       names.sorted() == [
-        "configlookup/v1/agent_config.proto", "configlookup/v1/config_lookup.proto", "configlookup/v1/prompt.proto",
-        "configlookup/v1/source_config.proto", "google/protobuf/timestamp.proto",
+        "configlookup/v1/agent_config.proto", "configlookup/v1/common.proto", "configlookup/v1/config_lookup.proto",
+        "configlookup/v1/prompt.proto", "configlookup/v1/source_config.proto", "google/protobuf/timestamp.proto",
       ])
     #expect(
       try files(WireMessage().with(3, "google/protobuf/timestamp.proto")) == ["google/protobuf/timestamp.proto"])
@@ -42,10 +42,10 @@ internal import Testing
     ("configlookup.v1.ConfigLookupAdmin", "configlookup/v1/config_lookup_admin.proto"),
     ("configlookup.v1.InvalidationNotice", "configlookup/v1/config_lookup.proto"),
     ("configlookup.v1.InvalidationNotice.value", "configlookup/v1/config_lookup.proto"),
-    ("configlookup.v1.LookupOptions.min_revision", "configlookup/v1/config_lookup.proto"),
-    ("configlookup.v1.Entity", "configlookup/v1/config_lookup.proto"),
-    ("configlookup.v1.ENTITY_PROMPT", "configlookup/v1/config_lookup.proto"),
-    ("configlookup.v1.Entity.ENTITY_PROMPT", "configlookup/v1/config_lookup.proto"),
+    ("configlookup.v1.LookupOptions.min_revision", "configlookup/v1/common.proto"),
+    ("configlookup.v1.Entity", "configlookup/v1/common.proto"),
+    ("configlookup.v1.ENTITY_PROMPT", "configlookup/v1/common.proto"),
+    ("configlookup.v1.Entity.ENTITY_PROMPT", "configlookup/v1/common.proto"),
     ("google.protobuf.Timestamp", "google/protobuf/timestamp.proto"),
     ("grpc.health.v1.Health.Watch", "grpc/health/v1/health.proto"),
     ("grpc.health.v1.HealthCheckResponse.ServingStatus", "grpc/health/v1/health.proto"),

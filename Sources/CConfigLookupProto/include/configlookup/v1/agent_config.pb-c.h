@@ -49,7 +49,7 @@ typedef enum {
 } Configlookup__V1__AgentConfig__TypeConfigCase;
 
 /*
- * The configuration of an AI agent. A string that a document leaves out is empty here.
+ * The configuration of an AI agent. A string that the document does not have is empty.
  */
 struct  Configlookup__V1__AgentConfig
 {
@@ -58,33 +58,72 @@ struct  Configlookup__V1__AgentConfig
    * `{agent_id}:{version}`
    */
   ProtobufCBinaryData id;
+  /*
+   * The agent, without its version.
+   */
   ProtobufCBinaryData agent_id;
   /*
-   * `X.Y.Z`
+   * A semantic version: `X.Y.Z`, or with a pre-release part.
    */
   ProtobufCBinaryData version;
   /*
-   * `extractor`, `explorer`, `generator`, `conversational`, `tiered-vision`: names the arm below.
+   * `extractor`, `explorer`, `generator`, `conversational` or `tiered-vision`. It selects the field of `type_config`.
    */
   ProtobufCBinaryData type;
+  /*
+   * `draft`, `staged`, `active` or `archived`
+   */
   ProtobufCBinaryData status;
+  /*
+   * What the agent does.
+   */
   ProtobufCBinaryData description;
+  /*
+   * The event that starts the agent.
+   */
   Configlookup__V1__AgentEvent *input;
+  /*
+   * The event that the agent publishes.
+   */
   Configlookup__V1__AgentEvent *output;
   /*
-   * Absent for a `tiered-vision` agent that has none.
+   * The language model; absent for a `tiered-vision` agent without one.
    */
   Configlookup__V1__LanguageModel *llm;
+  /*
+   * The MCP servers and tools that the agent may use.
+   */
   size_t n_mcp_sources;
   Configlookup__V1__McpSource **mcp_sources;
+  /*
+   * What the agent does when a step fails.
+   */
   Configlookup__V1__ErrorHandling *error_handling;
+  /*
+   * Where the config comes from.
+   */
   Configlookup__V1__AgentMetadata *metadata;
   Configlookup__V1__AgentConfig__TypeConfigCase type_config_case;
   union {
+    /*
+     * Of type `extractor`.
+     */
     Configlookup__V1__ExtractorConfig *extractor;
+    /*
+     * Of type `explorer`.
+     */
     Configlookup__V1__ExplorerConfig *explorer;
+    /*
+     * Of type `generator`.
+     */
     Configlookup__V1__GeneratorConfig *generator;
+    /*
+     * Of type `conversational`.
+     */
     Configlookup__V1__ConversationalConfig *conversational;
+    /*
+     * Of type `tiered-vision`.
+     */
     Configlookup__V1__TieredVisionConfig *tiered_vision;
   };
 };
@@ -93,12 +132,18 @@ struct  Configlookup__V1__AgentConfig
     , {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, NULL, NULL, NULL, 0,NULL, NULL, NULL, CONFIGLOOKUP__V1__AGENT_CONFIG__TYPE_CONFIG__NOT_SET, {0} }
 
 
+/*
+ * An event that an agent receives or publishes.
+ */
 struct  Configlookup__V1__AgentEvent
 {
   ProtobufCMessage base;
+  /*
+   * The name of the event.
+   */
   ProtobufCBinaryData event;
   /*
-   * Free-form: JSON text.
+   * The schema of its payload. Free-form: JSON text.
    */
   ProtobufCBinaryData schema_json;
 };
@@ -107,11 +152,23 @@ struct  Configlookup__V1__AgentEvent
     , {0,NULL}, {0,NULL} }
 
 
+/*
+ * A language model and its parameters.
+ */
 struct  Configlookup__V1__LanguageModel
 {
   ProtobufCMessage base;
+  /*
+   * The name of the model.
+   */
   ProtobufCBinaryData model;
+  /*
+   * The sampling temperature.
+   */
   double temperature;
+  /*
+   * The maximum number of tokens of an answer.
+   */
   int32_t max_tokens;
 };
 #define CONFIGLOOKUP__V1__LANGUAGE_MODEL__INIT \
@@ -119,10 +176,19 @@ struct  Configlookup__V1__LanguageModel
     , {0,NULL}, 0, 0 }
 
 
+/*
+ * An MCP server that an agent may use.
+ */
 struct  Configlookup__V1__McpSource
 {
   ProtobufCMessage base;
+  /*
+   * The name of the server.
+   */
   ProtobufCBinaryData server;
+  /*
+   * The tools of the server that the agent may call.
+   */
   size_t n_tools;
   ProtobufCBinaryData *tools;
 };
@@ -131,16 +197,28 @@ struct  Configlookup__V1__McpSource
     , {0,NULL}, 0,NULL }
 
 
+/*
+ * What an agent does when a step fails.
+ */
 struct  Configlookup__V1__ErrorHandling
 {
   ProtobufCMessage base;
+  /*
+   * The maximum number of attempts.
+   */
   int32_t max_attempts;
+  /*
+   * Milliseconds to wait before each further attempt.
+   */
   size_t n_backoff_ms;
   int64_t *backoff_ms;
   /*
-   * `publish_error_event`, `dead_letter`, `graceful_fallback`
+   * After the last attempt: `publish_error_event`, `dead_letter` or `graceful_fallback`
    */
   ProtobufCBinaryData on_failure;
+  /*
+   * The topic of `dead_letter`.
+   */
   ProtobufCBinaryData dead_letter_topic;
 };
 #define CONFIGLOOKUP__V1__ERROR_HANDLING__INIT \
@@ -148,12 +226,27 @@ struct  Configlookup__V1__ErrorHandling
     , 0, 0,NULL, {0,NULL}, {0,NULL} }
 
 
+/*
+ * Where an agent config comes from.
+ */
 struct  Configlookup__V1__AgentMetadata
 {
   ProtobufCMessage base;
+  /*
+   * The author of this version.
+   */
   ProtobufCBinaryData author;
+  /*
+   * When the document was created; absent if the document does not have it.
+   */
   Google__Protobuf__Timestamp *created_at;
+  /*
+   * When the document was last updated; absent if the document does not have it.
+   */
   Google__Protobuf__Timestamp *updated_at;
+  /*
+   * The commit of the authoring repository.
+   */
   ProtobufCBinaryData git_commit;
 };
 #define CONFIGLOOKUP__V1__AGENT_METADATA__INIT \
@@ -161,15 +254,18 @@ struct  Configlookup__V1__AgentMetadata
     , {0,NULL}, NULL, NULL, {0,NULL} }
 
 
+/*
+ * What an agent of type `extractor` has.
+ */
 struct  Configlookup__V1__ExtractorConfig
 {
   ProtobufCMessage base;
   /*
-   * Free-form: JSON text.
+   * The schema of what the agent extracts. Free-form: JSON text.
    */
   ProtobufCBinaryData extraction_schema_json;
   /*
-   * Free-form: JSON text of an array; empty where the document has none.
+   * Rules for the extracted values. Free-form: JSON text of an array; empty if the document has none.
    */
   ProtobufCBinaryData normalization_rules_json;
 };
@@ -178,9 +274,15 @@ struct  Configlookup__V1__ExtractorConfig
     , {0,NULL}, {0,NULL} }
 
 
+/*
+ * What an agent of type `explorer` has.
+ */
 struct  Configlookup__V1__ExplorerConfig
 {
   ProtobufCMessage base;
+  /*
+   * Retrieval of knowledge.
+   */
   Configlookup__V1__RagConfig *rag;
 };
 #define CONFIGLOOKUP__V1__EXPLORER_CONFIG__INIT \
@@ -188,12 +290,18 @@ struct  Configlookup__V1__ExplorerConfig
     , NULL }
 
 
+/*
+ * What an agent of type `generator` has.
+ */
 struct  Configlookup__V1__GeneratorConfig
 {
   ProtobufCMessage base;
+  /*
+   * Retrieval of knowledge.
+   */
   Configlookup__V1__RagConfig *rag;
   /*
-   * `json`, `markdown`, `text`
+   * `json`, `markdown` or `text`
    */
   ProtobufCBinaryData output_format;
 };
@@ -202,12 +310,27 @@ struct  Configlookup__V1__GeneratorConfig
     , NULL, {0,NULL} }
 
 
+/*
+ * What an agent of type `conversational` has.
+ */
 struct  Configlookup__V1__ConversationalConfig
 {
   ProtobufCMessage base;
+  /*
+   * Retrieval of knowledge.
+   */
   Configlookup__V1__RagConfig *rag;
+  /*
+   * The state of a conversation.
+   */
   Configlookup__V1__ConversationState *state;
+  /*
+   * The model that classifies the intent of a message.
+   */
   ProtobufCBinaryData intent_model;
+  /*
+   * The model that writes the response.
+   */
   ProtobufCBinaryData response_model;
 };
 #define CONFIGLOOKUP__V1__CONVERSATIONAL_CONFIG__INIT \
@@ -215,11 +338,23 @@ struct  Configlookup__V1__ConversationalConfig
     , NULL, NULL, {0,NULL}, {0,NULL} }
 
 
+/*
+ * What an agent of type `tiered-vision` has.
+ */
 struct  Configlookup__V1__TieredVisionConfig
 {
   ProtobufCMessage base;
+  /*
+   * Retrieval of knowledge.
+   */
   Configlookup__V1__RagConfig *rag;
+  /*
+   * The models of the two tiers.
+   */
   Configlookup__V1__TieredLanguageModels *tiered_llm;
+  /*
+   * When an image goes to the second tier.
+   */
   Configlookup__V1__TieredRouting *routing;
 };
 #define CONFIGLOOKUP__V1__TIERED_VISION_CONFIG__INIT \
@@ -227,14 +362,32 @@ struct  Configlookup__V1__TieredVisionConfig
     , NULL, NULL, NULL }
 
 
+/*
+ * Retrieval-augmented generation: what an agent looks up in its knowledge base.
+ */
 struct  Configlookup__V1__RagConfig
 {
   ProtobufCMessage base;
+  /*
+   * Retrieval is used.
+   */
   protobuf_c_boolean enabled;
+  /*
+   * The template of the query.
+   */
   ProtobufCBinaryData query_template;
+  /*
+   * The domains that are searched.
+   */
   size_t n_knowledge_domains;
   ProtobufCBinaryData *knowledge_domains;
+  /*
+   * The number of results, 1 to 100.
+   */
   int32_t top_k;
+  /*
+   * The lowest similarity of a result, 0 to 1.
+   */
   double min_similarity;
 };
 #define CONFIGLOOKUP__V1__RAG_CONFIG__INIT \
@@ -242,12 +395,27 @@ struct  Configlookup__V1__RagConfig
     , 0, {0,NULL}, 0,NULL, 0, 0 }
 
 
+/*
+ * The state of a conversation.
+ */
 struct  Configlookup__V1__ConversationState
 {
   ProtobufCMessage base;
+  /*
+   * The number of turns after which a conversation ends, 1 to 50.
+   */
   int32_t max_turns;
+  /*
+   * Minutes after which an idle conversation is forgotten, 1 to 1,440.
+   */
   int32_t session_ttl_minutes;
+  /*
+   * Where the state is kept: `mongodb`
+   */
   ProtobufCBinaryData checkpoint_backend;
+  /*
+   * The number of turns that are part of the next request, 1 to 20.
+   */
   int32_t context_window;
 };
 #define CONFIGLOOKUP__V1__CONVERSATION_STATE__INIT \
@@ -255,10 +423,19 @@ struct  Configlookup__V1__ConversationState
     , 0, 0, {0,NULL}, 0 }
 
 
+/*
+ * The models of the two tiers of a `tiered-vision` agent.
+ */
 struct  Configlookup__V1__TieredLanguageModels
 {
   ProtobufCMessage base;
+  /*
+   * The model that screens every image.
+   */
   Configlookup__V1__LanguageModel *screen;
+  /*
+   * The model that diagnoses the images that screening selects.
+   */
   Configlookup__V1__LanguageModel *diagnose;
 };
 #define CONFIGLOOKUP__V1__TIERED_LANGUAGE_MODELS__INIT \
@@ -266,11 +443,23 @@ struct  Configlookup__V1__TieredLanguageModels
     , NULL, NULL }
 
 
+/*
+ * When an image goes from screening to diagnosis. Confidences from 0 to 1.
+ */
 struct  Configlookup__V1__TieredRouting
 {
   ProtobufCMessage base;
+  /*
+   * The confidence below which an image is diagnosed.
+   */
   double screen_threshold;
+  /*
+   * The confidence from which a healthy finding is not diagnosed.
+   */
   double healthy_skip_threshold;
+  /*
+   * The confidence from which an obvious finding is not diagnosed.
+   */
   double obvious_skip_threshold;
 };
 #define CONFIGLOOKUP__V1__TIERED_ROUTING__INIT \

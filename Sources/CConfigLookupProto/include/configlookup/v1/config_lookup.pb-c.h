@@ -15,12 +15,11 @@ PROTOBUF_C__BEGIN_DECLS
 #endif
 
 #include "configlookup/v1/agent_config.pb-c.h"
+#include "configlookup/v1/common.pb-c.h"
 #include "configlookup/v1/prompt.pb-c.h"
 #include "configlookup/v1/source_config.pb-c.h"
 #include "google/protobuf/timestamp.pb-c.h"
 
-typedef struct Configlookup__V1__LookupOptions Configlookup__V1__LookupOptions;
-typedef struct Configlookup__V1__LookupMetadata Configlookup__V1__LookupMetadata;
 typedef struct Configlookup__V1__GetAgentConfigRequest Configlookup__V1__GetAgentConfigRequest;
 typedef struct Configlookup__V1__GetAgentConfigResponse Configlookup__V1__GetAgentConfigResponse;
 typedef struct Configlookup__V1__GetPromptRequest Configlookup__V1__GetPromptRequest;
@@ -49,45 +48,51 @@ typedef struct Configlookup__V1__RejectedDocument Configlookup__V1__RejectedDocu
 
 /* --- enums --- */
 
-typedef enum _Configlookup__V1__Entity {
-  CONFIGLOOKUP__V1__ENTITY__ENTITY_UNSPECIFIED = 0,
-  CONFIGLOOKUP__V1__ENTITY__ENTITY_AGENT_CONFIG = 1,
-  CONFIGLOOKUP__V1__ENTITY__ENTITY_PROMPT = 2,
-  CONFIGLOOKUP__V1__ENTITY__ENTITY_SOURCE_CONFIG = 3
-    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(CONFIGLOOKUP__V1__ENTITY)
-} Configlookup__V1__Entity;
+/*
+ * Which of the prompts of a key is asked for.
+ */
 typedef enum _Configlookup__V1__PromptVariant {
   /*
-   * Means ACTIVE.
+   * The same as ACTIVE.
    */
   CONFIGLOOKUP__V1__PROMPT_VARIANT__PROMPT_VARIANT_UNSPECIFIED = 0,
+  /*
+   * The active prompt.
+   */
   CONFIGLOOKUP__V1__PROMPT_VARIANT__PROMPT_VARIANT_ACTIVE = 1,
   /*
-   * NOT_FOUND where no prompt is staged: never the active one instead.
+   * The staged prompt. NOT_FOUND if none is staged; never the active one instead.
    */
   CONFIGLOOKUP__V1__PROMPT_VARIANT__PROMPT_VARIANT_STAGED = 2,
   /*
-   * The staged prompt for the share of subjects that its test asks for, else the active one.
+   * The staged prompt for the percentage of subjects that its A/B test names, and the active one for the others.
    */
   CONFIGLOOKUP__V1__PROMPT_VARIANT__PROMPT_VARIANT_AB_TEST = 3
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(CONFIGLOOKUP__V1__PROMPT_VARIANT)
 } Configlookup__V1__PromptVariant;
+/*
+ * What a notice announces.
+ */
 typedef enum _Configlookup__V1__NoticeKind {
+  /*
+   * Not used.
+   */
   CONFIGLOOKUP__V1__NOTICE_KIND__NOTICE_KIND_UNSPECIFIED = 0,
   /*
-   * The answer for the key is now this revision.
+   * The answer for the key has changed; its revision is that of the notice.
    */
   CONFIGLOOKUP__V1__NOTICE_KIND__NOTICE_KIND_UPSERT = 1,
   /*
-   * The key has no answer any more.
+   * The key no longer has an answer.
    */
   CONFIGLOOKUP__V1__NOTICE_KIND__NOTICE_KIND_DELETE = 2,
   /*
-   * Drop what you hold, look up again.
+   * Notices may have been missed: discard every cached answer of the entity (of all entities if there is none), and look
+   * up again.
    */
   CONFIGLOOKUP__V1__NOTICE_KIND__NOTICE_KIND_RESYNC = 3,
   /*
-   * All up to this revision has been sent: a watch may resume here.
+   * All notices up to this revision have been sent: a watch can resume from it.
    */
   CONFIGLOOKUP__V1__NOTICE_KIND__NOTICE_KIND_PROGRESS = 4
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(CONFIGLOOKUP__V1__NOTICE_KIND)
@@ -96,76 +101,18 @@ typedef enum _Configlookup__V1__NoticeKind {
 /* --- messages --- */
 
 /*
- * A revision is the MongoDB cluster time of a change: seconds << 32 | increment. It means the same on every
- * server of a deployment. Revisions of two epochs cannot be compared.
+ * Request of `GetAgentConfig`.
  */
-struct  Configlookup__V1__LookupOptions
-{
-  ProtobufCMessage base;
-  /*
-   * An etag that the caller holds. Where it is still right: `not_modified`, and no value.
-   */
-  ProtobufCBinaryData if_none_match;
-  /*
-   * Answer no older than this: wait, bounded, then refuse. 0 = any.
-   */
-  uint64_t min_revision;
-  /*
-   * The epoch that `min_revision` is of.
-   */
-  ProtobufCBinaryData epoch;
-  /*
-   * Refuse (UNAVAILABLE) what was last confirmed longer ago than this. 0 = any.
-   */
-  uint32_t max_staleness_ms;
-};
-#define CONFIGLOOKUP__V1__LOOKUP_OPTIONS__INIT \
- { PROTOBUF_C_MESSAGE_INIT (&configlookup__v1__lookup_options__descriptor) \
-    , {0,NULL}, 0, {0,NULL}, 0 }
-
-
-struct  Configlookup__V1__LookupMetadata
-{
-  ProtobufCMessage base;
-  /*
-   * Of the value.
-   */
-  uint64_t revision;
-  /*
-   * A hash of the value's encoded bytes: equal content has an equal etag, on every server.
-   */
-  ProtobufCBinaryData etag;
-  protobuf_c_boolean not_modified;
-  /*
-   * The server has not been able to confirm its contents for longer than its TTL.
-   */
-  protobuf_c_boolean stale;
-  /*
-   * Since the contents were last confirmed.
-   */
-  uint64_t age_ms;
-  /*
-   * For how long a caller without a watch may keep the answer.
-   */
-  uint32_t max_age_seconds;
-  /*
-   * Every change up to this revision has been applied.
-   */
-  uint64_t observed_revision;
-  /*
-   * Which database this is.
-   */
-  ProtobufCBinaryData epoch;
-};
-#define CONFIGLOOKUP__V1__LOOKUP_METADATA__INIT \
- { PROTOBUF_C_MESSAGE_INIT (&configlookup__v1__lookup_metadata__descriptor) \
-    , 0, {0,NULL}, 0, 0, 0, 0, 0, {0,NULL} }
-
-
 struct  Configlookup__V1__GetAgentConfigRequest
 {
   ProtobufCMessage base;
+  /*
+   * The agent. Required.
+   */
   ProtobufCBinaryData agent_id;
+  /*
+   * Conditions of the lookup.
+   */
   Configlookup__V1__LookupOptions *options;
 };
 #define CONFIGLOOKUP__V1__GET_AGENT_CONFIG_REQUEST__INIT \
@@ -173,10 +120,19 @@ struct  Configlookup__V1__GetAgentConfigRequest
     , {0,NULL}, NULL }
 
 
+/*
+ * Response of `GetAgentConfig`.
+ */
 struct  Configlookup__V1__GetAgentConfigResponse
 {
   ProtobufCMessage base;
+  /*
+   * The active config; absent if `metadata.not_modified`.
+   */
   Configlookup__V1__AgentConfig *config;
+  /*
+   * How current the answer is.
+   */
   Configlookup__V1__LookupMetadata *metadata;
 };
 #define CONFIGLOOKUP__V1__GET_AGENT_CONFIG_RESPONSE__INIT \
@@ -191,18 +147,33 @@ typedef enum {
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(CONFIGLOOKUP__V1__GET_PROMPT_REQUEST__SELECTOR__CASE)
 } Configlookup__V1__GetPromptRequest__SelectorCase;
 
+/*
+ * Request of `GetPrompt`.
+ */
 struct  Configlookup__V1__GetPromptRequest
 {
   ProtobufCMessage base;
+  /*
+   * Which of the prompts of the key.
+   */
   Configlookup__V1__PromptVariant variant;
   /*
-   * Who asks, for AB_TEST: the same subject always gets the same answer, on every server.
+   * For AB_TEST: the subject of the test, for example a user ID. A subject gets the same variant on every server.
    */
   ProtobufCBinaryData subject;
+  /*
+   * Conditions of the lookup.
+   */
   Configlookup__V1__LookupOptions *options;
   Configlookup__V1__GetPromptRequest__SelectorCase selector_case;
   union {
+    /*
+     * The prompt in force for this agent.
+     */
     ProtobufCBinaryData agent_id;
+    /*
+     * The prompt in force with this prompt ID.
+     */
     ProtobufCBinaryData prompt_id;
   };
 };
@@ -211,21 +182,30 @@ struct  Configlookup__V1__GetPromptRequest
     , CONFIGLOOKUP__V1__PROMPT_VARIANT__PROMPT_VARIANT_UNSPECIFIED, {0,NULL}, NULL, CONFIGLOOKUP__V1__GET_PROMPT_REQUEST__SELECTOR__NOT_SET, {0} }
 
 
+/*
+ * Response of `GetPrompt`.
+ */
 struct  Configlookup__V1__GetPromptResponse
 {
   ProtobufCMessage base;
+  /*
+   * The prompt; absent if `metadata.not_modified`.
+   */
   Configlookup__V1__Prompt *prompt;
+  /*
+   * How current the answer is.
+   */
   Configlookup__V1__LookupMetadata *metadata;
   /*
-   * ACTIVE or STAGED: which one `prompt` is.
+   * ACTIVE or STAGED: the variant of `prompt`.
    */
   Configlookup__V1__PromptVariant variant;
   /*
-   * For AB_TEST: the test that decided, where one runs.
+   * For AB_TEST: the ID of the test that selected the variant; empty if no test is enabled.
    */
   ProtobufCBinaryData test_id;
   /*
-   * For `agent_id`: the `prompt_id` of each other active prompt of that agent, in order.
+   * For the selector `agent_id`: the prompt IDs of the other active prompts of that agent, in order.
    */
   size_t n_other_prompt_ids;
   ProtobufCBinaryData *other_prompt_ids;
@@ -243,17 +223,29 @@ typedef enum {
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(CONFIGLOOKUP__V1__GET_SOURCE_CONFIG_REQUEST__SELECTOR__CASE)
 } Configlookup__V1__GetSourceConfigRequest__SelectorCase;
 
+/*
+ * Request of `GetSourceConfig`.
+ */
 struct  Configlookup__V1__GetSourceConfigRequest
 {
   ProtobufCMessage base;
+  /*
+   * Conditions of the lookup.
+   */
   Configlookup__V1__LookupOptions *options;
   Configlookup__V1__GetSourceConfigRequest__SelectorCase selector_case;
   union {
+    /*
+     * The source with this ID.
+     */
     ProtobufCBinaryData source_id;
     /*
-     * The landing container of a `blob_trigger` source.
+     * The sources with this landing container whose ingestion mode is `blob_trigger`.
      */
     ProtobufCBinaryData container;
+    /*
+     * The sources whose documents this agent transforms.
+     */
     ProtobufCBinaryData ai_agent_id;
   };
 };
@@ -262,16 +254,22 @@ struct  Configlookup__V1__GetSourceConfigRequest
     , NULL, CONFIGLOOKUP__V1__GET_SOURCE_CONFIG_REQUEST__SELECTOR__NOT_SET, {0} }
 
 
+/*
+ * Response of `GetSourceConfig`.
+ */
 struct  Configlookup__V1__GetSourceConfigResponse
 {
   ProtobufCMessage base;
   /*
-   * Where several match: the one with the lowest `source_id`.
+   * The source config; the one with the lowest `source_id` if several match. Absent if `metadata.not_modified`.
    */
   Configlookup__V1__SourceConfig *config;
+  /*
+   * How current the answer is.
+   */
   Configlookup__V1__LookupMetadata *metadata;
   /*
-   * The others that matched, in order.
+   * The IDs of the other sources that match, in order.
    */
   size_t n_other_source_ids;
   ProtobufCBinaryData *other_source_ids;
@@ -281,11 +279,23 @@ struct  Configlookup__V1__GetSourceConfigResponse
     , NULL, NULL, 0,NULL }
 
 
+/*
+ * Request of `ResolveBlob`.
+ */
 struct  Configlookup__V1__ResolveBlobRequest
 {
   ProtobufCMessage base;
+  /*
+   * The landing container of the blob. Required.
+   */
   ProtobufCBinaryData container;
+  /*
+   * The path of the blob in the container. Required.
+   */
   ProtobufCBinaryData path;
+  /*
+   * Conditions of the lookup.
+   */
   Configlookup__V1__LookupOptions *options;
 };
 #define CONFIGLOOKUP__V1__RESOLVE_BLOB_REQUEST__INIT \
@@ -293,13 +303,22 @@ struct  Configlookup__V1__ResolveBlobRequest
     , {0,NULL}, {0,NULL}, NULL }
 
 
+/*
+ * Response of `ResolveBlob`.
+ */
 struct  Configlookup__V1__ResolveBlobResponse
 {
   ProtobufCMessage base;
+  /*
+   * The source that the blob belongs to; absent if `metadata.not_modified`.
+   */
   Configlookup__V1__SourceConfig *config;
+  /*
+   * How current the answer is.
+   */
   Configlookup__V1__LookupMetadata *metadata;
   /*
-   * What the source's path pattern took from the path.
+   * The fields that the source's path pattern takes from the path, by name.
    */
   size_t n_fields;
   Configlookup__V1__MapEntry **fields;
@@ -309,19 +328,22 @@ struct  Configlookup__V1__ResolveBlobResponse
     , NULL, NULL, 0,NULL }
 
 
+/*
+ * Request of `ListAgentConfigs`.
+ */
 struct  Configlookup__V1__ListAgentConfigsRequest
 {
   ProtobufCMessage base;
   /*
-   * 1 to 100; 0 = 20; more than 100 = 100.
+   * Items on a page, 1 to 100. 0: 20. A number above 100 counts as 100; a negative one is an error.
    */
   int32_t page_size;
   /*
-   * `next_page_token` of the page before; empty = the first page.
+   * `next_page_token` of the previous page. Empty: the first page.
    */
   ProtobufCBinaryData page_token;
   /*
-   * Only agents of this type; empty = all.
+   * Only agents of this type. Empty: all types.
    */
   ProtobufCBinaryData type;
 };
@@ -330,19 +352,28 @@ struct  Configlookup__V1__ListAgentConfigsRequest
     , 0, {0,NULL}, {0,NULL} }
 
 
+/*
+ * Response of `ListAgentConfigs`.
+ */
 struct  Configlookup__V1__ListAgentConfigsResponse
 {
   ProtobufCMessage base;
+  /*
+   * The items of this page, in order of key.
+   */
   size_t n_summaries;
   Configlookup__V1__AgentConfigSummary **summaries;
   /*
-   * Empty on the last page.
+   * The token of the next page; empty on the last page.
    */
   ProtobufCBinaryData next_page_token;
   /*
-   * Of all pages, as of this answer.
+   * The number of items on all pages, at the revision of this answer.
    */
   int32_t total_count;
+  /*
+   * How current the answer is. `revision` and `etag` are not set.
+   */
   Configlookup__V1__LookupMetadata *metadata;
 };
 #define CONFIGLOOKUP__V1__LIST_AGENT_CONFIGS_RESPONSE__INIT \
@@ -350,17 +381,47 @@ struct  Configlookup__V1__ListAgentConfigsResponse
     , 0,NULL, {0,NULL}, 0, NULL }
 
 
+/*
+ * An active agent config, without what only its reader needs.
+ */
 struct  Configlookup__V1__AgentConfigSummary
 {
   ProtobufCMessage base;
+  /*
+   * The agent.
+   */
   ProtobufCBinaryData agent_id;
+  /*
+   * The `id` of the document: `{agent_id}:{version}`.
+   */
   ProtobufCBinaryData id;
+  /*
+   * `X.Y.Z`
+   */
   ProtobufCBinaryData version;
+  /*
+   * The type of the agent, as in `AgentConfig`.
+   */
   ProtobufCBinaryData type;
+  /*
+   * What the agent does.
+   */
   ProtobufCBinaryData description;
+  /*
+   * The language model; empty if the agent has none.
+   */
   ProtobufCBinaryData model;
+  /*
+   * When the document was last updated.
+   */
   Google__Protobuf__Timestamp *updated_at;
+  /*
+   * The revision of the config.
+   */
   uint64_t revision;
+  /*
+   * The etag of the config.
+   */
   ProtobufCBinaryData etag;
 };
 #define CONFIGLOOKUP__V1__AGENT_CONFIG_SUMMARY__INIT \
@@ -368,10 +429,19 @@ struct  Configlookup__V1__AgentConfigSummary
     , {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, NULL, 0, {0,NULL} }
 
 
+/*
+ * Request of `ListPrompts`.
+ */
 struct  Configlookup__V1__ListPromptsRequest
 {
   ProtobufCMessage base;
+  /*
+   * As in `ListAgentConfigsRequest`.
+   */
   int32_t page_size;
+  /*
+   * `next_page_token` of the previous page. Empty: the first page.
+   */
   ProtobufCBinaryData page_token;
 };
 #define CONFIGLOOKUP__V1__LIST_PROMPTS_REQUEST__INIT \
@@ -379,13 +449,28 @@ struct  Configlookup__V1__ListPromptsRequest
     , 0, {0,NULL} }
 
 
+/*
+ * Response of `ListPrompts`.
+ */
 struct  Configlookup__V1__ListPromptsResponse
 {
   ProtobufCMessage base;
+  /*
+   * The items of this page, in order of key.
+   */
   size_t n_summaries;
   Configlookup__V1__PromptSummary **summaries;
+  /*
+   * The token of the next page; empty on the last page.
+   */
   ProtobufCBinaryData next_page_token;
+  /*
+   * The number of items on all pages, at the revision of this answer.
+   */
   int32_t total_count;
+  /*
+   * How current the answer is. `revision` and `etag` are not set.
+   */
   Configlookup__V1__LookupMetadata *metadata;
 };
 #define CONFIGLOOKUP__V1__LIST_PROMPTS_RESPONSE__INIT \
@@ -394,20 +479,41 @@ struct  Configlookup__V1__ListPromptsResponse
 
 
 /*
- * An active prompt.
+ * An active prompt, without its content.
  */
 struct  Configlookup__V1__PromptSummary
 {
   ProtobufCMessage base;
+  /*
+   * The agent of the prompt.
+   */
   ProtobufCBinaryData agent_id;
+  /*
+   * The prompt.
+   */
   ProtobufCBinaryData prompt_id;
+  /*
+   * The `id` of the document: `{prompt_id}:{version}`.
+   */
   ProtobufCBinaryData id;
+  /*
+   * `X.Y.Z`
+   */
   ProtobufCBinaryData version;
+  /*
+   * When the document was last updated.
+   */
   Google__Protobuf__Timestamp *updated_at;
+  /*
+   * The revision of the prompt.
+   */
   uint64_t revision;
+  /*
+   * The etag of the prompt.
+   */
   ProtobufCBinaryData etag;
   /*
-   * The version that is staged beside it; empty where none is.
+   * The version of the staged prompt beside it; empty if none is staged.
    */
   ProtobufCBinaryData staged_version;
 };
@@ -416,13 +522,22 @@ struct  Configlookup__V1__PromptSummary
     , {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, NULL, 0, {0,NULL}, {0,NULL} }
 
 
+/*
+ * Request of `ListSourceConfigs`.
+ */
 struct  Configlookup__V1__ListSourceConfigsRequest
 {
   ProtobufCMessage base;
+  /*
+   * As in `ListAgentConfigsRequest`.
+   */
   int32_t page_size;
+  /*
+   * `next_page_token` of the previous page. Empty: the first page.
+   */
   ProtobufCBinaryData page_token;
   /*
-   * `blob_trigger` or `scheduled_pull`; empty = all.
+   * Only sources of this mode: `blob_trigger` or `scheduled_pull`. Empty: both.
    */
   ProtobufCBinaryData ingestion_mode;
 };
@@ -431,13 +546,28 @@ struct  Configlookup__V1__ListSourceConfigsRequest
     , 0, {0,NULL}, {0,NULL} }
 
 
+/*
+ * Response of `ListSourceConfigs`.
+ */
 struct  Configlookup__V1__ListSourceConfigsResponse
 {
   ProtobufCMessage base;
+  /*
+   * The items of this page, in order of key.
+   */
   size_t n_summaries;
   Configlookup__V1__SourceConfigSummary **summaries;
+  /*
+   * The token of the next page; empty on the last page.
+   */
   ProtobufCBinaryData next_page_token;
+  /*
+   * The number of items on all pages, at the revision of this answer.
+   */
   int32_t total_count;
+  /*
+   * How current the answer is. `revision` and `etag` are not set.
+   */
   Configlookup__V1__LookupMetadata *metadata;
 };
 #define CONFIGLOOKUP__V1__LIST_SOURCE_CONFIGS_RESPONSE__INIT \
@@ -445,16 +575,43 @@ struct  Configlookup__V1__ListSourceConfigsResponse
     , 0,NULL, {0,NULL}, 0, NULL }
 
 
+/*
+ * An enabled source config, without what only its reader needs.
+ */
 struct  Configlookup__V1__SourceConfigSummary
 {
   ProtobufCMessage base;
+  /*
+   * The source.
+   */
   ProtobufCBinaryData source_id;
+  /*
+   * Its name for people.
+   */
   ProtobufCBinaryData display_name;
+  /*
+   * What the source delivers.
+   */
   ProtobufCBinaryData description;
+  /*
+   * `blob_trigger` or `scheduled_pull`
+   */
   ProtobufCBinaryData ingestion_mode;
+  /*
+   * The container in which its blobs arrive; empty for `scheduled_pull`.
+   */
   ProtobufCBinaryData landing_container;
+  /*
+   * The agent that transforms its documents; empty if there is none.
+   */
   ProtobufCBinaryData ai_agent_id;
+  /*
+   * The revision of the config.
+   */
   uint64_t revision;
+  /*
+   * The etag of the config.
+   */
   ProtobufCBinaryData etag;
 };
 #define CONFIGLOOKUP__V1__SOURCE_CONFIG_SUMMARY__INIT \
@@ -462,46 +619,53 @@ struct  Configlookup__V1__SourceConfigSummary
     , {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, 0, {0,NULL} }
 
 
+/*
+ * Request of `WatchInvalidations`.
+ */
 struct  Configlookup__V1__WatchInvalidationsRequest
 {
   ProtobufCMessage base;
   /*
-   * None = all.
+   * Only answers of these entities. None: all entities.
    */
   size_t n_entities;
   Configlookup__V1__Entity *entities;
   /*
-   * Only these keys, or keys that begin with one of `key_prefixes`. Neither = all.
+   * Only these keys, and keys that begin with one of `key_prefixes`. If both are empty: all keys.
    */
   size_t n_keys;
   ProtobufCBinaryData *keys;
+  /*
+   * Only keys that begin with one of these, and `keys`.
+   */
   size_t n_key_prefixes;
   ProtobufCBinaryData *key_prefixes;
   /*
-   * Replay what changed at this revision or after it. 0 = from now on. A server that has not come so far leaves out what
-   * is older, too: a lookup there whose answer is to be kept asks with `min_revision`, the same position.
+   * Replay the changes at this revision and after it, from the replay buffer. 0: from now on. A server that has not
+   * observed this revision yet does not send older changes either: a lookup on that server whose answer is to be cached
+   * asks with the same revision as `min_revision`.
    */
   uint64_t start_revision;
   /*
-   * The epoch that `start_revision` is of.
+   * The epoch of `start_revision`.
    */
   ProtobufCBinaryData epoch;
   /*
-   * First an UPSERT for each key that has an answer, then a PROGRESS.
+   * Begin with an UPSERT for each key that has an answer, followed by a PROGRESS.
    */
   protobuf_c_boolean send_initial_state;
   /*
-   * UPSERTs carry the value.
+   * UPSERT notices carry the value.
    */
   protobuf_c_boolean include_values;
   /*
-   * Milliseconds between two PROGRESS notices of a quiet watch; 0 = 10,000. A value below 10 is an error; the server
-   * raises one below its own minimum (1,000, unless it is configured otherwise) to that minimum.
+   * Milliseconds between two PROGRESS notices of a watch without changes. 0: 10,000. A value below 10 is an error. The
+   * server raises a value below its minimum (1,000 by default) to that minimum.
    */
   uint32_t progress_interval_ms;
   /*
-   * Only answers that are looked up by one of these request fields: `agent_id`, `prompt_id`, `source_id`, `container`,
-   * `ai_agent_id`. None = all. A name that no requested entity has is an error.
+   * Only answers that are looked up by one of these fields of the lookup requests: `agent_id`, `prompt_id`, `source_id`,
+   * `container`, `ai_agent_id`. None: all. A name that no requested entity has is an error.
    */
   size_t n_selectors;
   ProtobufCBinaryData *selectors;
@@ -519,13 +683,22 @@ typedef enum {
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(CONFIGLOOKUP__V1__INVALIDATION_NOTICE__VALUE__CASE)
 } Configlookup__V1__InvalidationNotice__ValueCase;
 
+/*
+ * A change of an answer, or a mark in the stream of changes.
+ */
 struct  Configlookup__V1__InvalidationNotice
 {
   ProtobufCMessage base;
+  /*
+   * What the notice announces.
+   */
   Configlookup__V1__NoticeKind kind;
+  /*
+   * The entity of the answer; UNSPECIFIED on notices about all entities.
+   */
   Configlookup__V1__Entity entity;
   /*
-   * The value of `selector` in a lookup request.
+   * The value of the request field `selector` in a lookup of this answer.
    */
   ProtobufCBinaryData key;
   /*
@@ -533,28 +706,53 @@ struct  Configlookup__V1__InvalidationNotice
    * `{entity}.{selector}:{key}[:{variant}]` for the others.
    */
   ProtobufCBinaryData cache_key;
+  /*
+   * The revision of the change; of a PROGRESS, the revision up to which all notices have been sent.
+   */
   uint64_t revision;
   /*
    * The `_id` of the document, as text.
    */
   ProtobufCBinaryData item_id;
+  /*
+   * The epoch of `revision`.
+   */
   ProtobufCBinaryData epoch;
   /*
-   * `change_stream:insert|update|replace|delete`, `ttl_reload`, `resync`, `manual`, `initial_state`, `draining`
+   * The cause of the notice: `change_stream:insert`, `change_stream:update`, `change_stream:replace`,
+   * `change_stream:delete`, `ttl_reload`, `resync`, `manual`, `initial_state` or `draining`
    */
   ProtobufCBinaryData reason;
+  /*
+   * When the database committed the change.
+   */
   Google__Protobuf__Timestamp *committed_at;
+  /*
+   * The etag of the answer; empty on a DELETE.
+   */
   ProtobufCBinaryData etag;
+  /*
+   * The etag of the answer before the change; empty if there was none.
+   */
   ProtobufCBinaryData previous_etag;
   /*
    * The field of the lookup request by which this answer is looked up: `agent_id`, `prompt_id`, `source_id`, `container`
-   * or `ai_agent_id`. Empty on notices about no key.
+   * or `ai_agent_id`. Empty on notices that are not about a key.
    */
   ProtobufCBinaryData selector;
   Configlookup__V1__InvalidationNotice__ValueCase value_case;
   union {
+    /*
+     * The answer of an agent config.
+     */
     Configlookup__V1__AgentConfig *agent_config;
+    /*
+     * The answer of a prompt.
+     */
     Configlookup__V1__Prompt *prompt;
+    /*
+     * The answer of a source config.
+     */
     Configlookup__V1__SourceConfig *source_config;
   };
 };
@@ -563,6 +761,9 @@ struct  Configlookup__V1__InvalidationNotice
     , CONFIGLOOKUP__V1__NOTICE_KIND__NOTICE_KIND_UNSPECIFIED, CONFIGLOOKUP__V1__ENTITY__ENTITY_UNSPECIFIED, {0,NULL}, {0,NULL}, 0, {0,NULL}, {0,NULL}, {0,NULL}, NULL, {0,NULL}, {0,NULL}, {0,NULL}, CONFIGLOOKUP__V1__INVALIDATION_NOTICE__VALUE__NOT_SET, {0} }
 
 
+/*
+ * Request of `GetCacheStatus`.
+ */
 struct  Configlookup__V1__GetCacheStatusRequest
 {
   ProtobufCMessage base;
@@ -572,12 +773,27 @@ struct  Configlookup__V1__GetCacheStatusRequest
      }
 
 
+/*
+ * Response of `GetCacheStatus`.
+ */
 struct  Configlookup__V1__GetCacheStatusResponse
 {
   ProtobufCMessage base;
+  /*
+   * The cache of agent configs.
+   */
   Configlookup__V1__CacheStatus *agent_config;
+  /*
+   * The cache of prompts.
+   */
   Configlookup__V1__CacheStatus *prompt;
+  /*
+   * The cache of source configs.
+   */
   Configlookup__V1__CacheStatus *source_config;
+  /*
+   * Identifies the database that the revisions belong to.
+   */
   ProtobufCBinaryData epoch;
 };
 #define CONFIGLOOKUP__V1__GET_CACHE_STATUS_RESPONSE__INIT \
@@ -585,45 +801,68 @@ struct  Configlookup__V1__GetCacheStatusResponse
     , NULL, NULL, NULL, {0,NULL} }
 
 
+/*
+ * The state of one cache.
+ */
 struct  Configlookup__V1__CacheStatus
 {
   ProtobufCMessage base;
   /*
-   * Keys that have an answer.
+   * Number of keys that have an answer.
    */
   uint64_t cache_size;
   /*
-   * Since the contents were last confirmed.
+   * Seconds since the cache was last verified against the database.
    */
   double cache_age_seconds;
+  /*
+   * The change stream is open.
+   */
   protobuf_c_boolean change_stream_active;
   /*
-   * Loaded, and confirmed within the TTL.
+   * The cache is loaded, and was verified within its TTL.
    */
   protobuf_c_boolean cache_valid;
+  /*
+   * When the cache was last loaded completely.
+   */
   Google__Protobuf__Timestamp *loaded_at;
+  /*
+   * Every change up to this revision has been applied.
+   */
   uint64_t observed_revision;
+  /*
+   * When the last change of an answer was committed.
+   */
   Google__Protobuf__Timestamp *last_change_at;
+  /*
+   * How often the change stream was opened again.
+   */
   uint64_t reconnects;
+  /*
+   * How often the resume position was lost and the cache was loaded anew.
+   */
   uint64_t resyncs;
   /*
-   * Changes that the change stream did not bring, found by the TTL reload.
+   * Number of keys whose value differed after a reload although no change event was received.
    */
   uint64_t drift;
   /*
-   * The first hundred. `rejected_count` is of all.
+   * The first hundred documents that break a rule.
    */
   size_t n_rejected;
   Configlookup__V1__RejectedDocument **rejected;
+  /*
+   * Number of documents that break a rule.
+   */
   uint64_t rejected_count;
   /*
-   * Keys that several documents claim although one document per key is the rule: the first hundred, in order of
-   * cache key.
+   * The first hundred keys that several documents have although only one may, in order of cache key.
    */
   size_t n_conflicts;
   Configlookup__V1__KeyConflict **conflicts;
   /*
-   * How many such keys there are.
+   * Number of keys that several documents have.
    */
   uint64_t conflict_count;
 };
@@ -633,19 +872,21 @@ struct  Configlookup__V1__CacheStatus
 
 
 /*
- * A document that matches the filter and breaks a rule.
- * A key that several documents claim: for instance two active versions of one agent config.
+ * A key that several documents have, for example two active versions of one agent config.
  */
 struct  Configlookup__V1__KeyConflict
 {
   ProtobufCMessage base;
+  /*
+   * The cache key, as in `InvalidationNotice`.
+   */
   ProtobufCBinaryData cache_key;
   /*
-   * The `_id` of the document that answers.
+   * The `_id` of the document that is served.
    */
   ProtobufCBinaryData wins;
   /*
-   * The `_id` of the first document that does not.
+   * The `_id` of the first document that is not.
    */
   ProtobufCBinaryData loses;
 };
@@ -654,14 +895,23 @@ struct  Configlookup__V1__KeyConflict
     , {0,NULL}, {0,NULL}, {0,NULL} }
 
 
+/*
+ * A document that matches the filter of the cache and breaks a rule. Its last valid version is served.
+ */
 struct  Configlookup__V1__RejectedDocument
 {
   ProtobufCMessage base;
+  /*
+   * The `_id` of the document, as text.
+   */
   ProtobufCBinaryData item_id;
   /*
    * The path of the field.
    */
   ProtobufCBinaryData field;
+  /*
+   * The rule that the field breaks.
+   */
   ProtobufCBinaryData problem;
 };
 #define CONFIGLOOKUP__V1__REJECTED_DOCUMENT__INIT \
@@ -669,44 +919,6 @@ struct  Configlookup__V1__RejectedDocument
     , {0,NULL}, {0,NULL}, {0,NULL} }
 
 
-/* Configlookup__V1__LookupOptions methods */
-void   configlookup__v1__lookup_options__init
-                     (Configlookup__V1__LookupOptions         *message);
-size_t configlookup__v1__lookup_options__get_packed_size
-                     (const Configlookup__V1__LookupOptions   *message);
-size_t configlookup__v1__lookup_options__pack
-                     (const Configlookup__V1__LookupOptions   *message,
-                      uint8_t             *out);
-size_t configlookup__v1__lookup_options__pack_to_buffer
-                     (const Configlookup__V1__LookupOptions   *message,
-                      ProtobufCBuffer     *buffer);
-Configlookup__V1__LookupOptions *
-       configlookup__v1__lookup_options__unpack
-                     (ProtobufCAllocator  *allocator,
-                      size_t               len,
-                      const uint8_t       *data);
-void   configlookup__v1__lookup_options__free_unpacked
-                     (Configlookup__V1__LookupOptions *message,
-                      ProtobufCAllocator *allocator);
-/* Configlookup__V1__LookupMetadata methods */
-void   configlookup__v1__lookup_metadata__init
-                     (Configlookup__V1__LookupMetadata         *message);
-size_t configlookup__v1__lookup_metadata__get_packed_size
-                     (const Configlookup__V1__LookupMetadata   *message);
-size_t configlookup__v1__lookup_metadata__pack
-                     (const Configlookup__V1__LookupMetadata   *message,
-                      uint8_t             *out);
-size_t configlookup__v1__lookup_metadata__pack_to_buffer
-                     (const Configlookup__V1__LookupMetadata   *message,
-                      ProtobufCBuffer     *buffer);
-Configlookup__V1__LookupMetadata *
-       configlookup__v1__lookup_metadata__unpack
-                     (ProtobufCAllocator  *allocator,
-                      size_t               len,
-                      const uint8_t       *data);
-void   configlookup__v1__lookup_metadata__free_unpacked
-                     (Configlookup__V1__LookupMetadata *message,
-                      ProtobufCAllocator *allocator);
 /* Configlookup__V1__GetAgentConfigRequest methods */
 void   configlookup__v1__get_agent_config_request__init
                      (Configlookup__V1__GetAgentConfigRequest         *message);
@@ -1165,12 +1377,6 @@ void   configlookup__v1__rejected_document__free_unpacked
                       ProtobufCAllocator *allocator);
 /* --- per-message closures --- */
 
-typedef void (*Configlookup__V1__LookupOptions_Closure)
-                 (const Configlookup__V1__LookupOptions *message,
-                  void *closure_data);
-typedef void (*Configlookup__V1__LookupMetadata_Closure)
-                 (const Configlookup__V1__LookupMetadata *message,
-                  void *closure_data);
 typedef void (*Configlookup__V1__GetAgentConfigRequest_Closure)
                  (const Configlookup__V1__GetAgentConfigRequest *message,
                   void *closure_data);
@@ -1342,11 +1548,8 @@ void configlookup__v1__config_lookup__get_cache_status(ProtobufCService *service
 
 /* --- descriptors --- */
 
-extern const ProtobufCEnumDescriptor    configlookup__v1__entity__descriptor;
 extern const ProtobufCEnumDescriptor    configlookup__v1__prompt_variant__descriptor;
 extern const ProtobufCEnumDescriptor    configlookup__v1__notice_kind__descriptor;
-extern const ProtobufCMessageDescriptor configlookup__v1__lookup_options__descriptor;
-extern const ProtobufCMessageDescriptor configlookup__v1__lookup_metadata__descriptor;
 extern const ProtobufCMessageDescriptor configlookup__v1__get_agent_config_request__descriptor;
 extern const ProtobufCMessageDescriptor configlookup__v1__get_agent_config_response__descriptor;
 extern const ProtobufCMessageDescriptor configlookup__v1__get_prompt_request__descriptor;

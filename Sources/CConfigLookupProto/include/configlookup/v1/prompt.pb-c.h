@@ -28,7 +28,7 @@ typedef struct Configlookup__V1__PromptABTest Configlookup__V1__PromptABTest;
 /* --- messages --- */
 
 /*
- * A prompt of an agent. A string that a document leaves out is empty here.
+ * A prompt of an agent. A string that the document does not have is empty.
  */
 struct  Configlookup__V1__Prompt
 {
@@ -37,15 +37,33 @@ struct  Configlookup__V1__Prompt
    * `{prompt_id}:{version}`
    */
   ProtobufCBinaryData id;
+  /*
+   * The prompt, without its version.
+   */
   ProtobufCBinaryData prompt_id;
+  /*
+   * The agent that uses the prompt.
+   */
   ProtobufCBinaryData agent_id;
   /*
-   * `X.Y.Z`
+   * A semantic version: `X.Y.Z`, or with a pre-release part.
    */
   ProtobufCBinaryData version;
+  /*
+   * `draft`, `staged`, `active` or `archived`
+   */
   ProtobufCBinaryData status;
+  /*
+   * The texts of the prompt.
+   */
   Configlookup__V1__PromptContent *content;
+  /*
+   * Where the prompt comes from.
+   */
   Configlookup__V1__PromptMetadata *metadata;
+  /*
+   * The A/B test of a staged prompt.
+   */
   Configlookup__V1__PromptABTest *ab_test;
 };
 #define CONFIGLOOKUP__V1__PROMPT__INIT \
@@ -53,20 +71,26 @@ struct  Configlookup__V1__Prompt
     , {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, NULL, NULL, NULL }
 
 
+/*
+ * The texts of a prompt.
+ */
 struct  Configlookup__V1__PromptContent
 {
   ProtobufCMessage base;
+  /*
+   * The system prompt.
+   */
   ProtobufCBinaryData system_prompt;
   /*
-   * With `{{variables}}`.
+   * The template of the user prompt, with `{{variables}}`.
    */
   ProtobufCBinaryData template_;
   /*
-   * Free-form: JSON text of an object; empty where the document has none.
+   * Free-form: JSON text of an object; empty if the document has none.
    */
   ProtobufCBinaryData output_schema_json;
   /*
-   * Free-form: JSON text of an array; empty where the document has none.
+   * Free-form: JSON text of an array; empty if the document has none.
    */
   ProtobufCBinaryData few_shot_examples_json;
 };
@@ -75,13 +99,31 @@ struct  Configlookup__V1__PromptContent
     , {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL} }
 
 
+/*
+ * Where a prompt comes from.
+ */
 struct  Configlookup__V1__PromptMetadata
 {
   ProtobufCMessage base;
+  /*
+   * The author of this version.
+   */
   ProtobufCBinaryData author;
+  /*
+   * When the document was created; absent if the document does not have it.
+   */
   Google__Protobuf__Timestamp *created_at;
+  /*
+   * When the document was last updated; absent if the document does not have it.
+   */
   Google__Protobuf__Timestamp *updated_at;
+  /*
+   * What this version changes.
+   */
   ProtobufCBinaryData changelog;
+  /*
+   * The commit of the authoring repository.
+   */
   ProtobufCBinaryData git_commit;
 };
 #define CONFIGLOOKUP__V1__PROMPT_METADATA__INIT \
@@ -89,14 +131,23 @@ struct  Configlookup__V1__PromptMetadata
     , {0,NULL}, NULL, NULL, {0,NULL}, {0,NULL} }
 
 
+/*
+ * The A/B test of a staged prompt.
+ */
 struct  Configlookup__V1__PromptABTest
 {
   ProtobufCMessage base;
+  /*
+   * The test is running.
+   */
   protobuf_c_boolean enabled;
   /*
-   * 0 to 100.
+   * The percentage of subjects that get the staged prompt, 0 to 100.
    */
   double traffic_percentage;
+  /*
+   * Identifies the test: subjects are assigned anew when it changes. Empty: the prompt's `id` is used.
+   */
   ProtobufCBinaryData test_id;
 };
 #define CONFIGLOOKUP__V1__PROMPT_ABTEST__INIT \

@@ -37,19 +37,46 @@ typedef struct Configlookup__V1__MapEntry Configlookup__V1__MapEntry;
 /* --- messages --- */
 
 /*
- * Where documents come from and what becomes of them. A string that a document leaves out is empty here.
+ * A source of documents, and how they are processed. A string that the document does not have is empty.
  */
 struct  Configlookup__V1__SourceConfig
 {
   ProtobufCMessage base;
+  /*
+   * The source.
+   */
   ProtobufCBinaryData source_id;
+  /*
+   * Its name for people.
+   */
   ProtobufCBinaryData display_name;
+  /*
+   * What the source delivers.
+   */
   ProtobufCBinaryData description;
+  /*
+   * The source is in use. Only enabled sources are served.
+   */
   protobuf_c_boolean enabled;
+  /*
+   * How documents arrive.
+   */
   Configlookup__V1__Ingestion *ingestion;
+  /*
+   * How documents are validated; absent if the document does not have it.
+   */
   Configlookup__V1__Validation *validation;
+  /*
+   * How documents are transformed.
+   */
   Configlookup__V1__Transformation *transformation;
+  /*
+   * Where documents are stored.
+   */
   Configlookup__V1__Storage *storage;
+  /*
+   * The events that are published; absent if the document does not have them.
+   */
   Configlookup__V1__SourceEvents *events;
 };
 #define CONFIGLOOKUP__V1__SOURCE_CONFIG__INIT \
@@ -57,37 +84,68 @@ struct  Configlookup__V1__SourceConfig
     , {0,NULL}, {0,NULL}, {0,NULL}, 0, NULL, NULL, NULL, NULL, NULL }
 
 
+/*
+ * How documents of a source arrive.
+ */
 struct  Configlookup__V1__Ingestion
 {
   ProtobufCMessage base;
   /*
-   * `blob_trigger`, `scheduled_pull`
+   * `blob_trigger`: the documents are blobs that arrive in `landing_container`. `scheduled_pull`: they are requested by
+   * `schedule`.
    */
   ProtobufCBinaryData mode;
+  /*
+   * The container in which blobs arrive.
+   */
   ProtobufCBinaryData landing_container;
   /*
-   * A glob over the last component of a path.
+   * A glob pattern for the last component of a blob's path.
    */
   ProtobufCBinaryData file_pattern;
   /*
-   * `json`, `zip`
+   * `json` or `zip`
    */
   ProtobufCBinaryData file_format;
   /*
    * `event_grid`
    */
   ProtobufCBinaryData trigger_mechanism;
+  /*
+   * The processor that handles the documents.
+   */
   ProtobufCBinaryData processor_type;
+  /*
+   * The provider of the data.
+   */
   ProtobufCBinaryData provider;
   /*
-   * cron
+   * A cron expression.
    */
   ProtobufCBinaryData schedule;
+  /*
+   * The pattern of a blob's whole path.
+   */
   Configlookup__V1__PathPattern *path_pattern;
+  /*
+   * What becomes of a file when it has been processed.
+   */
   Configlookup__V1__ProcessedFileConfig *processed_file_config;
+  /*
+   * The layout of a zip file.
+   */
   Configlookup__V1__ZipConfig *zip_config;
+  /*
+   * The request of a `scheduled_pull`.
+   */
   Configlookup__V1__RequestConfig *request;
+  /*
+   * The items over which a `scheduled_pull` iterates.
+   */
   Configlookup__V1__IterationConfig *iteration;
+  /*
+   * How a failed `scheduled_pull` is tried again.
+   */
   Configlookup__V1__RetryConfig *retry;
 };
 #define CONFIGLOOKUP__V1__INGESTION__INIT \
@@ -95,13 +153,19 @@ struct  Configlookup__V1__Ingestion
     , {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, NULL, NULL, NULL, NULL, NULL, NULL }
 
 
+/*
+ * The pattern of a blob's path.
+ */
 struct  Configlookup__V1__PathPattern
 {
   ProtobufCMessage base;
   /*
-   * `results/{plantation_id}/{batch_id}.json`
+   * For example `results/{plantation_id}/{batch_id}.json`. A placeholder stands for one or more characters other than `/`.
    */
   ProtobufCBinaryData pattern;
+  /*
+   * The placeholders that `ResolveBlob` returns.
+   */
   size_t n_extract_fields;
   ProtobufCBinaryData *extract_fields;
 };
@@ -116,17 +180,29 @@ typedef enum {
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(CONFIGLOOKUP__V1__PROCESSED_FILE_CONFIG__ARCHIVE_TTL_DAYS_PRESENT__CASE)
 } Configlookup__V1__ProcessedFileConfig__ArchiveTtlDaysPresentCase;
 
+/*
+ * What becomes of a file when it has been processed.
+ */
 struct  Configlookup__V1__ProcessedFileConfig
 {
   ProtobufCMessage base;
   /*
-   * `archive`, `move`, `delete`
+   * `archive`, `move` or `delete`
    */
   ProtobufCBinaryData action;
+  /*
+   * The container of `archive`.
+   */
   ProtobufCBinaryData archive_container;
+  /*
+   * The folder of `move`.
+   */
   ProtobufCBinaryData processed_folder;
   Configlookup__V1__ProcessedFileConfig__ArchiveTtlDaysPresentCase archive_ttl_days_present_case;
   union {
+    /*
+     * Days after which an archived file is deleted.
+     */
     int32_t archive_ttl_days;
   };
 };
@@ -135,12 +211,27 @@ struct  Configlookup__V1__ProcessedFileConfig
     , {0,NULL}, {0,NULL}, {0,NULL}, CONFIGLOOKUP__V1__PROCESSED_FILE_CONFIG__ARCHIVE_TTL_DAYS_PRESENT__NOT_SET, {0} }
 
 
+/*
+ * The layout of a zip file.
+ */
 struct  Configlookup__V1__ZipConfig
 {
   ProtobufCMessage base;
+  /*
+   * The path of the manifest in the file.
+   */
   ProtobufCBinaryData manifest_file;
+  /*
+   * The folder of the images in the file.
+   */
   ProtobufCBinaryData images_folder;
+  /*
+   * Whether the images are extracted.
+   */
   protobuf_c_boolean extract_images;
+  /*
+   * The container for the extracted images.
+   */
   ProtobufCBinaryData image_storage_container;
 };
 #define CONFIGLOOKUP__V1__ZIP_CONFIG__INIT \
@@ -148,17 +239,32 @@ struct  Configlookup__V1__ZipConfig
     , {0,NULL}, {0,NULL}, 0, {0,NULL} }
 
 
+/*
+ * The request of a `scheduled_pull`.
+ */
 struct  Configlookup__V1__RequestConfig
 {
   ProtobufCMessage base;
+  /*
+   * The URL, without parameters.
+   */
   ProtobufCBinaryData base_url;
   /*
-   * `none`, `api_key`, `oauth2`
+   * `none`, `api_key` or `oauth2`
    */
   ProtobufCBinaryData auth_type;
+  /*
+   * The name of the secret, not the secret.
+   */
   ProtobufCBinaryData auth_secret_key;
+  /*
+   * The parameters of the URL, by name.
+   */
   size_t n_parameters;
   Configlookup__V1__MapEntry **parameters;
+  /*
+   * Seconds after which the request fails.
+   */
   int32_t timeout_seconds;
 };
 #define CONFIGLOOKUP__V1__REQUEST_CONFIG__INIT \
@@ -166,19 +272,40 @@ struct  Configlookup__V1__RequestConfig
     , {0,NULL}, {0,NULL}, {0,NULL}, 0,NULL, 0 }
 
 
+/*
+ * The items over which a `scheduled_pull` iterates.
+ */
 struct  Configlookup__V1__IterationConfig
 {
   ProtobufCMessage base;
+  /*
+   * The name of an item.
+   */
   ProtobufCBinaryData foreach;
+  /*
+   * The MCP server that lists the items.
+   */
   ProtobufCBinaryData source_mcp;
+  /*
+   * The tool of the server that lists the items.
+   */
   ProtobufCBinaryData source_tool;
   /*
-   * Free-form: JSON text; empty where the document has none.
+   * The arguments of the tool. Free-form: JSON text; empty if the document has none.
    */
   ProtobufCBinaryData tool_arguments_json;
+  /*
+   * The path of the list in the result of the tool.
+   */
   ProtobufCBinaryData result_path;
+  /*
+   * The fields of an item that are added to its document.
+   */
   size_t n_inject_linkage;
   ProtobufCBinaryData *inject_linkage;
+  /*
+   * The maximum number of items that are processed at the same time.
+   */
   int32_t concurrency;
 };
 #define CONFIGLOOKUP__V1__ITERATION_CONFIG__INIT \
@@ -186,12 +313,18 @@ struct  Configlookup__V1__IterationConfig
     , {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, 0,NULL, 0 }
 
 
+/*
+ * How a failed request is tried again.
+ */
 struct  Configlookup__V1__RetryConfig
 {
   ProtobufCMessage base;
+  /*
+   * The maximum number of attempts.
+   */
   int32_t max_attempts;
   /*
-   * `exponential`, `linear`
+   * `exponential` or `linear`
    */
   ProtobufCBinaryData backoff;
 };
@@ -206,13 +339,25 @@ typedef enum {
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(CONFIGLOOKUP__V1__VALIDATION__SCHEMA_VERSION_PRESENT__CASE)
 } Configlookup__V1__Validation__SchemaVersionPresentCase;
 
+/*
+ * How documents are validated.
+ */
 struct  Configlookup__V1__Validation
 {
   ProtobufCMessage base;
+  /*
+   * The name of the schema.
+   */
   ProtobufCBinaryData schema_name;
+  /*
+   * Whether a document that does not match is rejected.
+   */
   protobuf_c_boolean strict;
   Configlookup__V1__Validation__SchemaVersionPresentCase schema_version_present_case;
   union {
+    /*
+     * The version of the schema.
+     */
     int32_t schema_version;
   };
 };
@@ -221,13 +366,28 @@ struct  Configlookup__V1__Validation
     , {0,NULL}, 0, CONFIGLOOKUP__V1__VALIDATION__SCHEMA_VERSION_PRESENT__NOT_SET, {0} }
 
 
+/*
+ * How documents are transformed.
+ */
 struct  Configlookup__V1__Transformation
 {
   ProtobufCMessage base;
+  /*
+   * The agent that transforms the documents; empty if there is none.
+   */
   ProtobufCBinaryData ai_agent_id;
+  /*
+   * The fields that are taken from a document.
+   */
   size_t n_extract_fields;
   ProtobufCBinaryData *extract_fields;
+  /*
+   * The field that links a document to others.
+   */
   ProtobufCBinaryData link_field;
+  /*
+   * The new name of each renamed field, by its old name.
+   */
   size_t n_field_mappings;
   Configlookup__V1__MapEntry **field_mappings;
 };
@@ -242,15 +402,33 @@ typedef enum {
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(CONFIGLOOKUP__V1__STORAGE__TTL_DAYS_PRESENT__CASE)
 } Configlookup__V1__Storage__TtlDaysPresentCase;
 
+/*
+ * Where documents are stored.
+ */
 struct  Configlookup__V1__Storage
 {
   ProtobufCMessage base;
+  /*
+   * The container for documents as they arrived.
+   */
   ProtobufCBinaryData raw_container;
+  /*
+   * The collection of the index.
+   */
   ProtobufCBinaryData index_collection;
+  /*
+   * The container for files.
+   */
   ProtobufCBinaryData file_container;
+  /*
+   * The pattern of the paths in `file_container`.
+   */
   ProtobufCBinaryData file_path_pattern;
   Configlookup__V1__Storage__TtlDaysPresentCase ttl_days_present_case;
   union {
+    /*
+     * Days after which a stored document is deleted.
+     */
     int32_t ttl_days;
   };
 };
@@ -259,10 +437,19 @@ struct  Configlookup__V1__Storage
     , {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, CONFIGLOOKUP__V1__STORAGE__TTL_DAYS_PRESENT__NOT_SET, {0} }
 
 
+/*
+ * The events that are published for a document.
+ */
 struct  Configlookup__V1__SourceEvents
 {
   ProtobufCMessage base;
+  /*
+   * When the document was processed.
+   */
   Configlookup__V1__EventTopic *on_success;
+  /*
+   * When processing failed.
+   */
   Configlookup__V1__EventTopic *on_failure;
 };
 #define CONFIGLOOKUP__V1__SOURCE_EVENTS__INIT \
@@ -270,10 +457,19 @@ struct  Configlookup__V1__SourceEvents
     , NULL, NULL }
 
 
+/*
+ * A published event.
+ */
 struct  Configlookup__V1__EventTopic
 {
   ProtobufCMessage base;
+  /*
+   * The topic.
+   */
   ProtobufCBinaryData topic;
+  /*
+   * The fields of the document that the event carries.
+   */
   size_t n_payload_fields;
   ProtobufCBinaryData *payload_fields;
 };

@@ -41,6 +41,9 @@ typedef enum {
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(CONFIGLOOKUP__FRAME__V1__FRAME__BODY__CASE)
 } Configlookup__Frame__V1__Frame__BodyCase;
 
+/*
+ * One message between client and server.
+ */
 struct  Configlookup__Frame__V1__Frame
 {
   ProtobufCMessage base;
@@ -50,11 +53,29 @@ struct  Configlookup__Frame__V1__Frame
   uint32_t call_id;
   Configlookup__Frame__V1__Frame__BodyCase body_case;
   union {
+    /*
+     * Opens a call.
+     */
     Configlookup__Frame__V1__Call *call;
+    /*
+     * Answers a call.
+     */
     Configlookup__Frame__V1__Reply *reply;
+    /*
+     * Ends a call.
+     */
     Configlookup__Frame__V1__Cancel *cancel;
+    /*
+     * Asks for a `Pong`.
+     */
     Configlookup__Frame__V1__Ping *ping;
+    /*
+     * Answers a `Ping`.
+     */
     Configlookup__Frame__V1__Pong *pong;
+    /*
+     * Announces that the connection will be closed.
+     */
     Configlookup__Frame__V1__GoAway *go_away;
   };
 };
@@ -70,17 +91,20 @@ struct  Configlookup__Frame__V1__Call
 {
   ProtobufCMessage base;
   /*
-   * "GetAgentConfig", "WatchInvalidations", ...
+   * The name of the method without its service: `GetAgentConfig`, `WatchInvalidations`, or `Hello`.
    */
   ProtobufCBinaryData method;
   /*
-   * The request message of that method, encoded.
+   * The encoded request message of the method.
    */
   ProtobufCBinaryData request;
   /*
-   * The deadline, counted from the arrival of the frame. 0 = none.
+   * The deadline, in milliseconds from the arrival of the frame. 0: none.
    */
   uint32_t timeout_ms;
+  /*
+   * Metadata, as gRPC's. `authorization` carries the credential.
+   */
   size_t n_metadata;
   Configlookup__Frame__V1__Metadata **metadata;
 };
@@ -90,17 +114,17 @@ struct  Configlookup__Frame__V1__Call
 
 
 /*
- * Server to client: an answer, or one of several.
+ * Server to client: the reply to a call, or one of several.
  */
 struct  Configlookup__Frame__V1__Reply
 {
   ProtobufCMessage base;
   /*
-   * A gRPC status code: 0 = OK.
+   * A gRPC status code. 0: OK.
    */
   uint32_t status;
   /*
-   * For people, when `status` is not 0.
+   * A message for people, if `status` is not 0.
    */
   ProtobufCBinaryData message;
   /*
@@ -108,9 +132,12 @@ struct  Configlookup__Frame__V1__Reply
    */
   protobuf_c_boolean more;
   /*
-   * The response message of the method, encoded. Empty in the reply that ends a stream.
+   * The encoded response message of the method. Empty in the reply that ends a stream.
    */
   ProtobufCBinaryData payload;
+  /*
+   * Metadata, as gRPC's trailers.
+   */
   size_t n_metadata;
   Configlookup__Frame__V1__Metadata **metadata;
 };
@@ -120,7 +147,7 @@ struct  Configlookup__Frame__V1__Reply
 
 
 /*
- * Client to server: the client no longer wants this call. It gets no further reply.
+ * Client to server: ends a call. The server sends no further reply to it.
  */
 struct  Configlookup__Frame__V1__Cancel
 {
@@ -132,11 +159,14 @@ struct  Configlookup__Frame__V1__Cancel
 
 
 /*
- * Either way: is the other side there? Answered by `Pong` with the same nonce.
+ * Either way: checks the connection. The peer answers with a `Pong`.
  */
 struct  Configlookup__Frame__V1__Ping
 {
   ProtobufCMessage base;
+  /*
+   * Chosen by the sender.
+   */
   uint64_t nonce;
 };
 #define CONFIGLOOKUP__FRAME__V1__PING__INIT \
@@ -144,9 +174,15 @@ struct  Configlookup__Frame__V1__Ping
     , 0 }
 
 
+/*
+ * Either way: the answer to a `Ping`.
+ */
 struct  Configlookup__Frame__V1__Pong
 {
   ProtobufCMessage base;
+  /*
+   * The nonce of the `Ping`.
+   */
   uint64_t nonce;
 };
 #define CONFIGLOOKUP__FRAME__V1__PONG__INIT \
@@ -155,11 +191,14 @@ struct  Configlookup__Frame__V1__Pong
 
 
 /*
- * Server to client: no new calls on this connection.
+ * Server to client: the server accepts no new calls on this connection, and closes it when the open calls have ended.
  */
 struct  Configlookup__Frame__V1__GoAway
 {
   ProtobufCMessage base;
+  /*
+   * Why, for people.
+   */
   ProtobufCBinaryData reason;
 };
 #define CONFIGLOOKUP__FRAME__V1__GO_AWAY__INIT \
@@ -167,10 +206,19 @@ struct  Configlookup__Frame__V1__GoAway
     , {0,NULL} }
 
 
+/*
+ * One pair of metadata.
+ */
 struct  Configlookup__Frame__V1__Metadata
 {
   ProtobufCMessage base;
+  /*
+   * Lower case, as in gRPC.
+   */
   ProtobufCBinaryData key;
+  /*
+   * Text.
+   */
   ProtobufCBinaryData value;
 };
 #define CONFIGLOOKUP__FRAME__V1__METADATA__INIT \
