@@ -36,6 +36,11 @@ struct WatchQueue {
   /// How many items are held, those that have been taken and not yet let go of among them.
   var storedCount: Int { notices.count }
 
+  /// Whether ``append(_:)`` would overflow.
+  func isFull(for notice: Notice) -> Bool {
+    keyCount >= limit && places.place(of: notice, in: notices, from: first) == nil
+  }
+
   /// Returns whether the queue overflowed into a RESYNC.
   mutating func append(_ notice: Notice) -> Bool {
     if let place = places.place(of: notice, in: notices, from: first) {

@@ -140,12 +140,22 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
       isSending = false
       if !queue.isEmpty { shard.continueSending(self) }
     } else {
+      makeRoom(for: notice)
       if queue.append(notice) {
         report.reached(.queuedKeys, "a slow watch is told to look everything up again: too many keys wait for it")
         dropBacklog()
       }
       countQueue()
     }
+  }
+
+  /// Sends the first items of a full queue if the peer takes them: the queue overflows only where the peer is slow, not
+  /// because the watch waits for its turn to send.
+  private func makeRoom(for notice: Notice) {
+    guard !isSending, backlog.isEmpty, queue.isFull(for: notice) else { return }
+    isSending = true
+    while let writer, writer.isWritable, queue.isFull(for: notice), sendNext() {}
+    isSending = false
   }
 
   /// Changes of an entity may have gone unseen. The cache has announced what differs from what it served; but a

@@ -12,10 +12,10 @@ struct WatchSliceTests {
   private static let most = 100
 
   private func run(
-    agents: Int, queuedKeys: Int = 10_000, _ body: (ServiceHarness) throws -> Void
+    agents: Int, queuedKeys: Int = 10_000, unitsPerSlice: Int = 256, _ body: (ServiceHarness) throws -> Void
   ) throws {
     var options = LookupService.Options()
-    options.unitsPerSlice = 256
+    options.unitsPerSlice = unitsPerSlice
     options.maximumQueuedKeys = queuedKeys
     try ServiceHarness.run(agents: (0..<agents).map { agent("k\($0)") }, options: options, body)
   }
@@ -53,6 +53,29 @@ struct WatchSliceTests {
       for session in sessions { session.cancelled() }
       _ = drain(harness, sent)
       #expect(harness.service.subscriberCount == 0)
+    }
+  }
+
+  /// Watches that wait for their turn to send are handed more keys than a queue takes: none of them overflows again,
+  /// because their peers take everything.
+  @Test func aQueueOverflowsOnlyWhereThePeerIsSlow() throws {
+    try run(agents: 1, queuedKeys: 2, unitsPerSlice: 2) { harness in
+      let writers = (0..<300).map { _ in TestStreamWriter() }
+      for writer in writers { writer.room = 1 }
+      let sessions = try writers.map { try harness.watch(WireMessage(), $0) }
+      harness.worker.run()
+      for number in 0..<3 { try harness[.agentConfig].put(agent("k\(number)", description: "new")) }
+      try harness.settle()
+      // A PROGRESS waits behind the RESYNC: where the slice is over after the first, the second waits alone.
+      harness.worker.advance(seconds: 10)
+      harness.worker.run()
+      for number in 0..<40 { try harness[.agentConfig].put(agent("k\(number)", description: "newer")) }
+      try harness.apply()
+      for writer in writers { writer.room = .max }
+      harness.worker.turn { for session in sessions { session.writable() } }
+      harness.worker.run()
+      for writer in writers { #expect(writer.shorts.filter { $0 == "resync resync" }.count == 1) }
+      for session in sessions { session.cancelled() }
     }
   }
 
