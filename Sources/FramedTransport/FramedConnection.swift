@@ -72,6 +72,10 @@ final class FramedConnection: ConnectionProtocol {
         try handle(FrameDecoder.decode(UnsafeRawBufferPointer(rebasing: rest[Limits.prefixBytes..<end])))
         offset += end
         if floodGuard.isExhausted { stopFlood() }
+        if offset < bytes.count, connection.isTurnOver {
+          connection.leaveInput()
+          break
+        }
       } catch {
         refuse(error)
       }

@@ -91,17 +91,26 @@ final class GRPCConnection: ConnectionProtocol {
     now = loop.eventLoop.turnBegan
     keepalive.heard(now)
     floodGuard.refill(now)
-    let scan = scanner.scan(bytes)
-    floodGuard.spend(scan.cost)
-    if floodGuard.isExhausted || scan.isBlockTooLong {
-      calm("flood", scan.isBlockTooLong ? "a header block is too long" : "too many frames that lead to nothing")
-      return bytes.count
+    var used = 0
+    while used < bytes.count, state != .over {
+      let rest = UnsafeRawBufferPointer(rebasing: bytes[used...])
+      let scan = scanner.scan(rest, until: Limits.inputSliceBytes)
+      floodGuard.spend(scan.cost)
+      if floodGuard.isExhausted || scan.isBlockTooLong {
+        calm("flood", scan.isBlockTooLong ? "a header block is too long" : "too many frames that lead to nothing")
+        return bytes.count
+      }
+      guard scan.usable > 0 else { break }
+      let isSound = session.receive(UnsafeRawBufferPointer(rebasing: rest[..<scan.usable]))
+      used += scan.usable
+      send()
+      if !isSound, state != .over { endBadly(.protocolErrors, "grpc_protocol_error", "what came is no HTTP/2") }
+      if used < bytes.count, connection.isTurnOver {
+        connection.leaveInput()
+        break
+      }
     }
-    guard scan.usable > 0 else { return 0 }
-    let isSound = session.receive(UnsafeRawBufferPointer(rebasing: bytes[..<scan.usable]))
-    send()
-    if !isSound, state != .over { endBadly(.protocolErrors, "grpc_protocol_error", "what came is no HTTP/2") }
-    return state == .over ? bytes.count : scan.usable
+    return state == .over ? bytes.count : used
   }
 
   /// Something was queued: to be sent with whatever else is, when the turn ends.

@@ -28,7 +28,13 @@ struct HTTP2FrameScanner {
     self.headerBlockBytes = headerBlockBytes
   }
 
-  mutating func scan(_ bytes: UnsafeRawBufferPointer) -> Scan {
+  /// Scans whole frames from the start of `bytes`.
+  ///
+  /// - Parameters:
+  ///   - bytes: input of the connection, from the end of what was handed on before.
+  ///   - limit: no frame is added once this many bytes are usable.
+  /// - Returns: what can be handed on, and what it costs.
+  mutating func scan(_ bytes: UnsafeRawBufferPointer, until limit: Int = .max) -> Scan {
     var scan = Scan()
     if !hasPreface {
       let count = min(bytes.count, Self.preface.count)
@@ -37,7 +43,7 @@ struct HTTP2FrameScanner {
       hasPreface = true
       scan.usable = count
     }
-    while let frame = Frame(bytes, at: scan.usable) {
+    while scan.usable < limit, let frame = Frame(bytes, at: scan.usable) {
       guard frame.length <= Self.maximumFrameBytes else {
         // Not to be waited for.
         scan.usable = bytes.count

@@ -2,6 +2,8 @@ internal import Core
 
 /// Bounds that are the same for every server.
 enum Limits {
+  /// Bytes of input between two looks at the time of the event-loop iteration: some ten requests.
+  static let inputSliceBytes = 1024
   /// Bytes of an unknown path that are repeated to the caller.
   static let shownPathBytes = 128
   /// Bytes of request or reply storage that a stream keeps for the next call that uses it.

@@ -33,8 +33,7 @@ extension LookupService {
     }
     let (waiters, entity) = (state.shard.waiters, view.entity)
     let lookupKey = key.map { LookupKey(bytes: Array($0.bytes), space: $0.space) }
-    // Spread, so that calls that came together do not end together.
-    let seconds = self.options.maximumRevisionWaitSeconds * Double.random(in: 0.9...1)
+    let seconds = self.options.maximumRevisionWaitSeconds * state.nextWaitShare()
     return RPCWait(
       deadline: .now.advanced(bySeconds: seconds),
       expired: RPCStatus(

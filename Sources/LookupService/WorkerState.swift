@@ -18,6 +18,7 @@ final class WorkerState: @unchecked Sendable {
   private(set) var epochBytes: [UInt8] = []
   /// By ``ServedEntity``: the worker's own way into each cache.
   private let answers: [AnswerReader]
+  private var waitNumber: UInt32 = 0
 
   init(_ worker: any RPCWorker, shard: WatchShard, _ epochs: EpochSource) {
     self.worker = worker
@@ -39,6 +40,13 @@ final class WorkerState: @unchecked Sendable {
   func view(_ entity: ServedEntity) -> CacheView {
     refreshEpoch()
     return CacheView(entity, shard.readers[entity.rawValue])
+  }
+
+  /// The share of the longest wait that the next waiting call gets, from 0.9 to 1: calls that arrive together do not
+  /// end together. Multiples of the golden ratio spread evenly, and cost no system call as random numbers do.
+  func nextWaitShare() -> Double {
+    waitNumber &+= 1
+    return 0.9 + 0.1 * (Double(waitNumber) * 0.618_033_988_749_895).truncatingRemainder(dividingBy: 1)
   }
 
   /// Gives `body` a reader whose answers are all of one moment.

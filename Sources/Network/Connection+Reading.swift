@@ -50,6 +50,7 @@ extension Connection {
       guard state == .open else { return }
       input.dropFirst(used)
       afterDelivery()
+      guard !takeLeftInput() else { return }
     }
     guard state == .open, isWritable, isReadPaused || stream.hasBufferedInput else { return }
     readAndDeliver()
@@ -75,7 +76,7 @@ extension Connection {
     let isFull = input.count <= Limits.smallInputBytes ? readIntoLoopMemory() : readIntoInput()
     guard state == .open else { return }
     afterDelivery()
-    guard state == .open else { return }
+    guard state == .open, !takeLeftInput() else { return }
     isLowPriority = isFull || isLowPriority && (isUnheard || stream.isHandshaking)
     guard isWritable, !isFull else {
       pauseReading()
@@ -83,6 +84,18 @@ extension Connection {
       return
     }
     if stream.hasBufferedInput { resumeInNextTurn() }
+  }
+
+  /// Queues the connection, with low priority, if the protocol has left input.
+  private func takeLeftInput() -> Bool {
+    guard hasLeftInput else { return false }
+    hasLeftInput = false
+    guard state == .open, !input.isEmpty else { return false }
+    isLowPriority = true
+    pauseReading()
+    // Otherwise it continues when the peer has taken what waits for it.
+    if isWritable { resumeInNextTurn() }
+    return true
   }
 
   /// The usual way: whole requests are handled where they were read, and nothing is kept. True if there may be more.

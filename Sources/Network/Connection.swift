@@ -67,12 +67,23 @@ public final class Connection: LoopResident {
   /// The protocol asked to be called before what it wrote is sent.
   var owesTurnEnd = false
   var isResuming = false
+  /// The protocol left input because the iteration has used its time.
+  var hasLeftInput = false
   /// The protocol was told to wait and must be told to go on.
   var owesWritable = false
   var isInputFirst = false
 
   /// Whether the peer keeps up. False from the high mark of unsent bytes until they are below the low one.
   public internal(set) var isWritable = true
+
+  /// Whether the event-loop iteration has used its time. A protocol then handles one more request at most, calls
+  /// ``leaveInput()`` and returns: the rest is delivered again in a later iteration, after other connections.
+  public var isTurnOver: Bool {
+    MonotonicTime.now.nanoseconds &- loop.turnBegan.nanoseconds >= Limits.turnNanoseconds
+  }
+
+  /// Leaves the rest of the delivered input to a later event-loop iteration.
+  public func leaveInput() { hasLeftInput = true }
 
   /// Takes over `descriptor`, which must not block, and the place of `host` in the quota. Nil without memory.
   init?(loop: EventLoop, descriptor: Int32, host: PeerHost, port: Port) {

@@ -52,6 +52,9 @@ enum Limits {
   static let readBytes = 8 * 1024
   /// Bytes of one `read` of a connection with low priority.
   static let lowPriorityReadBytes = 1024
+  /// Time from the start of an event-loop iteration after which each further connection handles one request only, and
+  /// leaves the rest of what was read to a later iteration. Requests of the fast path are not counted.
+  static let turnNanoseconds: UInt64 = 500_000
   /// Time that an event-loop iteration spends on queued connections: other connections wait about this long at most.
   static let resumeNanoseconds: UInt64 = 500_000
   /// An incomplete request up to this many bytes is copied in front of the next read; a longer one is read in place.

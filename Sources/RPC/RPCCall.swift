@@ -102,17 +102,24 @@ public protocol RPCRequestStreamHandler: RPCStreamHandler {
   func requestsEnded()
 }
 
-/// What a unary call waits for: the transport keeps the request, and asks the handler again.
+/// What a unary call waits for: the transport keeps the request, and calls the handler again.
 public struct RPCWait {
   /// When the waiting ends, whatever the caller's own deadline.
   public let deadline: MonotonicTime
-  /// How the call ends then.
-  public let expired: RPCStatus
-  /// Starts to wait, on the worker's thread: what it is given is called once, on that thread, when asking again may
-  /// help. What it gives ends the waiting early.
+  /// Makes the status with which the call ends at ``deadline``.
+  public let expired: () -> RPCStatus
+  /// Starts to wait, on the worker's thread. Its argument is called once, on that thread, when calling the handler
+  /// again may help. The timer that it returns ends the waiting early.
   public let begin: (@escaping () -> Void) -> any RPCTimer
 
-  public init(deadline: MonotonicTime, expired: RPCStatus, begin: @escaping (@escaping () -> Void) -> any RPCTimer) {
+  /// - Parameters:
+  ///   - deadline: when the waiting ends, whatever the caller's own deadline.
+  ///   - expired: the status with which the call ends then; evaluated only then, since most calls do not wait so long.
+  ///   - begin: starts to wait; see ``begin``.
+  public init(
+    deadline: MonotonicTime, expired: @autoclosure @escaping () -> RPCStatus,
+    begin: @escaping (@escaping () -> Void) -> any RPCTimer
+  ) {
     self.deadline = deadline
     self.expired = expired
     self.begin = begin

@@ -32,7 +32,7 @@ public final class RPCWaitingCall: RPCStreamHandler {
     if limit == nil {
       count(message.count + metadata.byteCount + Self.ownBytes)
       limit = worker.schedule(afterSeconds: wait.deadline.seconds(since: .now)) { [weak self] in
-        self?.expire(wait.expired)
+        self?.expire(wait.expired())
       }
     }
     waiting = wait.begin { [weak self] in self?.ask() }

@@ -65,6 +65,21 @@ extension SocketTests {
       }
     }
 
+    /// Costly calls that one read brings are spread over event-loop iterations: the other one's call comes in between.
+    @Test func costlyCallsOfOneReadAreSpread() throws {
+      try withServer(loops: 1) { test throws in
+        let client = try test.client()
+        #expect(try client.call("Echo", [1]).status == .ok)
+        let socket = try test.raw()
+        socket.sendAll((1...40 as ClosedRange<UInt32>).flatMap { FramedClient.encodeCall(id: $0, "Costly") })
+        eventually("the first of them is open") { test.log.now.opened > 0 }
+        #expect(try client.call("Echo", [1]).status == .ok)
+        let opened = test.log.now.opened
+        #expect(opened < 40, "all of them came first")
+        eventually("the rest follows") { test.log.now.opened == 40 }
+      }
+    }
+
     @Test func pingsCanBeAFlood() throws {
       var limits = FramedLimits()
       limits.floodCredits = 100

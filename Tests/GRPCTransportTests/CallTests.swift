@@ -53,6 +53,25 @@ extension ConnectionTests {
       }
     }
 
+    /// Costly calls that one read brings are spread over event-loop iterations: the other one's call comes in between.
+    @Test func costlyCallsOfOneReadAreSpread() throws {
+      try GRPCServer.run { server in
+        let (peer, other) = (try server.peer(), try server.peer())
+        for one in [peer, other] { #expect(try one.wholeReply(one.call("Echo", [1])).status == 0) }
+        let streams = (0..<40).map { _ in peer.nextStream() }
+        peer.send(
+          streams.flatMap {
+            HTTP2Frame.headers($0, HTTP2Peer.headers("Costly")).bytes
+              + HTTP2Frame.data($0, prefixed([]), ends: true).bytes
+          })
+        try poll("the first of them is open") { server.log.now.opened > 0 }
+        #expect(try other.wholeReply(other.call("Echo", [1])).status == 0)
+        let opened = server.log.now.opened
+        #expect(opened < 40, "all of them came first")
+        try poll("the rest follows") { server.log.now.opened == 40 }
+      }
+    }
+
     @Test func anErrorIsTrailersAlone() throws {
       try GRPCServer.run { server in
         let reply = try server.peer().wholeReplyOfCall("Fail")

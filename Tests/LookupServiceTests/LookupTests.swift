@@ -214,7 +214,7 @@ struct LookupTests {
       let next = harness[.agentConfig].now.rawValue + 1
       let request = getAgentConfig("k").with(2, lookupOptions(minimumRevision: next))
       let wait = try #require(try harness.call("GetAgentConfig", request).wait)
-      #expect(wait.expired.code == .unavailable)
+      #expect(wait.expired().code == .unavailable)
       let isReady = Locked(false)
       let timer = wait.begin { isReady.withLock { $0 = true } }
       try harness.settle()

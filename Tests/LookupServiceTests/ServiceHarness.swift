@@ -160,7 +160,7 @@ final class ServiceHarness {
       do throws(RPCStatus) {
         // Nobody waits here: a call that would is answered as one that has waited in vain.
         wait = try handler(request, &reply)
-        return wait?.expired ?? .ok
+        return wait?.expired() ?? .ok
       } catch {
         return error
       }

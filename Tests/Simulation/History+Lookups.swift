@@ -68,7 +68,7 @@ extension History {
       }
     case .wait(let wait):
       guard waiting.count < 4 else {
-        validator.answered(pending, LookupReply(.refused(isUnavailable: true, wait.expired.description)))
+        validator.answered(pending, LookupReply(.refused(isUnavailable: true, wait.expired().description)))
         return
       }
       let signal = Signal()

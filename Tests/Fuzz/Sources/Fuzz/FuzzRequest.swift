@@ -17,7 +17,7 @@ func fuzzRequest(_ input: UnsafeRawBufferPointer) {
     case .unary(let handler):
       if let wait = try handler(request, &reply) {
         wait.begin({}).cancel()
-        throw wait.expired
+        throw wait.expired()
       }
       expect(isMessage(reply, of: method.name), "\(method.name): the reply cannot be read")
     case .serverStreaming(let handler):
