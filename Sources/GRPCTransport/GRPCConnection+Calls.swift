@@ -118,6 +118,7 @@ extension GRPCConnection {
       case .bidirectionalStreaming: break
       }
     }
+    stream.releaseRequest()
   }
 
   /// A unary call that has to wait is an open call like a stream, with one reply.

@@ -119,6 +119,14 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
     connection.askToSend()
   }
 
+  /// Releases the request's bytes once the handler has read them, if the call stays open: a watch may last for days.
+  func releaseRequest() {
+    guard phase == .open else { return }
+    decoder.reset(keepingCapacity: 0)
+    message = nil
+    countRequest()
+  }
+
   /// Hands on the messages that have come for a call whose requests are a stream.
   func deliverRequests(limit: Int) throws(RPCStatus) {
     while phase == .open, let handler = requestHandler, let place = try decoder.next(limit: limit) {

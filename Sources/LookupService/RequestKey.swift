@@ -7,16 +7,24 @@ let maximumKeyBytes = 256
 /// A blob's path is longer than a key; Azure allows 1,024 characters.
 let maximumPathBytes = 4096
 
-/// The bytes of a key in a request, checked: not empty, not too long, UTF-8, and no zero byte (which C would cut at).
-func checkedKey(_ data: ProtobufCBinaryData, _ field: String, limit: Int = maximumKeyBytes) throws(RPCStatus)
-  -> UnsafeRawBufferPointer
-{
+/// Returns the bytes of a key in a request, checked: not empty, not too long, UTF-8, and without a zero byte (at which
+/// C would end the text).
+///
+/// - Parameters:
+///   - data: the key.
+///   - field: the name of the request field, for the error. It is evaluated only then: a request may have thousands.
+///   - limit: the highest number of bytes.
+/// - Returns: the bytes of `data`.
+/// - Throws: INVALID_ARGUMENT, which names the field.
+func checkedKey(
+  _ data: ProtobufCBinaryData, _ field: @autoclosure () -> String, limit: Int = maximumKeyBytes
+) throws(RPCStatus) -> UnsafeRawBufferPointer {
   let bytes = data.buffer
-  if bytes.isEmpty { throw RPCStatus.invalid(field, "is empty") }
+  if bytes.isEmpty { throw RPCStatus.invalid(field(), "is empty") }
   if bytes.count > limit {
-    throw RPCStatus.invalid(field, "has \(bytes.count) bytes, more than \(limit)")
+    throw RPCStatus.invalid(field(), "has \(bytes.count) bytes, more than \(limit)")
   }
-  try checkText(bytes, field)
+  if !isPlainText(bytes) { try checkText(bytes, field()) }
   return bytes
 }
 

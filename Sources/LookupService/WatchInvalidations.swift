@@ -51,8 +51,9 @@ extension LookupService {
       guard let entity = ServedEntity(wireValue: value.rawValue) else {
         throw RPCStatus.invalid("entities.\(index)", "\(value.rawValue) is no entity")
       }
+      if entities.contains(entity) { continue }
       try request.require(entity.readRight)
-      if !entities.contains(entity) { entities.append(entity) }
+      entities.append(entity)
     }
     // All, to a caller, are all that it may read.
     if entities.isEmpty { entities = try request.readableEntities() }
@@ -103,6 +104,7 @@ extension LookupService {
   ) throws(RPCStatus) -> [UnsafeRawBufferPointer] {
     var keys: [UnsafeRawBufferPointer] = []
     guard let list else { return keys }
+    keys.reserveCapacity(count)
     for index in 0..<count { keys.append(try checkedKey(list[index], "\(field).\(index)")) }
     return keys
   }

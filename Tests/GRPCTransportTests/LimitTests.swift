@@ -168,6 +168,17 @@ extension ConnectionTests {
       }
     }
 
+    /// A watch may last for days: the bytes of its request are released once it is open.
+    @Test func anOpenStreamHoldsNoRequest() throws {
+      let buffers = BufferBudget(limit: 16 * 1024 * 1024)
+      try GRPCServer.run({ $0.buffers = buffers }) { server in
+        let peer = try server.peer()
+        for _ in 0..<20 { _ = peer.call("Hold", [UInt8](repeating: 7, count: 60_000)) }
+        try poll("all are open") { server.log.now.opened == 20 }
+        try poll("their requests are released") { buffers.byteCount < 300_000 }
+      }
+    }
+
     /// `Tell` has a bound of its own, and is there for tools: a connection that has nothing else is idle.
     @Test func aMethodWithABoundOfItsOwn() throws {
       try GRPCServer.run({ $0.limits.idleSeconds = 0.1 }) { server in

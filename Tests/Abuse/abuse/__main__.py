@@ -10,7 +10,7 @@ import threading
 import time
 
 from .attacks import ATTACKS, Scene
-from .bench import MIB, Client, Database, Gauge, Server, poll
+from .bench import MIB, OTHER_CPUS, Client, Database, Gauge, Server, poll
 
 # What the process holds that nobody is charged for, in MiB: buffers and streams that each loop keeps for its next
 # callers, what the C library has not given back yet, the notices of the replay buffer. See docs/limits.md.
@@ -105,6 +105,7 @@ def main():
         return
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    os.sched_setaffinity(0, OTHER_CPUS)
     root = pathlib.Path(__file__).resolve().parents[3]
     flags, limit = (KUBERNETES["flags"], KUBERNETES["limit"]) if options.kubernetes else ([], None)
     database = Database(pathlib.Path(sys.prefix), root / "deploy" / "seed")

@@ -60,7 +60,7 @@ struct  Configlookup__V1__LookupOptions
    */
   ProtobufCBinaryData if_none_match;
   /*
-   * The oldest state that the caller accepts: the server waits, for at most 10 s by default, until it has observed this
+   * The oldest state that the caller accepts: the server waits, for at most 5 s, until it has observed this
    * revision, and otherwise ends the call with UNAVAILABLE. 0: any state.
    */
   uint64_t min_revision;
