@@ -316,7 +316,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
 
   private mutating func beginHistory(after revision: Revision) {
     if let wanted = pastWanted {
-      // The history still to be read covers this revision. If it does not, it would span an unknown gap: it is given up.
+      // The history still to be read covers this revision. Otherwise it would span an unknown gap and is given up.
       if revision <= wanted.through { return }
       pastRead(wanted.number, nil)
     }

@@ -59,7 +59,7 @@ private func kindOfIrregularFile(_ mode: mode_t) -> (name: String, isPipe: Bool)
   }
 }
 
-/// Returns a warning if the permissions of a file give other users too many rights.
+/// Returns a warning if the permissions of a file allow other users too much.
 ///
 /// - Parameters:
 ///   - path: the path of the file; symbolic links are followed. A missing file results in no warning, because reading

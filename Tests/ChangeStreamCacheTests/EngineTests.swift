@@ -276,7 +276,7 @@ struct EngineTests {
     #expect(steps.news == [])
   }
 
-  /// A server that is ahead has announced the key in between. This server cannot know that it is gone.
+  /// A server that is ahead has announced the key in between. For this server it is unknown whether it is gone.
   @Test func historyBeginsAnewWhereWhatWasPassedOverMayHaveMovedADocument() throws {
     let steps = Steps()
     try steps.load()

@@ -91,7 +91,7 @@ public struct LookupReply: Sendable {
   public var ageMilliseconds: UInt64 = 0
   /// Whether the reply is marked as stale.
   public var isStale = false
-  /// A lower bound of the age that the client knows, in milliseconds: in this time the server has read no reply to a
+  /// A known lower bound of the age, in milliseconds: in this time the server has read no reply to a
   /// new request.
   public var leastAgeMilliseconds: UInt64 = 0
 
