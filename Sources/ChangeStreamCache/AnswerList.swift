@@ -107,7 +107,6 @@ public struct AnswerList: Sendable, RandomAccessCollection {
   /// answer. O(n) in total.
   mutating func merge(_ changes: [(key: LookupKey, new: Answer?)]) {
     var merged: [Answer] = []
-    /// MARK: Private
     merged.reserveCapacity(count + changes.count)
     var next = 0
     for answer in self {
@@ -122,7 +121,7 @@ public struct AnswerList: Sendable, RandomAccessCollection {
     self = AnswerList(sorted: merged)
   }
 
-  // MARK: Beneath
+  // MARK: Private
 
   /// The chunk that contains the key, or that the key would be inserted into; nil if the list is empty.
   private func chunk(for key: LookupKey) -> Int? {

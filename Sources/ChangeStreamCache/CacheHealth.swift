@@ -42,7 +42,7 @@ public struct CacheHealth: Sendable {
   public var lastChangeAt: WallTime?
   /// The number of times that the change stream was closed and had to be opened again.
   public var reconnects: UInt64 = 0
-  /// The number of completed reloads after lost history.
+  /// The number of completed reloads with the reason `resync`, e.g. after lost history.
   public var resyncs: UInt64 = 0
   /// The number of completed reads of the collection.
   public var reloads: UInt64 = 0

@@ -83,7 +83,7 @@ public struct ResumeToken: Sendable, Hashable {
 /// An open stream of changes. Only one thread may use it.
 public protocol DocumentStream: AnyObject {
   /// The source's operation time in its last reply. Every later change is still to be received, unless it is among
-  /// those of the reply. Once no more changes are received, every change up to this time has been received.
+  /// those of the reply. When a wait then returns no change, every change up to this time has been received.
   var operationTime: Revision { get }
 
   /// The time at which the request was sent whose reply was taken last, by ``next(waitingAtMost:)`` or, before that, by
