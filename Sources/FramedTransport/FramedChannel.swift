@@ -128,9 +128,8 @@ public final class FramedChannel: Sendable {
   ///   - request: The encoded request message.
   ///   - metadata: The metadata of the call.
   ///   - onReply: Called on the channel's thread for each reply, of which the last has `more` false, or once with the
-  ///     error
-  ///     that ended the connection. The channel reads nothing while the function runs, so a slow function slows down a server
-  ///     that sends faster (backpressure).
+  ///     error that ended the connection. The channel reads nothing while the function runs, so a slow function slows
+  ///     down a server that sends faster (backpressure).
   /// - Returns: The id of the call, for ``cancel(_:)``.
   /// - Throws: The error that ended the connection, if it has ended.
   public func stream(
