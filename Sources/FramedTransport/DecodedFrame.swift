@@ -1,7 +1,7 @@
 /// A decoded `Frame`. It points into the bytes from which it was read, and is valid only while they are.
 struct DecodedFrame {
   enum Body {
-    /// The frame has no body, or one that this version does not know. It is ignored.
+    /// The frame has no body, or one that this version does not support. It is ignored.
     case none
     case call(DecodedCall)
     case reply(DecodedReply)

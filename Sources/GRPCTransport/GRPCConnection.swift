@@ -297,7 +297,7 @@ final class GRPCConnection: ConnectionProtocol {
   // MARK: The end
 
   /// Asks the client to use another connection, in two steps: a call that is in transit when the first GOAWAY arrives
-  /// is still accepted, so no call is rejected of which the client could not know that.
+  /// is still accepted, so no call is rejected that the client sent before it could react.
   func drain(_ reason: StaticString) {
     guard state == .open else { return }
     state = .draining

@@ -15,7 +15,7 @@ struct GRPCReplyHead {
     } else if name.isEqual(to: "content-type") {
       isGRPC = value.starts(with: "application/grpc")
     } else if name.isEqual(to: "grpc-status") {
-      // A status code that this version does not know is an error all the same.
+      // A status code that is not defined here is an error all the same.
       code = GRPCText.number(value).flatMap { RPCStatus.Code(rawValue: UInt32($0)) } ?? .unknown
     } else if name.isEqual(to: "grpc-message") {
       message = GRPCText.percentDecoded(value)

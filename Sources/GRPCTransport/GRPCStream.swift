@@ -67,7 +67,7 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
   private var trailers = Trailers.none
   /// Number of bytes that `nextPart` has announced to nghttp2 and that have not been written yet.
   private var promised = 0
-  /// Whether nghttp2 has been told that there are no bytes, so that it must be told when there are.
+  /// Whether nghttp2 has deferred the stream because there were no bytes, so that it must be resumed when there are.
   private var isDeferred = false
   /// Whether the handler found the stream not writable, and must be notified when it is writable again.
   private var isWaiting = false

@@ -76,7 +76,7 @@ public final class Connection: LoopResident {
   /// Whether the protocol handler must be called before the bytes of this iteration are sent.
   var owesTurnEnd = false
   var isResuming = false
-  /// Whether the protocol handler was told to wait, so that it must be notified when the connection is writable.
+  /// Whether the connection became not writable, so that the protocol handler must be notified when it is again.
   var owesWritable = false
   var isInputFirst = false
 

@@ -28,23 +28,23 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
   private let wakeDescriptor: WakeDescriptor
 
   let base: OpaquePointer  // loop thread
-  let readMemory: UnsafeMutableRawBufferPointer  // loop thread; lent to the connection that reads
+  let readMemory: UnsafeMutableRawBufferPointer  // loop thread; used by the connection that reads
   private var wakeEvent: OpaquePointer?  // loop thread
   private var stopping = false  // loop thread
-  private var touched: [Connection] = []  // loop thread; to flush when the turn ends
-  private var resumed: [Connection] = []  // loop thread; queued, to be resumed in order
-  private var buried: [Connection] = []  // loop thread; closed in this turn
+  private var touched: [Connection] = []  // loop thread; to be flushed at the end of the iteration
+  private var resumed: [Connection] = []  // loop thread; to be resumed in order
+  private var buried: [Connection] = []  // loop thread; closed in this iteration
   private var residents: [ObjectIdentifier: any LoopResident] = [:]  // loop thread
   private var timers: [ObjectIdentifier: LoopTimer] = [:]  // loop thread
   private var spareBuffers: [ByteQueue] = []  // loop thread
-  private var spareBytes = 0  // loop thread; their capacity
-  private var workBegan: MonotonicTime?  // loop thread; of this turn
+  private var spareBytes = 0  // loop thread; total capacity of `spareBuffers`
+  private var workBegan: MonotonicTime?  // loop thread; in this iteration
   private var unsettled: [CallMeter] = []  // loop thread
   private var turnObservers: [any RPCTurnObserver] = []  // loop thread
   private var turnCount: UInt64 = 0  // loop thread
   private let turns = DurationTable(rows: 1)
   let account: BufferAccount  // loop thread
-  private var thread: OSThread?  // the thread that makes and stops the loop
+  private var thread: OSThread?  // used by the thread that creates and stops the loop
 
   private struct Inbox: Sendable {
     var jobs: [@Sendable () -> Void] = []
@@ -176,7 +176,7 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
     spareBuffers.append(buffer)
   }
 
-  // MARK: Turns, loop thread
+  // MARK: Iterations, loop thread
 
   /// The time at which the work of this event-loop iteration began. To be read on the loop's thread.
   public var turnBegan: MonotonicTime {

@@ -130,7 +130,7 @@ public final class BufferBudget: Sendable {
 public final class BufferAccount {
   /// The budget that this account is a part of.
   public let budget: BufferBudget
-  /// The holders by size class, so that the largest are found without a look at the others.
+  /// The holders by size class, so that the largest are found without examining the others.
   private var holders = [[ObjectIdentifier: any BufferHolder]](repeating: [:], count: BufferBudget.classCount)
   private var held = 0
   private var heldByClass = [Int](repeating: 0, count: BufferBudget.classCount)
