@@ -21,7 +21,7 @@ public final class LentSession {
   ///
   /// - Parameters:
   ///   - context: The TLS configuration of the server.
-  ///   - observer: Called once, at the end of the handshake, on the thread that uses the session.
+  ///   - observer: Called at most once, when the handshake is completed or fails, on the thread that uses the session.
   /// - Returns: The session; nil if there is no memory.
   public static func make(_ context: TLSContext, _ observer: @escaping Observer) -> OpaquePointer? {
     guard let session = SSL_new(context.pointer) else { return nil }
