@@ -1,7 +1,7 @@
-/// A `Frame` as it lies in the bytes it was read from; ends with them.
+/// A decoded `Frame`. It points into the bytes from which it was read, and is valid only while they are.
 struct DecodedFrame {
   enum Body {
-    /// None that is known here: to be ignored.
+    /// The frame has no body, or one that this version does not support. It is ignored.
     case none
     case call(DecodedCall)
     case reply(DecodedReply)
@@ -15,7 +15,7 @@ struct DecodedFrame {
   var body = Body.none
 }
 
-/// A `Call`, not yet checked for what a method, a key or a value may be.
+/// A decoded `Call`. Its method name, keys and values have not been validated yet.
 struct DecodedCall {
   var method = UnsafeRawBufferPointer(start: nil, count: 0)
   var request = UnsafeRawBufferPointer(start: nil, count: 0)
@@ -23,7 +23,7 @@ struct DecodedCall {
   var metadata = DecodedMetadata()
 }
 
-/// A `Reply`.
+/// A decoded `Reply`.
 struct DecodedReply {
   var status: UInt32 = 0
   var message = UnsafeRawBufferPointer(start: nil, count: 0)
@@ -32,11 +32,11 @@ struct DecodedReply {
   var metadata = DecodedMetadata()
 }
 
-/// The pairs of a `Call` or a `Reply`: how many, and the message to look them up in.
+/// The metadata of a `Call` or a `Reply`: the number of pairs, and the message that contains them.
 struct DecodedMetadata {
   var count = 0
-  /// The `Call` or `Reply` around them.
+  /// The encoded `Call` or `Reply` that contains the pairs.
   var message = UnsafeRawBufferPointer(start: nil, count: 0)
-  /// The number of the field they are in.
+  /// The number of the field that contains the pairs.
   var field: UInt32 = 0
 }

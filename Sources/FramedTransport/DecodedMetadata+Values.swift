@@ -1,7 +1,9 @@
 internal import RPC
 
 extension DecodedMetadata {
-  /// The pairs as strings, keys in lower case, or INVALID_ARGUMENT naming the pair that is none.
+  /// The pairs as strings, with keys in lower case.
+  ///
+  /// - Throws: INVALID_ARGUMENT if a pair is malformed; RESOURCE_EXHAUSTED if there are too many pairs or bytes.
   func values() throws(RPCStatus) -> RPCMetadata {
     var metadata = RPCMetadata()
     guard count > 0 else { return metadata }
@@ -37,7 +39,7 @@ extension DecodedMetadata {
   private func append(
     _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, to metadata: inout RPCMetadata
   ) {
-    // gRPC's characters for a key, so that a call means the same on both transports.
+    // The characters that gRPC allows in a key, so that a call means the same on both transports.
     let isKey =
       !key.isEmpty
       && key.allSatisfy {

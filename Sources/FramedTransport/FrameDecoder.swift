@@ -1,19 +1,21 @@
 internal import RPC
 
-/// Reads the envelope of the framed protocol where it lies: nothing is copied, and a good frame allocates nothing.
+/// Decodes the envelope of the framed protocol in place: nothing is copied, and decoding a valid frame allocates no
+/// memory.
 ///
-/// As protobuf has it: unknown fields are skipped, of a field that occurs twice the last one counts, and of the bodies
-/// too. Every nested message is read to its end, so that a malformed one is found even if nobody asks for it.
+/// The rules are those of protobuf: unknown fields are skipped, and if a field or a body occurs more than once, the
+/// last one counts. Every nested message is read to its end, so that a malformed one is found even if its value is not
+/// used.
 enum FrameDecoder {
-  /// What the first bytes of a connection's input hold.
+  /// The result of reading a length prefix.
   enum Prefix: Equatable {
-    /// Not yet the four bytes of a length.
+    /// The four bytes of the length have not all been received.
     case incomplete
-    /// A frame of this many bytes follows the prefix.
+    /// A frame with this number of bytes follows the prefix.
     case frame(Int)
   }
 
-  /// Reads the length in front of a frame, and refuses it before any byte behind it is awaited.
+  /// Reads the length prefix of a frame. An invalid length is rejected before any byte after the prefix is received.
   static func prefix(_ bytes: UnsafeRawBufferPointer, limit: Int) throws(FrameError) -> Prefix {
     guard bytes.count >= Limits.prefixBytes else { return .incomplete }
     let length = Int(UInt32(bigEndian: bytes.loadUnaligned(as: UInt32.self)))
@@ -25,7 +27,7 @@ enum FrameDecoder {
     return .frame(length)
   }
 
-  /// Decodes the bytes behind a prefix.
+  /// Decodes the bytes that follow a length prefix.
   static func decode(_ bytes: UnsafeRawBufferPointer) throws(FrameError) -> DecodedFrame {
     var frame = DecodedFrame()
     var reader = WireReader(bytes)
@@ -113,7 +115,7 @@ enum FrameDecoder {
     while !reader.isAtEnd { try reader.skip(reader.tag().type) }
   }
 
-  /// The key and the value of a `Metadata`.
+  /// Reads the key and the value of a `Metadata` message.
   static func pair(
     _ bytes: UnsafeRawBufferPointer
   ) throws(FrameError) -> (key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) {
@@ -131,7 +133,7 @@ enum FrameDecoder {
     return (key, value)
   }
 
-  /// For those who knock with another protocol: what it looks like.
+  /// A hint for clients that use another protocol on this port.
   private static func guess(_ bytes: UnsafeRawBufferPointer) -> String {
     if bytes[0] == 0x16, bytes[1] == 0x03 { return ". It looks like TLS, which is not spoken here" }
     if bytes.prefix(4).allSatisfy({ (0x41...0x5a).contains($0) || $0 == 0x20 }) {

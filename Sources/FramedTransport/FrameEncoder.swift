@@ -1,22 +1,22 @@
 internal import RPC
 
-/// Writes frames. The length of each part is known before its first byte is written, so that a frame is written once,
+/// Encodes frames. The length of each part is computed before its first byte is written, so each frame is written once,
 /// into memory of exactly its size.
 enum FrameEncoder {
-  /// A `Reply`. The payload is `head` and then `body`.
+  /// A `Reply`. Its payload is passed separately, as `head` followed by `body`.
   struct Reply {
     var callID: UInt32
     var status: RPCStatus
     var more: Bool
   }
 
-  /// The bytes of the reply's frame and of its parts.
+  /// Number of bytes of a reply's frame and of its parts.
   struct ReplySizes {
     fileprivate let message: Int
     fileprivate let payload: Int
     fileprivate let body: Int
     fileprivate let frame: Int
-    /// With the length prefix.
+    /// Number of bytes of the frame with its length prefix.
     let total: Int
   }
 
@@ -62,7 +62,7 @@ enum FrameEncoder {
     precondition(writer.isFull, "a reply's size and its bytes differ")
   }
 
-  /// A `Call`.
+  /// Encodes the frame of a `Call`, with its length prefix.
   static func call(
     id: UInt32, method: String, request: [UInt8], timeoutMilliseconds: UInt32, metadata: RPCMetadata
   ) -> [UInt8] {
@@ -92,7 +92,7 @@ enum FrameEncoder {
     }
   }
 
-  /// A `Cancel`.
+  /// Encodes the frame of a `Cancel`, with its length prefix.
   static func cancel(id: UInt32) -> [UInt8] {
     let frame = callIDSize(id) + 2
     return bytes(Limits.prefixBytes + frame) { writer in
@@ -103,7 +103,7 @@ enum FrameEncoder {
     }
   }
 
-  /// A `Ping` (field 5) or a `Pong` (field 6).
+  /// Number of bytes of the frame of a `Ping` (field 5) or a `Pong` (field 6), with its length prefix.
   static func nonceSize(_ nonce: UInt64) -> Int {
     Limits.prefixBytes + 2 + (nonce == 0 ? 0 : 1 + varintSize(nonce))
   }
@@ -128,7 +128,7 @@ enum FrameEncoder {
     return result
   }
 
-  /// A `GoAway`.
+  /// Encodes the frame of a `GoAway`, with its length prefix.
   static func goAway(_ reason: String) -> [UInt8] {
     let body = fieldSize(reason.utf8.count)
     let frame = 1 + varintSize(UInt64(body)) + body
@@ -151,7 +151,7 @@ enum FrameEncoder {
 
   private static func callIDSize(_ id: UInt32) -> Int { id == 0 ? 0 : 1 + varintSize(UInt64(id)) }
 
-  /// A string or byte string in a field below 16; an empty one is left out.
+  /// Number of bytes of a field with a string or a byte string and a number below 16. An empty value is omitted.
   private static func fieldSize(_ count: Int) -> Int { count == 0 ? 0 : 1 + varintSize(UInt64(count)) + count }
 
   fileprivate static func pairSize(_ pair: RPCMetadata.Pair) -> Int {
@@ -161,16 +161,16 @@ enum FrameEncoder {
 
 @inline(__always)
 func varintSize(_ value: UInt64) -> Int {
-  // Bits by 7, rounded up, without a division.
+  // This is the number of bits divided by 7 and rounded up, without a division.
   ((63 - (value | 1).leadingZeroBitCount) * 9 + 73) >> 6
 }
 
-/// Writes the parts of a protobuf message one behind the other.
+/// Writes the parts of a protobuf message one after the other.
 private struct WireWriter {
   private let room: UnsafeMutableRawBufferPointer
   private(set) var count = 0
 
-  /// What is left to write.
+  /// The memory that has not been written yet.
   private var rest: UnsafeMutableRawBufferPointer {
     UnsafeMutableRawBufferPointer(start: room.baseAddress.map { $0 + count }, count: room.count - count)
   }
@@ -197,7 +197,7 @@ private struct WireWriter {
     count += 1
   }
 
-  /// `field` is below 16.
+  /// Writes a tag. `field` must be below 16.
   mutating func tag(_ field: UInt32, _ type: WireReader.WireType) {
     room[count] = UInt8(field) << 3 | type.rawValue
     count += 1
@@ -216,7 +216,7 @@ private struct WireWriter {
     }
   }
 
-  /// An empty string is left out.
+  /// Writes a string field. An empty string is omitted.
   mutating func string(_ field: UInt32, _ text: String, count length: Int) {
     guard length > 0 else { return }
     tag(field, .bytes)

@@ -1,7 +1,7 @@
-/// Why a frame cannot be used. The connection ends with it, and `go_away` carries the text.
+/// The reason for which a frame is invalid. The connection is closed with a `go_away` that contains the text.
 struct FrameError: Error, Hashable, CustomStringConvertible {
   let description: String
-  /// It may be good, and is too long.
+  /// Whether the only known fault of the frame is that it exceeds the size limit.
   let isTooLong: Bool
 
   init(_ description: String, isTooLong: Bool = false) {

@@ -3,27 +3,41 @@ public import Network
 public import RPC
 public import TLS
 
-/// One connection that many tasks share: calls are written in blocks and answered in any order. It has a thread of its
-/// own, and is used once: for the next connection, make another. Any thread.
+/// A connection that many tasks share. Calls are sent in batches and answered in any order.
+///
+/// The channel has its own thread and lasts for one connection; create another channel for the next connection. It may
+/// be used from any thread.
 public final class FramedChannel: Sendable {
-  /// What becomes of the connection, in this order; on its thread.
+  /// An event of the connection. The events occur in this order, and are reported on the channel's thread.
   public enum Event: Sendable {
+    /// The connection has been established.
     case opened
-    /// The server takes no new calls; those that are open go on.
+    /// The server accepts no new calls; open calls continue.
     case goAway(reason: String)
-    /// All that was open has been told. The last event.
+    /// The connection has ended, and all open calls have received an error. This is the last event.
     case ended(RPCClientError)
   }
 
-  /// Where to connect, and how.
+  /// The server to connect to, and the options of the connection.
   public struct Target: Sendable {
+    /// The address of the server.
     public var address: HostAndPort
+    /// The TLS configuration; nil for cleartext.
     public var tls: TLSContext?
+    /// The name for which the server's certificate must be valid; nil for the host of the address.
     public var serverName: String?
+    /// Maximum number of seconds to establish the connection.
     public var connectSeconds = 5.0
-    /// Without a byte from the server for so long, it is asked for a sign of life, and given as long again.
+    /// Number of seconds without a byte from the server after which a ping is sent. If no byte is received within the
+    /// same time again, the connection ends.
     public var quietSeconds = 10.0
 
+    /// Creates a target with the default timeouts.
+    ///
+    /// - Parameters:
+    ///   - address: The address of the server.
+    ///   - tls: The TLS configuration; nil for cleartext.
+    ///   - serverName: The name for which the server's certificate must be valid; nil for the host of the address.
     public init(address: HostAndPort, tls: TLSContext? = nil, serverName: String? = nil) {
       self.address = address
       self.tls = tls
@@ -42,33 +56,45 @@ public final class FramedChannel: Sendable {
     var output: [UInt8] = []
     var calls: [UInt32: Call] = [:]
     var lastID: UInt32 = 0
-    /// A byte is on its way to the thread.
+    /// Whether the thread has been signalled and has not taken the output since.
     var isWoken = false
-    /// It ends when the last call has.
+    /// Whether the connection ends when the last open call has ended.
     var isFinishing = false
     var end: RPCClientError?
   }
 
   private let target: Target
   private let state = Locked(State())
-  /// Nil: there was no descriptor to be had.
+  /// Nil if no file descriptor was available.
   private let wakeDescriptor: WakeDescriptor?
   private let onEvent: @Sendable (Event) -> Void
 
-  /// Connects, and says by `onEvent` what comes of it.
+  /// Connects on a new thread.
+  ///
+  /// - Parameters:
+  ///   - target: The server to connect to, and the options of the connection.
+  ///   - onEvent: Receives the events of the connection, on the channel's thread.
   public init(_ target: Target, onEvent: @escaping @Sendable (Event) -> Void) {
     self.target = target
     self.onEvent = onEvent
     wakeDescriptor = try? WakeDescriptor()
-    // It holds the channel until it ends, so its thread is never the one to be joined.
+    // The thread holds the channel until the connection ends, so the channel is never released by a thread that would
+    // have to join itself.
     detachThread(name: "channel") { self.run() }
   }
 
   // MARK: Calls
 
-  /// Makes a unary call. The reply may be an error's. Cancelling the task cancels the call.
+  /// Makes a unary call. Cancelling the task cancels the call.
   ///
-  /// - Throws: ``RPCClientError``; `CancellationError`.
+  /// - Parameters:
+  ///   - method: The name of the method.
+  ///   - request: The encoded request message.
+  ///   - timeoutSeconds: The timeout of the call, in seconds.
+  ///   - metadata: The metadata of the call.
+  /// - Returns: The reply, which may have an error status.
+  /// - Throws: ``RPCClientError`` if no reply is received in time or the connection ends; `CancellationError` if the
+  ///   task is cancelled.
   public func call(
     _ method: String, _ request: [UInt8], timeoutSeconds: Double, metadata: RPCMetadata = RPCMetadata()
   ) async throws -> RPCClientReply {
@@ -76,7 +102,8 @@ public final class FramedChannel: Sendable {
     return try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { (waiter: Waiter) in
         let problem = state.withLock { state -> (any Error)? in
-          // Here, so that the handler below either finds the call or has come first.
+          // This is checked under the lock, so that the cancellation handler below either finds the call or has run
+          // before.
           if Task.isCancelled { return CancellationError() }
           if let end = state.end { return end }
           let deadline = MonotonicTime.now.advanced(bySeconds: timeoutSeconds)
@@ -94,9 +121,17 @@ public final class FramedChannel: Sendable {
     }
   }
 
-  /// Opens a stream of replies. `onReply` is called on the channel's thread: for each reply, of which the last has
-  /// `more` false, or once with what ended the connection. While it works nothing is read, so a server that sends more
-  /// than it takes is held up. Gives an id for ``cancel(_:)``.
+  /// Opens a stream of replies.
+  ///
+  /// - Parameters:
+  ///   - method: The name of the method.
+  ///   - request: The encoded request message.
+  ///   - metadata: The metadata of the call.
+  ///   - onReply: Called on the channel's thread for each reply, of which the last has `more` false, or once with the
+  ///     error that ended the connection. The channel reads nothing while the function runs, so a slow function slows
+  ///     down a server that sends faster (backpressure).
+  /// - Returns: The id of the call, for ``cancel(_:)``.
+  /// - Throws: The error that ended the connection, if it has ended.
   public func stream(
     _ method: String, _ request: [UInt8], metadata: RPCMetadata = RPCMetadata(),
     onReply: @escaping @Sendable (Result<RPCClientReply, RPCClientError>) -> Void
@@ -112,18 +147,20 @@ public final class FramedChannel: Sendable {
     return id
   }
 
-  /// Nobody waits for the stream any more. A reply that crossed it may still come.
+  /// Cancels a stream. A reply that the server has already sent may still be delivered.
+  ///
+  /// - Parameter id: The id that ``stream(_:_:metadata:onReply:)`` returned.
   public func cancel(_ id: UInt32) {
     _ = remove(id, sendsCancel: true)
   }
 
-  /// Ends when the last open call has.
+  /// Ends the connection when the last open call has ended.
   public func finish() {
     state.withLock { $0.isFinishing = true }
     wake()
   }
 
-  /// Ends now.
+  /// Ends the connection now. Open calls receive an error.
   public func close() {
     endNow(RPCClientError(.connectionLost, "\(target.address)", "the connection has been closed"))
   }
@@ -187,7 +224,7 @@ public final class FramedChannel: Sendable {
     }
   }
 
-  /// Writes and reads until the connection ends, which is thrown.
+  /// Writes and reads until the connection ends, and throws the error that ended it.
   private func serve(_ client: FramedClient, _ wakeDescriptor: WakeDescriptor) throws(RPCClientError) -> Never {
     var lastHeard = MonotonicTime.now
     var asked: MonotonicTime?
@@ -215,7 +252,7 @@ public final class FramedChannel: Sendable {
         try client.send(FrameEncoder.ping(1))
       }
       let rest = (asked == nil ? 1.0 : 2.0) * target.quietSeconds - now.seconds(since: lastHeard)
-      // A call that has no answer in time may be late by this much.
+      // A call without a reply may exceed its timeout by at most this interval.
       let seconds = hasUnary ? min(rest, 0.05) : rest
       client.wait(orReadable: wakeDescriptor.descriptor, deadline: now.advanced(bySeconds: seconds))
     }
@@ -251,7 +288,8 @@ public final class FramedChannel: Sendable {
     }
   }
 
-  /// The server should have said so itself, so this is for one that is late.
+  /// Ends the unary calls whose timeout has passed. The server normally answers such a call with DEADLINE_EXCEEDED, so
+  /// this is only reached if the server is late.
   private func expire(_ now: MonotonicTime) {
     let late = state.withLock { state -> [Waiter] in
       var late: [Waiter] = []

@@ -3,27 +3,36 @@ public import Network
 public import RPC
 public import TLS
 
-/// A small client that waits, and speaks frames. One thread at a time.
+/// A small blocking client for the framed protocol. It may be used by one thread at a time.
 public final class FramedClient: RPCClient {
+  /// The address of the server.
   public let address: HostAndPort
+  /// Number of seconds that a call without a timeout waits, and that a write may take.
   public var patienceSeconds = 30.0
-  /// The reason of the server's `go_away`, once it has come.
+  /// The reason in the server's `go_away`; nil if none has been received.
   public private(set) var goAwayReason: String?
 
   private let isTLS: Bool
-  /// Whether the server has said anything yet.
+  /// Whether the server has sent any byte.
   private var hasHeard = false
-  /// Nil once closed.
+  /// Nil after the connection has been closed.
   private var stream: OutgoingStream?
   private var lastCallID: UInt32 = 0
   private var replies: [UInt32: [RPCClientReply]] = [:]
   private var pongs: Set<UInt64> = []
   private var input = [UInt8](repeating: 0, count: 64 * 1024)
-  /// 0 <= inputHead <= inputTail <= input.count; between the two are bytes not yet understood.
+  /// 0 <= inputHead <= inputTail <= input.count. The bytes between the two have been received and not decoded yet.
   private var inputHead = 0
   private var inputTail = 0
 
-  /// Connects, over TLS if there is `tls`: the server's certificate must be for `serverName`, by default the host.
+  /// Connects to a server.
+  ///
+  /// - Parameters:
+  ///   - address: The address of the server.
+  ///   - tls: The TLS configuration; nil for cleartext.
+  ///   - serverName: The name for which the server's certificate must be valid; nil for the host of the address.
+  ///   - timeoutSeconds: Maximum number of seconds to establish the connection, TLS handshake included.
+  /// - Throws: If the connection cannot be established.
   public init(
     _ address: HostAndPort, tls: TLSContext? = nil, serverName: String? = nil, timeoutSeconds: Double = 10
   ) throws(RPCClientError) {
@@ -37,23 +46,29 @@ public final class FramedClient: RPCClient {
     }
   }
 
-  /// Takes over a socket that is connected to `address` and does not block.
+  /// Takes over a non-blocking socket that is connected to `address`.
   init(adopting descriptor: Int32, of address: HostAndPort) {
     self.address = address
     isTLS = false
     stream = OutgoingStream(adopting: descriptor)
   }
 
+  /// Closes the connection, and ends all open calls.
   public func close() {
     stream = nil
   }
 
   // MARK: Calls
 
+  /// Sends a call.
+  ///
+  /// - Parameter call: The call. Only the name of the method is sent, without the service.
+  /// - Returns: The id of the call, for ``nextReply(_:deadline:)`` and ``cancel(_:)``.
+  /// - Throws: If the server has sent a `go_away`, or the connection is lost.
   public func open(_ call: RPCOutgoingCall) throws(RPCClientError) -> UInt32 {
     if let goAwayReason { throw problem(.goAway, "the server goes away: \(goAwayReason)") }
     lastCallID = lastCallID == .max ? 1 : lastCallID + 1
-    // A frame names the method alone.
+    // A frame contains the name of the method without the service.
     let method = call.method.split(separator: "/").last.map(String.init) ?? ""
     try send(
       Self.encodeCall(
@@ -61,6 +76,13 @@ public final class FramedClient: RPCClient {
     return lastCallID
   }
 
+  /// Waits for the next reply to an open call. The last reply has `more` false.
+  ///
+  /// - Parameters:
+  ///   - callID: The id that ``open(_:)`` returned.
+  ///   - deadline: The time at which the wait ends with an error.
+  /// - Returns: The reply, which may have an error status.
+  /// - Throws: If the connection is lost, or no reply is received before the deadline.
   public func nextReply(_ callID: UInt32, deadline: MonotonicTime) throws(RPCClientError) -> RPCClientReply {
     while true {
       if var list = replies[callID] {
@@ -72,12 +94,21 @@ public final class FramedClient: RPCClient {
     }
   }
 
-  /// A reply that crossed it may still come.
+  /// Cancels a call. A reply that the server has already sent may still be received.
+  ///
+  /// - Parameter callID: The id that ``open(_:)`` returned.
+  /// - Throws: If the connection is lost.
   public func cancel(_ callID: UInt32) throws(RPCClientError) {
     replies[callID] = nil
     try send(FrameEncoder.cancel(id: callID))
   }
 
+  /// Sends a ping and waits for the pong with the same nonce.
+  ///
+  /// - Parameters:
+  ///   - nonce: The value that the pong must repeat.
+  ///   - deadline: The time at which the wait ends with an error.
+  /// - Throws: If the connection is lost, or the pong is not received before the deadline.
   public func ping(_ nonce: UInt64, deadline: MonotonicTime) throws(RPCClientError) {
     try send(FrameEncoder.ping(nonce))
     while pongs.remove(nonce) == nil { try keep(nextEvent(deadline: deadline)) }
@@ -87,14 +118,22 @@ public final class FramedClient: RPCClient {
     switch event {
     case .reply(let id, let reply): replies[id, default: []].append(reply)
     case .pong(let nonce): pongs.insert(nonce)
-    // Open calls go on; new ones are refused by `openCall`.
+    // Open calls continue; `open` rejects new ones.
     case .goAway: break
     }
   }
 
   // MARK: Frames
 
-  /// A call's frame, length prefix included: to be sent in blocks.
+  /// Encodes a call as a frame with its length prefix, so that several calls can be sent in one write.
+  ///
+  /// - Parameters:
+  ///   - id: The id of the call, which must differ from those of all open calls.
+  ///   - method: The name of the method, without the service.
+  ///   - request: The encoded request message.
+  ///   - timeoutMilliseconds: The timeout in milliseconds; 0 stands for none.
+  ///   - metadata: The metadata of the call.
+  /// - Returns: The bytes of the frame.
   public static func encodeCall(
     id: UInt32, _ method: String, _ request: [UInt8] = [], timeoutMilliseconds: UInt32 = 0,
     metadata: RPCMetadata = RPCMetadata()
@@ -103,7 +142,11 @@ public final class FramedClient: RPCClient {
       id: id, method: method, request: request, timeoutMilliseconds: timeoutMilliseconds, metadata: metadata)
   }
 
-  /// Sends bytes as they are. Reads meanwhile what comes, so that two sides that both write do not wait for each other.
+  /// Sends bytes unchanged. Received bytes are read in the meantime, so that two sides that both write do not block
+  /// each other.
+  ///
+  /// - Parameter bytes: The bytes to send.
+  /// - Throws: If the connection is lost, or the server accepts no byte for ``patienceSeconds``.
   public func send(_ bytes: [UInt8]) throws(RPCClientError) {
     let deadline = MonotonicTime.now.advanced(bySeconds: patienceSeconds)
     var sent = 0
@@ -123,7 +166,7 @@ public final class FramedClient: RPCClient {
     }
   }
 
-  /// The server has closed: what it said before, a `go_away` perhaps, is still to be read.
+  /// Reads what the server sent before it closed the connection, which may include a `go_away`.
   private func takeLastWords() {
     do throws(RPCClientError) {
       while try receive() {}
@@ -131,7 +174,11 @@ public final class FramedClient: RPCClient {
     while let event = try? event() { keep(event) }
   }
 
-  /// The next thing that the server sends, whichever call it belongs to.
+  /// Waits for the next event, of any call.
+  ///
+  /// - Parameter deadline: The time at which the wait ends with an error.
+  /// - Returns: The event.
+  /// - Throws: If the connection is lost, or nothing is received before the deadline.
   public func nextEvent(deadline: MonotonicTime) throws(RPCClientError) -> FramedEvent {
     while true {
       if let event = try event() { return event }
@@ -139,7 +186,13 @@ public final class FramedClient: RPCClient {
     }
   }
 
-  /// Reads `count` final replies (`more` false) without keeping them, and says how many of them were not OK.
+  /// Reads final replies (`more` false) and discards them.
+  ///
+  /// - Parameters:
+  ///   - count: The number of final replies to read.
+  ///   - deadline: The time at which the wait ends with an error.
+  /// - Returns: The number of these replies whose status is not OK.
+  /// - Throws: If the connection is lost, or too few replies are received before the deadline.
   public func countReplies(_ count: Int, deadline: MonotonicTime) throws(RPCClientError) -> Int {
     var failed = 0
     var seen = 0
@@ -154,7 +207,7 @@ public final class FramedClient: RPCClient {
     return failed
   }
 
-  /// What has come already, or nil. Does not wait.
+  /// Returns an event that has been received already, or nil. It does not wait.
   func nextEventIfAny() throws(RPCClientError) -> FramedEvent? {
     while true {
       if let event = try event() { return event }
@@ -162,7 +215,7 @@ public final class FramedClient: RPCClient {
     }
   }
 
-  /// Waits until something has come, here or at another descriptor, or until the deadline.
+  /// Waits until bytes have been received, another descriptor is readable, or the deadline has passed.
   func wait(orReadable other: Int32, deadline: MonotonicTime) {
     stream?.wait(orReadable: other, deadline: deadline)
   }
@@ -183,7 +236,8 @@ public final class FramedClient: RPCClient {
     }
   }
 
-  /// Lends the next whole frame; nil if there is none yet.
+  /// Passes the next complete frame to `body`; returns nil if there is none yet. The frame is valid during the call
+  /// only.
   private func withFrame<Result>(_ body: (DecodedFrame) -> Result) throws(RPCClientError) -> Result? {
     let outcome: Swift.Result<Result?, FrameError> = input.withUnsafeBytes { buffer in
       let rest = UnsafeRawBufferPointer(rebasing: buffer[inputHead..<inputTail])
@@ -216,7 +270,7 @@ public final class FramedClient: RPCClient {
     }
   }
 
-  /// Reads once, without waiting. False if there was nothing.
+  /// Reads once, without waiting. Returns false if no byte was available.
   private func receive() throws(RPCClientError) -> Bool {
     guard let stream else { throw lost("the connection has been closed") }
     makeRoom()

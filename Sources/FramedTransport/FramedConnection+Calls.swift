@@ -3,7 +3,7 @@ internal import Network
 internal import RPC
 
 extension FramedConnection {
-  /// Answers a unary call at once, or begins a stream.
+  /// Answers a unary call at once, or opens a stream.
   func open(_ call: DecodedCall, id: UInt32) {
     let method = loop.router.method(named: call.method)
     guard state == .open else {
@@ -54,12 +54,12 @@ extension FramedConnection {
       stream.openingWork = ProcessorTime.ofThisThread &- before
       stream.begin(handler, deadline: request.deadline)
     } catch {
-      // Through the stream: it may have ended itself before it threw.
+      // The stream handles this, because the handler may have finished it before it threw.
       stream.finish(error, reply.metadata)
     }
   }
 
-  /// A unary call that has to wait is an open call like a stream, with one reply.
+  /// Opens a unary call that has to wait. It is an open call like a stream, with one reply.
   private func openWaiting(
     _ id: UInt32, _ method: RPCMethod, _ request: borrowing RPCRequest, _ handle: @escaping RPCWaitingCall.Handler,
     _ wait: RPCWait, holding bytes: Int
@@ -70,7 +70,7 @@ extension FramedConnection {
     call.wait(wait)
   }
 
-  /// - Parameter bytes: what the call's own metadata takes, its credential among it.
+  /// - Parameter bytes: The number of bytes that the call's own metadata takes, its credential included.
   private func addStream(
     _ id: UInt32, _ method: RPCMethod, holding bytes: Int
   ) throws(RPCStatus) -> FramedStream {
@@ -89,7 +89,7 @@ extension FramedConnection {
     return stream
   }
 
-  /// `Hello`, or a name that nobody serves.
+  /// Answers `Hello`, or rejects a method name that the router does not contain.
   private func openUnknown(_ call: DecodedCall, id: UInt32) throws(RPCStatus) {
     guard let name = String(validating: call.method, as: UTF8.self), !call.method.contains(0), !name.isEmpty else {
       throw RPCStatus(.invalidArgument, "method: \(call.method.isEmpty ? "empty" : "not UTF-8, or with a NUL in it")")
@@ -98,18 +98,20 @@ extension FramedConnection {
       let shown = call.method.count <= Limits.methodNameBytes ? "\"\(name)\"" : "of \(call.method.count) bytes"
       throw RPCStatus(.unimplemented, "unknown method \(shown)")
     }
-    // First no identity: a `Hello` that fails leaves none, neither an earlier one nor that of a certificate.
+    // The identity is reset first: after a `Hello` that fails there is no identity, neither that of an earlier `Hello`
+    // nor that of a certificate.
     (helloMetadata, helloIdentity) = (RPCMetadata(), identities?.unidentified)
     let metadata = try call.metadata.values()
     let identity = identity(metadata)
-    // Said once, and at once: not with every call that follows.
+    // A credential that is not valid is reported once, in the reply to `Hello`, and not in every call that follows.
     if metadata.hasAuthorization { _ = try identity?.caller() }
     (helloMetadata, helloIdentity) = (metadata, identity)
     send(FrameEncoder.Reply(callID: id, status: .ok, more: false), head: [], body: [], metadata: RPCMetadata())
     loop.calls.ended(nil, .ok)
   }
 
-  /// The call's own pairs, and of those of `Hello` the ones whose key the call does not have; and who makes the call.
+  /// The metadata and the identity of a call. The metadata are the call's own pairs, and those pairs of `Hello` whose
+  /// key the call's own pairs do not contain.
   private func head(of call: DecodedCall) throws(RPCStatus) -> (RPCMetadata, RPCIdentity?) {
     guard call.metadata.count > 0 else { return (helloMetadata, helloIdentity) }
     let own = try call.metadata.values()
@@ -121,7 +123,7 @@ extension FramedConnection {
   private func identity(_ metadata: RPCMetadata) -> RPCIdentity? {
     guard let identities else { return nil }
     guard var authorization = metadata["authorization"] else { return identities[nil] }
-    // A proxy may have checked the one, and this server would take the other.
+    // With two values, a proxy may have checked one, and this server would use the other.
     guard metadata.count(of: "authorization") == 1 else { return identities.unidentified }
     return authorization.withUTF8 { identities[UnsafeRawBufferPointer($0)] }
   }

@@ -2,8 +2,8 @@ internal import Network
 internal import RPC
 
 extension FramedConnection {
-  /// Answers the plain calls that the bytes begin with, as long as they have plain answers and the peer keeps up; gives
-  /// the length of their frames.
+  /// Answers the calls at the beginning of the bytes on the fast path. It stops at the first call that the fast path
+  /// cannot answer, or when the peer reads too slowly. Returns the number of bytes of the frames that were answered.
   func answerPlainCalls(_ bytes: UnsafeRawBufferPointer) -> Int {
     let batch = loop.plainBatch
     let (identity, limit) = (helloIdentity, loop.limits.frameBytes)

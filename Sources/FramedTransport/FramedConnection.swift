@@ -2,41 +2,43 @@ internal import Core
 internal import Network
 internal import RPC
 
-/// The server's side of one connection that speaks frames. Loop thread only.
+/// The server side of one connection that uses the framed protocol. It is used on its event loop's thread only.
 ///
-/// Here: frames in and out, and the life of the connection. The calls are in `FramedConnection+Calls.swift`.
+/// This file has the input and output of frames, and the life cycle of the connection. The calls are in
+/// `FramedConnection+Calls.swift`.
 final class FramedConnection: ConnectionProtocol {
   enum State {
     case open
-    /// `go_away` is sent: new calls are refused, and the connection closes after the last open one.
+    /// A `go_away` has been sent. New calls are rejected, and the connection closes after the last open call.
     case draining
-    /// Nothing is read or written any more.
+    /// The connection neither reads nor writes any more.
     case over
   }
 
   let loop: FramedLoop
   let connection: Connection
   private(set) var state = State.open
-  /// By call_id.
+  /// The open streams by call_id.
   var streams: [UInt32: FramedStream] = [:]
-  /// What `Hello` brought: beneath the metadata of each later call.
+  /// The metadata of `Hello`, which apply to each later call unless it overrides them.
   var helloMetadata = RPCMetadata() {
     didSet { connection.protocolByteCount += helloMetadata.heldByteCount - oldValue.heldByteCount }
   }
-  /// Nil: everybody may do everything.
+  /// Nil if the server requires no credentials.
   let identities: RPCIdentities?
-  /// Of calls that bring no `authorization` of their own.
+  /// The identity of calls that have no `authorization` of their own.
   var helloIdentity: RPCIdentity?
   private var floodGuard: FloodGuard
-  /// The call_ids of streams to be told when the peer takes more; first come, first told, from `firstWaiting` on.
+  /// The call_ids of streams that wait until the connection is writable, in order of arrival, starting at
+  /// `firstWaiting`.
   private var waitingStreams: [UInt32] = []
   private var firstWaiting = 0
-  // Unowned by their jobs: `end()` cancels them before the connection goes, and to count references of what is held
-  // weakly takes twice as long.
+  // The timers' jobs hold the connection unowned: `end()` cancels the timers before the connection is released, and
+  // reference counting takes twice as long for an object with weak references.
   private var ageTimer: (any RPCTimer)?
   private var drainTimer: (any RPCTimer)?
   private var idleTimer: (any RPCTimer)?
-  /// Something has come since the idle timer began.
+  /// Whether anything has been received since the idle timer was started.
   private var wasActive = false
 
   init(_ connection: Connection, loop: FramedLoop) {
@@ -95,7 +97,7 @@ final class FramedConnection: ConnectionProtocol {
     case .ping(let nonce):
       floodGuard.spend(FloodGuard.costOfCancel)
       pong(nonce)
-    // Sent by a later version of the protocol, or an answer nobody asked for.
+    // A body that a later version of the protocol added, or a pong without a ping.
     case .none, .pong: floodGuard.spend(FloodGuard.costOfEmptyFrame)
     case .reply: throw FrameError("a reply; only the server sends those")
     case .goAway: throw FrameError("a go_away; only the server sends those")
@@ -103,7 +105,7 @@ final class FramedConnection: ConnectionProtocol {
   }
 
   private func cancel(_ callID: UInt32) {
-    // Unknown: the call may have ended while the frame was on its way.
+    // The call is unknown if it ended while the frame was in transit.
     guard let stream = streams[callID] else { return floodGuard.spend(FloodGuard.costOfEmptyFrame) }
     floodGuard.spend(FloodGuard.cost(ofCancelledWork: stream.openingWork))
     stream.cancel()
@@ -140,14 +142,16 @@ final class FramedConnection: ConnectionProtocol {
   }
 
   func writable() {
-    // Those that do not get their turn now, because the ones before filled the connection again, are first next time.
+    // Streams that are not notified now, because the ones before them filled the connection again, come first next
+    // time.
     while firstWaiting < waitingStreams.count, connection.isWritable {
       let callID = waitingStreams[firstWaiting]
       firstWaiting += 1
-      // An id that ended in the meantime finds nothing; one that was taken again is told early, which is harmless.
+      // If the call has ended in the meantime, nothing is found. If its id was reused, the new call is notified too
+      // early, which is harmless.
       streams[callID]?.becameWritable()
     }
-    // Each is moved once on average.
+    // Each entry is moved once on average.
     if firstWaiting * 2 >= waitingStreams.count {
       waitingStreams.removeFirst(firstWaiting)
       firstWaiting = 0
@@ -173,7 +177,7 @@ final class FramedConnection: ConnectionProtocol {
     loop.calls.ended(stream.method, code, since: stream.began)
   }
 
-  /// The client broke the protocol: says why, and closes.
+  /// Closes the connection after a protocol error of the client, with a `go_away` that contains the reason.
   private func refuse(_ error: FrameError) {
     guard state != .over else { return }
     loop.counters.add(.protocolErrors)
@@ -183,7 +187,8 @@ final class FramedConnection: ConnectionProtocol {
     connection.finish()
   }
 
-  /// The client spends the server's time on what leads to nothing: says so, and closes.
+  /// Closes the connection after a flood of frames that cost server time to no effect, with a `go_away` that contains
+  /// the reason.
   private func stopFlood() {
     guard state != .over else { return }
     loop.counters.add(.floods)
@@ -194,12 +199,13 @@ final class FramedConnection: ConnectionProtocol {
     connection.finish()
   }
 
-  /// Takes no new calls, and closes when the open ones have ended.
+  /// Rejects new calls, and closes the connection when the open ones have ended.
   func drain(_ reason: String) {
     guard state == .open else { return }
     state = .draining
     goAway(reason)
-    // First the grace, then the streams: one that ends itself at once must not end the connection with it.
+    // The grace period starts before the streams are notified, so that a stream that ends at once does not close the
+    // connection.
     drainTimer = worker.schedule(afterSeconds: Limits.drainGraceSeconds) { [unowned self] in
       drainTimer = nil
       finishIfDrained()
@@ -213,7 +219,8 @@ final class FramedConnection: ConnectionProtocol {
     connection.finish()
   }
 
-  /// Drains when the connection has reached its age, earlier or later by a tenth: not all of a restart's at once.
+  /// Drains the connection when it has reached its maximum age, plus or minus up to a tenth, so that the connections
+  /// that clients opened after a restart do not all drain at the same time.
   func limitAge() {
     guard loop.limits.maximumAgeSeconds > 0 else { return }
     let seconds = loop.limits.maximumAgeSeconds * Double.random(in: 0.9...1.1)
@@ -223,8 +230,9 @@ final class FramedConnection: ConnectionProtocol {
     }
   }
 
-  /// Drains when nothing has come for as long as may be: a client that vanished without a word holds a place. Looked at
-  /// from time to time, which costs less than a clock at each call.
+  /// Drains the connection when nothing has been received for the idle time, because a client that vanished without
+  /// closing its connection would occupy a slot. A flag is checked periodically, which costs less than reading the
+  /// clock at each call.
   func limitIdleness() {
     guard loop.limits.idleSeconds > 0 else { return }
     wasActive = false

@@ -1,14 +1,18 @@
 public import RPC
 
-/// What a server can send.
+/// A frame that a server sends to a client.
 public enum FramedEvent: Sendable, Hashable {
+  /// A reply to a call.
   case reply(callID: UInt32, RPCClientReply)
+  /// The reply to a ping.
   case pong(nonce: UInt64)
+  /// The announcement that the server accepts no new calls.
   case goAway(reason: String)
 }
 
 extension RPCClientReply {
-  /// Copies; what is not as it should be (a status that has no name, a key that is none) is made harmless.
+  /// Copies a decoded reply. Invalid parts are replaced by harmless values: an unknown status code becomes UNKNOWN, and
+  /// invalid metadata become empty.
   init(_ reply: DecodedReply) {
     self.init(
       status: RPCStatus(

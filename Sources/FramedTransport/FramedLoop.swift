@@ -2,23 +2,24 @@ internal import Core
 internal import Network
 internal import RPC
 
-/// What the framed connections of one loop share.
+/// The state that the framed connections of one event loop share.
 final class FramedLoop: @unchecked Sendable {
-  // Safe to share: what is marked "loop thread" is touched by the thread of `eventLoop` alone, the rest never changes.
+  // This is safe to share: members marked "loop thread" are used by the thread of `eventLoop` only, the others are
+  // constant.
   let eventLoop: EventLoop
   let router: RPCRouter
   let plainMethods: PlainMethods
   let plainBatch = PlainBatch()  // loop thread
-  /// Nil: everybody may do everything.
+  /// Nil if no credentials are required.
   let access: (any RPCAccess)?
   let limits: FramedLimits
   let counters = TransportCounters<FramedCounter>()
   let calls: CallMeter
   private let logger: RateLimitedLogger
   private var connections: [ObjectIdentifier: FramedConnection] = [:]  // loop thread
-  /// Filled by one call after the other, so that its storage is used again.
+  /// The reply that one call after the other fills, so that its storage is reused.
   let reply = UnsafeMutablePointer<RPCReply>.allocate(capacity: 1)  // loop thread
-  /// A handler may come to another call in its time.
+  /// Whether `reply` is in use. A handler may cause another call to be answered while it runs.
   var isReplyTaken = false  // loop thread
   private var isDraining = false  // loop thread
   private var isClosed = false  // loop thread
@@ -69,12 +70,12 @@ final class FramedLoop: @unchecked Sendable {
     for connection in Array(connections.values) { connection.close() }
   }
 
-  /// A connection was ended for what its client did. A few lines a minute for each event.
+  /// Logs that a connection was closed because of its client. The log lines are rate-limited for each event.
   func report(_ event: String, _ problem: String, peer: @autoclosure () -> String) {
     logger.log(.warning, event, reason: event, problem, ["peer": .string(peer())])
   }
 
-  /// Lends an empty reply, whose storage is used again.
+  /// Passes an empty reply, whose storage is reused, to `body`.
   @inline(__always)
   func withReply(_ body: (inout RPCReply) -> Void) {
     if isReplyTaken {

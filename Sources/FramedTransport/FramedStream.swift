@@ -2,21 +2,22 @@ internal import Core
 internal import Network
 internal import RPC
 
-/// An open streaming call of a connection. Loop thread only.
+/// An open call of a connection with a stream of replies, or with one reply that waits. It is used on its event loop's
+/// thread only.
 ///
-/// Connection, stream and handler hold each other while the call is open; ``close()`` lets go.
+/// Connection, stream and handler reference each other while the call is open; ``close()`` breaks the cycle.
 final class FramedStream: RPCStreamWriter, RPCReplyWriter {
   let callID: UInt32
   let method: RPCMethod
   let began: MonotonicTime
-  /// Bytes of memory that the open call takes.
+  /// Number of bytes of memory that the open call takes.
   let heldByteCount: Int
   private var connection: FramedConnection?
   private var handler: (any RPCStreamHandler)?
   private var timer: (any RPCTimer)?
-  /// The processor time that it took to begin the call, in nanoseconds.
+  /// The CPU time that opening the call took, in nanoseconds.
   var openingWork: UInt64 = 0
-  /// The handler found the peer slow, and is in the line of those to be told when it is not.
+  /// Whether the handler found the connection not writable, and the stream is in the queue of those to be notified.
   private var isWaiting = false
 
   init(callID: UInt32, _ method: RPCMethod, connection: FramedConnection, heldByteCount: Int) {
@@ -27,7 +28,7 @@ final class FramedStream: RPCStreamWriter, RPCReplyWriter {
     self.connection = connection
   }
 
-  /// The service has taken the call, unless it has ended it already.
+  /// Starts the handler's call, unless the call has already ended.
   func begin(_ handler: any RPCStreamHandler, deadline: MonotonicTime?) {
     guard let connection else { return }
     self.handler = handler
@@ -70,7 +71,7 @@ final class FramedStream: RPCStreamWriter, RPCReplyWriter {
     connection.streamEnded(self, status.code)
   }
 
-  /// Tells the service that the peer takes more again.
+  /// Notifies the handler that the connection is writable again.
   func becameWritable() {
     isWaiting = false
     handler?.writable()
@@ -80,7 +81,7 @@ final class FramedStream: RPCStreamWriter, RPCReplyWriter {
     handler?.draining()
   }
 
-  /// Tells the service that nobody waits any more.
+  /// Notifies the handler that the call was cancelled.
   func cancel() {
     let handler = handler
     close()

@@ -1,41 +1,44 @@
 internal import Core
 
-/// Bounds of one connection that speaks frames. The defaults are what a server runs with; tests make them small.
+/// The limits of one connection that uses the framed protocol. The defaults are those of the server; tests reduce them.
 public struct FramedLimits: Sendable {
-  /// Bytes of a frame from a client, without its length prefix. Part of the contract (`frame.proto`).
+  /// Maximum number of bytes of a frame from a client, without its length prefix. Part of the contract (`frame.proto`).
   public var frameBytes = 64 * 1024
-  /// Calls open at once: a thousand watches, and lookups beside them.
+  /// Maximum number of open calls: a thousand watches, and some lookups in addition.
   public var openCalls = 1024
-  /// What a connection may spend at once on frames that lead to nothing (see `FloodGuard`): the cancelling of all its
+  /// Maximum number of credits for frames that have no effect (see `FloodGuard`). They allow a client to cancel all its
   /// calls at once, twice.
   public var floodCredits = 4000
-  /// What it may spend each second for ever.
+  /// Number of credits that a connection regains in each second.
   public var floodCreditsPerSecond = 200.0
-  /// Seconds without a frame and an open call after which a connection is drained, or twice as long; 0 for never.
+  /// Number of seconds without a frame and an open call after which a connection is drained. The actual time may be up
+  /// to twice as long. 0 stands for no limit.
   public var idleSeconds = 0.0
-  /// Seconds after which a connection is drained, give or take a tenth; 0 for never.
+  /// Number of seconds after which a connection is drained, plus or minus up to a tenth. 0 stands for no limit.
   public var maximumAgeSeconds = 0.0
 
+  /// Creates limits with the server's defaults.
   public init() {}
 }
 
-/// Bounds of the framed protocol that are the same for every server.
+/// The limits of the framed protocol that are the same for every server.
 enum Limits {
-  /// Bytes of a frame from a server that the client takes: those of the largest reply, and of the frame around it.
+  /// Maximum number of bytes of a frame from a server that the client accepts: the largest reply, and its envelope.
   static let replyFrameBytes = ServedSize.replyBytes + 64 * 1024
-  /// Bytes of the length in front of a frame.
+  /// Number of bytes of the length prefix of a frame.
   static let prefixBytes = 4
-  /// Key-value pairs of one call: a trace context, credentials, a few of the caller's own.
+  /// Maximum number of key-value pairs of one call: a trace context, credentials, and some of the caller's own.
   static let metadataPairs = 64
-  /// Bytes of the keys and values of one call, as HTTP servers bound their headers.
+  /// Maximum number of bytes of the keys and values of one call, in the range that HTTP servers allow for headers.
   static let metadataBytes = 8 * 1024
-  /// Bytes of a method's name that are repeated to the caller in an error.
+  /// Maximum number of bytes of a method's name that an error message repeats.
   static let methodNameBytes = 128
-  /// Bytes that an open call takes beside its request: the stream, its handler and its timer (measured: see
-  /// `docs/limits.md`).
+  /// Number of bytes that an open call takes in addition to its request: the stream, its handler and its timer
+  /// (measured; see `docs/limits.md`).
   static let openStreamBytes = 1024
-  /// Seconds a connection stays after its `go_away`, so that calls which crossed it get an answer.
+  /// Number of seconds that a connection stays open after its `go_away`, so that calls that were in transit are
+  /// answered.
   static let drainGraceSeconds = 0.1
-  /// Bytes of reply storage that are kept for the next call of the loop.
+  /// Maximum number of bytes of reply storage that is kept for the next call of the event loop.
   static let keptReplyBytes = 64 * 1024
 }

@@ -1,19 +1,21 @@
 internal import Network
 internal import RPC
 
-/// Plain calls of one method that came one behind the other, and their replies: what can be done once for all of them
-/// is, and the replies' values are sent from where they lie. One thread; its memory is used again.
+/// A batch of consecutive calls of one method on the fast path, and their replies. Work that is common to the calls is
+/// done once for all of them, and larger values are sent without being copied.
+///
+/// It is used by one thread; its memory is reused.
 final class PlainBatch {
-  /// Of a reply, what is not its body: the frame and the metadata.
+  /// Maximum number of bytes of a reply other than its body: the frame's envelope and the head.
   private static let headBytes = 1024
-  /// A shorter body is copied: that costs less than to send it from where it lies.
+  /// Maximum number of bytes of a body that is copied. Up to this size a copy costs less than sending it in place.
   private static let copiedBytes = 512
 
   private let calls: UnsafeMutablePointer<PlainCall>
   private let messages: UnsafeMutablePointer<UnsafeRawBufferPointer>
   private var count = 0
   private let memory: UnsafeMutableRawPointer
-  /// The replies, in order. Lent: until the next batch, or the end of the turn.
+  /// The replies, in order. They are valid until the next batch, or the end of the event-loop iteration.
   let runs = OutputRuns(capacity: 2 * maximumPlainCalls)
 
   init() {
@@ -28,7 +30,8 @@ final class PlainBatch {
     memory.deallocate()
   }
 
-  /// Takes the plain calls that the bytes begin with, as far as they are of one method, and gives that.
+  /// Collects the fast-path calls of one method at the beginning of the bytes. Returns the entry of that method; nil if
+  /// the first frame is not such a call.
   func gather(_ bytes: UnsafeRawBufferPointer, limit: Int, methods: PlainMethods) -> PlainMethods.Entry? {
     guard let first = PlainCall(bytes, limit: limit), let method = methods.method(named: first.method) else {
       return nil
@@ -46,15 +49,15 @@ final class PlainBatch {
     return method
   }
 
-  /// Answers the calls, up to the first that has no plain answer, or until the replies have more than so many bytes.
-  /// Gives how many were answered, and how many bytes their frames had.
+  /// Answers the calls of the batch, up to the first that the fast path cannot answer, or until the replies exceed
+  /// `limit` bytes. Returns the number of calls that were answered, and the number of bytes of their frames.
   func answer(
     _ method: any RPCPlainCalls, _ identity: RPCIdentity?, atMost limit: Int, isTaken: (UInt32) -> Bool
   ) -> (count: Int, bytes: Int) {
     method.prepare(for: UnsafeBufferPointer(start: messages, count: count))
     runs.removeAll()
     var place = memory
-    // Where the run of bytes begins that is being written.
+    // The beginning of the byte range that is being written.
     var start = memory
     var (answered, used, written) = (0, 0, 0)
     while answered < count, written <= limit {

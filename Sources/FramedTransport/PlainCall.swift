@@ -1,8 +1,9 @@
-/// A frame that is a call with a method, a short request and perhaps a timeout, as nearly every client writes it: each
-/// field once, in order of their numbers. Read where it lies, in one go; whatever looks otherwise is for
-/// ``FrameDecoder`` to read or to refuse.
+/// A frame with a call that has a method, a short request, perhaps a timeout, and nothing else. Each field occurs once,
+/// in order of the field numbers, as nearly all clients encode it.
+///
+/// It is decoded in place, in one pass. Any other encoding is left to ``FrameDecoder``, which decodes or rejects it.
 struct PlainCall {
-  /// Of the frame, with its prefix.
+  /// Number of bytes of the frame, with its length prefix.
   let count: Int
   let id: UInt32
   let method: UnsafeRawBufferPointer
@@ -18,7 +19,7 @@ struct PlainCall {
       let call = walk.varint(), call == walk.end - walk.place, walk.skips(0x0a),
       let method = walk.shortRun(), walk.skips(0x12), let request = walk.shortRun()
     else { return nil }
-    // A plain call is answered before any timeout.
+    // The timeout is ignored: the fast path answers a call before any timeout can pass.
     if walk.place != walk.end {
       guard walk.skips(0x18), walk.varint() != nil, walk.place == walk.end else { return nil }
     }
@@ -32,7 +33,7 @@ private struct Walk {
   var place: UnsafeRawPointer
   let end: UnsafeRawPointer
 
-  /// Whether the next byte is this one, which is passed then.
+  /// Returns whether the next byte has this value, and skips it in this case.
   @inline(__always)
   mutating func skips(_ byte: UInt8) -> Bool {
     guard place < end, place.load(as: UInt8.self) == byte else { return false }
@@ -40,7 +41,7 @@ private struct Walk {
     return true
   }
 
-  /// A number below 2 to the 35th.
+  /// Reads a number below 2 to the power of 35; nil if there is none.
   @inline(__always)
   mutating func varint() -> Int? {
     var value = 0
@@ -55,7 +56,7 @@ private struct Walk {
     return nil
   }
 
-  /// A run of 1 to 127 bytes behind its length.
+  /// Reads a length and the 1 to 127 bytes that follow it; nil if there is no such field.
   @inline(__always)
   mutating func shortRun() -> UnsafeRawBufferPointer? {
     guard place < end else { return nil }

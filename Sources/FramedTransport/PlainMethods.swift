@@ -1,7 +1,7 @@
 internal import Glibc
 internal import RPC
 
-/// The methods of a router that have a short way, on one loop.
+/// The methods of a router that have a fast path, on one event loop.
 struct PlainMethods {
   struct Entry {
     let method: RPCMethod
@@ -16,7 +16,7 @@ struct PlainMethods {
     }
   }
 
-  /// The method with this name.
+  /// The method with this name; nil if there is none with a fast path.
   func method(named name: UnsafeRawBufferPointer) -> Entry? {
     entries.first { $0.isNamed(name) }
   }

@@ -1,10 +1,11 @@
-/// The frame of a plain reply, which is nearly every one: status OK, the last of its call, no metadata.
+/// The frame of a reply of the fast path: status OK, the last reply of its call, without metadata. Nearly all replies
+/// are of this kind.
 struct PlainReplyFrame {
   private let id: UInt32
   private let payload: Int
-  /// Of the `Reply` within the frame.
+  /// Number of bytes of the `Reply` within the frame.
   private let body: Int
-  /// With the length prefix.
+  /// Number of bytes of the frame with its length prefix.
   let count: Int
 
   @inline(__always)
@@ -16,10 +17,11 @@ struct PlainReplyFrame {
       Limits.prefixBytes + (id == 0 ? 0 : 1 + varintSize(UInt64(id))) + 1 + varintSize(UInt64(body)) + body
   }
 
-  /// What the frame adds to its payload, at most: a prefix, a number and two lengths.
+  /// Maximum number of bytes that the frame adds to its payload: a length prefix, a call_id, two lengths and their
+  /// tags.
   static let maximumBytes = 32
 
-  /// Writes the frame up to the end of the payload's `head`; the rest of the payload is to follow.
+  /// Writes the frame up to the end of the payload's `head`. The rest of the payload must follow.
   @inline(__always)
   func write(head: UnsafeRawBufferPointer, to place: inout UnsafeMutableRawPointer) {
     place.storeBytes(of: UInt32(truncatingIfNeeded: count - Limits.prefixBytes).bigEndian, as: UInt32.self)

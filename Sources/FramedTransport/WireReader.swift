@@ -1,9 +1,9 @@
-/// Walks over the fields of an encoded protobuf message. Accepts and refuses what protobuf-c does, but for two things
-/// that only this refuses: a field number that there cannot be, and a bool of another wire type.
+/// Iterates over the fields of an encoded protobuf message. It accepts and rejects the same messages as protobuf-c with
+/// two exceptions, which only this type rejects: an invalid field number, and a bool with another wire type.
 ///
-/// Borrows its bytes: no part of it may outlive them.
+/// It borrows its bytes, and must not be used after they are released.
 struct WireReader {
-  /// The wire types in use; groups (3, 4) are refused.
+  /// The wire types in use. Groups (3 and 4) are rejected.
   enum WireType: UInt8 {
     case varint = 0
     case fixed64 = 1
@@ -20,7 +20,7 @@ struct WireReader {
 
   var isAtEnd: Bool { offset == bytes.count }
 
-  /// The number and the wire type of the next field.
+  /// Reads the number and the wire type of the next field.
   @inline(__always)
   mutating func tag() throws(FrameError) -> (number: UInt32, type: WireType) {
     if offset < bytes.count, bytes[offset] < 0x80, bytes[offset] >= 8,
@@ -48,7 +48,7 @@ struct WireReader {
     return try varint(maximumBytes: 10)
   }
 
-  /// A number of one byte, as nearly all are; nil for any other.
+  /// Reads a number of one byte, as nearly all are; nil for any other.
   @inline(__always)
   private mutating func shortVarint() -> UInt64? {
     guard offset < bytes.count, bytes[offset] < 0x80 else { return nil }
@@ -56,7 +56,7 @@ struct WireReader {
     return UInt64(bytes[offset])
   }
 
-  /// Lengths and tags take at most five bytes, values ten; what does not fit into 64 bits is cut.
+  /// Reads a number. Lengths and tags have at most five bytes, values at most ten; bits beyond 64 are dropped.
   private mutating func varint(maximumBytes: Int) throws(FrameError) -> UInt64 {
     var value: UInt64 = 0
     for index in 0..<maximumBytes {
@@ -69,7 +69,7 @@ struct WireReader {
     throw FrameError("a number does not end")
   }
 
-  /// The bytes of a string, a byte string or a nested message.
+  /// Reads the bytes of a string, a byte string or a nested message.
   mutating func lengthDelimited() throws(FrameError) -> UnsafeRawBufferPointer {
     let length = if let short = shortVarint() { short } else { try varint(maximumBytes: 5) }
     guard length <= UInt64(bytes.count - offset) else { throw FrameError("a field is longer than its message") }
@@ -92,13 +92,13 @@ struct WireReader {
     offset += count
   }
 
-  /// Reads a varint field that is known by `name`.
+  /// Reads a varint field. `name` is for error messages.
   mutating func varint(_ type: WireType, of name: StaticString) throws(FrameError) -> UInt64 {
     guard type == .varint else { throw wrongType(name, type) }
     return try varint()
   }
 
-  /// Reads a length-delimited field that is known by `name`.
+  /// Reads a length-delimited field. `name` is for error messages.
   mutating func lengthDelimited(_ type: WireType, of name: StaticString) throws(FrameError) -> UnsafeRawBufferPointer {
     guard type == .bytes else { throw wrongType(name, type) }
     return try lengthDelimited()

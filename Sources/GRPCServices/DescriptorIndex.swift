@@ -1,22 +1,23 @@
 internal import ProtobufMessages
 
-/// The `.proto` files that describe the services, found by name and by what they declare. Immutable.
+/// The `.proto` files that describe the services, indexed by name and by declaration. It is immutable.
 struct DescriptorIndex: Sendable {
   private struct File {
-    /// A `google.protobuf.FileDescriptorProto`.
+    /// The encoded `google.protobuf.FileDescriptorProto`.
     let bytes: [UInt8]
-    /// The field `file_descriptor_response` of a reply: the file and all that it imports. Every reply shares it.
+    /// The encoded field `file_descriptor_response` of a reply, with the file and all that it imports. All replies
+    /// share it.
     var response: [UInt8] = []
     /// The names of the files that it imports.
     let imports: [String]
   }
 
   private var files: [String: File] = [:]
-  /// The full name of a declaration -> the name of its file.
+  /// The name of the file that contains a declaration, by the full name of the declaration.
   private var symbols: [String: String] = [:]
   private var messages: Set<String> = []
 
-  /// From a `google.protobuf.FileDescriptorSet`, which holds every file that one of its files imports.
+  /// Reads a `google.protobuf.FileDescriptorSet`, which must contain every file that one of its files imports.
   init(_ descriptorSet: UnsafeRawBufferPointer) throws(ProtobufError) {
     var reader = ProtobufReader(descriptorSet)
     while let field = try reader.next() {
@@ -28,11 +29,12 @@ struct DescriptorIndex: Sendable {
     }
   }
 
-  /// The field `file_descriptor_response` for a file: itself and then all that it imports; nil for one that is not
-  /// known.
+  /// The encoded field `file_descriptor_response` for a file, which is followed by all that it imports; nil if the file
+  /// is unknown.
   func response(forFile name: String) -> [UInt8]? { files[name]?.response }
 
-  /// The same for the file that declares a message, field, enum, value, service or method.
+  /// The encoded field `file_descriptor_response` for the file that declares a message, field, enum, enum value,
+  /// service or method; nil if the declaration is unknown.
   func response(forSymbol name: String) -> [UInt8]? { symbols[name].flatMap { response(forFile: $0) } }
 
   private func response(closure: [[UInt8]]) -> [UInt8] {
@@ -77,7 +79,7 @@ struct DescriptorIndex: Sendable {
     let message = try Fields(bytes)
     let fullName = add(message.text(1), in: scope, of: file)
     messages.insert(fullName)
-    // Fields and oneofs.
+    // These are the fields and the oneofs.
     for member in message.all(2) + message.all(8) { add(try Fields(member).text(1), in: fullName, of: file) }
     for nested in message.all(3) { try add(message: nested, in: fullName, of: file) }
     for type in message.all(4) { try add(enumeration: type, in: fullName, of: file) }
@@ -90,7 +92,7 @@ struct DescriptorIndex: Sendable {
     let fullName = add(type.text(1), in: scope, of: file)
     for value in type.all(2) {
       let name = try Fields(value).text(1)
-      // As in C++ a value is its type's sibling; some clients ask for it as its child.
+      // An enum value is a sibling of its type, as in C++. Some clients request it as a child of its type.
       add(name, in: scope, of: file)
       add(name, in: fullName, of: file)
     }
@@ -104,7 +106,7 @@ struct DescriptorIndex: Sendable {
   }
 }
 
-/// The fields of a message that hold bytes.
+/// The length-delimited fields of a message.
 private struct Fields {
   private var fields: [(number: UInt32, bytes: UnsafeRawBufferPointer)] = []
 

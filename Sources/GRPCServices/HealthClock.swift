@@ -1,10 +1,11 @@
 internal import RPC
 internal import Synchronization
 
-/// Calls a function from time to time while there are health watches: the one place that notices what changes with time
-/// alone. Its timer lives on one worker.
+/// Calls a function periodically while there are health watches, to detect status changes that only the passage of time
+/// causes. Its timer belongs to one worker.
 final class HealthClock: @unchecked Sendable {
-  // Safe to share: `worker` and `look` are constant, `watchCount` is atomic; `timer` is touched on the worker's thread.
+  // This is safe to share: `worker` and `look` are constant, `watchCount` is atomic, and `timer` is used on the
+  // worker's thread only.
   private let worker: any RPCWorker
   private let look: @Sendable () -> Void
   private let watchCount = Atomic<Int>(0)
@@ -15,7 +16,7 @@ final class HealthClock: @unchecked Sendable {
     self.look = look
   }
 
-  /// A watch begins, unless there are `limit` of them. From any thread.
+  /// Counts a new watch. Returns false if there are `limit` of them already. May be called from any thread.
   func take(limit: Int) -> Bool {
     let (before, _) = watchCount.add(1, ordering: .relaxed)
     guard before < limit else {
@@ -26,12 +27,12 @@ final class HealthClock: @unchecked Sendable {
     return true
   }
 
-  /// A watch has ended. From any thread.
+  /// Counts the end of a watch. May be called from any thread.
   func giveBack() {
     watchCount.subtract(1, ordering: .relaxed)
   }
 
-  /// Watches that are open. From any thread.
+  /// Number of open watches. May be read from any thread.
   var count: Int { watchCount.load(ordering: .relaxed) }
 
   private func start() {

@@ -3,13 +3,13 @@ internal import Synchronization
 
 /// The health watches of one worker.
 final class HealthLane: @unchecked Sendable {
-  // Safe to share: `worker` is constant, `changed` is atomic; the rest is touched on the worker's thread only.
+  // This is safe to share: `worker` is constant, `changed` is atomic, and the rest is used on the worker's thread only.
   private let worker: any RPCWorker
-  /// Subjects, a bit for each, whose watches have still to be told.
+  /// The subjects, one bit for each, whose watches have not been notified of a change yet.
   private let changed = Atomic<UInt64>(0)
-  /// By subject.
+  /// The watches by the index of their subject.
   private var watches: [[ObjectIdentifier: HealthWatch]]
-  /// Watches that are being told, in slices.
+  /// The watches that are still to be notified, a limited number in each event-loop iteration.
   private var untold: ArraySlice<HealthWatch> = []
 
   init(_ worker: any RPCWorker, subjectCount: Int) {
@@ -17,7 +17,7 @@ final class HealthLane: @unchecked Sendable {
     watches = Array(repeating: [:], count: subjectCount)
   }
 
-  /// Has every watch of these subjects, a bit for each, look again, soon. From any thread.
+  /// Schedules a check of every watch of these subjects, one bit for each. May be called from any thread.
   func post(_ subjects: UInt64) {
     let (before, _) = changed.bitwiseOr(subjects, ordering: .acquiringAndReleasing)
     if before == 0 { worker.execute { self.takeChanges() } }
@@ -41,7 +41,7 @@ final class HealthLane: @unchecked Sendable {
   private func tellSome() {
     let some = untold.prefix(Limits.toldPerTurn)
     untold = untold.dropFirst(some.count)
-    // A watch that is written to may end, and so leave.
+    // A watch that is written to may end, and remove itself.
     for watch in some { watch.update() }
     if untold.isEmpty {
       untold = []

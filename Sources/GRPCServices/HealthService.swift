@@ -3,23 +3,29 @@ internal import ProtobufMessages
 public import RPC
 internal import Synchronization
 
-/// `grpc.health.v1.Health`: whether calls to a service should come here.
+/// The service `grpc.health.v1.Health`, which reports whether calls to a service should be sent to this server.
 ///
-/// Knows names and asks whoever made it how they are; so it says what HTTP says.
+/// The statuses come from functions of the caller, so they agree with those of the HTTP health endpoints.
 public final class HealthService: Sendable {
-  /// A name that can be asked for.
+  /// A service name whose status can be requested.
   public struct Subject: Sendable {
+    /// The name of the service.
     public let name: String
-    /// From any thread, and without waiting.
+    /// Returns whether the service is serving. It may be called from any thread, and must not block.
     public let isServing: @Sendable () -> Bool
 
+    /// Creates a subject.
+    ///
+    /// - Parameters:
+    ///   - name: The name of the service.
+    ///   - isServing: Returns whether the service is serving. It may be called from any thread, and must not block.
     public init(_ name: String, isServing: @escaping @Sendable () -> Bool) {
       self.name = name
       self.isServing = isServing
     }
   }
 
-  /// `HealthCheckResponse.ServingStatus`
+  /// The status on the wire, `HealthCheckResponse.ServingStatus`.
   enum Status: UInt64 {
     case serving = 1
     case notServing, serviceUnknown
@@ -27,24 +33,26 @@ public final class HealthService: Sendable {
 
   private static let serviceName = "grpc.health.v1.Health"
 
-  /// Bounds of the watches.
+  /// The limits of health watches.
   public struct WatchLimits: Sendable {
-    /// Watches open at once: one for each connection, as clients' libraries have them.
+    /// Maximum number of open watches. Client libraries open one for each connection.
     public var count = 10_000
-    /// Watches open at once on one connection: one for each service that a client library balances over, and to spare.
+    /// Maximum number of open watches on one connection. A client library opens one for each service that it balances
+    /// over; the default is larger than that.
     public var perConnection = 16
 
+    /// Creates limits with the server's defaults.
     public init() {}
   }
 
-  /// Where a watch is told of changes.
+  /// The group of watches that are notified together: the worker's watches of one subject.
   struct Place {
     let lane: HealthLane
     let subject: Int
   }
 
   private let subjects: [Subject]
-  /// A subject's place among them, by name.
+  /// The index of each subject, by name.
   private let places: [String: Int]
   private let lanes: [HealthLane]
   private let limits: WatchLimits
@@ -52,12 +60,13 @@ public final class HealthService: Sendable {
   private let clock: HealthClock
   private let lastSeen: LastSeen
 
-  /// Tells of changes.
+  /// Creates the service.
   ///
   /// - Parameters:
-  ///   - subjects: the names that can be asked for, at most 64.
-  ///   - workers: all the threads that calls live on.
-  ///   - report: counts and logs what reaches a limit.
+  ///   - subjects: The names whose status can be requested, at most 64.
+  ///   - workers: All the threads on which calls run.
+  ///   - limits: The limits of watches.
+  ///   - report: Counts and logs rejections.
   public init(
     subjects: [Subject], workers: [any RPCWorker], limits: WatchLimits = WatchLimits(),
     report: LimitReport = LimitReport()
@@ -74,11 +83,11 @@ public final class HealthService: Sendable {
     clock = HealthClock(workers[0]) { lastSeen.refresh() }
   }
 
-  /// What each subject was when it was last looked at. The one place from which watches are told of changes.
+  /// The status of each subject at the last check. Watches are notified of changes from here only.
   private final class LastSeen: Sendable {
     private let subjects: [Subject]
     private let lanes: [HealthLane]
-    /// A bit for each subject that was serving.
+    /// One bit for each subject, which is set if the subject was serving.
     private let bits = Atomic<UInt64>(0)
 
     init(_ subjects: [Subject], _ lanes: [HealthLane]) {
@@ -94,7 +103,8 @@ public final class HealthService: Sendable {
       for lane in lanes { lane.post(changed) }
     }
 
-    /// A watch has told this of a subject: where it changes back before the next look, that must be seen as a change.
+    /// Records the status of a subject that a watch has just sent. If the status changes back before the next check,
+    /// this is then detected as a change.
     func note(_ status: Status, of subject: Int) {
       let bit: UInt64 = 1 << UInt64(subject)
       let isServing = status == .serving
@@ -104,18 +114,19 @@ public final class HealthService: Sendable {
       } else {
         bits.bitwiseAnd(~bit, ordering: .acquiringAndReleasing)
       }
-      // The others were told something else.
+      // The other watches have sent the other status.
       for lane in lanes { lane.post(bit) }
     }
   }
 
-  /// Something may have changed: who watches it is told. From any thread; cheap where nothing has.
+  /// Checks the statuses and notifies the watches of subjects whose status has changed. May be called from any thread;
+  /// it is cheap if nothing has changed.
   public func refresh() { lastSeen.refresh() }
 
-  /// Watches that are open. From any thread.
+  /// Number of open watches. May be read from any thread.
   public var watchCount: Int { clock.count }
 
-  /// The methods, for a router.
+  /// The methods of the service, for a router.
   public var methods: [RPCMethod] {
     [
       RPCMethod(
@@ -172,12 +183,12 @@ public final class HealthService: Sendable {
     return subjects[place].isServing() ? .serving : .notServing
   }
 
-  /// A `HealthCheckResponse`.
+  /// Appends a `HealthCheckResponse`.
   static func write(_ status: Status, to out: inout [UInt8]) {
     ProtobufWriter.unsigned(1, status.rawValue, to: &out)
   }
 
-  /// `service` of a `HealthCheckRequest`.
+  /// Reads the field `service` of a `HealthCheckRequest`.
   private static func name(in message: UnsafeRawBufferPointer) throws(RPCStatus) -> String {
     var name = ""
     do throws(ProtobufError) {

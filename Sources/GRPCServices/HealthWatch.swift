@@ -1,17 +1,21 @@
 internal import RPC
 
-/// One `Watch` of health: says the status at once, and when it is another. On its worker's thread only.
+/// One call of `Watch`, which sends the status at once and after each change. It is used on its worker's thread only.
 final class HealthWatch: RPCStreamHandler {
   private let place: HealthService.Place?
   private let status: () -> HealthService.Status
   private let ended: () -> Void
-  /// Nil once the watch is over.
+  /// Nil after the watch has ended.
   private var writer: (any RPCStreamWriter)?
   private var said: HealthService.Status?
 
+  /// Creates a watch.
+  ///
   /// - Parameters:
-  ///   - place: where it is told of changes; nil for a subject that has none.
-  ///   - ended: called once, when the watch is over.
+  ///   - place: The group in which the watch is notified of changes; nil for an unknown service.
+  ///   - writer: The writer of the call.
+  ///   - status: Returns the current status.
+  ///   - ended: Called once, when the watch has ended.
   init(
     place: HealthService.Place?, writer: any RPCStreamWriter, status: @escaping () -> HealthService.Status,
     ended: @escaping () -> Void
@@ -23,12 +27,13 @@ final class HealthWatch: RPCStreamHandler {
   }
 
   func start() {
-    // First in the lane, then the status: a change after it is told.
+    // The watch is registered before the status is read, so that it is notified of any later change.
     if let place { place.lane.add(self, of: place.subject) }
     update()
   }
 
-  /// Says the status if it is another than was said. To a peer that reads no more, only the last counts: later.
+  /// Sends the status if it differs from the last one sent. If the peer reads too slowly, only the latest status is
+  /// sent when it reads again.
   func update() {
     guard let writer, said == nil || writer.isWritable else { return }
     let now = status()
@@ -45,7 +50,7 @@ final class HealthWatch: RPCStreamHandler {
     update()
     let writer = writer
     end()
-    // A client asks again then, on another connection.
+    // The client can then watch again on another connection.
     writer?.finish(.ok, RPCMetadata())
   }
 

@@ -1,15 +1,17 @@
-/// What this target bounds, and why.
+/// The limits of this target, with their reasons.
 enum Limits {
-  /// Bytes of a service name that is asked for: as for a key of a lookup.
+  /// Maximum number of bytes of a requested service name, the same as for a key of a lookup.
   static let serviceNameBytes = 256
-  /// Bytes of a request to reflection: it holds a name, and clients echo none.
+  /// Maximum number of bytes of a reflection request, which contains one name.
   static let reflectionRequestBytes = 4096
-  /// Requests to reflection that wait until the client reads: a client asks for one after the other, or a few at once.
+  /// Maximum number of reflection requests that wait until the client reads. A client sends one after the other, or a
+  /// few at once.
   static let waitingReflectionRequests = 16
-  /// Bytes of a reply of reflection beside what it repeats of its request, and beside what all replies share.
+  /// Number of bytes of a reflection reply in addition to the part that repeats the request, and the part that all
+  /// replies share.
   static let reflectionHeadBytes = 512
-  /// Seconds between two looks at the statuses: staleness comes with time alone.
+  /// Number of seconds between two checks of the statuses, because a cache becomes stale by the passage of time alone.
   static let healthIntervalSeconds = 1.0
-  /// Watches of health that are told of a change in one iteration of a loop.
+  /// Maximum number of health watches that are notified in one event-loop iteration.
   static let toldPerTurn = 256
 }

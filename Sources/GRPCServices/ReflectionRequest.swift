@@ -1,6 +1,6 @@
 internal import ProtobufMessages
 
-/// A `ServerReflectionRequest`, v1 or v1alpha: they are alike.
+/// A `ServerReflectionRequest` of v1 or v1alpha, which have the same format.
 struct ReflectionRequest {
   enum Question: Equatable {
     case fileByName(String)
@@ -8,22 +8,22 @@ struct ReflectionRequest {
     case fileContainingExtension(ofType: String, number: Int32)
     case extensionNumbers(ofType: String)
     case listServices
-    /// Nothing, or nothing that is known here.
+    /// The request has no question, or one that is not supported.
     case none
   }
 
   private(set) var host = ""
   private(set) var question = Question.none
-  /// The request itself, for the reply.
+  /// The encoded request, which the reply repeats.
   let bytes: [UInt8]
-  /// Bytes of memory that it takes: the request, and the texts that are taken from it.
+  /// Number of bytes of memory that the object takes: the request, and the strings that are read from it.
   var heldByteCount: Int { 2 * bytes.count + 256 }
 
   init(_ message: UnsafeRawBufferPointer) throws(ProtobufError) {
     bytes = Array(message)
     var reader = ProtobufReader(message)
     while let field = try reader.next() {
-      // Of a oneof the last one counts.
+      // Of the members of a oneof the last one counts.
       switch field.number {
       case 1: host = try Self.text(field.value)
       case 3: question = .fileByName(try Self.text(field.value))
@@ -38,7 +38,7 @@ struct ReflectionRequest {
     }
   }
 
-  /// An `ExtensionRequest`.
+  /// Reads an `ExtensionRequest`.
   private static func extensionQuestion(_ value: ProtobufReader.Value) throws(ProtobufError) -> Question {
     guard case .bytes(let bytes) = value else { throw .malformed }
     var (type, number) = ("", Int32(0))

@@ -3,16 +3,18 @@ internal import Core
 internal import ProtobufMessages
 public import RPC
 
-/// `grpc.reflection.v1.ServerReflection`, and the same as `v1alpha`: a client without stubs learns by it what can be
-/// called, and how.
+/// The services `grpc.reflection.v1.ServerReflection` and `v1alpha`, by which a client without generated code finds the
+/// methods and their messages.
 public final class ReflectionService: Sendable {
   private static let serviceNames = ["grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"]
 
-  /// The field `list_services_response` of a reply.
+  /// The encoded field `list_services_response` of a reply.
   private let serviceList: [UInt8]
   private let index: DescriptorIndex
 
-  /// `services` are those that can be called, beside this one.
+  /// Creates the service.
+  ///
+  /// - Parameter services: The full names of the services that can be called, except the reflection services.
   public convenience init(services: some Sequence<String>) {
     let bytes = UnsafeRawBufferPointer(start: configlookup_descriptors(), count: configlookup_descriptors_size())
     do throws(ProtobufError) {
@@ -33,11 +35,11 @@ public final class ReflectionService: Sendable {
     self.index = index
   }
 
-  /// The methods, for a router.
+  /// Returns the methods of the service, for a router. If the server has credentials, only callers with a valid one are
+  /// answered.
   ///
-  /// Where there are credentials, only callers who have some are answered.
-  ///
-  /// - Parameter streamsPerConnection: streams open at once on one connection.
+  /// - Parameter streamsPerConnection: The maximum number of open streams on one connection.
+  /// - Returns: The methods of v1 and of v1alpha.
   public func methods(streamsPerConnection: Int) -> [RPCMethod] {
     Self.serviceNames.map { service in
       RPCMethod(
@@ -51,9 +53,9 @@ public final class ReflectionService: Sendable {
     }
   }
 
-  /// Writes a `ServerReflectionResponse`. What is the same for every reply is its body, which all of them share.
+  /// Fills a `ServerReflectionResponse`. The part that is the same for all replies is the body, which they share.
   private func answer(_ request: ReflectionRequest, to reply: inout RPCReply) {
-    // In one piece: growing would leave up to twice the room that is needed.
+    // The capacity is reserved at once, because an array that grows may take up to twice the memory that is needed.
     reply.head.reserveCapacity(request.host.utf8.count + request.bytes.count + Limits.reflectionHeadBytes)
     ProtobufWriter.string(1, request.host, to: &reply.head)
     ProtobufWriter.lengthPrefix(2, request.bytes.count, to: &reply.head)
@@ -76,13 +78,13 @@ public final class ReflectionService: Sendable {
     }
   }
 
-  /// A `FileDescriptorResponse`, or that there is no such thing.
+  /// Fills in a `FileDescriptorResponse`, or an error if there is none.
   private func write(_ response: [UInt8]?, orNone problem: @autoclosure () -> String, to reply: inout RPCReply) {
     guard let response else { return write(error: .notFound, problem(), to: &reply.head) }
     reply.body = response
   }
 
-  /// An `ErrorResponse`: the stream goes on.
+  /// Appends an `ErrorResponse`. The stream continues.
   private func write(error code: RPCStatus.Code, _ message: String, to out: inout [UInt8]) {
     ProtobufWriter.message(7, to: &out) { response in
       ProtobufWriter.unsigned(1, UInt64(code.rawValue), to: &response)

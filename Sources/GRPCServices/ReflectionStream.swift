@@ -1,24 +1,25 @@
 internal import ProtobufMessages
 internal import RPC
 
-/// One stream of questions to reflection: an answer to each, in order. On its worker's thread only.
+/// One stream of reflection requests, which are answered in order. It is used on its worker's thread only.
 ///
-/// An answer is many times its question, so questions wait while the client does not read; a few of them.
+/// A reply is many times the size of its request. Therefore a limited number of requests wait while the client does not
+/// read.
 final class ReflectionStream: RPCRequestStreamHandler {
   private let answer: (ReflectionRequest, inout RPCReply) -> Void
   /// The caller; nil where no credentials are configured.
   private let identity: RPCIdentity?
-  /// Nil once the stream is over.
+  /// Nil after the stream has ended.
   private var writer: (any RPCStreamWriter)?
   private var waiting: [ReflectionRequest] = [] {
     didSet { count() }
   }
   private let worker: any RPCWorker
-  /// Of the requests that wait.
+  /// Number of bytes of the requests that wait.
   private(set) var bufferedByteCount = 0
-  /// How the stream ends when nothing waits any more.
+  /// The status with which the stream ends when no request waits any more.
   private var end: RPCStatus?
-  /// The writer is being written to, and may call back from within.
+  /// Whether a reply is being written, during which the writer may call this object.
   private var isSending = false
 
   init(
@@ -66,7 +67,7 @@ final class ReflectionStream: RPCRequestStreamHandler {
 
   func cancelled() { close() }
 
-  /// Answers what waits, as far as the client reads.
+  /// Answers the requests that wait, while the connection is writable.
   private func pump() {
     guard !isSending else { return }
     isSending = true

@@ -1,6 +1,7 @@
 internal import RPC
 
-/// What nghttp2 reports while it reads and writes. It may be given things to send from here, and nothing else.
+/// The callbacks of nghttp2, called while it reads and writes. They may submit frames, but must neither receive bytes
+/// nor take output.
 extension GRPCClient {
   func requestPart(_ id: Int32, into room: UnsafeMutableRawBufferPointer) -> (count: Int, isEnd: Bool) {
     calls[id]?.requestPart(into: room) ?? (0, true)
@@ -32,7 +33,7 @@ extension GRPCClient {
     pongs.insert(payload)
   }
 
-  /// The first of two may have no reason: the second one does.
+  /// Records the reason of a GOAWAY. If the server sends two, the first may have no reason; the second one then has it.
   func goAwayCame(_ code: UInt32, _ reason: UnsafeRawBufferPointer) {
     if !reason.isEmpty {
       goAwayReason = String(decoding: reason, as: UTF8.self)

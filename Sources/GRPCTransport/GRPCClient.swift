@@ -3,49 +3,57 @@ public import Network
 public import RPC
 public import TLS
 
-/// A small client that waits, and speaks gRPC over HTTP/2. One thread at a time.
+/// A small blocking client for gRPC over HTTP/2. It may be used by one thread at a time.
 ///
-/// Here: the connection and its bytes. What nghttp2 reports of frames is in `GRPCClient+Frames.swift`.
+/// This file has the connection and its bytes. The callbacks of nghttp2 are in `GRPCClient+Frames.swift`.
 public final class GRPCClient: RPCClient {
+  /// The address of the server.
   public let address: HostAndPort
+  /// Number of seconds that a call without a timeout waits, and that a write may take.
   public var patienceSeconds = 30.0
-  /// Sent with every call, before the call's own: credentials.
+  /// Metadata that are sent with every call before the call's own, such as credentials.
   public var metadata = RPCMetadata() {
     didSet { latestHeaders = nil }
   }
-  /// What the server's GOAWAY says, or its error code.
+  /// The reason in the server's GOAWAY, or the name of its error code; nil if none has been received.
   public internal(set) var goAwayReason: String?
 
   private let session: HTTP2Session
   private let usualService: String
   private let authority: String
   private let isTLS: Bool
-  /// Whether the server has said anything yet.
+  /// Whether the server has sent any byte.
   private var hasHeard = false
-  /// Nil once closed.
+  /// Nil after the connection has been closed.
   private var stream: OutgoingStream?
   private var input = [UInt8](repeating: 0, count: 64 * 1024)
   private var output: [UInt8] = []
-  /// Bytes of `output` that are sent.
+  /// Number of bytes of `output` that have been sent.
   private var sent = 0
-  /// The server takes nothing any more; what it said before may still come.
+  /// Whether writing has failed. Bytes that the server sent before that may still be read.
   private var hasLostOutput = false
 
-  /// By their ids, which are those of their streams.
+  /// The open calls by their ids, which are the ids of their HTTP/2 streams.
   var calls: [Int32: GRPCClientCall] = [:]
   var pongs: Set<UInt64> = []
-  /// Of those that are only counted: how many have ended, and how many of them not with OK.
+  /// Of the calls whose replies are only counted: the number that have ended, and the number that ended with a status
+  /// other than OK.
   var endedCount = 0
   var failedCount = 0
-  /// Those of the last call that had no timeout and no metadata of its own: the next one is often the same.
+  /// The headers of the last call without a timeout and without its own metadata. The next call often has the same
+  /// headers.
   private var latestHeaders: (method: String, list: HTTP2HeaderList)?
 
-  /// Connects, over TLS if there is `tls`: the server's certificate must be for `serverName`, by default the host.
+  /// Connects to a server.
   ///
   /// - Parameters:
-  ///   - service: of a method that is called by its bare name.
-  ///   - tls: must ask for `h2`.
-  ///   - windowBytes: of replies that the server may send ahead of what is read.
+  ///   - address: The address of the server.
+  ///   - service: The full name of the service of methods that are called without one.
+  ///   - tls: The TLS configuration, which must offer `h2` by ALPN; nil for cleartext.
+  ///   - serverName: The name for which the server's certificate must be valid; nil for the host of the address.
+  ///   - timeoutSeconds: Maximum number of seconds to establish the connection, TLS handshake included.
+  ///   - windowBytes: Maximum number of bytes of replies that the server may send before the client has read them.
+  /// - Throws: If the connection cannot be established, or the server does not select HTTP/2 over TLS.
   public init(
     _ address: HostAndPort, service: String, tls: TLSContext? = nil, serverName: String? = nil,
     timeoutSeconds: Double = 10, windowBytes: Int = 1024 * 1024
@@ -67,7 +75,7 @@ public final class GRPCClient: RPCClient {
     session.setOwner(self)
   }
 
-  /// Takes over a socket that is connected to `address` and does not block.
+  /// Takes over a non-blocking socket that is connected to `address`.
   init(adopting descriptor: Int32, of address: HostAndPort, service: String, windowBytes: Int = 1024 * 1024) {
     self.address = address
     usualService = service
@@ -78,31 +86,53 @@ public final class GRPCClient: RPCClient {
     session.setOwner(self)
   }
 
+  /// Closes the connection, and ends all open calls.
   public func close() {
     stream = nil
   }
 
   // MARK: Calls
 
+  /// Sends a call.
+  ///
+  /// - Parameter call: The call.
+  /// - Returns: The id of the call, for ``nextReply(_:deadline:)`` and ``cancel(_:)``.
+  /// - Throws: If the server has sent a GOAWAY, the connection is lost, or it has no stream ids left.
   public func open(_ call: RPCOutgoingCall) throws(RPCClientError) -> UInt32 {
     let id = try submit(call, isCounted: false)
     try flush()
     return id
   }
 
-  /// Opens unary calls at once, whose replies are only counted.
+  /// Opens several unary calls in one write. Their replies are counted and discarded.
+  ///
+  /// - Parameter calls: The calls.
+  /// - Throws: If the server has sent a GOAWAY, the connection is lost, or it has no stream ids left.
   public func openCounted(_ calls: [RPCOutgoingCall]) throws(RPCClientError) {
     for call in calls { _ = try submit(call, isCounted: true) }
     try flush()
   }
 
-  /// Waits for the replies to `count` calls that were opened to be counted, and says how many of them were not OK.
+  /// Waits for the replies to calls that ``openCounted(_:)`` opened.
+  ///
+  /// - Parameters:
+  ///   - count: The number of replies to wait for.
+  ///   - deadline: The time at which the wait ends with an error.
+  /// - Returns: The number of these replies whose status is not OK.
+  /// - Throws: If the connection is lost, or too few replies are received before the deadline.
   public func countReplies(_ count: Int, deadline: MonotonicTime) throws(RPCClientError) -> Int {
     while endedCount < count { try waitForBytes(deadline) }
     defer { (endedCount, failedCount) = (endedCount - count, 0) }
     return failedCount
   }
 
+  /// Waits for the next reply to an open call. The last reply has `more` false.
+  ///
+  /// - Parameters:
+  ///   - callID: The id that ``open(_:)`` returned.
+  ///   - deadline: The time at which the wait ends with an error.
+  /// - Returns: The reply, which may have an error status.
+  /// - Throws: If the call is not open, the connection is lost, or no reply is received before the deadline.
   public func nextReply(_ callID: UInt32, deadline: MonotonicTime) throws(RPCClientError) -> RPCClientReply {
     guard let call = calls[Int32(bitPattern: callID)] else {
       throw problem(.timedOut, "no call \(callID) is open, that a reply could come to")
@@ -116,6 +146,10 @@ public final class GRPCClient: RPCClient {
     }
   }
 
+  /// Cancels a call, if it is open.
+  ///
+  /// - Parameter callID: The id that ``open(_:)`` returned.
+  /// - Throws: If the connection is lost.
   public func cancel(_ callID: UInt32) throws(RPCClientError) {
     let id = Int32(bitPattern: callID)
     guard let call = calls.removeValue(forKey: id), !call.hasEnded else { return }
@@ -127,6 +161,12 @@ public final class GRPCClient: RPCClient {
     session.reset(id, .cancel)
   }
 
+  /// Sends a PING and waits for its acknowledgement.
+  ///
+  /// - Parameters:
+  ///   - nonce: The payload of the PING.
+  ///   - deadline: The time at which the wait ends with an error.
+  /// - Throws: If the connection is lost, or the acknowledgement is not received before the deadline.
   public func ping(_ nonce: UInt64, deadline: MonotonicTime) throws(RPCClientError) {
     session.submitPing(nonce)
     try flush()
@@ -165,11 +205,12 @@ public final class GRPCClient: RPCClient {
 
   // MARK: Bytes
 
-  /// Waits until something has come, and takes it.
+  /// Waits until bytes have been received, and processes them.
   private func waitForBytes(_ deadline: MonotonicTime) throws(RPCClientError) {
     try flush()
     if session.isOver {
-      // nghttp2 reads no further: all calls have ended after a GOAWAY, or the server broke a rule and was told so.
+      // nghttp2 reads no further, either because all calls have ended after a GOAWAY, or because the server violated
+      // the protocol and has been notified of that.
       throw goAwayReason == nil ? problem(.malformed, "broke the rules of HTTP/2") : lost("")
     }
     while try !receive() {
@@ -177,11 +218,11 @@ public final class GRPCClient: RPCClient {
         throw problem(.timedOut, "no answer in time")
       }
     }
-    // Answers to what came: windows, settings, signs of life.
+    // Sends the frames that respond to what was received: window updates, acknowledgements of SETTINGS and PING.
     try flush()
   }
 
-  /// Reads once, without waiting. False if there was nothing.
+  /// Reads once, without waiting. Returns false if no byte was available.
   private func receive() throws(RPCClientError) -> Bool {
     guard let stream else { throw lost("the connection has been closed") }
     let outcome = input.withUnsafeMutableBytes { stream.read(into: $0) }
@@ -196,7 +237,8 @@ public final class GRPCClient: RPCClient {
     }
   }
 
-  /// Sends what is queued. Reads meanwhile what comes, so that two sides that both write do not wait for each other.
+  /// Sends what is queued. Received bytes are processed in the meantime, so that two sides that both write do not block
+  /// each other.
   private func flush() throws(RPCClientError) {
     while fillOutput() {
       guard let stream else { throw lost("the connection has been closed") }
@@ -207,13 +249,13 @@ public final class GRPCClient: RPCClient {
         }
         _ = try receive()
       case .count(let count): sent += count
-      // What the server said before it closed is still to be read: replies, or why.
+      // The bytes that the server sent before it closed the connection must still be read: replies, or the reason.
       case .lost: hasLostOutput = true
       }
     }
   }
 
-  /// Whether there is anything to send.
+  /// Returns whether there is anything to send.
   private func fillOutput() -> Bool {
     guard !hasLostOutput else { return false }
     if sent < output.count { return true }

@@ -1,19 +1,19 @@
 internal import RPC
 
-/// One call of a client, from its request to the last of its replies.
+/// One call of a client, from its request to its last reply.
 final class GRPCClientCall {
-  /// The message, behind its prefix.
+  /// The request message with its gRPC length prefix.
   private let request: [UInt8]
   private var sent = 0
   private let isStream: Bool
-  /// Of no use to anybody but as a count.
+  /// Whether the reply is counted and discarded.
   let isCounted: Bool
 
   var head = GRPCReplyHead()
   private var decoder = GRPCMessageDecoder()
-  /// The one reply of a unary call.
+  /// The only reply of a unary call.
   private var message: [UInt8]?
-  /// Those that nobody has asked for yet.
+  /// The replies that have been received and not been requested yet.
   private var replies: [RPCClientReply] = []
   private(set) var hasEnded = false
 
@@ -23,7 +23,7 @@ final class GRPCClientCall {
     self.isCounted = isCounted
   }
 
-  /// The next bytes of the request, and whether they are the last.
+  /// Copies the next bytes of the request into `room`. Returns their number, and whether they are the last.
   func requestPart(into room: UnsafeMutableRawBufferPointer) -> (count: Int, isEnd: Bool) {
     let count = min(room.count, request.count - sent)
     request.withUnsafeBytes { room.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[sent..<(sent + count)])) }
@@ -31,7 +31,7 @@ final class GRPCClientCall {
     return (count, sent == request.count)
   }
 
-  /// Takes bytes of the reply. False: the call has ended by them, and its stream is of no use any more.
+  /// Processes bytes of the reply. Returns false if they ended the call with an error, so that the stream can be reset.
   func take(_ bytes: UnsafeRawBufferPointer) -> Bool {
     guard !hasEnded, head.isGRPC else { return true }
     decoder.append(bytes)
@@ -52,7 +52,7 @@ final class GRPCClientCall {
     message = payload
   }
 
-  /// The reply has come to its end.
+  /// Ends the call at the end of the reply.
   func end() {
     let status = head.status
     if status.code == .ok, decoder.hasRest {

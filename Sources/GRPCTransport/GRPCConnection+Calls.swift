@@ -3,11 +3,12 @@ internal import Network
 internal import RPC
 
 extension GRPCConnection {
-  /// The headers of a call are there: ends it at once if they are reason enough, and begins it if it waits for no
-  /// request.
+  /// Processes the complete headers of a call. The call ends at once if the headers are invalid; it starts at once if
+  /// its requests are a stream.
   func open(_ stream: GRPCStream) {
     stream.countRequest()
-    // Answered when its request is whole, so that what it is answered does not cross what it sends.
+    // A request that is not gRPC is answered when it is complete, so that the reply does not cross the rest of the
+    // request.
     guard stream.head.stranger == nil else { return }
     if let refusal = stream.head.refusal { return stream.finish(refusal, RPCMetadata()) }
     guard case .bidirectionalStreaming(let begin) = stream.head.method?.handler else { return }
@@ -19,7 +20,9 @@ extension GRPCConnection {
     }
   }
 
-  /// Throws if no more calls of the method may be open here.
+  /// Checks that another call of the method may be opened on this connection.
+  ///
+  /// - Throws: RESOURCE_EXHAUSTED if a limit is reached.
   private func requireRoom(for stream: GRPCStream) throws(RPCStatus) {
     try connection.requireRoom()
     guard let limit = stream.head.method?.openCallLimit, openCalls[limit.name, default: 0] >= limit.count else {
@@ -30,7 +33,7 @@ extension GRPCConnection {
     throw RPCStatus(.resourceExhausted, message)
   }
 
-  /// Notes how much work the beginning of a call is.
+  /// Measures the CPU time that opening a call takes.
   private func timed(
     _ stream: GRPCStream, _ begin: () throws(RPCStatus) -> any RPCStreamHandler
   ) throws(RPCStatus) -> any RPCStreamHandler {
@@ -40,7 +43,7 @@ extension GRPCConnection {
     return handler
   }
 
-  /// Bytes of a request.
+  /// Processes bytes of a request.
   func take(_ bytes: UnsafeRawBufferPointer, _ stream: GRPCStream) {
     guard stream.phase != .ended else { return stream.drop(bytes.count) }
     guard stream.head.stranger == nil else { return }
@@ -83,7 +86,7 @@ extension GRPCConnection {
     }
   }
 
-  /// Answers a unary call, or begins a stream of replies.
+  /// Answers a unary call, or opens a stream of replies.
   private func answer(_ stream: GRPCStream) {
     guard !stream.decoder.hasRest else {
       return stream.fail(RPCStatus(.internalError, "the request ends within a message"))
@@ -121,7 +124,7 @@ extension GRPCConnection {
     stream.releaseRequest()
   }
 
-  /// A unary call that has to wait is an open call like a stream, with one reply.
+  /// Opens a unary call that has to wait. It is an open call like a stream, with one reply.
   private func wait(
     _ wait: RPCWait, _ stream: GRPCStream, _ request: borrowing RPCRequest, _ handle: @escaping RPCWaitingCall.Handler
   ) throws(RPCStatus) {
@@ -154,7 +157,7 @@ extension GRPCConnection {
           message: message, metadata: stream.head.metadata, deadline: deadline, worker: worker,
           identity: stream.head.identity ?? identities?[nil]))
     } catch {
-      // Through the stream: it may have ended itself before it threw.
+      // The stream handles this, because the handler may have finished it before it threw.
       stream.finish(error, stream.reply.metadata)
     }
   }

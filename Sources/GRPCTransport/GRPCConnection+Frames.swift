@@ -1,11 +1,12 @@
 internal import Core
 internal import Network
 
-/// What nghttp2 reports while it reads and writes. It may be given things to send from here, and nothing else.
+/// The callbacks of nghttp2, called while it reads and writes. They may submit frames, but must neither receive bytes
+/// nor take output.
 extension GRPCConnection {
   func headersBegan(_ id: Int32, isRequest: Bool) {
     headersStream = nil
-    // A request's trailers mean nothing to a call.
+    // A request's trailers have no meaning for a call.
     guard isRequest else { return trailerProblem = nil }
     guard openStreamCount < loop.limits.openStreams else { return session.reset(id, .refusedStream) }
     headersStream = add(id)
@@ -35,7 +36,8 @@ extension GRPCConnection {
     if endsRequest { requestEnded(stream) }
   }
 
-  /// The request breaks a rule of HTTP: an answer in gRPC's terms could be taken for that to another request.
+  /// Resets a stream whose request violates the rules of HTTP. A gRPC status instead could be taken for the reply to
+  /// another request.
   func refuse(_ stream: GRPCStream, _ problem: HTTP2RequestRules.Problem) {
     guard !stream.isRefused else { return }
     stream.isRefused = true
@@ -70,16 +72,16 @@ extension GRPCConnection {
   }
 
   func replyPart(_ id: Int32, limit: Int) -> GRPCStream.Part {
-    // Streams are looked up as long as nghttp2 has them; then it does not ask.
+    // nghttp2 calls this for streams that it still has, and these are the streams that can be found.
     stream(id)?.nextPart(limit: limit) ?? .noneYet
   }
 
-  /// A HEADERS or DATA frame was written.
+  /// Called when a HEADERS or DATA frame of a reply has been written.
   func replySent(_ id: Int32, byteCount: Int, isEnd: Bool) {
     keepalive.replied()
-    // Windows that are opened by a byte at a time earn nothing.
+    // A client that opens its window by one byte at a time earns no credit.
     if isEnd || byteCount >= 1024 || stream(id)?.hasPendingReply == false { floodGuard.earn() }
-    // What still comes of the request is dropped.
+    // The rest of the request is discarded.
     if isEnd, !session.hasRequestEnded(id) { stream(id)?.replyEnded() }
   }
 

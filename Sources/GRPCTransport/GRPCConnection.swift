@@ -2,67 +2,67 @@ internal import Core
 internal import Network
 internal import RPC
 
-/// The server's side of one connection that speaks gRPC. Loop thread only.
+/// The server side of one connection that uses gRPC. It is used on its event loop's thread only.
 ///
-/// Here: bytes in and out, and the life of the connection. The calls are in `GRPCConnection+Calls.swift`; what nghttp2
-/// reports of its frames, in `GRPCConnection+Frames.swift`.
+/// This file has the input and output of bytes, and the life cycle of the connection. The calls are in
+/// `GRPCConnection+Calls.swift`, the callbacks of nghttp2 in `GRPCConnection+Frames.swift`.
 final class GRPCConnection: ConnectionProtocol {
   enum State {
     case open
-    /// The first GOAWAY is sent: new calls are taken until the client has seen it.
+    /// The first GOAWAY has been sent. New calls are accepted until the client has received it.
     case draining
-    /// The last GOAWAY is sent: the connection closes after the last open call.
+    /// The last GOAWAY has been sent. The connection closes after the last open call.
     case goneAway
-    /// Nothing is read or written any more.
+    /// The connection neither reads nor writes any more.
     case over
   }
 
   let loop: GRPCLoop
   let session: HTTP2Session
-  /// Nil: everybody may do everything.
+  /// Nil if the server requires no credentials.
   let identities: RPCIdentities?
   let connection: Connection
   private(set) var state = State.open
   private var scanner: HTTP2FrameScanner
   var floodGuard: FloodGuard
   var keepalive: Keepalive
-  /// As of the bytes that are being handled, or a little earlier.
+  /// The time at which the bytes that are being processed were received, or slightly before that.
   private(set) var now: MonotonicTime
 
-  /// The open streams by their place, which is their tag in nghttp2, less one.
+  /// The open streams. The tag of a stream in nghttp2 is its index in this array plus one.
   private(set) var streams: [GRPCStream?] = []
   private var freePlaces: [Int] = []
   var openStreamCount: Int { streams.count - freePlaces.count }
-  /// Open calls of methods with a bound of their own, by its name.
+  /// Number of open calls of methods with their own limit, by the name of the limit.
   private(set) var openCalls: [ServerLimit: Int] = [:]
-  /// The stream that was last asked for: it mostly is the next one too.
+  /// The stream that was looked up last; the next lookup mostly is for the same one.
   private var latest: GRPCStream?
-  /// The stream whose headers come.
+  /// The stream whose headers are being received.
   var headersStream: GRPCStream?
-  /// What is wrong with the trailers that come.
+  /// The first problem of the trailers that are being received.
   var trailerProblem: HTTP2RequestRules.Problem?
-  /// Bytes of replies that wait and are shared with nobody.
+  /// Number of buffered reply bytes that no other connection shares.
   var ownReplyBytes = 0 {
     didSet { connection.protocolByteCount += ownReplyBytes - oldValue }
   }
-  /// Bytes of requests that are held, with their metadata.
+  /// Number of buffered bytes of requests, with their metadata.
   var requestBytes = 0 {
     didSet { connection.protocolByteCount += requestBytes - oldValue }
   }
-  /// Streams to be told when the client takes more; first come, first told.
+  /// The streams to be notified when the client reads again, in order of arrival.
   private var waitingStreams: [GRPCStream] = []
-  /// Streams to be told when the other streams of the connection hold less.
+  /// The streams to be notified when the other streams of the connection hold less.
   private var crowdedStreams: [GRPCStream] = []
 
-  /// When there was last a call.
+  /// The time at which a call was last open.
   private var lastCall: MonotonicTime
 
   private var ageTimer: (any RPCTimer)?
   private var drainTimer: (any RPCTimer)?
   private var drainReason: StaticString = ""
-  /// Of a GOAWAY that is the last thing to be sent.
+  /// The error code of a GOAWAY that is the last frame to be sent.
   private var lastError: UInt32?
-  /// What there was too much of, where that is why the connection ends.
+  /// The description of the flood for which the connection ends; nil if there was none.
   private var floodProblem: String?
 
   init(_ connection: Connection, loop: GRPCLoop) {
@@ -77,7 +77,7 @@ final class GRPCConnection: ConnectionProtocol {
       maximum: loop.limits.floodCredits, perSecond: loop.limits.floodCreditsPerSecond, now: now)
     keepalive = Keepalive(limits: loop.limits, now: now)
     session.setOwner(self)
-    // The settings.
+    // The SETTINGS frame is sent at the end of the event-loop iteration.
     connection.askAtTurnEnd()
   }
 
@@ -113,7 +113,7 @@ final class GRPCConnection: ConnectionProtocol {
     return state == .over ? bytes.count : used
   }
 
-  /// Something was queued: to be sent with whatever else is, when the turn ends.
+  /// Schedules the output of queued frames for the end of the event-loop iteration, together with everything else.
   func askToSend() {
     connection.askAtTurnEnd()
   }
@@ -127,7 +127,7 @@ final class GRPCConnection: ConnectionProtocol {
     send()
   }
 
-  /// Writes what nghttp2 has, as far as the peer keeps up; then lets those write who waited for that.
+  /// Writes the output of nghttp2 while the connection is writable, then notifies the streams that waited for this.
   private func send() {
     guard state != .over else { return }
     repeat { writeOutput() } while tellWaiting()
@@ -137,14 +137,14 @@ final class GRPCConnection: ConnectionProtocol {
   private func writeOutput() {
     while state != .over, connection.isWritable, let output = session.nextOutput() {
       connection.extendOutput(by: output.count)?.copyMemory(from: output)
-      // What nghttp2 would send behind it is of no use to anybody.
+      // Frames that nghttp2 would send after a GOAWAY with an error are of no use.
       if let lastError { endBadly(lastError) }
     }
   }
 
   enum WriteOutcome {
     case written
-    /// The connection is full.
+    /// The connection is not writable.
     case full
     case over
   }
@@ -163,12 +163,12 @@ final class GRPCConnection: ConnectionProtocol {
     waitingStreams.append(stream)
   }
 
-  /// For a stream that must wait although nothing of its own waits.
+  /// Registers a stream that must wait although it has nothing buffered itself.
   func awaitLessOfOthers(_ stream: GRPCStream) {
     crowdedStreams.append(stream)
   }
 
-  /// Whether anybody was told.
+  /// Notifies the streams that wait. Returns whether any stream was notified.
   private func tellWaiting() -> Bool {
     guard state != .over, connection.isWritable else { return false }
     if !crowdedStreams.isEmpty, ownReplyBytes <= loop.limits.ownReplyBytes / 2 {
@@ -179,7 +179,8 @@ final class GRPCConnection: ConnectionProtocol {
     let line = waitingStreams
     waitingStreams = []
     for (index, stream) in line.enumerated() {
-      // Those that do not get their turn, because the ones before filled the connection, are first next time.
+      // Streams that are not notified now, because the ones before them filled the connection again, come first next
+      // time.
       guard state != .over, connection.isWritable else {
         waitingStreams = line[index...] + waitingStreams
         break
@@ -213,7 +214,7 @@ final class GRPCConnection: ConnectionProtocol {
     return stream
   }
 
-  /// Nil for a stream that is gone, or was refused before it began.
+  /// The stream with this id; nil if it has been closed, or was refused before it was opened.
   func stream(_ id: Int32) -> GRPCStream? {
     if let latest, latest.id == id { return latest }
     let tag = session.tag(of: id)
@@ -238,7 +239,7 @@ final class GRPCConnection: ConnectionProtocol {
     loop.giveBack(stream)
   }
 
-  /// A handler has taken the call.
+  /// Counts a call that a handler has accepted.
   func callOpened(_ stream: GRPCStream) {
     loop.counters.add(.streamsOpened)
     if let limit = stream.head.method?.openCallLimit { openCalls[limit.name, default: 0] += 1 }
@@ -289,7 +290,8 @@ final class GRPCConnection: ConnectionProtocol {
     drain("idle")
   }
 
-  /// Drains when the connection has reached its age, earlier or later by a tenth: not all of a restart's at once.
+  /// Drains the connection when it has reached its maximum age, plus or minus up to a tenth, so that the connections
+  /// that clients opened after a restart do not all drain at the same time.
   func limitAge(seconds: Double) {
     guard seconds > 0 else { return }
     ageTimer = worker.schedule(afterSeconds: seconds * Double.random(in: 0.9...1.1)) { [weak self] in
@@ -303,14 +305,14 @@ final class GRPCConnection: ConnectionProtocol {
 
   // MARK: The end
 
-  /// Lets the client know that it should go elsewhere, in two steps: a call that is on its way when the first GOAWAY
-  /// comes is still taken, and nothing is refused that the client could not know about.
+  /// Asks the client to use another connection, in two steps: a call that is in transit when the first GOAWAY arrives
+  /// is still accepted, so no call is rejected that the client sent before it could react.
   func drain(_ reason: StaticString) {
     guard state == .open else { return }
     state = .draining
     drainReason = reason
     session.submitShutdownNotice()
-    // Its answer says that the client has read the notice.
+    // The acknowledgement of this PING shows that the client has read the first GOAWAY.
     session.submitPing(Self.drainPayload)
     drainTimer = worker.schedule(afterSeconds: loop.limits.drainGraceSeconds) { [weak self] in
       self?.drainTimer = nil
@@ -320,7 +322,7 @@ final class GRPCConnection: ConnectionProtocol {
     for stream in streams { stream?.draining() }
   }
 
-  /// The second step.
+  /// Sends the last GOAWAY, which is the second step of a drain.
   func goAway() {
     guard state == .draining else { return }
     state = .goneAway
@@ -330,17 +332,17 @@ final class GRPCConnection: ConnectionProtocol {
     askToSend()
   }
 
-  /// The client does too much of something. Says so, and closes.
+  /// Closes the connection after a flood, with a GOAWAY that has the code ENHANCE_YOUR_CALM and the reason.
   func calm(_ reason: StaticString, _ problem: String) {
     guard state != .over else { return }
     floodProblem = problem
     session.submitGoAway(.enhanceYourCalm, reason)
-    // As far as it gets: who does not read gets no reason.
+    // The GOAWAY is written if the connection is writable. A client that does not read receives no reason.
     writeOutput()
     endBadly(.floods, "grpc_flood", problem)
   }
 
-  /// The next output is a GOAWAY.
+  /// Called when the next output is a GOAWAY.
   func goAwayComes(_ code: UInt32) {
     if code != HTTP2Session.ErrorCode.none.rawValue { lastError = code }
   }
@@ -373,9 +375,9 @@ final class GRPCConnection: ConnectionProtocol {
   }
 
   private enum Farewell {
-    /// Send what has been written, and close.
+    /// Send what has been written, and close the connection.
     case finish
-    /// The connection ends by itself.
+    /// The connection is being closed by other code.
     case leave
   }
 

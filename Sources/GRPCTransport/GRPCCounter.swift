@@ -1,15 +1,17 @@
-/// What a loop counts about gRPC.
+/// A counter of gRPC requests or connections on one event loop.
 public enum GRPCCounter: Int, Sendable, CaseIterable {
+  /// Number of streams opened. Unary calls that wait are included.
   case streamsOpened
+  /// Number of streams ended. Unary calls that waited are included.
   case streamsEnded
-  /// Requests of HTTP that were no gRPC.
+  /// Number of HTTP requests that were not gRPC.
   case notGRPC
-  /// Requests that break a rule of HTTP, and were reset.
+  /// Number of requests that violated a rule of HTTP, and were reset.
   case malformedRequests
-  /// Connections ended because of what the client did wrong.
+  /// Number of connections closed because of a protocol error of the client.
   case protocolErrors
-  /// Connections ended because of a flood of frames that lead to nothing.
+  /// Number of connections closed because of a flood of frames that have no effect.
   case floods
-  /// Connections ended because the client gave no sign of life.
+  /// Number of connections closed because the client did not answer a keepalive PING.
   case keepaliveTimeouts
 }

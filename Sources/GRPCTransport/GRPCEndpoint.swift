@@ -2,13 +2,20 @@ public import Core
 public import Network
 public import RPC
 
-/// Serves the methods of a router to connections that speak gRPC over HTTP/2, whoever accepted them.
+/// Serves the methods of a router on connections that use gRPC over HTTP/2.
 public final class GRPCEndpoint: ConnectionEndpoint {
   private let loops: [GRPCLoop]
 
+  /// Creates an endpoint.
+  ///
   /// - Parameters:
-  ///   - access: who may call; nil: everybody.
-  ///   - maximumAgeSeconds: after which a connection is drained, give or take a tenth; 0 for never.
+  ///   - router: The methods.
+  ///   - group: The event loops on which the connections run.
+  ///   - access: Authenticates callers; nil if no credentials are required.
+  ///   - limits: The limits of each connection.
+  ///   - maximumAgeSeconds: Number of seconds after which a connection is drained, plus or minus up to a tenth. 0
+  ///     stands for no limit.
+  ///   - logger: Receives log lines about calls and connections that are ended because of their clients.
   public init(
     router: RPCRouter, group: EventLoopGroup, access: (any RPCAccess)? = nil, limits: GRPCLimits = GRPCLimits(),
     maximumAgeSeconds: Double = 0, logger: Logger
@@ -20,24 +27,32 @@ public final class GRPCEndpoint: ConnectionEndpoint {
     }
   }
 
+  /// Starts gRPC on a connection. To be called on the connection's event loop.
+  ///
+  /// - Parameter connection: The connection.
+  /// - Returns: The protocol handler of the connection.
   public func open(_ connection: Connection) -> any ConnectionProtocol {
     loops[connection.loop.index].open(connection)
   }
 
-  /// Sends GOAWAY on every connection.
+  /// Sends GOAWAY on every connection, which closes when its open calls have ended. May be called from any thread.
   public func drain() {
     for loop in loops { loop.eventLoop.execute { loop.drain() } }
   }
 
+  /// Closes every connection. May be called from any thread.
   public func close() {
     for loop in loops { loop.eventLoop.execute { loop.closeAll() } }
   }
 
-  /// The sum of a counter over the loops. Any thread.
+  /// Returns the sum of a counter over all event loops. May be called from any thread.
+  ///
+  /// - Parameter counter: The counter.
+  /// - Returns: The sum.
   public func counter(_ counter: GRPCCounter) -> UInt64 {
     loops.reduce(0) { $0 &+ $1.counters.read(counter) }
   }
 
-  /// The calls that have ended. Any thread.
+  /// The calls that have ended, by method and status. May be read from any thread.
   public var calls: [CallMeter.Calls] { CallMeter.calls(loops.map(\.calls)) }
 }

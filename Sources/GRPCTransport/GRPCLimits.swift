@@ -1,63 +1,67 @@
 internal import Core
 
-/// Bounds of gRPC, most of them per connection. The defaults are what a server runs with; tests make them small.
+/// The limits of gRPC, most of them for each connection. The defaults are those of the server; tests reduce them.
 public struct GRPCLimits: Sendable {
-  /// Calls open at once, as the client is told; more are refused before they begin. A thousand watches, and lookups
-  /// beside them.
+  /// Maximum number of open calls, which SETTINGS announces to the client. Further calls are refused before they are
+  /// opened. The default allows a thousand watches, and some lookups in addition.
   public var openStreams = 1024
-  /// Bytes of a request message. Part of the contract.
+  /// Maximum number of bytes of a request message. Part of the contract.
   public var requestBytes = 64 * 1024
-  /// Key-value pairs of one call: a trace context, credentials, a few of the caller's own.
+  /// Maximum number of key-value pairs of one call: a trace context, credentials, and some of the caller's own.
   public var metadataPairs = 64
-  /// Bytes of their keys and values, as HTTP servers bound their headers.
+  /// Maximum number of bytes of the keys and values of one call, in the range that HTTP servers allow for headers.
   public var metadataBytes = 8 * 1024
-  /// Bytes of all headers of a call, as the client is told: metadata, and what HTTP and gRPC add.
+  /// Maximum number of bytes of all headers of a call, which SETTINGS announces to the client: the metadata, and the
+  /// headers of HTTP and gRPC.
   public var headerListBytes = 16 * 1024
-  /// Bytes of a header block as it comes, compressed, with the frames it is in.
+  /// Maximum number of bytes of a header block in its compressed form, with its frames.
   public var headerBlockBytes = 32 * 1024
-  /// Bytes of requests that may be on their way at once, as HTTP/2 counts them: those of a thousand usual calls.
+  /// The receive window of the connection in bytes (HTTP/2 flow control). It has room for a thousand usual calls.
   public var receiveWindowBytes = 1024 * 1024
-  /// Bytes of replies, not yet taken by the client's window, above which a stream is told to wait.
+  /// Number of buffered reply bytes of a stream above which its handler must wait.
   public var streamBytesHigh = 64 * 1024
-  /// Bytes below which it is told to go on.
+  /// Number of buffered reply bytes of a stream below which its handler is notified that it may continue.
   public var streamBytesLow = 16 * 1024
-  /// Bytes at which it is cut: it went on although it was told to wait. Twice the largest reply.
+  /// Number of buffered reply bytes at which a stream is ended, because its handler continued although it had to wait.
+  /// The default is twice the largest reply.
   public var streamBytesLimit = 2 * ServedSize.replyBytes
-  /// Bytes of waiting replies that no other connection shares, from which on further calls are refused: a client with a
-  /// window of nothing could ask for list after list.
+  /// Number of buffered reply bytes that no other connection shares above which further calls are rejected. Without it,
+  /// a client with a window of 0 could request list after list.
   public var ownReplyBytes = 4 * 1024 * 1024
-  /// Bytes of them above which a stream with replies that wait is told to wait, however few are its own: a client with
-  /// a window of nothing could open watch after watch. A stream of which nothing waits may go on up to `ownReplyBytes`.
+  /// Number of these bytes above which a stream with buffered replies must wait, even if few of them are its own.
+  /// Without it, a client with a window of 0 could open watch after watch. A stream without buffered replies may
+  /// continue up to `ownReplyBytes`.
   public var ownStreamBytesHigh = 256 * 1024
-  /// Bytes of a request that are read and dropped after the call has its status: a proxy may pass the status on only
-  /// once it could pass the request on.
+  /// Maximum number of bytes of a request that are read and discarded after the call has its status. A proxy may
+  /// forward the status only after it has forwarded the request.
   public var droppedRequestBytes = 1024 * 1024
-  /// Time in which that rest must come.
+  /// Maximum time to receive that rest of the request.
   public var droppedRequestTimeout = Duration.seconds(5)
-  /// Seconds in which a request that has begun must be whole.
+  /// Maximum number of seconds from the beginning of a request until it is complete.
   public var requestSeconds = 10.0
-  /// Seconds after which the reply to a unary call is given up if the client's window takes nothing of it.
+  /// Number of seconds after which the reply to a unary call is given up if the client's window accepts none of it.
   public var stalledReplySeconds = 60.0
-  /// Seconds without an open call after which a connection is drained; 0 for never.
+  /// Number of seconds without an open call after which a connection is drained. 0 stands for no limit.
   public var idleSeconds = 0.0
-  /// Seconds without a byte from the client after which it is asked for a sign of life.
+  /// Number of seconds without a byte from the client after which a keepalive PING is sent.
   public var keepaliveSeconds = 60.0
-  /// Seconds in which that sign must come.
+  /// Maximum number of seconds until that PING is acknowledged.
   public var keepaliveTimeoutSeconds = 20.0
-  /// A client's own PINGs may come so often, and oftener while it gets replies. gRPC's usual default of 5 minutes would
-  /// keep watches from noticing that their server is gone.
+  /// Minimum number of seconds between a client's own PINGs; they may be more frequent while it receives replies. With
+  /// gRPC's usual default of 5 minutes a watch could not detect in time that its server is gone.
   public var pingIntervalSeconds = 9.0
-  /// PINGs ahead of their time before the connection is ended.
+  /// Number of PINGs that may be too early before the connection is closed.
   public var pingStrikes = 2
-  /// What a connection may spend at once on frames that lead to nothing (see `FloodGuard`): the cancelling of all its
+  /// Maximum number of credits for frames that have no effect (see `FloodGuard`). They allow a client to cancel all its
   /// calls at once, twice.
   public var floodCredits = 4000
-  /// What it may spend each second for ever.
+  /// Number of credits that a connection regains in each second.
   public var floodCreditsPerSecond = 200.0
-  /// Seconds that a client which does not answer PINGs has to see the first GOAWAY of a drain.
+  /// Number of seconds that a client which does not acknowledge PINGs has to receive the first GOAWAY of a drain.
   public var drainGraceSeconds = 1.0
-  /// Seconds between two looks at what has lasted too long.
+  /// Number of seconds between two checks of timeouts.
   public var tickSeconds = 1.0
 
+  /// Creates limits with the server's defaults.
   public init() {}
 }

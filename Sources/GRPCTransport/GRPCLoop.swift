@@ -2,12 +2,13 @@ internal import Core
 internal import Network
 internal import RPC
 
-/// What the gRPC connections of one loop share.
+/// The state that the gRPC connections of one event loop share.
 final class GRPCLoop: @unchecked Sendable {
-  // Safe to share: what is marked "loop thread" is touched by the thread of `eventLoop` alone, the rest never changes.
+  // This is safe to share: members marked "loop thread" are used by the thread of `eventLoop` only, the others are
+  // constant.
   let eventLoop: EventLoop
   let router: RPCRouter
-  /// Nil: everybody may do everything.
+  /// Nil if no credentials are required.
   let access: (any RPCAccess)?
   let limits: GRPCLimits
   let counters = TransportCounters<GRPCCounter>()
@@ -65,7 +66,7 @@ final class GRPCLoop: @unchecked Sendable {
     for connection in Array(connections.values) { connection.close() }
   }
 
-  /// One timer for all connections: what it looks at may be late by a tick.
+  /// Starts the one timer of all connections. The timeouts that it checks may be late by one tick.
   private func tick() {
     ticker = eventLoop.schedule(afterSeconds: limits.tickSeconds) { [weak self] in
       guard let self else { return }
@@ -76,8 +77,8 @@ final class GRPCLoop: @unchecked Sendable {
     }
   }
 
-  /// Looks at some of the connections, and at the others in the next iterations of the loop: the work of one does not
-  /// grow with what clients hold open.
+  /// Checks the timeouts of some of the connections, and of the others in the next event-loop iterations, so that the
+  /// work of one iteration does not grow with the number of calls that clients have open.
   private func tickSome() {
     let now = MonotonicTime.now
     var units = 0
@@ -86,14 +87,14 @@ final class GRPCLoop: @unchecked Sendable {
       connection.tick(now)
     }
     if unticked.isEmpty {
-      // A slice keeps alive what has been taken from it.
+      // A slice keeps its removed elements alive.
       unticked = []
     } else {
       eventLoop.execute { self.tickSome() }
     }
   }
 
-  /// A client did something wrong, and its call or its connection was ended. A few lines a minute for each event.
+  /// Logs that a call or a connection was ended because of its client. The log lines are rate-limited for each event.
   func report(_ event: String, _ problem: String, peer: @autoclosure () -> String) {
     logger.log(.warning, event, reason: event, problem, ["peer": .string(peer())])
   }

@@ -1,32 +1,32 @@
 internal import RPC
 
-/// Takes the bytes of a request or a reply apart into messages: each has a prefix of five bytes, whether it is
-/// compressed and how long it is. The length is refused before a byte behind the prefix is awaited.
+/// Splits the bytes of a request or a reply into messages. Each message has a prefix of five bytes: the compressed flag
+/// and the length. A length above the limit is rejected before any byte after the prefix is received.
 struct GRPCMessageDecoder {
   static let prefixBytes = 5
 
-  /// Of a message of so many bytes.
+  /// The prefix of a message with this number of bytes.
   static func prefix(_ count: Int) -> [UInt8] {
     [0] + withUnsafeBytes(of: UInt32(count).bigEndian) { Array($0) }
   }
 
   private var buffer: [UInt8] = []
-  /// Where the next message's prefix is.
+  /// The index of the next message's prefix in `buffer`.
   private var start = 0
-  /// Messages found so far.
+  /// Number of messages found since the beginning.
   private(set) var messageCount = 0
 
-  /// Whether bytes are left over that make no whole message.
+  /// Whether there are bytes that do not form a complete message.
   var hasRest: Bool { start < buffer.count }
 
-  /// Bytes of memory that are held.
+  /// Number of bytes of memory that are held.
   var byteCount: Int { buffer.isEmpty ? 0 : buffer.capacity }
 
   mutating func append(_ bytes: UnsafeRawBufferPointer) {
     buffer.append(contentsOf: bytes)
   }
 
-  /// The place of the next message, if it has come whole. It is good until the next `append` or `dropRead`.
+  /// The range of the next message, if it is complete. It is valid until the next `append` or `dropRead`.
   mutating func next(limit: Int) throws(RPCStatus) -> Range<Int>? {
     guard buffer.count - start >= Self.prefixBytes else { return nil }
     let flag = buffer[start]
@@ -48,18 +48,18 @@ struct GRPCMessageDecoder {
     return first..<start
   }
 
-  /// Lends the bytes of a message.
+  /// Passes the bytes of a message to `body`. They are valid during the call only.
   func withMessage<Result>(_ place: Range<Int>, _ body: (UnsafeRawBufferPointer) -> Result) -> Result {
     buffer.withUnsafeBytes { body(UnsafeRawBufferPointer(rebasing: $0[place])) }
   }
 
-  /// Forgets the messages that have been read.
+  /// Removes the messages that have been read.
   mutating func dropRead() {
     buffer.removeFirst(start)
     start = 0
   }
 
-  /// Back to the beginning, with the storage unless it has grown.
+  /// Resets the decoder. The storage is kept if its capacity does not exceed `limit` bytes.
   mutating func reset(keepingCapacity limit: Int) {
     buffer.removeAll(keepingCapacity: buffer.capacity <= limit)
     start = 0

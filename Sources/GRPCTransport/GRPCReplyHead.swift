@@ -1,9 +1,9 @@
 internal import RPC
 
-/// What the headers and trailers of a reply say. Read one by one as they come.
+/// The headers and trailers of a reply, which are added one by one as they are received.
 struct GRPCReplyHead {
   private var httpStatus = 0
-  /// What follows are messages.
+  /// Whether the bytes that follow are gRPC messages.
   private(set) var isGRPC = false
   private var code: RPCStatus.Code?
   private var message = ""
@@ -15,7 +15,7 @@ struct GRPCReplyHead {
     } else if name.isEqual(to: "content-type") {
       isGRPC = value.starts(with: "application/grpc")
     } else if name.isEqual(to: "grpc-status") {
-      // A status that has no name here is one all the same.
+      // A status code that is not defined here is an error all the same.
       code = GRPCText.number(value).flatMap { RPCStatus.Code(rawValue: UInt32($0)) } ?? .unknown
     } else if name.isEqual(to: "grpc-message") {
       message = GRPCText.percentDecoded(value)
@@ -24,7 +24,7 @@ struct GRPCReplyHead {
     }
   }
 
-  /// How the call ended, once the reply has come to its end.
+  /// The status of the call, at the end of the reply.
   var status: RPCStatus {
     if let code { return RPCStatus(code, message) }
     if httpStatus != 200 {
@@ -33,7 +33,7 @@ struct GRPCReplyHead {
     return RPCStatus(.unknown, isGRPC ? "the reply has no grpc-status" : "the reply is no gRPC")
   }
 
-  /// https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md
+  /// Maps an HTTP status to a gRPC code as in https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md.
   private static func code(ofHTTP status: Int) -> RPCStatus.Code {
     switch status {
     case 400: .internalError
@@ -45,7 +45,7 @@ struct GRPCReplyHead {
     }
   }
 
-  /// How a call ended whose stream was reset.
+  /// The status of a call whose stream was reset.
   static func status(ofReset code: UInt32) -> RPCStatus {
     let name = HTTP2Session.ErrorCode.name(code)
     return switch HTTP2Session.ErrorCode(rawValue: code) {

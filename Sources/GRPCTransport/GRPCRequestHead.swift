@@ -2,27 +2,28 @@ internal import Core
 internal import Glibc
 internal import RPC
 
-/// What the headers of a request say. Read one by one as they come; the names of gRPC's own are compared as bytes.
+/// The headers of a request, which are added one by one as they are received. The names of gRPC's own headers are
+/// compared as bytes.
 struct GRPCRequestHead {
-  /// Whom an answer in gRPC's terms would tell nothing.
+  /// The reason for which a request is not gRPC. Its client would not understand a gRPC status.
   enum Stranger {
     case method
     case contentType
   }
 
   private var isPost = false
-  /// The reply has no body.
+  /// Whether the reply must have no body.
   private(set) var isHead = false
   private var isGRPC = false
   var rules = HTTP2RequestRules()
   private(set) var method: RPCMethod?
   private(set) var timeoutNanoseconds: UInt64?
   private(set) var metadata = RPCMetadata()
-  /// What `authorization` makes of the caller, where that matters; nil without it.
+  /// The identity that `authorization` gives the caller, if the server requires credentials; nil without that header.
   private(set) var identity: RPCIdentity?
-  /// The first thing that is wrong with the call.
+  /// The first problem of the call.
   private(set) var problem: RPCStatus?
-  /// The client compresses its messages in a way that is not known here.
+  /// Whether the client compresses its messages by an algorithm that is not supported.
   private(set) var isEncodingUnknown = false
   private var unknownPath = ""
   private(set) var metadataBytes = 0
@@ -30,14 +31,14 @@ struct GRPCRequestHead {
 
   var stranger: Stranger? { isPost ? isGRPC ? nil : .contentType : .method }
 
-  /// The call's status if its headers are reason enough to end it.
+  /// The status that ends the call if its headers are invalid.
   var refusal: RPCStatus? {
     if let problem { return problem }
     if method == nil { return RPCStatus(.unimplemented, "unknown method \(unknownPath)") }
     return nil
   }
 
-  /// Back to the beginning, with the storage.
+  /// Resets the headers and keeps the storage.
   mutating func reset() {
     isPost = false
     isHead = false
@@ -57,7 +58,7 @@ struct GRPCRequestHead {
     _ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, _ router: RPCRouter,
     _ identities: RPCIdentities?, _ limits: GRPCLimits
   ) {
-    // As HTTP/2 counts the size of a list.
+    // This is the size of a header as HTTP/2 defines it.
     listBytes += name.count + value.count + 32
     guard listBytes <= 2 * limits.headerListBytes, let first = name.first else {
       refuse(RPCStatus(.resourceExhausted, "the headers: more than \(limits.headerListBytes) bytes"))
@@ -68,8 +69,8 @@ struct GRPCRequestHead {
     case UInt8(ascii: ":"): addPseudo(name, value, router)
     case UInt8(ascii: "g") where name.starts(with: "grpc-"): addOwn(name, value)
     case UInt8(ascii: "c") where name.isEqual(to: "content-type"): isGRPC = Self.isGRPC(value)
-    // No metadata: it is a secret, and a string of it for each call would be a waste. Two are nobody's: a proxy may
-    // have checked the one, and this server would take the other.
+    // The value does not become metadata: it is a secret, and a string of it for each call would be a waste. Two values
+    // identify no caller: a proxy may have checked one, and this server would use the other.
     case UInt8(ascii: "a") where identities != nil && name.isEqual(to: "authorization"):
       addAuthorization(value, identities, limits)
     case UInt8(ascii: "t") where name.isEqual(to: "te"): break
@@ -92,7 +93,7 @@ struct GRPCRequestHead {
     }
   }
 
-  /// Headers that are gRPC's own and not the application's.
+  /// Adds a header of gRPC itself, which is not metadata of the application.
   private mutating func addOwn(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
     if name.isEqual(to: "grpc-timeout") {
       timeoutNanoseconds = GRPCText.timeout(value)
@@ -112,7 +113,7 @@ struct GRPCRequestHead {
     identity = identity == nil ? identities?[value] : identities?.unidentified
   }
 
-  /// Whether there is room for so many more bytes.
+  /// Counts bytes of metadata. Returns false, and rejects the call, if they exceed the limit.
   private mutating func countMetadata(_ count: Int, _ limits: GRPCLimits) -> Bool {
     metadataBytes += count
     guard metadataBytes > limits.metadataBytes else { return true }
@@ -123,17 +124,17 @@ struct GRPCRequestHead {
   private mutating func addMetadata(
     _ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, _ limits: GRPCLimits
   ) {
-    // One that is refused needs none.
+    // A call that is rejected needs no metadata.
     guard problem == nil else { return }
     guard countMetadata(name.count + value.count, limits) else { return }
-    // What HTTP allows in a name and gRPC does not is no metadata of a call.
+    // A name that HTTP allows and gRPC does not allow is ignored.
     guard GRPCText.isKey(name) else { return }
     let key = String(decoding: name, as: UTF8.self)
     guard let text = String(validating: value, as: UTF8.self) else {
       return refuse(RPCStatus(.invalidArgument, "metadata: the value of \"\(key)\" is not UTF-8"))
     }
     guard key.hasSuffix("-bin") else { return append(key, text, limits) }
-    // Bytes stay in the base64 they came in. Several values may share a header.
+    // Binary values remain in the base64 in which they were received. Several values may share a header.
     for part in text.split(separator: ",", omittingEmptySubsequences: false) {
       let value = part.drop { $0 == " " }
       guard GRPCText.isBase64(value.utf8) else {
@@ -150,12 +151,14 @@ struct GRPCRequestHead {
     metadata.append(key, value)
   }
 
-  /// Not made where it is not wanted: a header block may have thousands of headers.
+  /// Rejects the call. The status is created only if it is the first, because a header block may have thousands of
+  /// headers.
   private mutating func refuse(_ status: @autoclosure () -> RPCStatus) {
     if problem == nil { problem = status() }
   }
 
-  /// `application/grpc`, with `+proto` or without, and whatever parameters. Another format of message is not spoken.
+  /// Whether a content type is `application/grpc`, with or without `+proto` and parameters. Other message formats are
+  /// not supported.
   private static func isGRPC(_ type: UnsafeRawBufferPointer) -> Bool {
     guard type.starts(with: "application/grpc") else { return false }
     var rest = UnsafeRawBufferPointer(rebasing: type.dropFirst(16))

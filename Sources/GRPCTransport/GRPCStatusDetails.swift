@@ -1,9 +1,9 @@
 internal import ProtobufMessages
 internal import RPC
 
-/// Writes a status as the `google.rpc.Status` that travels in `grpc-status-details-bin`.
+/// Encodes a status as the `google.rpc.Status` that is sent in `grpc-status-details-bin`.
 enum GRPCStatusDetails {
-  /// - Parameter detail: the status's own.
+  /// - Parameter detail: The detail of the status.
   static func encode(_ status: RPCStatus, _ detail: RPCStatus.Detail) -> [UInt8] {
     var out: [UInt8] = []
     ProtobufWriter.unsigned(1, UInt64(status.code.rawValue), to: &out)

@@ -2,40 +2,41 @@ internal import Core
 internal import Network
 internal import RPC
 
-/// One call, from its headers to the last byte of its reply. Loop thread only.
+/// One call, from its headers to the last byte of its reply. It is used on its event loop's thread only.
 ///
-/// Connection, stream and handler hold each other while the call is open; ``close()`` lets go. A stream whose writer
-/// no handler has seen may be used again for another call.
+/// Connection, stream and handler reference each other while the call is open; ``close()`` breaks the cycle. A stream
+/// that has not been passed to a handler as its writer may be reused for another call.
 final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
   enum Phase {
-    /// The request comes.
+    /// The request is being received.
     case request
-    /// A handler has the call.
+    /// A handler has accepted the call.
     case open
-    /// The call has its status; what is left of the reply goes out.
+    /// The call has its status; the rest of the reply is being sent.
     case ended
   }
 
   private(set) var id: Int32 = 0
-  /// Its place in the connection's table.
+  /// The index of the stream in the connection's table.
   private(set) var place = 0
   private(set) var phase = Phase.request
   private(set) var connection: GRPCConnection?
   private(set) var began = MonotonicTime(nanoseconds: 0)
-  /// When it began; once the reply waits for the client's window, when that last took something.
+  /// The time at which the call began or, while the reply waits for the client's window, at which the window last
+  /// accepted bytes.
   private(set) var lastProgress = MonotonicTime(nanoseconds: 0)
 
   // The request
   var head = GRPCRequestHead()
   var decoder = GRPCMessageDecoder()
-  /// Where the one message is, of a call that has but one.
+  /// The range of the message, if the call has only one.
   var message: Range<Int>?
   var hasRequestEnded = false
-  /// Of its bytes the connection knows.
+  /// Number of bytes of the request that the connection has counted.
   private var countedRequestBytes = 0
-  /// It broke a rule of HTTP and is being reset.
+  /// Whether the request violated a rule of HTTP and the stream is being reset.
   var isRefused = false
-  /// The reply has ended and the request has not: what comes of it is dropped.
+  /// Whether the reply has ended before the request, so that the rest of the request is discarded.
   private(set) var isDropping = false
   private var droppedBytes = 0
 
@@ -43,38 +44,38 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
   private var handler: (any RPCStreamHandler)?
   private var requestHandler: (any RPCRequestStreamHandler)?
   private var timer: (any RPCTimer)?
-  /// The processor time that it took to begin the call, in nanoseconds.
+  /// The CPU time that opening the call took, in nanoseconds.
   var openingWork: UInt64 = 0
-  /// A handler may still hold this as its writer.
+  /// Whether a handler may still hold this stream as its writer.
   private(set) var isShared = false
-  /// The transport has ended it.
+  /// Whether the transport has ended the call with an error.
   private var hasFailed = false
 
   // The reply
-  /// What a unary handler fills. Its storage is used again.
+  /// The reply that a unary handler fills. Its storage is reused.
   var reply = RPCReply()
   private var queue = ReplyQueue()
   private var hasSentHeaders = false
   private enum Trailers {
     case none
-    /// Of a call that went well, and has nothing else to say.
+    /// The trailers of a successful call without metadata.
     case ok
     case list(HTTP2HeaderList)
   }
 
-  /// What comes behind the last message.
+  /// The trailers to be sent after the last message.
   private var trailers = Trailers.none
-  /// The bytes that nghttp2 has been promised and has not asked for yet.
+  /// Number of bytes that `nextPart` has announced to nghttp2 and that have not been written yet.
   private var promised = 0
-  /// nghttp2 has been told that there are no bytes, and must be told that there are.
+  /// Whether nghttp2 has deferred the stream because there were no bytes, so that it must be resumed when there are.
   private var isDeferred = false
-  /// The handler found the client slow, and is to be told when it is not.
+  /// Whether the handler found the stream not writable, and must be notified when it is writable again.
   private var isWaiting = false
-  /// It is in the line of those to be told next.
+  /// Whether the stream is in the queue of those to be notified.
   private var isInLine = false
   private(set) var isUnary = false
 
-  /// Begins a call. The stream is new, or was ``recycle()``d.
+  /// Starts a call. The stream must be new or reset by ``recycle()``.
   func begin(_ id: Int32, place: Int, on connection: GRPCConnection, now: MonotonicTime) {
     self.id = id
     self.place = place
@@ -83,16 +84,16 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
     lastProgress = now
   }
 
-  /// Whether replies wait that the client's window does not take.
+  /// Whether replies are buffered that the client's window does not accept.
   var hasPendingReply: Bool { !queue.isEmpty }
   var ownByteCount: Int { queue.ownByteCount }
 
   // MARK: The call
 
-  /// A handler has taken the call, unless it has ended it already.
+  /// Starts the handler's call, unless the call has already ended.
   func open(_ handler: any RPCStreamHandler, deadline: MonotonicTime?) {
     guard phase == .request, let connection else {
-      // It failed before there was a handler to be told.
+      // The call failed before there was a handler to notify.
       if hasFailed { handler.cancelled() }
       return
     }
@@ -106,12 +107,12 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
     }
   }
 
-  /// A handler is about to get this as its writer.
+  /// Marks that a handler receives this stream as its writer.
   func share() {
     isShared = true
   }
 
-  /// Sends the reply's headers before there is a reply: the client sees that the call has been taken.
+  /// Sends the reply's headers before there is a reply, so that the client can see that the call has been accepted.
   func sendHeaders() {
     guard !hasSentHeaders, phase != .ended, let connection else { return }
     hasSentHeaders = true
@@ -127,10 +128,10 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
     countRequest()
   }
 
-  /// Hands on the messages that have come for a call whose requests are a stream.
+  /// Passes on the received messages of a call whose requests are a stream.
   func deliverRequests(limit: Int) throws(RPCStatus) {
     while phase == .open, let handler = requestHandler, let place = try decoder.next(limit: limit) {
-      // A copy: the handler may end the call, and its bytes with it.
+      // The message is copied, because the handler may end the call, and release the bytes with it.
       let message = decoder.withMessage(place) { Array($0) }
       message.withUnsafeBytes { handler.received($0) }
     }
@@ -141,7 +142,7 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
     handler.requestsEnded()
   }
 
-  /// Tells the connection how many bytes of the request are held.
+  /// Updates the connection's count of the request bytes that are held.
   func countRequest() {
     guard let connection else { return }
     let count = decoder.byteCount + head.metadataBytes
@@ -153,7 +154,7 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
     handler?.draining()
   }
 
-  /// Ends the call for its handler: nobody waits any more. The caller counts it.
+  /// Ends the call and notifies the handler of the cancellation. The caller of this function counts the call.
   func cancel() {
     let handler = handler
     close()
@@ -165,13 +166,13 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
     fail(RPCStatus(.deadlineExceeded, "the call's grpc-timeout has passed"))
   }
 
-  /// Ends the call with an error of the transport, ahead of what waits to be sent.
+  /// Ends the call with an error of the transport, without sending the replies that are buffered.
   func fail(_ status: RPCStatus) {
     guard phase != .ended, let connection else { return }
     hasFailed = true
     let handler = handler
     if queue.isWithinMessage || promised > 0 {
-      // Trailers behind half a message would say less than a reset.
+      // A reset is clearer than trailers after an incomplete message.
       end(status.code)
       reset(.cancel)
     } else {
@@ -179,7 +180,7 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
       queue.removeAll()
       finish(status, RPCMetadata())
     }
-    // Last: it may write, which is too late then, and harmless.
+    // The handler is notified last. If it still writes something, that is ignored.
     handler?.cancelled()
   }
 
@@ -196,10 +197,10 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
     let ownLimit = queue.isEmpty ? limits.ownReplyBytes : limits.ownStreamBytesHigh
     if queue.byteCount < limits.streamBytesHigh, connection.ownReplyBytes < ownLimit {
       if connection.isWritable { return true }
-      // Full is the connection, not the stream.
+      // The connection is full, not the stream.
       getInLine()
     } else if queue.isEmpty, !isInLine {
-      // Full of what the other streams hold.
+      // The other streams of the connection hold too many bytes.
       isInLine = true
       connection.awaitLessOfOthers(self)
     }
@@ -231,7 +232,7 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
     finish(.ok, reply.metadata)
   }
 
-  /// ``finish(with:)`` of the stream's own `reply`.
+  /// Ends the call like ``finish(with:)``, with the stream's own `reply`.
   func finishWithOwnReply() {
     isUnary = true
     enqueue(reply.head, reply.body)
@@ -239,14 +240,15 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
     finish(.ok, reply.metadata)
   }
 
-  /// Ends the call with a status, behind the replies that wait.
+  /// Ends the call with a status, after the replies that are buffered.
   func finish(_ status: RPCStatus, _ metadata: RPCMetadata) {
     guard phase != .ended, let connection else { return }
     end(status.code)
     if hasSentHeaders {
       trailers = status.code == .ok && metadata.isEmpty ? .ok : .list(GRPCTrailers.list(status, metadata))
       if queue.isEmpty {
-        // Not as the end of the bytes: nghttp2 asks for none while the client's window is shut.
+        // The trailers are not sent as the end of the data, because nghttp2 requests no data while the client's window
+        // is closed.
         submitTrailers()
         connection.askToSend()
       } else {
@@ -258,7 +260,7 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
     }
   }
 
-  /// Answers by HTTP what was no gRPC.
+  /// Answers a request that is not gRPC by HTTP.
   func answer(_ stranger: GRPCRequestHead.Stranger) {
     guard phase == .request, let connection else { return }
     phase = .ended
@@ -288,11 +290,11 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
     connection.askToSend()
   }
 
-  /// What goes into the next DATA frame, of at most `limit` bytes.
+  /// The bytes of the next DATA frame.
   enum Part {
     case bytes(Int)
     case bytesBeforeTrailers(Int)
-    /// Of an answer by HTTP, which has no trailers.
+    /// The last bytes of an answer by HTTP, which has no trailers.
     case lastBytes(Int)
     case noneYet
   }
@@ -330,7 +332,7 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
     if isWaiting, queue.byteCount <= connection.loop.limits.streamBytesLow { getInLine() }
   }
 
-  /// Tells the handler that the client takes more again.
+  /// Notifies the handler that the stream is writable again.
   func becameWritable() {
     isInLine = false
     isWaiting = false
@@ -339,21 +341,21 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
 
   // MARK: The end
 
-  /// The reply has ended before the request. A proxy may still be sending that, and pass on the reply only then: so a
-  /// bounded rest of the request is read before the stream is reset.
+  /// Called when the reply has ended before the request. A proxy may still be sending the request, and forward the
+  /// reply only after that. Therefore a limited rest of the request is read before the stream is reset.
   func replyEnded() {
     isDropping = true
     if let connection { lastProgress = connection.now }
     drop(0)
   }
 
-  /// Resets the stream, whose request has not ended in time.
+  /// Resets a stream whose request has not ended in time.
   func giveUpRequest() {
     isDropping = false
     reset(.none)
   }
 
-  /// Bytes of a request came that is of no use any more.
+  /// Discards bytes of a request that is of no use any more.
   func drop(_ count: Int) {
     droppedBytes += count
     guard isDropping, let connection, droppedBytes > connection.loop.limits.droppedRequestBytes else { return }
@@ -373,7 +375,7 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
     requestHandler = nil
   }
 
-  /// The stream is gone: nothing can be sent on it any more.
+  /// Releases the call after the stream has been closed. Nothing can be sent on it any more.
   func close() {
     phase = .ended
     connection?.ownReplyBytes -= queue.ownByteCount
@@ -384,7 +386,7 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
     connection = nil
   }
 
-  /// Makes the closed stream ready for another call; it keeps its storage.
+  /// Prepares the closed stream for another call. It keeps its storage.
   func recycle() {
     precondition(connection == nil && !isShared)
     phase = .request

@@ -1,6 +1,6 @@
-/// The texts of gRPC's headers: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
+/// Encodes and decodes the values of gRPC's headers: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
 enum GRPCText {
-  /// `grpc-timeout` in nanoseconds: one to eight digits and a unit. Nil if it is not that.
+  /// The value of `grpc-timeout` in nanoseconds. It consists of one to eight digits and a unit; nil if it is malformed.
   static func timeout(_ text: UnsafeRawBufferPointer) -> UInt64? {
     guard (2...9).contains(text.count), let unit = text.last else { return nil }
     var number: UInt64 = 0
@@ -9,7 +9,8 @@ enum GRPCText {
       number = number * 10 + UInt64(digit - 0x30)
     }
     switch unit {
-    // The most, 99,999,999 hours, is beyond what 64 bits hold; so is what it is cut to beyond any call's end.
+    // The maximum, 99,999,999 hours, does not fit into 64 bits. It is reduced to a value that is still longer than any
+    // call.
     case UInt8(ascii: "H"): return min(number, 1_000_000) * 3_600_000_000_000
     case UInt8(ascii: "M"): return number * 60_000_000_000
     case UInt8(ascii: "S"): return number * 1_000_000_000
@@ -20,20 +21,20 @@ enum GRPCText {
     }
   }
 
-  /// `grpc-timeout` as a client writes it.
+  /// Appends a `grpc-timeout`.
   static func timeout(milliseconds: UInt32, to out: inout [UInt8]) {
-    // Eight digits are the most.
+    // The value may have at most eight digits.
     let text = milliseconds < 100_000_000 ? "\(milliseconds)m" : "\(milliseconds / 1000)S"
     out.append(contentsOf: text.utf8)
   }
 
-  /// A status: one to nine digits. Nil if it is not that.
+  /// The value of a status header, which has one to nine digits; nil if it is malformed.
   static func number(_ text: UnsafeRawBufferPointer) -> Int? {
     guard (1...9).contains(text.count), text.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
     return text.reduce(0) { $0 * 10 + Int($1 - 0x30) }
   }
 
-  /// What ``percentEncoded(_:to:)`` wrote. What is not as it should be stays as it is.
+  /// The inverse of ``percentEncoded(_:to:)``. Malformed sequences are left unchanged.
   static func percentDecoded(_ text: UnsafeRawBufferPointer) -> String {
     var bytes: [UInt8] = []
     var index = 0
@@ -60,7 +61,7 @@ enum GRPCText {
     }
   }
 
-  /// `grpc-message`: printable ASCII but `%` stands for itself, every other byte of the UTF-8 is `%XX`.
+  /// Appends a `grpc-message`. Printable ASCII except `%` is unchanged; every other byte of the UTF-8 becomes `%XX`.
   static func percentEncoded(_ text: String, to out: inout [UInt8]) {
     for byte in text.utf8 {
       if (0x20...0x7e).contains(byte), byte != UInt8(ascii: "%") {
@@ -73,7 +74,7 @@ enum GRPCText {
     }
   }
 
-  /// Base64 without padding, as gRPC sends it.
+  /// Appends bytes in base64 without padding, as gRPC sends it.
   static func base64(_ bytes: [UInt8], to out: inout [UInt8]) {
     var bits: UInt32 = 0
     var count = 0
@@ -88,7 +89,7 @@ enum GRPCText {
     if count > 0 { out.append(base64Digits[Int(bits << UInt32(6 - count)) & 63]) }
   }
 
-  /// Whether this is base64, padded or not.
+  /// Whether the text is base64, with or without padding.
   static func isBase64(_ text: some BidirectionalCollection<UInt8>) -> Bool {
     var digits = text[...]
     if text.count % 4 == 0 {
@@ -97,7 +98,7 @@ enum GRPCText {
     return digits.count % 4 != 1 && digits.allSatisfy { base64Digits.contains($0) }
   }
 
-  /// Whether the bytes are a key of metadata; HTTP/2 has seen to it that it has no capitals.
+  /// Whether the bytes are a key of metadata. Upper-case letters need no check here, because HTTP/2 forbids them.
   static func isKey(_ name: UnsafeRawBufferPointer) -> Bool {
     !name.isEmpty
       && name.allSatisfy {

@@ -1,15 +1,15 @@
 internal import RPC
 
-/// The headers with which a call ends.
+/// The headers that end a call.
 enum GRPCTrailers {
-  /// Behind the last message.
+  /// The trailers that follow the last message.
   static func list(_ status: RPCStatus, _ metadata: RPCMetadata) -> HTTP2HeaderList {
     var headers = HTTP2HeaderList()
     append(status, metadata, to: &headers)
     return headers
   }
 
-  /// In place of headers and messages: `Trailers-Only`.
+  /// The headers of a reply without messages: `Trailers-Only`.
   static func only(_ status: RPCStatus, _ metadata: RPCMetadata, _ isEncodingUnknown: Bool) -> HTTP2HeaderList {
     var headers = HTTP2HeaderList()
     headers.append(":status", "200")
@@ -28,7 +28,7 @@ enum GRPCTrailers {
       headers.append("grpc-status-details-bin", isVarying: true) {
         GRPCText.base64(GRPCStatusDetails.encode(status, detail), to: &$0)
       }
-      // Clients that retry by themselves leave this one alone so long.
+      // Clients that retry automatically wait for this time before they retry.
       if case .retry(let seconds) = detail { headers.append("grpc-retry-pushback-ms", "\(Int(seconds * 1000))") }
     }
     for pair in metadata.pairs {

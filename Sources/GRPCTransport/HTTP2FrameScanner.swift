@@ -1,24 +1,24 @@
-/// Finds out how much of a connection's input can be handed to nghttp2: whole frames, and header blocks with all their
-/// frames. So whatever is incomplete waits in the connection, under its clock.
+/// Finds the part of a connection's input that can be passed to nghttp2: complete frames, and header blocks with all
+/// their frames. Incomplete input remains in the connection, which limits the time for which it may be incomplete.
 ///
-/// It also weighs the frames that bring a call no further. What is wrong with a frame is for nghttp2 to say.
+/// The scanner also computes a cost for frames that do not advance a call. Errors in frames are left to nghttp2.
 struct HTTP2FrameScanner {
   struct Scan: Equatable {
-    /// Bytes to hand on now.
+    /// Number of bytes to pass on now.
     var usable = 0
-    /// What the frames in them cost a `FloodGuard`.
+    /// The cost of the frames in these bytes, for a `FloodGuard`.
     var cost = 0
-    /// A header block is longer, or in more frames, than there is a reason for.
+    /// Whether a header block is too long, or has too many frames.
     var isBlockTooLong = false
   }
 
   static let preface = Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8)
-  /// HTTP/2's default, which this server does not raise.
+  /// The default of HTTP/2, which this server does not raise.
   static let maximumFrameBytes = 16 * 1024
   static let headerBytes = 9
-  /// Frames that continue one header block.
+  /// Maximum number of CONTINUATION frames of one header block.
   static let maximumContinuations = 8
-  /// A DATA frame below this that does not end its stream costs something: most requests are one frame.
+  /// A DATA frame with fewer bytes that does not end its stream has a cost. Most requests consist of one frame.
   private static let smallDataBytes = 256
 
   private let headerBlockBytes: Int
@@ -45,7 +45,7 @@ struct HTTP2FrameScanner {
     }
     while scan.usable < limit, let frame = Frame(bytes, at: scan.usable) {
       guard frame.length <= Self.maximumFrameBytes else {
-        // Not to be waited for.
+        // The rest of a frame that is too long is not awaited.
         scan.usable = bytes.count
         break
       }
@@ -61,20 +61,20 @@ struct HTTP2FrameScanner {
     return scan
   }
 
-  /// Where the block ends whose first frame has been found; nil if its rest has not come yet.
+  /// The end of a header block whose first frame has been found; nil if its rest has not been received yet.
   private func endOfBlock(_ bytes: UnsafeRawBufferPointer, after first: Frame, _ scan: inout Scan) -> Int? {
     var end = first.end
     var cost = 0
     for _ in 0...Self.maximumContinuations {
       guard end - first.start <= headerBlockBytes else { break }
       guard let next = Frame(bytes, at: end) else { return nil }
-      // Another frame in between: nghttp2 ends the connection for it.
+      // If another frame is in between, nghttp2 ends the connection.
       guard next.type == .continuation, next.length <= Self.maximumFrameBytes else { return end + Self.headerBytes }
       guard next.end <= bytes.count else { return nil }
       end = next.end
       cost += 1
       guard next.endsHeaders else { continue }
-      // Once it is whole: until then it is looked at again and again.
+      // The cost is added when the block is complete, because an incomplete block is scanned repeatedly.
       scan.cost += cost
       return end
     }
@@ -86,7 +86,7 @@ struct HTTP2FrameScanner {
     switch frame.type {
     case .headers: 0
     case .data: frame.endsStream || frame.length >= smallDataBytes ? 0 : 1
-    // Answered by one of ours.
+    // The server must acknowledge it.
     case .settings: frame.isAcknowledgement ? 1 : 10
     case .ping, .resetStream: 2
     default: 1
@@ -110,11 +110,11 @@ private struct Frame {
 
   let start: Int
   let length: Int
-  /// Nil: an extension.
+  /// Nil for an extension frame.
   let type: Kind?
   private let flags: UInt8
 
-  /// Nil if not even the frame's header is there.
+  /// Reads the header of a frame; nil if it has not been received completely.
   init?(_ bytes: UnsafeRawBufferPointer, at start: Int) {
     guard bytes.count - start >= HTTP2FrameScanner.headerBytes else { return nil }
     self.start = start

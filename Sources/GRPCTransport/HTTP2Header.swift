@@ -1,19 +1,19 @@
 internal import CNGHTTP2
 
-/// The headers of a reply that are the same for every call: made once, pointed to ever after.
+/// The headers of a reply that are the same for every call. They are created once and then only referenced.
 enum HTTP2Header {
-  /// `:status: 200`, `content-type: application/grpc`: before the first message.
+  /// The headers before the first message: `:status: 200` and `content-type: application/grpc`.
   static let reply = constant([(":status", "200"), ("content-type", "application/grpc")])
-  /// `grpc-status: 0`: behind the last one.
+  /// The trailers after the last message of a successful call: `grpc-status: 0`.
   static let okTrailers = constant([("grpc-status", "0")])
-  /// For who has sent another method than POST.
+  /// The reply to a request with a method other than POST.
   static let methodNotAllowed = constant([(":status", "405"), ("allow", "POST"), ("content-type", "text/plain")])
-  /// For who has sent another content type than gRPC's.
+  /// The reply to a request with a content type other than gRPC's.
   static let unsupportedMediaType = constant([(":status", "415"), ("content-type", "text/plain")])
 
-  /// Headers in memory that is never given back, so that nghttp2 need not copy it.
+  /// Headers in memory that is never released, so that nghttp2 need not copy them.
   struct Constant: @unchecked Sendable {
-    // Safe to share: the memory is never written again, and nghttp2 takes it as constant.
+    // This is safe to share: the memory is never written again, and nghttp2 treats it as constant.
     let fields: UnsafeMutableBufferPointer<nghttp2_nv>
   }
 
@@ -31,14 +31,14 @@ enum HTTP2Header {
   }
 }
 
-/// Headers that are made for one call: their bytes in one run.
+/// The headers of one call, with all their bytes in one array.
 struct HTTP2HeaderList {
   private var bytes: [UInt8] = []
-  /// The ends of name, value, name, value, ...
+  /// The end offsets of name, value, name, value, and so on.
   private var ends: [Int] = []
   private var isVarying: [Bool] = []
 
-  /// - Parameter isVarying: seldom the same twice, so that the compression's table has no use for it.
+  /// - Parameter isVarying: Whether the value rarely repeats, so that it should not enter HPACK's dynamic table.
   mutating func append(_ name: String, isVarying: Bool = false, _ value: (inout [UInt8]) -> Void) {
     bytes.append(contentsOf: name.utf8)
     ends.append(bytes.count)
@@ -51,7 +51,8 @@ struct HTTP2HeaderList {
     append(name) { $0.append(contentsOf: value.utf8) }
   }
 
-  /// Lends the headers as nghttp2 has them; it copies what it keeps.
+  /// Passes the headers to `body` in nghttp2's representation. They are valid during the call only; nghttp2 copies
+  /// them.
   func withFields<Result>(_ body: (UnsafeMutableBufferPointer<nghttp2_nv>) -> Result) -> Result {
     bytes.withUnsafeBufferPointer { bytes in
       withUnsafeTemporaryAllocation(of: nghttp2_nv.self, capacity: isVarying.count) { fields in

@@ -1,10 +1,11 @@
 internal import CNGHTTP2
 
-/// What HTTP/2 requires of a request's headers and length (RFC 9113, section 8), checked header by header.
+/// The rules of HTTP/2 for a request's headers and length (RFC 9113, section 8), checked header by header.
 ///
-/// nghttp2 would check it too, and refuse more than other gRPC servers do: an empty `:authority`, a socket's path, the
-/// cluster name of a service mesh. It also resets such a call without a report. So its own check is off, and this one
-/// says what is wrong. An `:authority` may be anything that is a header value: nothing here depends on it.
+/// nghttp2 can check them, too. However, it rejects more than other gRPC servers do: an empty `:authority`, the path of
+/// a socket, the cluster name of a service mesh. It also resets such a call without a report. Therefore its own check
+/// is disabled, and this type reports the problem. Any header value is accepted as `:authority`, because nothing here
+/// depends on it.
 struct HTTP2RequestRules {
   private struct Fields: OptionSet {
     let rawValue: UInt8
@@ -16,13 +17,13 @@ struct HTTP2RequestRules {
     static let regular = Fields(rawValue: 32)
   }
 
-  /// What is wrong with a request, in a few words, and the same for many requests.
+  /// A short description of a problem, which is the same for many requests.
   typealias Problem = StaticString
 
   private var seen: Fields = []
   private var contentLength: Int?
   private var receivedBytes = 0
-  /// The first thing that is wrong.
+  /// The first problem of the request.
   private(set) var problem: Problem?
 
   /// Checks a header of the request.
@@ -30,7 +31,7 @@ struct HTTP2RequestRules {
     if problem == nil { problem = problemOf(name, value) }
   }
 
-  /// Checks that nothing is missing once all headers have come.
+  /// Checks that no header is missing. Called when all headers have been received.
   mutating func checkComplete() {
     guard problem == nil else { return }
     if !seen.isSuperset(of: [.method, .scheme, .path]) {
@@ -40,18 +41,18 @@ struct HTTP2RequestRules {
     }
   }
 
-  /// Bytes of the request's body have come.
+  /// Counts bytes of the request's body.
   mutating func received(_ count: Int) {
     receivedBytes += count
     if problem == nil, let contentLength, receivedBytes > contentLength { problem = "more bytes than content-length" }
   }
 
-  /// The request has ended.
+  /// Checks the length at the end of the request.
   mutating func ended() {
     if problem == nil, let contentLength, receivedBytes != contentLength { problem = "fewer bytes than content-length" }
   }
 
-  /// What is wrong with a header that comes behind the request's body.
+  /// The problem of a header that follows the request's body; nil if there is none.
   static func problemOfTrailer(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> Problem? {
     if name.first == UInt8(ascii: ":") { return "a pseudo-header among the trailers" }
     return problemOfText(name, value)
@@ -101,7 +102,7 @@ struct HTTP2RequestRules {
   }
 
   private mutating func setContentLength(_ value: UnsafeRawBufferPointer) -> Problem? {
-    // To 18 digits: no request is longer, and no sum overflows.
+    // The limit is 18 digits: no request is longer, and no sum overflows.
     guard (1...18).contains(value.count), value.allSatisfy({ (0x30...0x39).contains($0) }), contentLength == nil else {
       return "content-length is no number, or comes twice"
     }

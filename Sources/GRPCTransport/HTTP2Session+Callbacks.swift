@@ -1,6 +1,6 @@
 internal import CNGHTTP2
 
-// Each of these makes of nghttp2's arguments those of a method of the connection, and nothing else.
+// Each of these functions converts nghttp2's arguments and calls one method of the connection.
 
 func setServerCallbacks(_ callbacks: OpaquePointer?) {
   nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, headersBegan)
@@ -85,7 +85,7 @@ private func streamClosed(
   return 0
 }
 
-/// Called before nghttp2 hands out the frame's bytes; only DATA is written already.
+/// Called before nghttp2 returns the frame's bytes. Only DATA frames have been written at that time.
 private func frameSent(
   _: OpaquePointer?, _ frame: UnsafePointer<nghttp2_frame>?, _ context: UnsafeMutableRawPointer?
 ) -> Int32 {
@@ -108,7 +108,7 @@ private func frameSent(
   return 0
 }
 
-/// How many bytes of the stream's reply go into the next DATA frame.
+/// Returns the number of bytes of the stream's reply for the next DATA frame.
 func readReply(
   _: OpaquePointer?, _ stream: Int32, _: UnsafeMutablePointer<UInt8>?, _ limit: Int,
   _ flags: UnsafeMutablePointer<UInt32>?, _: UnsafeMutablePointer<nghttp2_data_source>?,
@@ -138,11 +138,11 @@ private func writeReply(
   let bytes = UnsafeRawBufferPointer(start: header, count: HTTP2FrameScanner.headerBytes)
   switch connection._withUnsafeGuaranteedRef({ $0.writeReply(stream, header: bytes, count: count) }) {
   case .written: return 0
-  // It is asked for again.
+  // nghttp2 calls this again for the same frame.
   case .full: return NGHTTP2_ERR_WOULDBLOCK.rawValue
   case .over: return fatal
   }
 }
 
-/// Ends the session.
+/// The result of a callback that ends the session.
 let fatal = NGHTTP2_ERR_CALLBACK_FAILURE.rawValue

@@ -1,6 +1,6 @@
 internal import CNGHTTP2
 
-// Each of these makes of nghttp2's arguments those of a method of the client, and nothing else.
+// Each of these functions converts nghttp2's arguments and calls one method of the client.
 
 func setClientCallbacks(_ callbacks: OpaquePointer?) {
   nghttp2_session_callbacks_set_on_header_callback(callbacks, headerCame)

@@ -1,12 +1,13 @@
 internal import Core
 
-/// Who is asked for a sign of life when, and which PINGs of a client are too many. A state machine: it sends nothing.
+/// Decides when a keepalive PING is sent, and which PINGs of a client are too frequent. It is a state machine and sends
+/// nothing itself.
 struct Keepalive {
   enum Action: Equatable {
     case none
-    /// Ask for a sign of life.
+    /// Send a keepalive PING.
     case ping
-    /// None has come.
+    /// Close the connection, because the PING was not acknowledged.
     case close
   }
 
@@ -21,7 +22,7 @@ struct Keepalive {
     lastHeard = now
   }
 
-  /// Bytes came: the client is there.
+  /// Records that bytes were received from the client.
   mutating func heard(_ now: MonotonicTime) {
     lastHeard = now
     asked = nil
@@ -34,7 +35,7 @@ struct Keepalive {
     return .ping
   }
 
-  /// The client sent a PING. True if it has sent too many.
+  /// Records a PING of the client. Returns whether the client has sent too many.
   mutating func pinged(_ now: MonotonicTime) -> Bool {
     defer { lastPing = now }
     guard let lastPing, now.seconds(since: lastPing) < limits.pingIntervalSeconds else { return false }
@@ -42,7 +43,7 @@ struct Keepalive {
     return strikes > limits.pingStrikes
   }
 
-  /// Something of a reply was sent: PINGs that measure how quickly it gets through are welcome.
+  /// Records that a part of a reply was sent. PINGs that measure the bandwidth of a transfer are allowed.
   mutating func replied() {
     strikes = 0
     lastPing = nil

@@ -1,24 +1,24 @@
 internal import Core
 
-/// Bounds that are the same for every server.
+/// The limits that are the same for every server.
 enum Limits {
   /// Bytes of input between two looks at the time of the event-loop iteration: some ten requests.
   static let inputSliceBytes = 1024
-  /// Bytes of an unknown path that are repeated to the caller.
+  /// Maximum number of bytes of an unknown path that an error message repeats.
   static let shownPathBytes = 128
-  /// Bytes of request or reply storage that a stream keeps for the next call that uses it.
+  /// Maximum number of bytes of request or reply storage that a stream keeps for the next call that uses it.
   static let keptStreamBytes = 4 * 1024
-  /// Bytes that an open call takes beside its request and its replies: the stream here and in nghttp2, its handler and
-  /// its timer (measured: see `docs/limits.md`).
+  /// Number of bytes that an open call takes in addition to its request and its replies: the stream here and in
+  /// nghttp2, its handler and its timer (measured; see `docs/limits.md`).
   static let openStreamBytes = 2048
-  /// Bytes that a message takes in the queue of a reply beside its own.
+  /// Number of bytes that a message takes in the queue of a reply in addition to its own bytes.
   static let queuedMessageBytes = 64
-  /// Connections, and streams, that are looked at in one iteration of the loop for what has lasted too long.
+  /// Maximum number of connections and streams whose timeouts are checked in one event-loop iteration.
   static let tickUnits = 1024
-  /// Streams kept for the next calls of a loop: those of one busy turn.
+  /// Maximum number of streams that an event loop keeps for the next calls: those of one busy iteration.
   static let keptStreams = 512
-  /// Bytes of a reply that the client takes: those of the largest.
+  /// Maximum number of bytes of a reply that the client accepts: the largest reply.
   static let replyBytes = ServedSize.replyBytes
-  /// Bytes that the client gathers before it writes them.
+  /// Number of bytes that the client collects before it writes them.
   static let clientOutputBytes = 64 * 1024
 }

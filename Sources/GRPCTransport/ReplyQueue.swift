@@ -1,32 +1,32 @@
-/// The messages of a reply that the client's window has not taken yet, each behind its prefix.
+/// The messages of a reply that the client's window has not accepted yet, each with its prefix.
 ///
-/// A message's bytes are referred to, not copied: most are those of a document, shared with every other reply.
+/// The bytes of a message are referenced, not copied: most are those of a document, shared with other replies.
 struct ReplyQueue {
   private struct Message {
     let prefixCount: Int
     let head: [UInt8]
     let body: [UInt8]
 
-    /// Bytes that it takes and shares with no other reply.
+    /// Number of bytes that the message takes and shares with no other reply.
     var ownCount: Int { head.capacity + Limits.queuedMessageBytes }
     var count: Int { prefixCount + head.count + body.count }
   }
 
   private var messages: [Message] = []
-  /// Messages that are gone, at the front of `messages`.
+  /// Number of messages at the front of `messages` that have been taken.
   private var first = 0
-  /// Bytes of the first message that are gone.
+  /// Number of bytes of the first remaining message that have been taken.
   private var offset = 0
-  /// Bytes that wait.
+  /// Number of bytes in the queue.
   private(set) var byteCount = 0
-  /// Bytes of memory that belong to this reply alone.
+  /// Number of bytes of memory that belong to this reply alone.
   private(set) var ownByteCount = 0
 
   var isEmpty: Bool { byteCount == 0 }
-  /// Whether a message has been begun and not ended.
+  /// Whether a message has been taken in part.
   var isWithinMessage: Bool { offset > 0 }
 
-  /// Adds a message of gRPC, or the plain text of an answer by HTTP.
+  /// Adds a gRPC message, or the plain text of an answer by HTTP.
   mutating func append(_ head: [UInt8], _ body: [UInt8], isMessage: Bool = true) {
     let message = Message(prefixCount: isMessage ? GRPCMessageDecoder.prefixBytes : 0, head: head, body: body)
     messages.append(message)
@@ -34,7 +34,7 @@ struct ReplyQueue {
     ownByteCount += message.ownCount
   }
 
-  /// Moves the next bytes, as many as there is room for, out of the queue. There must be so many.
+  /// Moves the next bytes out of the queue and fills `room` with them. The queue must have enough bytes.
   mutating func take(into room: UnsafeMutableRawBufferPointer) {
     precondition(room.count <= byteCount)
     var filled = 0
@@ -52,7 +52,7 @@ struct ReplyQueue {
 
   mutating func removeAll() {
     if messages.capacity <= 16 {
-      // Nearly always one: quicker than to replace them all by none.
+      // There is nearly always one message: removing it is faster than replacing the array.
       while !messages.isEmpty { messages.removeLast() }
     } else {
       messages = []
@@ -63,7 +63,7 @@ struct ReplyQueue {
     ownByteCount = 0
   }
 
-  /// Copies from `offset` on; says how much.
+  /// Copies bytes from `offset` on. Returns their number.
   private mutating func copy(_ message: Message, _ room: UnsafeMutableRawBufferPointer) -> Int {
     var filled = 0
     if offset < message.prefixCount {

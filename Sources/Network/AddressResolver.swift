@@ -1,15 +1,17 @@
 internal import Core
 
-/// Gives the addresses of a name: the system's resolver, or another one in a test.
+/// Resolves host names to addresses: by the system's resolver or, in a test, by another function.
 public struct AddressResolver: Sendable {
   private let resolve: @Sendable (HostAndPort) -> Result<[SocketAddress], NetworkError>
 
-  /// A resolver that answers with `resolve`, which may block: it runs on a thread of its own.
+  /// Creates a resolver.
+  ///
+  /// - Parameter resolve: The function that resolves a name. It may block, because it runs on its own thread.
   public init(_ resolve: @escaping @Sendable (HostAndPort) -> Result<[SocketAddress], NetworkError>) {
     self.resolve = resolve
   }
 
-  /// The system's: `getaddrinfo`, in the order of RFC 6724.
+  /// The system's resolver: `getaddrinfo`, with the addresses in the order of RFC 6724.
   public static let system = AddressResolver { name in
     do throws(NetworkError) {
       return .success(try SocketAddress.resolve(name, passive: false))
@@ -18,10 +20,10 @@ public struct AddressResolver: Sendable {
     }
   }
 
-  /// Resolves a name. Blocks the calling thread until there is an answer, or until the deadline.
+  /// Resolves a name. It blocks the calling thread until there is a result, or until the deadline.
   ///
-  /// The system's resolver knows no deadline, and waits for a name server that does not answer for up to half a minute.
-  /// So another thread asks it, which ends when it ends.
+  /// The system's resolver supports no deadline, and waits for a name server that does not answer for up to half a
+  /// minute. Therefore it is called on another thread, which may outlive this call.
   func addresses(of name: HostAndPort, deadline: MonotonicTime) throws(NetworkError) -> [SocketAddress] {
     if let address = SocketAddress.numeric(name) { return [address] }
     let outcome = Locked<Result<[SocketAddress], NetworkError>?>(nil)

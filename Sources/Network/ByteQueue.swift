@@ -1,4 +1,5 @@
-/// Bytes in the order they came, in one run: added behind, taken from the front. Owns its memory; one thread.
+/// A queue of bytes in contiguous memory, which it owns. Bytes are appended at the back and removed from the front. It
+/// may be used by one thread at a time.
 final class ByteQueue {
   private var memory = UnsafeMutableRawBufferPointer(start: nil, count: 0)
   private var head = 0
@@ -13,17 +14,17 @@ final class ByteQueue {
     memory.deallocate()
   }
 
-  /// Valid until the next change.
+  /// The bytes in the queue. They are valid until the next change.
   var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: memory[head..<tail]) }
 
-  /// Makes the queue longer by `count` bytes, which the caller must fill at once.
+  /// Appends `count` bytes, which the caller must fill at once.
   func extend(by count: Int) -> UnsafeMutableRawBufferPointer {
     let space = free(atLeast: count)
     tail += count
     return UnsafeMutableRawBufferPointer(rebasing: space[..<count])
   }
 
-  /// Unused memory behind the last byte; ``commit(_:)`` says how much of it was filled.
+  /// Unused memory after the last byte. The caller passes the number of bytes that it filled to ``commit(_:)``.
   func free(atLeast count: Int) -> UnsafeMutableRawBufferPointer {
     if memory.count - tail < count { makeRoom(for: count) }
     return UnsafeMutableRawBufferPointer(rebasing: memory[tail...])
@@ -43,14 +44,14 @@ final class ByteQueue {
     }
   }
 
-  /// Replaces everything; `bytes` may not be this queue's own.
+  /// Replaces all bytes. `bytes` must not be those of this queue.
   func replace(with bytes: UnsafeRawBufferPointer) {
     head = 0
     tail = 0
     extend(by: bytes.count).copyMemory(from: bytes)
   }
 
-  /// Gives the memory back. The queue must be empty.
+  /// Releases the memory. The queue must be empty.
   func release() {
     precondition(isEmpty)
     memory.deallocate()
@@ -59,7 +60,8 @@ final class ByteQueue {
 
   private func makeRoom(for more: Int) {
     let used = count
-    // Moving costs no more than what has been taken since: each byte is moved once on average.
+    // Moving costs no more than the bytes that have been removed since the last move, so each byte is moved once on
+    // average.
     if head >= used, memory.count - used >= more {
       memory.copyMemory(from: bytes)
     } else {

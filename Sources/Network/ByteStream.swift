@@ -1,19 +1,19 @@
 internal import Glibc
 internal import TLS
 
-/// What came of a read or a write that does not wait.
+/// The result of a read or a write that does not block.
 enum ByteStreamResult {
   case count(Int)
-  /// Try again when the socket is readable.
+  /// The operation must be repeated when the socket is readable.
   case wantsRead
-  /// Try again when the socket is writable.
+  /// The operation must be repeated when the socket is writable.
   case wantsWrite
-  /// The peer sends no more.
+  /// The peer has closed its side of the connection.
   case end
   case failed(ByteStreamProblem)
 }
 
-/// Why nothing more can be read or written.
+/// The reason for which nothing more can be read or written.
 enum ByteStreamProblem: CustomStringConvertible {
   case system(Int32)
   case tls(TLSFailure)
@@ -26,19 +26,21 @@ enum ByteStreamProblem: CustomStringConvertible {
   }
 }
 
-/// What a connection reads from and writes to: the bare socket, or encryption over one. On the loop's thread.
+/// The byte stream of a connection: the socket itself, or TLS over a socket. It is used on the event loop's thread
+/// only.
 protocol ByteStream: AnyObject {
   func read(into buffer: UnsafeMutableRawBufferPointer) -> ByteStreamResult
   func write(_ bytes: UnsafeRawBufferPointer) -> ByteStreamResult
-  /// Writes several runs as one; nil where that cannot be.
+  /// Writes several byte ranges with one system call; nil if the stream does not support this.
   func write(_ runs: OutputRuns) -> ByteStreamResult?
-  /// Whether a read would give bytes although the socket is not readable.
+  /// Whether a read would return bytes although the socket is not readable.
   var hasBufferedInput: Bool { get }
-  /// Nothing of the peer's is to be believed yet.
+  /// Whether the TLS handshake is in progress, so that the peer is not authenticated yet.
   var isHandshaking: Bool { get }
-  /// Names of the peer's verified certificate.
+  /// The names in the peer's verified certificate.
   var peerNames: [CertificateName] { get }
-  /// No more will be written; the peer reads an end. False: there is no room, to be called again.
+  /// Closes the sending side, so that the peer reads the end of the stream. Returns false if the socket is full and the
+  /// function must be called again.
   func finishWriting() -> Bool
 }
 
@@ -46,7 +48,7 @@ extension ByteStream {
   func write(_ runs: OutputRuns) -> ByteStreamResult? { nil }
 }
 
-/// The bare socket. Does not own the descriptor.
+/// A socket without TLS. It does not own the descriptor.
 final class PlainSocket: ByteStream {
   private let descriptor: Int32
 
@@ -71,7 +73,7 @@ final class PlainSocket: ByteStream {
     }
   }
 
-  // MSG_NOSIGNAL: a peer that is gone is an error here, not the end of the process.
+  // MSG_NOSIGNAL turns a write to a closed connection into an error instead of a signal that ends the process.
   func write(_ bytes: UnsafeRawBufferPointer) -> ByteStreamResult {
     written { send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL)) }
   }

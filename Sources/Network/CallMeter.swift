@@ -1,18 +1,23 @@
 public import Core
 public import RPC
 
-/// What a transport counts of the calls on one loop: how each ended, and how long it took.
+/// Counts the calls of a transport on one event loop by method and status, and measures their durations.
 ///
-/// A call's time is from the turn of the loop in which it came to the end of the turn in which it was answered, when
-/// its reply has been handed to the system: two readings of the clock serve all the calls of a turn.
+/// A call's duration is measured from the start of the event-loop iteration in which it was received to the end of the
+/// iteration in which it was answered, when its reply has been passed to the kernel. Two readings of the clock are
+/// enough for all the calls of an iteration.
 public final class CallMeter: @unchecked Sendable {
-  // Safe to share: `durations` takes care of itself; the rest is touched by the loop's thread alone.
+  // This is safe to share: `durations` may be read from any thread; the other members are used by the loop's thread
+  // only.
 
-  /// The calls that ended so, of one method.
+  /// The calls of one method that ended with one status.
   public struct Calls: Sendable {
-    /// `configlookup.v1.ConfigLookup/GetPrompt`; `_OTHER` for what nobody serves.
+    /// The full name of the method, such as `configlookup.v1.ConfigLookup/GetPrompt`; `_OTHER` for calls of unknown
+    /// methods.
     public let method: String
+    /// The status with which the calls ended.
     public let status: RPCStatus.Code
+    /// The number and the durations of the calls.
     public fileprivate(set) var durations: DurationCounts
   }
 
@@ -21,15 +26,20 @@ public final class CallMeter: @unchecked Sendable {
   private let loop: EventLoop
   private let methods: [String]
   private let durations: DurationTable
-  /// Calls that came and ended in this turn, by row; and the rows that have some. A table and not an array: one that is
-  /// a variable of a class has Swift look, at each call, whether anybody else is changing it.
+  /// The calls that were received and ended in this iteration, by row, and the rows that have such calls. A table is
+  /// used instead of an array, because Swift checks each access to an array that is a variable of a class for
+  /// exclusivity.
   private let counts: CounterTable
   private var touched: [Int] = []
-  /// Calls that ended in this turn and came before it.
+  /// The calls that ended in this iteration and were received in an earlier one.
   private var earlier: [(row: Int, began: MonotonicTime)] = []
   private var isAwaitingTurnEnd = false
 
-  /// For the methods of a router, on one loop.
+  /// Creates the meter of one event loop.
+  ///
+  /// - Parameters:
+  ///   - router: The methods to count.
+  ///   - loop: The event loop on which the calls run.
   public init(_ router: RPCRouter, loop: EventLoop) {
     self.loop = loop
     methods = router.methods.map { "\($0.service)/\($0.name)" } + ["_OTHER"]
@@ -38,7 +48,12 @@ public final class CallMeter: @unchecked Sendable {
     counts = CounterTable(count: rows)
   }
 
-  /// A call that came in this turn has ended; `method` is nil where nobody serves it. On the loop's thread.
+  /// Records calls that were received in this event-loop iteration and have ended. To be called on the loop's thread.
+  ///
+  /// - Parameters:
+  ///   - method: The method; nil if it is unknown.
+  ///   - status: The status with which the calls ended.
+  ///   - count: The number of calls.
   public func ended(_ method: RPCMethod?, _ status: RPCStatus.Code, count: UInt64 = 1) {
     let row = row(method, status)
     if counts.read(row) == 0 {
@@ -48,7 +63,12 @@ public final class CallMeter: @unchecked Sendable {
     counts.add(count, to: row)
   }
 
-  /// A call has ended that came in the turn of `began`. On the loop's thread.
+  /// Records a call that has ended. To be called on the loop's thread.
+  ///
+  /// - Parameters:
+  ///   - method: The method; nil if it is unknown.
+  ///   - status: The status with which the call ended.
+  ///   - began: The start of the event-loop iteration in which the call was received.
   public func ended(_ method: RPCMethod?, _ status: RPCStatus.Code, since began: MonotonicTime) {
     if began == loop.turnBegan { return ended(method, status) }
     earlier.append((row(method, status), began))
@@ -65,7 +85,7 @@ public final class CallMeter: @unchecked Sendable {
     loop.settleAtTurnEnd(self)
   }
 
-  /// The turn has ended. On the loop's thread.
+  /// Adds the durations of the calls that ended in an iteration, at its end. To be called on the loop's thread.
   func settle(began: MonotonicTime, ended: MonotonicTime) {
     isAwaitingTurnEnd = false
     for row in touched {
@@ -76,7 +96,10 @@ public final class CallMeter: @unchecked Sendable {
     earlier.removeAll()
   }
 
-  /// Adds up the calls of meters that are of the same router, those that there were. Any thread.
+  /// Returns the sums of several meters. May be called from any thread.
+  ///
+  /// - Parameter meters: The meters, which must be of the same router.
+  /// - Returns: The calls by method and status, for each combination that has calls.
   public static func calls(_ meters: [CallMeter]) -> [Calls] {
     guard let first = meters.first else { return [] }
     return first.methods.enumerated().flatMap { index, method in

@@ -21,12 +21,13 @@ extension Connection {
     }
   }
 
-  /// Goes on where it left off: bytes were left because the peer did not keep up, or because it was the others' turn.
+  /// Continues with the bytes that were left because the peer read too slowly, or because other connections had to be
+  /// served.
   func resume() {
     isResuming = false
     guard state == .open else { return }
-    // In turn: a stream that always has more would keep a cancel from being read, and calls without end would keep a
-    // stream waiting.
+    // Input and output come first in turn. Otherwise a stream that always has more to send would keep a cancellation
+    // from being read, and an endless series of calls would keep a stream waiting.
     isInputFirst.toggle()
     if isInputFirst {
       continueInput()
@@ -98,7 +99,8 @@ extension Connection {
     return true
   }
 
-  /// The usual way: whole requests are handled where they were read, and nothing is kept. True if there may be more.
+  /// Reads into the memory that the loop's connections share, as is usual: complete requests are processed there, and
+  /// nothing is kept. Returns whether there may be more to read.
   private func readIntoLoopMemory() -> Bool {
     let memory = loop.readMemory
     let kept = input.count
@@ -111,7 +113,8 @@ extension Connection {
     return count == space.count
   }
 
-  /// For the rest of a long request: read behind its start. True if there may be more.
+  /// Reads the rest of a long request into the connection's own buffer, after its beginning. Returns whether there may
+  /// be more to read.
   private func readIntoInput() -> Bool {
     let space = input.free(atLeast: Limits.smallInputBytes)
     guard let count = read(into: space) else { return false }
@@ -142,11 +145,11 @@ extension Connection {
     hasInputEnded = true
     event_del(readEvent)
     handler?.inputEnded()
-    // The peer may still read what is on its way, but there is nothing more to come for it.
+    // The peer may still read what is in transit, but there is nothing more to send to it.
     finish()
   }
 
-  /// Gives bytes to the protocol, and to the one that takes its place.
+  /// Passes bytes to the protocol handler, and the rest to the handler that replaces it.
   private func deliver(_ bytes: UnsafeRawBufferPointer) -> Int {
     if isUnheard, bytes.count >= 2 {
       isUnheard = false
@@ -161,7 +164,8 @@ extension Connection {
     return used
   }
 
-  /// A handshake's first record, to a port without TLS. No protocol of ours begins so: each will refuse it.
+  /// Counts and logs the first record of a TLS handshake on a port without TLS. All protocols here reject it, because
+  /// none begins with these bytes.
   private func noteTLS() {
     loop.counters.add(to: NetworkCounter.tlsToPlainPort.rawValue)
     port.peers.unwanted(peer: peer)
@@ -169,10 +173,11 @@ extension Connection {
 
   private func afterDelivery() {
     if input.isEmpty { input.release() }
-    // Most often there is nothing to count, and what was answered is about to be sent.
+    // Usually there is nothing to count, and the reply is about to be sent.
     if !input.isEmpty || protocolByteCount > 0 || bufferedByteCount > ownByteCount { countBuffers() }
     guard !input.isEmpty else { return }
-    // One timer at a time, looked at when it fires: frames that arrive in pieces are common, stalled ones are not.
+    // There is one timer at a time, and progress is checked when it fires: frames that arrive in pieces are common,
+    // stalled ones are not.
     guard inputTimer == nil else { return }
     let progress = inputProgress
     inputTimer = loop.schedule(afterSeconds: limits.incompleteInputSeconds) { [weak self] in
@@ -186,7 +191,8 @@ extension Connection {
     if progress == inputProgress, !isReadPaused { handler?.inputStalled() } else { afterDelivery() }
   }
 
-  /// After the end of our side: read, so that the peer is not reset, and so that its end is seen.
+  /// Reads and discards input after the sending side has been closed, so that the connection is not reset, and so that
+  /// the end of the peer's side is detected.
   private func readAndDrop() {
     for _ in 0..<Limits.dropsPerTurn {
       let result = stream.read(into: loop.readMemory)

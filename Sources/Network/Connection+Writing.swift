@@ -3,8 +3,10 @@ internal import Glibc
 internal import RPC
 
 extension Connection {
-  /// Sends runs of bytes, one behind the other, behind what was written before. They are only copied as far as the
-  /// socket does not take them now.
+  /// Sends byte ranges in order, after the bytes that were written before. Bytes are copied only if the socket does not
+  /// accept them now.
+  ///
+  /// - Parameter runs: The byte ranges. They need to be valid during the call only.
   public func send(_ runs: OutputRuns) {
     guard state == .open, runs.count > 0 else { return }
     var taken = 0
@@ -28,7 +30,8 @@ extension Connection {
     }
   }
 
-  /// The turn ends: one attempt to send what was written in it. Calls a protocol that has asked for it, and no other.
+  /// Attempts to send what was written in the event-loop iteration, at its end. It first calls the protocol handler if
+  /// that has asked for it.
   func flush() {
     if owesTurnEnd, state == .open {
       handler?.turnEnds()
@@ -36,7 +39,7 @@ extension Connection {
     }
     isTouched = false
     guard state == .open || state == .finishing else { return }
-    // While the socket is full, trying costs a call of the system for nothing: it will say when it has room.
+    // While the socket is full, an attempt would be a useless system call: libevent reports when the socket has room.
     if !isWriteAwaited { writeOut() }
     countBuffers()
   }
@@ -58,7 +61,7 @@ extension Connection {
       case .count(let count):
         loop.counters.add(UInt64(count), to: NetworkCounter.bytesSent.rawValue)
         output.dropFirst(count)
-        // Less than asked for: the socket is full.
+        // If fewer bytes are accepted than requested, the socket is full.
         if count < bytes.count { return awaitWritable() }
       case .wantsWrite: return awaitWritable()
       case .wantsRead:
@@ -91,7 +94,7 @@ extension Connection {
     isWriteAwaited = true
     kernelUnsent = unsentInKernel()
     var time = timeval(seconds: limits.stalledWriteSeconds)
-    // Persistent: the time begins again each time the socket takes something.
+    // The event is persistent: the timeout starts again each time the socket accepts bytes.
     event_add(writeEvent, &time)
   }
 
@@ -101,8 +104,8 @@ extension Connection {
     if owesWritable || isReadPaused || !input.isEmpty { resumeInNextTurn() }
   }
 
-  /// The socket has had no room for a while. A slow peer may have taken bytes all the same: the socket only says so
-  /// once a good part of its buffer is free.
+  /// Called when the socket has had no room for the time limit. A slow peer may have accepted bytes all the same,
+  /// because the socket is reported as writable only when a large part of its buffer is free.
   func writeTimedOut() {
     let unsent = unsentInKernel()
     if unsent < kernelUnsent {

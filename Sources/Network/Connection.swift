@@ -4,21 +4,22 @@ internal import Glibc
 public import RPC
 internal import TLS
 
-/// One accepted socket: bytes in, bytes out, and what to do when either side is slow.
+/// An accepted connection: it reads and writes bytes, and handles a peer or a protocol that is slow.
 ///
-/// Loop thread only. What is written is sent when the turn ends. Never destroyed within its own call: closing marks
-/// it and frees its descriptor and events; the protocol hears ``ConnectionProtocol/closed()`` when the turn ends.
-/// An idle connection holds no buffer.
+/// It is used on its event loop's thread only. What is written is sent at the end of the event-loop iteration. An
+/// object is never deallocated within a call to it: closing frees its descriptor and events and marks it as closed, and
+/// ``ConnectionProtocol/closed()`` is called at the end of the iteration. An idle connection holds no buffer.
 public final class Connection: LoopResident {
   enum State {
     case open
-    /// Sends what it has, then ends its side; input is thrown away.
+    /// The connection sends what has been written, then closes its sending side. Input is discarded.
     case finishing
-    /// Has ended its side and waits for the peer to do the same.
+    /// The connection has closed its sending side and waits until the peer does the same.
     case lingering
     case closed
   }
 
+  /// The event loop of the connection.
   public let loop: EventLoop
   let port: Port
   private let host: PeerHost
@@ -29,51 +30,60 @@ public final class Connection: LoopResident {
 
   // Reading
   var readEvent: OpaquePointer?
-  /// What the protocol could not use yet: the start of a frame, or frames that wait while the peer does not read.
+  /// The input that the protocol handler could not use yet: the beginning of a frame, or frames that wait while the
+  /// peer does not read.
   let input = ByteQueue()
-  /// The read event is disabled: the peer does not read its replies, or the connection waits in the loop's queue.
+  /// Whether the read event is disabled, because the peer does not read its replies or the connection waits in the
+  /// loop's queue.
   var isReadPaused = false
-  /// The connection is read in small pieces, through the loop's queue and after the connections that have normal
-  /// priority: it is new, or its last read filled the buffer. This bounds how long other connections wait for it.
+  /// Whether the connection is read in small pieces, through the loop's queue and after the connections with normal
+  /// priority. This is so while it is new, and when its last read filled the buffer. It limits how long other
+  /// connections wait for it.
   var isLowPriority = true
   var hasInputEnded = false
-  /// Counts deliveries that used something: tells one incomplete frame from the next.
+  /// Number of deliveries in which the protocol handler used input. It distinguishes an incomplete frame from the next
+  /// one.
   var inputProgress: UInt64 = 0
   var inputTimer: (any RPCTimer)?
-  /// Whether the first bytes are still to come.
+  /// Whether no bytes have been received yet.
   var isUnheard = true
-  /// A read must wait until the socket has room; a write, until something has been read. Only TLS has such.
+  /// Whether a read must wait until the socket is writable, and whether a write must wait until something has been
+  /// read. Only TLS requires this.
   var readAwaitsWrite = false
   var writeAwaitsRead = false
-  /// Runs until the handshake is over.
+  /// The timer that runs until the handshake has been completed.
   private var handshakeTimer: (any RPCTimer)?
 
   // Writing
   var writeEvent: OpaquePointer?
   var isWriteAwaited = false
-  /// Unsent bytes; taken from the loop when there are some, and given back.
+  /// The bytes that have not been sent; nil if there are none. The buffer is borrowed from the loop.
   var output: ByteQueue?
-  /// What the kernel had not yet got acknowledged when it was last looked at.
+  /// Number of bytes that the kernel had not sent yet, or of which the receipt had not been acknowledged, at the last
+  /// check.
   var kernelUnsent: Int32 = 0
   private var lingerTimer: (any RPCTimer)?
 
-  /// Bytes that wait in the protocol itself, which says so: replies not written yet, requests that are not whole.
+  /// Number of bytes that the protocol handler itself holds, which it keeps up to date: replies that have not been
+  /// written yet, and incomplete requests.
   public var protocolByteCount = 0
-  /// Of the connection itself, of both sides, and of the protocol.
+  /// Number of bytes that the connection is charged: those of the connection itself, of both buffers, and of the
+  /// protocol handler.
   public private(set) var bufferedByteCount = 0
 
-  // Promises to the loop
+  // Obligations to the loop
   var isTouched = false
-  /// The protocol asked to be called before what it wrote is sent.
+  /// Whether the protocol handler must be called before the bytes of this iteration are sent.
   var owesTurnEnd = false
   var isResuming = false
   /// The protocol left input because the iteration has used its time.
   var hasLeftInput = false
-  /// The protocol was told to wait and must be told to go on.
+  /// Whether the connection became not writable, so that the protocol handler must be notified when it is again.
   var owesWritable = false
   var isInputFirst = false
 
-  /// Whether the peer keeps up. False from the high mark of unsent bytes until they are below the low one.
+  /// Whether the peer reads quickly enough. False from the high-water mark of unsent bytes until they are below the
+  /// low-water mark.
   public internal(set) var isWritable = true
 
   /// Whether the event-loop iteration has used its time. A protocol then handles one more request at most, calls
@@ -85,7 +95,8 @@ public final class Connection: LoopResident {
   /// Leaves the rest of the delivered input to a later event-loop iteration.
   public func leaveInput() { hasLeftInput = true }
 
-  /// Takes over `descriptor`, which must not block, and the place of `host` in the quota. Nil without memory.
+  /// Takes over `descriptor`, which must be non-blocking, and the slot of `host` in the quota. Nil if there is no
+  /// memory.
   init?(loop: EventLoop, descriptor: Int32, host: PeerHost, port: Port) {
     guard let stream = port.stream(over: descriptor) else { return nil }
     self.loop = loop
@@ -93,7 +104,7 @@ public final class Connection: LoopResident {
     self.host = host
     self.port = port
     self.stream = stream
-    // Unretained: the events are freed in `close`, and the loop holds `self` until then.
+    // The pointer is unretained, because the events are freed in `close`, and the loop holds `self` until then.
     let pointer = Unmanaged.passUnretained(self).toOpaque()
     readEvent = event_new(loop.base, descriptor, Int16(EV_READ | EV_PERSIST), connectionReadable, pointer)
     writeEvent = event_new(loop.base, descriptor, Int16(EV_WRITE | EV_PERSIST), connectionWritable, pointer)
@@ -104,7 +115,7 @@ public final class Connection: LoopResident {
     precondition(state == .closed, "a connection must be closed")
   }
 
-  /// Begins to read.
+  /// Starts to read.
   func start(_ handler: any ConnectionProtocol) {
     guard state == .open else { return handler.closed() }
     self.handler = handler
@@ -117,36 +128,48 @@ public final class Connection: LoopResident {
     }
   }
 
-  /// Hands the connection to another protocol, which gets what the one before did not use. For a protocol that finds
-  /// out from the first bytes which one is spoken; the one before is not called again.
+  /// Replaces the protocol handler, for a handler that selects the protocol by the first bytes. The new handler
+  /// receives the bytes that the previous one did not use; the previous one is not called again.
+  ///
+  /// - Parameter handler: The new protocol handler.
   public func become(_ handler: any ConnectionProtocol) {
     guard state == .open else { return }
     self.handler = handler
   }
 
+  /// Whether the connection has been closed.
   public var isClosed: Bool { state == .closed }
 
   var limits: ConnectionLimits { port.limits }
 
-  /// The peer has reached a limit, and felt it.
+  /// Counts and logs that the peer has reached a limit.
+  ///
+  /// - Parameters:
+  ///   - limit: The limit.
+  ///   - message: What happened, for the log.
   public func reached(_ limit: ServerLimit, _ message: @autoclosure () -> String) {
     port.report.reached(limit, message(), peer: peer)
   }
 
-  /// Throws if no more may come to wait on this server.
+  /// Checks that the limit on buffered bytes of the server is not exceeded.
+  ///
+  /// - Throws: RESOURCE_EXHAUSTED if it is exceeded.
   public func requireRoom() throws(RPCStatus) {
     try loop.account.budget.requireRoom()
   }
 
-  /// Where the peer is; "unknown" once closed.
+  /// The address of the peer; "unknown" after the connection has been closed.
   public var peer: String {
     state == .closed ? "unknown" : SocketAddress.peer(of: descriptor)?.description ?? "unknown"
   }
 
-  /// Bytes that the peer has not taken yet.
+  /// Number of bytes that have been written and not accepted by the socket yet.
   public var unsentByteCount: Int { output?.count ?? 0 }
 
-  /// Makes room for `count` bytes to be sent, which the caller fills at once. Nil if nothing can be sent any more.
+  /// Extends the output. The caller must fill the returned memory at once.
+  ///
+  /// - Parameter count: The number of bytes.
+  /// - Returns: The memory; nil if nothing can be sent any more.
   public func extendOutput(by count: Int) -> UnsafeMutableRawBufferPointer? {
     guard state == .open else { return nil }
     let queue: ByteQueue
@@ -169,38 +192,40 @@ public final class Connection: LoopResident {
     return room
   }
 
-  /// The peer no longer keeps up once more bytes than this wait in addition; at most those of the high mark.
+  /// Number of further bytes, up to the high-water mark, that may be written before the connection is not writable any
+  /// more.
   public var writableByteCount: Int { max(0, limits.unsentBytesHigh - unsentByteCount) }
 
-  /// Has ``ConnectionProtocol/turnEnds()`` called before the turn's bytes are sent: for a protocol that gathers what is
-  /// written in a turn.
+  /// Requests a call of ``ConnectionProtocol/turnEnds()`` before the bytes of this event-loop iteration are sent, for a
+  /// protocol handler that collects what is written in an iteration.
   public func askAtTurnEnd() {
     guard state == .open, !owesTurnEnd else { return }
     owesTurnEnd = true
     touch()
   }
 
-  /// Has it flushed when the turn ends.
+  /// Schedules the connection to be flushed at the end of the event-loop iteration.
   func touch() {
     guard !isTouched else { return }
     isTouched = true
     loop.touch(self)
   }
 
-  /// Sends what was written, then closes so that the peer can read it to the last byte. No more can be written.
+  /// Sends what has been written, then closes the connection so that the peer can read it to the last byte. Nothing
+  /// more can be written.
   public func finish() {
     guard state == .open else { return }
     state = .finishing
     input.dropFirst(input.count)
     inputTimer?.cancel()
     inputTimer = nil
-    // What the peer still sends is read and dropped: unread, it would turn our close into a reset.
+    // What the peer still sends is read and discarded. Unread input would turn the close into a reset.
     if isReadPaused, !hasInputEnded { event_add(readEvent, nil) }
     isReadPaused = false
     touch()
   }
 
-  /// All is sent, after ``finish()``.
+  /// Closes the sending side after ``finish()``, when everything has been sent.
   func finishWriting() {
     guard state == .finishing else { return }
     guard stream.finishWriting() else { return awaitWritable() }
@@ -212,14 +237,14 @@ public final class Connection: LoopResident {
     }
   }
 
-  /// Closes because of a slow peer, which costs itself: a metric and a line.
+  /// Closes the connection because the peer reads too slowly, and counts and logs that.
   func closeStalled(_ problem: String) {
     loop.counters.add(to: NetworkCounter.connectionsStalled.rawValue)
     port.peers.stalled(problem, peer: peer, unsentBytes: unsentByteCount)
     close()
   }
 
-  /// To be called after each read.
+  /// Detects the end of the handshake. To be called after each read.
   func noteHandshake() {
     guard let handshakeTimer, !stream.isHandshaking else { return }
     handshakeTimer.cancel()
@@ -227,7 +252,7 @@ public final class Connection: LoopResident {
     loop.counters.add(to: NetworkCounter.handshakes.rawValue)
   }
 
-  /// Reading or writing has failed.
+  /// Closes the connection after a failed read or write.
   func streamFailed(_ problem: ByteStreamProblem) {
     guard case .tls(let failure) = problem, handshakeTimer != nil else { return close() }
     handshakeFailed(failure)
@@ -239,14 +264,15 @@ public final class Connection: LoopResident {
     loop.handshakeFailures.add(to: failure.reason.index)
     port.peers.failed(failure, peer: peer)
     guard state == .open, failure.reason != .abandoned else { return close() }
-    // The peer shall read why, which a reset would overtake. Nothing of ours is ever sent without TLS.
+    // The peer should be able to read the reason (a TLS alert), which a reset would overtake. Nothing else is ever sent
+    // without TLS.
     if let output { loop.giveBack(output) }
     output = nil
     stream = PlainSocket(descriptor: descriptor)
     finish()
   }
 
-  /// Closes now; what is unsent is lost.
+  /// Closes the connection now. Unsent bytes are lost.
   public func close() {
     guard state != .closed else { return }
     state = .closed
@@ -269,12 +295,13 @@ public final class Connection: LoopResident {
     loop.bury(self)
   }
 
-  /// The turn in which it was closed has ended.
+  /// Notifies the protocol handler, at the end of the iteration in which the connection was closed.
   func wasClosed() {
     let handler = handler
     self.handler = nil
     handler?.closed()
-    // Last, so that who waits for "none open" finds all calls ended.
+    // The slot is released last, so that all calls have ended when ``ConnectionQuota/waitUntilEmpty(deadline:)``
+    // returns.
     port.quota.giveBack(host)
   }
 
@@ -282,10 +309,11 @@ public final class Connection: LoopResident {
     close()
   }
 
-  /// What it takes with nothing in its buffers.
+  /// Number of bytes that the connection takes with empty buffers.
   var ownByteCount: Int { Limits.connectionBytes + (port.tls == nil ? 0 : Limits.tlsConnectionBytes) }
 
-  /// To be called when a turn's writing or a read is done: what comes and goes within is not counted.
+  /// Updates the number of bytes that the connection is charged. To be called at the end of a read or of an iteration's
+  /// writes: bytes that come and go in between are not counted.
   func countBuffers() {
     var count = 0
     if state != .closed { count = ownByteCount + (output?.capacity ?? 0) + input.capacity + protocolByteCount }
@@ -297,6 +325,7 @@ public final class Connection: LoopResident {
 }
 
 extension Connection: BufferHolder {
+  /// Closes the connection, because the server holds too many bytes and this connection holds many of them.
   public func giveUpBuffers() {
     loop.account.budget.reached("a connection was cut for which \(bufferedByteCount) bytes waited", peer: peer)
     close()
@@ -304,8 +333,10 @@ extension Connection: BufferHolder {
 }
 
 extension Connection: RPCPeer {
+  /// The address of the peer; "unknown" after the connection has been closed.
   public var address: String { peer }
 
+  /// The names in the peer's verified certificate, such as `dns:worker.example`. Empty if it has none.
   public var certificateNames: [String] { stream.peerNames.map(\.description) }
 }
 

@@ -1,11 +1,14 @@
-/// Serves connections, whoever accepted them, in a protocol of its own.
+/// Serves connections with a protocol. Connections may be accepted by any listener.
 public protocol ConnectionEndpoint: Sendable {
-  /// What is spoken on a new connection. On the thread of the connection's loop.
+  /// Starts the protocol on a new connection. Called on the thread of the connection's event loop.
+  ///
+  /// - Parameter connection: The connection.
+  /// - Returns: The protocol handler of the connection.
   func open(_ connection: Connection) -> any ConnectionProtocol
 
-  /// Takes no new calls; each connection closes when its calls have ended. Any thread.
+  /// Rejects new calls, and closes each connection when its calls have ended. May be called from any thread.
   func drain()
 
-  /// Closes every connection, whatever is open on it. Any thread.
+  /// Closes every connection with all its open calls. May be called from any thread.
   func close()
 }

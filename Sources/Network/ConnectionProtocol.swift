@@ -1,28 +1,33 @@
-/// What is spoken on a connection. Called on the loop's thread only, never from within a call to ``Connection``.
+/// A protocol handler of a connection. It is called on the event loop's thread only, and never from within a call to
+/// ``Connection``.
 public protocol ConnectionProtocol: AnyObject {
-  /// Handles what it can of `bytes` and says how many those were; the rest comes again with more behind it.
+  /// Processes received bytes. The rest that it does not use is passed again with more bytes after it.
   ///
-  /// Must stop when ``Connection/isWritable`` turns false: it is called again with the rest once that has changed.
-  /// The bytes end with the call.
+  /// The handler must stop when ``Connection/isWritable`` becomes false; it is called again with the rest when the
+  /// connection is writable again.
+  ///
+  /// - Parameter bytes: The bytes, which are valid during the call only.
+  /// - Returns: The number of bytes that were used.
   func received(_ bytes: UnsafeRawBufferPointer) -> Int
 
-  /// The peer takes more again, after ``Connection/isWritable`` was false.
+  /// Called when the connection is writable again, after ``Connection/isWritable`` was false.
   func writable()
 
-  /// The turn ends, after ``Connection/askAtTurnEnd()``: what is written now is sent with the rest of it. May be called
-  /// once more than was asked for.
+  /// Called at the end of an event-loop iteration, after ``Connection/askAtTurnEnd()``. What the handler writes now is
+  /// sent with the other bytes of the iteration. There may be one call more than was requested.
   func turnEnds()
 
-  /// Bytes of something incomplete have waited for their rest longer than allowed.
+  /// Called when the bytes of something incomplete have waited for the rest longer than the time limit.
   func inputStalled()
 
-  /// The peer sends no more. It may still read.
+  /// Called when the peer has closed its sending side. The peer may still read.
   func inputEnded()
 
-  /// The connection is gone, for whatever reason. The last call.
+  /// Called when the connection has been closed, for any reason. This is the last call.
   func closed()
 }
 
 extension ConnectionProtocol {
+  /// Does nothing, for handlers that do not call ``Connection/askAtTurnEnd()``.
   public func turnEnds() {}
 }

@@ -1,26 +1,33 @@
 public import Core
 
-/// Counts the open connections of a server, over all its loops and by address, and bounds them. Any thread.
+/// Counts and limits the open connections of a server, over all its event loops and for each address. It may be used
+/// from any thread.
 public final class ConnectionQuota: Sendable {
   private struct Open: Sendable {
     var count = 0
     var byHost: [PeerHost: Int] = [:]
   }
 
+  /// Maximum number of open connections.
   public let limit: Int
-  /// Of one address.
+  /// Maximum number of open connections of one address.
   public let hostLimit: Int
   private let open = Locked(Open())
 
+  /// Creates a quota.
+  ///
+  /// - Parameters:
+  ///   - limit: The maximum number of open connections.
+  ///   - hostLimit: The maximum number of open connections of one address; unlimited by default.
   public init(limit: Int, hostLimit: Int = .max) {
     self.limit = limit
     self.hostLimit = hostLimit
   }
 
-  /// How many are open.
+  /// Number of open connections.
   public var count: Int { open.withLock { $0.count } }
 
-  /// Takes a place, or gives the limit that is reached.
+  /// Takes a slot; returns nil, or the limit that is reached.
   func take(_ host: PeerHost) -> ServerLimit? {
     open.withLock { open in
       guard open.count < limit else { return .connections }
@@ -40,7 +47,10 @@ public final class ConnectionQuota: Sendable {
     if isEmpty { open.signal() }
   }
 
-  /// Waits until none is open. False if the deadline came first.
+  /// Waits until no connection is open.
+  ///
+  /// - Parameter deadline: The time at which the wait ends.
+  /// - Returns: False if the deadline passed first.
   public func waitUntilEmpty(deadline: MonotonicTime) -> Bool {
     open.wait(until: deadline) { $0.count == 0 ? true : nil } ?? false
   }

@@ -1,18 +1,24 @@
 public import Core
 public import TLS
 
-/// A listener, loops that are the caller's, and an endpoint that serves what is accepted.
+/// A listener and the endpoint that serves its connections. The event loops belong to the caller.
 public final class ConnectionServer: Sendable {
+  /// The options of a server.
   public struct Configuration: Sendable {
+    /// The address to listen on.
     public var listen: HostAndPort
-    /// Connections open at once; more are closed at once and counted.
+    /// Maximum number of open connections. Further connections are closed at once, and counted.
     public var maximumConnections = 10_000
-    /// The same of one address.
+    /// Maximum number of open connections of one address.
     public var maximumConnectionsPerAddress = Int.max
+    /// The limits of each connection.
     public var limits = ConnectionLimits()
-    /// Nil: connections are plain.
+    /// The TLS configuration; nil for cleartext connections.
     public var tls: TLSServer?
 
+    /// Creates a configuration with the default limits, without TLS.
+    ///
+    /// - Parameter listen: The address to listen on.
     public init(listen: HostAndPort) {
       self.listen = listen
     }
@@ -22,7 +28,15 @@ public final class ConnectionServer: Sendable {
   private let listener: Listener
   private let quota: ConnectionQuota
 
-  /// Listens and serves from then on.
+  /// Starts to listen and to serve.
+  ///
+  /// - Parameters:
+  ///   - endpoint: Serves the accepted connections.
+  ///   - group: The event loops, which must outlive the server.
+  ///   - configuration: The options.
+  ///   - logger: Receives log lines about peers.
+  ///   - report: Counts and logs rejections.
+  /// - Throws: If the server cannot listen on the address.
   public init(
     endpoint: any ConnectionEndpoint, group: EventLoopGroup, configuration: Configuration, logger: Logger,
     report: LimitReport = LimitReport()
@@ -37,24 +51,29 @@ public final class ConnectionServer: Sendable {
     self.quota = quota
   }
 
-  /// Where it listens, with the port that was taken.
+  /// The address on which the server listens, with the actual port.
   public var address: SocketAddress { listener.address }
 
-  /// Connections open now.
+  /// Number of open connections.
   public var connectionCount: Int { quota.count }
 
-  /// Takes no new connections and no new calls; connections close when their calls have ended. Any thread.
+  /// Rejects new connections and calls, and closes connections when their calls have ended. May be called from any
+  /// thread.
   public func drain() {
     listener.close()
     endpoint.drain()
   }
 
-  /// Waits for the last connection to close. False if the deadline came first. Not on a loop's thread.
+  /// Waits until the last connection has been closed. Must not be called on an event loop's thread.
+  ///
+  /// - Parameter deadline: The time at which the wait ends.
+  /// - Returns: False if the deadline passed first.
   public func waitUntilDrained(deadline: MonotonicTime) -> Bool {
     quota.waitUntilEmpty(deadline: deadline)
   }
 
-  /// Closes everything at once. The loops go on; their owner stops them. Any thread.
+  /// Closes the listener and all connections. The event loops continue to run; their owner stops them. May be called
+  /// from any thread.
   public func stop() {
     listener.close()
     endpoint.close()

@@ -1,11 +1,15 @@
 internal import Synchronization
 
-/// A row of counters that one thread adds to and any thread reads.
+/// A table of counters that one thread increments and any thread may read.
 public final class CounterTable: @unchecked Sendable {
-  // Safe to share: `slots` never moves, and its elements are atomics.
+  // This is safe to share: `slots` never moves, and its elements are atomics.
   private let slots: UnsafeMutablePointer<Atomic<UInt64>>
+  /// Number of counters.
   public let count: Int
 
+  /// Creates counters with the value 0.
+  ///
+  /// - Parameter count: The number of counters.
   public init(count: Int) {
     self.count = count
     slots = .allocate(capacity: count)
@@ -17,37 +21,49 @@ public final class CounterTable: @unchecked Sendable {
     slots.deallocate()
   }
 
-  /// Only on the thread that owns the table: a load and a store, no locked instruction.
+  /// Increments a counter, by a load and a store without a locked instruction. To be called on the thread that owns the
+  /// table only.
+  ///
+  /// - Parameters:
+  ///   - amount: The amount to add.
+  ///   - index: The index of the counter.
   public func add(_ amount: UInt64 = 1, to index: Int) {
     precondition(index >= 0 && index < count)
     slots[index].store(slots[index].load(ordering: .relaxed) &+ amount, ordering: .relaxed)
   }
 
-  /// Only on the thread that owns the table: gives the count, and begins anew.
+  /// Returns a counter's value and resets it to 0. To be called on the thread that owns the table only.
   func take(_ index: Int) -> UInt64 {
     defer { slots[index].store(0, ordering: .relaxed) }
     return read(index)
   }
 
-  /// Any thread.
+  /// Returns a counter's value. May be called from any thread.
+  ///
+  /// - Parameter index: The index of the counter.
+  /// - Returns: The value.
   public func read(_ index: Int) -> UInt64 {
     precondition(index >= 0 && index < count)
     return slots[index].load(ordering: .relaxed)
   }
 }
 
-/// What a loop counts about its sockets.
+/// A counter of the sockets of an event loop.
 public enum NetworkCounter: Int, Sendable, CaseIterable {
+  /// Number of connections accepted.
   case connectionsAccepted
+  /// Number of connections closed.
   case connectionsClosed
-  /// Turned away because there were too many.
+  /// Number of connections closed at once because a limit was reached.
   case connectionsRefused
-  /// Cut because the peer did not take its bytes.
+  /// Number of connections closed because the peer did not read its replies.
   case connectionsStalled
+  /// Number of bytes received.
   case bytesReceived
+  /// Number of bytes sent.
   case bytesSent
-  /// TLS handshakes that came to a good end; those that did not are counted by ``TLS/TLSFailure/Reason``.
+  /// Number of completed TLS handshakes. Failed ones are counted by ``TLS/TLSFailure/Reason``.
   case handshakes
-  /// Connections whose peer spoke TLS to a port that does not.
+  /// Number of connections whose peer used TLS on a cleartext port.
   case tlsToPlainPort
 }

@@ -1,6 +1,7 @@
 public import Core
 
-/// Durations in the buckets of ``DurationBuckets``, one histogram in each row: one thread adds, any thread reads.
+/// A table of histograms with the buckets of ``DurationBuckets``, one in each row. One thread adds durations, and any
+/// thread may read.
 struct DurationTable: Sendable {
   private static let width = DurationBuckets.shared.count + 1
   private let table: CounterTable
@@ -9,14 +10,14 @@ struct DurationTable: Sendable {
     table = CounterTable(count: rows * Self.width)
   }
 
-  /// Only on the thread that owns the table: `count` times the same duration.
+  /// Adds the same duration `count` times. To be called on the thread that owns the table only.
   func add(nanoseconds: UInt64, count: UInt64 = 1, to row: Int) {
     let start = row * Self.width
     table.add(count, to: start + DurationBuckets.shared.index(of: nanoseconds))
     table.add(nanoseconds &* count, to: start + Self.width - 1)
   }
 
-  /// Any thread.
+  /// Returns the histogram of a row. May be called from any thread.
   func read(_ row: Int) -> DurationCounts {
     var counts = DurationCounts()
     for index in counts.buckets.indices { counts.buckets[index] = table.read(row * Self.width + index) }
@@ -25,14 +26,15 @@ struct DurationTable: Sendable {
   }
 }
 
-/// A histogram of durations that can be added up.
+/// A histogram of durations that can be added to others.
 public struct DurationCounts: Sendable {
   var buckets = [UInt64](repeating: 0, count: DurationBuckets.shared.count)
   var nanoseconds: UInt64 = 0
 
-  /// How many durations there were.
+  /// Number of durations.
   public var count: UInt64 { buckets.reduce(0, &+) }
 
+  /// The histogram in the form in which metrics are exported.
   public var histogram: Metrics.Histogram {
     DurationBuckets.shared.histogram(counts: buckets, sumNanoseconds: nanoseconds)
   }

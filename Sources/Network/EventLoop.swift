@@ -5,44 +5,46 @@ public import RPC
 internal import Synchronization
 internal import TLS
 
-/// What lives on a loop and must be closed with it. Loop thread only.
+/// An object that belongs to an event loop and must be closed with it. It is used on the loop's thread only.
 protocol LoopResident: AnyObject {
   func loopStops()
 }
 
-/// A thread with a libevent base: connections, listeners and timers live on one, and only its thread touches them.
+/// A thread with a libevent base. Connections, listeners and timers belong to one loop, and are used by its thread
+/// only.
 ///
-/// Works in turns: wait, handle all that is ready, then flush every connection that was touched, then let go of what
-/// was closed. Other threads only reach the inbox.
+/// Each iteration waits for events, handles all that are ready, flushes every connection that was written to, and then
+/// releases the connections that were closed. Other threads only add jobs to the inbox.
 public final class EventLoop: RPCWorker, @unchecked Sendable {
-  // Safe to share: `inbox` and `threadID` guard themselves, what is marked "loop thread" is touched by that thread
-  // alone, the rest never changes after `init`.
+  // This is safe to share: `inbox` and `threadID` are synchronized, members marked "loop thread" are used by that
+  // thread only, and the others are constant after `init`.
+  /// The index of the loop in its group.
   public let index: Int
   let counters = CounterTable(count: NetworkCounter.allCases.count)
-  /// By ``TLS/TLSFailure/Reason``.
+  /// Number of failed handshakes by ``TLS/TLSFailure/Reason``.
   let handshakeFailures = CounterTable(count: TLSFailure.Reason.allCases.count)
   private let inbox = Locked(Inbox())
   private let threadID = Atomic<UInt>(0)
   private let wakeDescriptor: WakeDescriptor
 
   let base: OpaquePointer  // loop thread
-  let readMemory: UnsafeMutableRawBufferPointer  // loop thread; lent to the connection that reads
+  let readMemory: UnsafeMutableRawBufferPointer  // loop thread; used by the connection that reads
   private var wakeEvent: OpaquePointer?  // loop thread
   private var stopping = false  // loop thread
-  private var touched: [Connection] = []  // loop thread; to flush when the turn ends
-  private var resumed: [Connection] = []  // loop thread; queued, to be resumed in order
-  private var buried: [Connection] = []  // loop thread; closed in this turn
+  private var touched: [Connection] = []  // loop thread; to be flushed at the end of the iteration
+  private var resumed: [Connection] = []  // loop thread; to be resumed in order
+  private var buried: [Connection] = []  // loop thread; closed in this iteration
   private var residents: [ObjectIdentifier: any LoopResident] = [:]  // loop thread
   private var timers: [ObjectIdentifier: LoopTimer] = [:]  // loop thread
   private var spareBuffers: [ByteQueue] = []  // loop thread
-  private var spareBytes = 0  // loop thread; their capacity
-  private var workBegan: MonotonicTime?  // loop thread; of this turn
+  private var spareBytes = 0  // loop thread; total capacity of `spareBuffers`
+  private var workBegan: MonotonicTime?  // loop thread; in this iteration
   private var unsettled: [CallMeter] = []  // loop thread
   private var turnObservers: [any RPCTurnObserver] = []  // loop thread
   private var turnCount: UInt64 = 0  // loop thread
   private let turns = DurationTable(rows: 1)
   let account: BufferAccount  // loop thread
-  private var thread: OSThread?  // the thread that makes and stops the loop
+  private var thread: OSThread?  // used by the thread that creates and stops the loop
 
   private struct Inbox: Sendable {
     var jobs: [@Sendable () -> Void] = []
@@ -54,7 +56,7 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
     let wakeDescriptor = try WakeDescriptor()
     let configuration = event_config_new()
     defer { if let configuration { event_config_free(configuration) } }
-    // No lock of libevent's: only the loop's thread touches the base.
+    // libevent needs no lock, because only the loop's thread uses the base.
     if let configuration { event_config_set_flag(configuration, Int32(EVENT_BASE_FLAG_NOLOCK.rawValue)) }
     guard let configuration, let base = event_base_new_with_config(configuration) else {
       throw NetworkError(.system, "no event base: \(systemMessage(errno)); raise the limit of open files")
@@ -71,23 +73,30 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
     readMemory.deallocate()
   }
 
-  /// Closes what lives on the loop, and waits for its thread to end. From another thread; once.
+  /// Closes everything that belongs to the loop, and waits for its thread to end. To be called once, from another
+  /// thread.
   func stop() {
     execute { self.stopping = true }
     thread?.join()
     thread = nil
   }
 
-  /// Whether the caller is on the loop's thread.
+  /// Whether the caller runs on the loop's thread. May be read from any thread.
   public var isCurrent: Bool { threadID.load(ordering: .relaxed) == UInt(pthread_self()) }
 
+  /// The account of the loop's buffered bytes. To be used on the loop's thread.
   public var buffers: BufferAccount? { account }
 
+  /// Runs a job on the loop's thread, after the jobs that were added before. The job is discarded if the loop has
+  /// ended. May be called from any thread.
+  ///
+  /// - Parameter job: The job.
   public func execute(_ job: @escaping @Sendable () -> Void) {
     _ = tryExecute(job)
   }
 
-  /// False if the loop has ended, and the job will not run. Any thread.
+  /// Runs a job on the loop's thread. Returns false if the loop has ended, so that the job is discarded. May be called
+  /// from any thread.
   func tryExecute(_ job: @escaping @Sendable () -> Void) -> Bool {
     let (isAccepted, wakes) = inbox.withLock { inbox in
       guard !inbox.isClosed else { return (false, false) }
@@ -99,6 +108,12 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
     return isAccepted
   }
 
+  /// Runs a job on the loop's thread after a delay. To be called on that thread.
+  ///
+  /// - Parameters:
+  ///   - seconds: The delay in seconds.
+  ///   - job: The job.
+  /// - Returns: The timer, which can be cancelled.
   public func schedule(afterSeconds seconds: Double, _ job: @escaping () -> Void) -> any RPCTimer {
     precondition(isCurrent, "timers belong to the loop's thread")
     let timer = LoopTimer(loop: self, base: base, seconds: seconds, job: job)
@@ -110,7 +125,7 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
     timers[ObjectIdentifier(timer)] = nil
   }
 
-  /// Has those let go that hold the most, soon. Any thread.
+  /// Has the largest holders of bytes release them, soon. May be called from any thread.
   func shedBuffers() {
     execute { self.account.shed() }
   }
@@ -126,21 +141,22 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
     residents[ObjectIdentifier(resident)] = nil
   }
 
-  /// Has `connection` flushed when the turn ends; or before, where very many are written to in one turn: what was
-  /// written is still in the processor's cache then, and a few buffers do for all of them.
+  /// Schedules a connection to be flushed at the end of the event-loop iteration. If many connections are written to in
+  /// one iteration, they are flushed earlier: the bytes are then still in the CPU cache, and a few buffers are enough
+  /// for all of the connections.
   func touch(_ connection: Connection) {
     if touched.count == Limits.touchedConnections {
-      // Whoever writes now has done with these.
+      // The connections in this list are not being written to at this time.
       for earlier in touched where !earlier.owesTurnEnd { earlier.flush() }
       touched.removeAll { !$0.isTouched }
     }
     touched.append(connection)
   }
 
-  /// Queues `connection`, to be resumed in a later event-loop iteration.
+  /// Queues a connection to be resumed in a later event-loop iteration.
   func resumeInNextTurn(_ connection: Connection) { resumed.append(connection) }
 
-  /// Keeps a closed connection until the turn ends: it may be somewhere on the stack.
+  /// Keeps a closed connection until the end of the iteration, because a caller may still be using it.
   func bury(_ connection: Connection) { buried.append(connection) }
 
   func takeBuffer() -> ByteQueue {
@@ -160,9 +176,9 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
     spareBuffers.append(buffer)
   }
 
-  // MARK: Turns, loop thread
+  // MARK: Iterations, loop thread
 
-  /// When this turn's work began: what has come since then was not waited for.
+  /// The time at which the work of this event-loop iteration began. To be read on the loop's thread.
   public var turnBegan: MonotonicTime {
     if let workBegan { return workBegan }
     let now = MonotonicTime.now
@@ -170,22 +186,27 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
     return now
   }
 
+  /// The number of the event-loop iteration. To be read on the loop's thread.
   public var turn: UInt64? { turnCount }
 
-  /// Notes the time, if this is the turn's first work. To be called by all that libevent calls.
+  /// Records the time, if this is the first work of the iteration. To be called by all callbacks of libevent.
   func beginWork() {
     if workBegan == nil { workBegan = .now }
   }
 
-  /// Has `meter` count what ended in this turn, when its bytes are on their way.
+  /// Has a meter record the calls that ended in this iteration when their replies have been passed to the kernel.
   func settleAtTurnEnd(_ meter: CallMeter) { unsettled.append(meter) }
 
+  /// Notifies an observer once, at the end of this event-loop iteration. To be called on the loop's thread.
+  ///
+  /// - Parameter observer: The observer.
+  /// - Returns: Always true.
   public func tellAtTurnEnd(_ observer: any RPCTurnObserver) -> Bool {
     turnObservers.append(observer)
     return true
   }
 
-  /// How long the turns took in which there was something to do. Any thread.
+  /// The durations of the iterations in which there was work. May be read from any thread.
   var turnDurations: DurationCounts { turns.read(0) }
 
   private func settle() {
@@ -201,7 +222,7 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
 
   private func run() {
     threadID.store(UInt(pthread_self()), ordering: .relaxed)
-    // Unretained: this very function frees the event.
+    // The pointer is unretained, because this function itself frees the event.
     wakeEvent = event_new(
       base, wakeDescriptor.descriptor, Int16(EV_READ | EV_PERSIST), loopWoken, Unmanaged.passUnretained(self).toOpaque()
     )
@@ -216,8 +237,8 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
     end()
   }
 
-  /// Resumes queued connections in order until the iteration's time for them is used up, at least one. Connections that
-  /// are queued meanwhile are resumed in a later iteration.
+  /// Resumes queued connections in order until the iteration's time for them is used up, but at least one. Connections
+  /// that are queued in the meantime are resumed in a later iteration.
   private func resumeConnections() {
     guard !resumed.isEmpty else { return }
     beginWork()
@@ -231,8 +252,9 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
     resumed.removeFirst(done)
   }
 
-  /// Calls of a protocol may touch or close other connections: again until nothing is left. Ends, because what a
-  /// protocol writes in `flush` is bounded by what its peer takes, and a connection is buried once.
+  /// Repeats until there is nothing left to do, because the calls of a protocol handler may write to or close other
+  /// connections. This terminates, because what a handler writes in `flush` is limited by what its peer reads, and a
+  /// connection is closed only once.
   private func endTurn() {
     while !touched.isEmpty || !buried.isEmpty {
       let toFlush = touched
@@ -248,7 +270,7 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
     runInbox()
     for resident in Array(residents.values) { resident.loopStops() }
     endTurn()
-    // What was posted in the meantime may have brought more; after that nothing is taken.
+    // The jobs that were added in the meantime may have created further residents. After that no job is accepted.
     inbox.withLock { $0.isClosed = true }
     runInbox()
     for resident in Array(residents.values) { resident.loopStops() }

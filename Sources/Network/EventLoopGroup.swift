@@ -3,18 +3,24 @@ internal import Glibc
 public import RPC
 public import TLS
 
-/// The loops of a process. Started when made, to be stopped by its owner.
+/// The event loops of a process. They start when the group is created, and must be stopped by its owner. The members
+/// may be used from any thread.
 public final class EventLoopGroup: Sendable {
+  /// The event loops, by index.
   public let loops: [EventLoop]
-  /// Of what waits on all of them.
+  /// The limit on the bytes that are buffered on all event loops.
   public let buffers: BufferBudget
-  /// Nil: malloc decides.
+  /// Nil if malloc alone decides when memory is returned to the system.
   private let memoryReturn: MemoryReturn?
 
-  /// Starts `count` loops; by default one for each core that the process may use.
+  /// Starts the event loops.
   ///
-  /// - Parameter returnsMemory: whether memory that callers have let go of is returned to the system; for a process
-  ///   whose memory is bounded.
+  /// - Parameters:
+  ///   - count: The number of loops; nil for one for each CPU that is online.
+  ///   - buffers: The limit on the bytes that are buffered on all loops.
+  ///   - returnsMemory: Whether memory that was held for clients and has been released is returned to the system, for a
+  ///     process with a memory limit.
+  /// - Throws: If a loop cannot be created.
   public init(
     count: Int? = nil, buffers: BufferBudget = BufferBudget(), returnsMemory: Bool = false
   ) throws(NetworkError) {
@@ -30,11 +36,14 @@ public final class EventLoopGroup: Sendable {
     self.loops = loops
     memoryReturn = returnsMemory ? MemoryReturn(buffers) : nil
     self.buffers = buffers
-    // Not weakly: to count references of what is held weakly takes twice as long, for good. `stop()` lets go.
+    // The loops are captured strongly, because reference counting takes twice as long for an object with weak
+    // references, permanently. `stop()` releases them.
     for loop in loops { buffers.onExcess { loop.shedBuffers() } }
   }
 
-  /// Runs `body` on the last loop that comes round to it: if one hangs, never.
+  /// Runs a function when all loops have come to it, on the last of them. It never runs if a loop hangs.
+  ///
+  /// - Parameter body: The function.
   public func whenAllTurn(_ body: @escaping @Sendable () -> Void) {
     let missing = Locked(loops.count)
     for loop in loops {
@@ -48,24 +57,31 @@ public final class EventLoopGroup: Sendable {
     }
   }
 
-  /// Closes what lives on the loops and joins their threads. Not from one of them; once.
+  /// Closes everything that belongs to the loops, and waits for their threads to end. To be called once, and not on one
+  /// of these threads.
   public func stop() {
     memoryReturn?.stop()
     for loop in loops { loop.stop() }
     buffers.shedNoMore()
   }
 
-  /// The sum of a counter over the loops.
+  /// Returns the sum of a counter over all loops.
+  ///
+  /// - Parameter counter: The counter.
+  /// - Returns: The sum.
   public func counter(_ counter: NetworkCounter) -> UInt64 {
     loops.reduce(0) { $0 &+ $1.counters.read(counter.rawValue) }
   }
 
-  /// How long the loops' turns took in which there was something to do: so long an event may have to wait.
+  /// The durations of the loops' iterations in which there was work. An event may have to wait for one iteration.
   public var turnDurations: DurationCounts {
     loops.reduce(into: DurationCounts()) { $0 += $1.turnDurations }
   }
 
-  /// How many handshakes came to nothing for this reason.
+  /// Returns the number of failed handshakes over all loops.
+  ///
+  /// - Parameter reason: The reason for the failures.
+  /// - Returns: The number of handshakes.
   public func handshakeFailures(_ reason: TLSFailure.Reason) -> UInt64 {
     loops.reduce(0) { $0 &+ $1.handshakeFailures.read(reason.index) }
   }

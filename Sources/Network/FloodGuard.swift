@@ -1,29 +1,32 @@
 public import Core
 
-/// What a connection may spend on frames that lead to nothing: cancelled calls, PINGs, SETTINGS, empty DATA, window
-/// updates.
+/// A rate limit for frames of a connection that have no effect: cancelled calls, PINGs, SETTINGS, empty DATA frames,
+/// window updates.
 ///
-/// Credits come back with time, and with what the client takes of replies: who gets much may send much. So the usual
-/// window updates and PINGs of a busy connection are free, and a flood of them is not.
+/// Credits are regained over time, and by the replies that the client reads. Therefore the usual window updates and
+/// PINGs of a busy connection are free, and a flood of them is not.
 public struct FloodGuard {
-  /// For a call that ended with its trailers, or a DATA frame of some size.
+  /// Number of credits for a call that ended with its trailers, or for a DATA frame of some size.
   public static let earnedByReply = 4
-  /// For a stream that was reset because of what the client did to it.
+  /// The cost of a stream that was reset because of the client.
   public static let costOfReset = 10
 
-  /// For a call that was cancelled, or a PING.
+  /// The cost of a cancelled call, or of a PING.
   public static let costOfCancel = 2
-  /// For a frame that does nothing.
+  /// The cost of a frame without an effect.
   public static let costOfEmptyFrame = 1
 
-  /// For the work that a call was which its client cancelled: the opening of a watch can be thousands of keys to copy.
+  /// Returns the cost of a cancelled call, with the work that it caused: opening a watch can mean to copy thousands of
+  /// keys.
   ///
-  /// - Parameter work: the processor time that the call's handler took to begin, in nanoseconds.
+  /// - Parameter work: The CPU time that the call's handler took to open the call, in nanoseconds.
+  /// - Returns: The cost in credits.
   public static func cost(ofCancelledWork work: UInt64) -> Int {
     costOfCancel + Int(min(work / nanosecondsPerCredit, 10_000))
   }
 
-  /// With the usual 200 credits a second, what is thrown away costs at most 1 % of a core.
+  /// The CPU time that costs one credit. At the usual 200 credits per second, cancelled work takes at most 1 % of a
+  /// core.
   private static let nanosecondsPerCredit: UInt64 = 50_000
 
   private let maximum: Int
@@ -31,6 +34,12 @@ public struct FloodGuard {
   private var credits: Int
   private var refilled: MonotonicTime
 
+  /// Creates a guard with the maximum number of credits.
+  ///
+  /// - Parameters:
+  ///   - maximum: The maximum number of credits.
+  ///   - perSecond: The number of credits that are regained in each second.
+  ///   - now: The current time.
   public init(maximum: Int, perSecond: Double, now: MonotonicTime) {
     self.maximum = maximum
     self.perSecond = perSecond
@@ -38,17 +47,24 @@ public struct FloodGuard {
     refilled = now
   }
 
-  /// Whether the connection has spent what it had.
+  /// Whether the connection has spent more credits than it had.
   public var isExhausted: Bool { credits < 0 }
 
+  /// Adds the credits for a reply.
   public mutating func earn() {
     credits = min(maximum, credits + Self.earnedByReply)
   }
 
+  /// Subtracts credits.
+  ///
+  /// - Parameter cost: The number of credits.
   public mutating func spend(_ cost: Int) {
     credits -= cost
   }
 
+  /// Adds the credits for the time since the last call.
+  ///
+  /// - Parameter now: The current time.
   public mutating func refill(_ now: MonotonicTime) {
     guard credits < maximum else {
       refilled = now
@@ -57,7 +73,7 @@ public struct FloodGuard {
     let earned = Int(now.seconds(since: refilled) * perSecond)
     guard earned > 0 else { return }
     credits = min(maximum, credits + earned)
-    // Not `now`: what makes no whole credit yet is not lost.
+    // The time is not set to `now`, so that a fraction of a credit is not lost.
     refilled = refilled.advanced(bySeconds: Double(earned) / perSecond)
   }
 }

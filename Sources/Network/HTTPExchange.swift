@@ -1,11 +1,14 @@
 public import Core
 public import TLS
 
-/// A request by HTTP/1.1 on a connection of its own, and its reply. Any thread but that of an event loop.
+/// An HTTP/1.1 request on its own connection, with its reply. It may be used on any thread except that of an event
+/// loop.
 public struct HTTPExchange {
-  /// The status of a reply, and as much of its body as was wanted.
+  /// The status of a reply, and its body up to the limit.
   public struct Reply: Sendable {
+    /// The HTTP status code.
     public let status: Int
+    /// The bytes of the body.
     public let body: [UInt8]
   }
 
@@ -16,12 +19,15 @@ public struct HTTPExchange {
   private let headers: [(name: String, value: String)]
   private let bodyLimit: Int
 
-  /// A request of a method for a path, to an address.
+  /// Creates a request.
   ///
   /// - Parameters:
-  ///   - peer: what listens there, for messages: `the collector`.
-  ///   - headers: beside `host`, `content-length` and `connection`.
-  ///   - bodyLimit: bytes of the reply's body that are read; 0: the exchange ends with the status.
+  ///   - method: The HTTP method.
+  ///   - path: The path, with the query if there is one.
+  ///   - address: The address of the server.
+  ///   - peer: A name for the server in messages, such as `the collector`.
+  ///   - headers: The headers in addition to `host`, `content-length` and `connection`.
+  ///   - bodyLimit: Maximum number of bytes of the reply's body to read. With 0 the exchange ends after the status.
   public init(
     _ method: String, _ path: String, to address: HostAndPort, peer: String,
     headers: [(name: String, value: String)] = [], bodyLimit: Int = 0
@@ -34,14 +40,17 @@ public struct HTTPExchange {
     self.bodyLimit = bodyLimit
   }
 
-  /// Sends the request, and waits for the reply.
+  /// Sends the request and waits for the reply.
   ///
   /// - Parameters:
-  ///   - tls: nil: without TLS.
-  ///   - serverName: the name that the server's certificate must be for; nil: the host of the address.
-  ///   - connectDeadline: when a connection must be there; nil: no earlier than `deadline`.
-  ///   - isCancelled: is called several times a second while there is something to wait for.
-  /// - Throws: what kept the reply from coming.
+  ///   - body: The body of the request.
+  ///   - tls: The TLS configuration; nil for cleartext.
+  ///   - serverName: The name for which the server's certificate must be valid; nil for the host of the address.
+  ///   - connectDeadline: The time by which the connection must be established; nil for `deadline`.
+  ///   - deadline: The time by which the reply must have been received.
+  ///   - isCancelled: Called several times per second during a wait; the exchange ends if it returns true.
+  /// - Returns: The reply, which may have an error status.
+  /// - Throws: If no reply is received.
   public func send(
     _ body: [UInt8] = [], tls: TLSContext? = nil, serverName: String? = nil, connectDeadline: MonotonicTime? = nil,
     deadline: MonotonicTime, isCancelled: () -> Bool = { false }
@@ -85,7 +94,7 @@ public struct HTTPExchange {
       case .count(0): try wait(false)
       case .count(let count): reply += chunk[..<count]
       case .lost(let problem):
-        // Without a length, the end of the connection is the end of the body.
+        // Without a length, the end of the connection marks the end of the body.
         guard bodyLimit > 0, let (head, body) = try parse(reply), head.length == nil else {
           throw self.problem("\(peer) \(problem)")
         }
@@ -101,12 +110,12 @@ public struct HTTPExchange {
 
   private struct Head {
     let status: Int
-    /// Of the body, where the reply says it.
+    /// The length of the body; nil if the reply does not state it.
     let length: Int?
   }
 
-  /// The head and what has come of the body; nil: there is not enough yet. Where no body is wanted, the first line is
-  /// enough.
+  /// The head, and the part of the body that has been received; nil if more bytes are needed. If no body is requested,
+  /// the status line is enough.
   private func parse(_ reply: [UInt8]) throws(NetworkError) -> (Head, ArraySlice<UInt8>)? {
     guard let lineEnd = reply.firstIndex(of: UInt8(ascii: "\r")) else { return nil }
     let words = reply[..<lineEnd].split(separator: UInt8(ascii: " "))

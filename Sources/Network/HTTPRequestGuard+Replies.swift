@@ -2,7 +2,7 @@ internal import CLibevent
 internal import Core
 
 extension HTTPRequestGuard.Refusal {
-  /// Where it stands in a ``CounterTable``.
+  /// The index of the reason in a ``CounterTable``.
   var index: Int {
     switch self {
     case .malformedHost: 0
@@ -34,16 +34,16 @@ extension HTTPRequestGuard.Refusal {
 }
 
 extension HTTPRequestGuard.Head {
-  /// What an evhttp request says of itself. Loop thread.
+  /// Reads the head of an evhttp request. To be called on the loop's thread.
   ///
   /// - Parameters:
-  ///   - request: An `evhttp_request` that is whole.
+  ///   - request: A complete `evhttp_request`.
   ///   - stream: The `bufferevent` of its connection.
   init(of request: OpaquePointer, on stream: OpaquePointer?) {
     let method = evhttp_request_get_command(request)
     isRead = method == EVHTTP_REQ_GET || method == EVHTTP_REQ_HEAD
     localAddress = stream.flatMap { SocketAddress.local(of: bufferevent_getfd($0)) }.flatMap { IPAddress($0) }
-    // Without a scheme it is a path that begins with two slashes.
+    // A target without a scheme is a path that begins with two slashes.
     if let uri = evhttp_request_get_evhttp_uri(request), evhttp_uri_get_scheme(uri) != nil,
       let host = evhttp_uri_get_host(uri)
     {

@@ -1,67 +1,70 @@
 internal import Core
 
-/// Decides which HTTP requests are refused because of where a browser sends them from, before any path is looked at.
+/// Decides which HTTP requests are rejected because a page of another site may have caused a browser to send them. The
+/// decision does not depend on the path.
 ///
-/// A page of another site can have a browser send requests to addresses that only the browser's user reaches. Two rules
-/// keep such pages out. The `Host` must be one of this server's, or else a name that its owner points at this server's
-/// address (DNS rebinding) would make the page one of the same origin. And a request that a browser marks as another
-/// site's (`Origin`, `Sec-Fetch-Site`), or that an HTML form can send (its content types), is refused.
+/// A page of another site can make a browser send requests to addresses that only the user of the browser can reach.
+/// Two rules reject such requests. First, the `Host` must be one of this server's hosts. Otherwise a page could use a
+/// name that its owner points at this server's address (DNS rebinding), and would then have the same origin. Second, a
+/// request is rejected if a browser marks it as one of another site (`Origin`, `Sec-Fetch-Site`), or if an HTML form
+/// can send it (by its content type).
 ///
-/// Sources: RFC 9110, section 7.4 and 15.5.20; https://www.w3.org/TR/fetch-metadata/; the Fetch standard's
+/// Sources: RFC 9110, sections 7.4 and 15.5.20; https://www.w3.org/TR/fetch-metadata/; the Fetch standard's
 /// "CORS-safelisted request-header".
 public struct HTTPRequestGuard: Sendable {
-  /// Why a request was refused, for the metric and the log.
+  /// The reason for which a request was rejected, for the metric and the log.
   public enum Refusal: String, Error, Sendable, CaseIterable {
-    /// `Host` is missing where it must be there, is there twice, or is no host.
+    /// The `Host` field occurs more than once, or is not a valid host.
     case malformedHost = "malformed_host"
     /// `Host` names no host of this server.
     case unknownHost = "unknown_host"
-    /// A page of another origin asked for it.
+    /// A page of another origin caused the request.
     case crossSite = "cross_site"
     /// The body has a content type that HTML forms can send.
     case formContentType = "form_content_type"
   }
 
-  /// What of a request is looked at. Header fields are given as often as they are there.
+  /// The parts of a request that the guard examines. A header field that occurs more than once has several values.
   struct Head: Sendable {
-    /// GET or HEAD.
+    /// Whether the method is GET or HEAD.
     var isRead = true
-    /// The host and port of an absolute request target: `GET http://HOST/ HTTP/1.1`.
+    /// The host and port of an absolute request target, as in `GET http://HOST/ HTTP/1.1`.
     var targetHost: String?
     var hosts: [String] = []
     var origins: [String] = []
-    /// `Sec-Fetch-Site`, `Sec-Fetch-Mode`, `Sec-Fetch-Dest`.
+    /// The values of `Sec-Fetch-Site`, `Sec-Fetch-Mode` and `Sec-Fetch-Dest`.
     var fetchSites: [String] = []
     var fetchModes: [String] = []
     var fetchDestinations: [String] = []
     var contentTypes: [String] = []
     var authorizations: [String] = []
-    /// Where the connection was accepted.
+    /// The local address of the connection.
     var localAddress: IPAddress?
   }
 
   private let allowedHosts: [AllowedHost]
 
-  /// Makes a guard.
+  /// Creates a guard.
   ///
   /// - Parameters:
-  ///   - listen: Where the port listens, as it was given: a name in it is a host of this server.
-  ///   - allowedHosts: The other names and addresses that requests may have in `Host`.
+  ///   - listen: The address of the port, as configured. A name in it is a host of this server.
+  ///   - allowedHosts: Further names and addresses that requests may have in `Host`.
   public init(listen: HostAndPort, allowedHosts: [AllowedHost] = []) {
-    // An address that is listened on is that of the connection; 0.0.0.0 is no destination.
+    // An address in `listen` is the local address of the connection; 0.0.0.0 cannot be a destination.
     let isName = !listen.host.isEmpty && IPAddress(listen.host) == nil
     let own = isName ? [AllowedHost(host: listen.host, port: nil)] : []
     self.allowedHosts = own + [AllowedHost(host: "localhost", port: nil)] + allowedHosts
   }
 
-  /// Whether a request is refused, and why.
+  /// Decides whether a request is rejected.
   ///
-  /// - Parameter head: What the request says of itself.
-  /// - Returns: The reason; nil: the request may be answered.
+  /// - Parameter head: The head of the request.
+  /// - Returns: The reason; nil if the request may be answered.
   func refusal(of head: Head) -> Refusal? {
     guard head.hosts.count <= 1 else { return .malformedHost }
     var authority: Authority?
-    // Where the target has a host, it is the one that counts (RFC 9112, section 3.2.2); a browser's must both be good.
+    // If the target has a host, that one counts (RFC 9112, section 3.2.2). For a browser's request both must be
+    // allowed.
     for text in [head.hosts.first, head.targetHost] {
       guard let text else { continue }
       guard let named = Authority(text) else { return .malformedHost }
@@ -72,11 +75,12 @@ public struct HTTPRequestGuard: Sendable {
     return !head.isRead && !head.contentTypes.allSatisfy(isBeyondForms) ? .formContentType : nil
   }
 
-  /// A request without a `Host` (HTTP/1.0, or a client that leaves it out) is no browser's.
+  /// Returns whether a host is allowed. This is not called for a request without a `Host` (HTTP/1.0, or a client that
+  /// omits it), which does not come from a browser.
   private func isAllowed(_ authority: Authority, local: IPAddress?) -> Bool {
     if let address = authority.address {
-      // An address in `Host` cannot have been rebound. The one that was connected to, and loopback: behind a port that
-      // a container engine or kubectl forwards, the two differ.
+      // An address in `Host` cannot have been rebound. Allowed are the address of the connection and loopback
+      // addresses: the two differ for a port that a container engine or kubectl forwards.
       if address == local || address.isLoopback { return true }
     }
     return allowedHosts.contains { $0.matches(authority) }
@@ -84,7 +88,8 @@ public struct HTTPRequestGuard: Sendable {
 
   private func isCrossSite(_ head: Head, _ authority: Authority?) -> Bool {
     if !head.fetchSites.allSatisfy({ $0.hasSameBytes(as: "same-origin") || $0.hasSameBytes(as: "none") }) {
-      // A link to a page or a figure, followed by a person: it changes nothing, and the other site cannot read it.
+      // This is a link to a page or an image that a user followed. It changes nothing, and the other site cannot read
+      // the reply.
       let isNavigation =
         head.isRead && head.origins.isEmpty && head.fetchModes.count == 1 && head.fetchDestinations.count == 1
         && head.fetchModes[0].hasSameBytes(as: "navigate")
@@ -94,7 +99,8 @@ public struct HTTPRequestGuard: Sendable {
     return !head.origins.allSatisfy { isOwn($0, authority) }
   }
 
-  /// Whether an `Origin` is the one that the request went to. A proxy may have ended the TLS: the scheme may differ.
+  /// Whether an `Origin` is the one to which the request was sent. The scheme may differ, because a proxy may have
+  /// terminated TLS.
   private func isOwn(_ origin: String, _ authority: Authority?) -> Bool {
     guard let authority else { return false }
     for (scheme, port) in [("http://", UInt16(80)), ("https://", 443)] where origin.utf8.starts(with: scheme.utf8) {
@@ -104,7 +110,8 @@ public struct HTTPRequestGuard: Sendable {
     return false
   }
 
-  /// Whether no HTML form, and no script without leave, can send a body of this content type to another site.
+  /// Whether a body of this content type cannot be sent to another site by an HTML form, or by a script without
+  /// permission (CORS).
   private func isBeyondForms(_ contentType: String) -> Bool {
     let type = contentType.prefix { $0 != ";" && $0 != "," && $0 != " " && $0 != "\t" }
     return !type.utf8.isEmpty
@@ -114,7 +121,7 @@ public struct HTTPRequestGuard: Sendable {
 }
 
 extension HTTPRequestGuard {
-  /// A host that requests may name: a host name or an address, with any port or one.
+  /// A host that requests may name: a host name or an address, with any port or a certain one.
   public struct AllowedHost: Sendable, Hashable {
     fileprivate let host: String
     fileprivate let port: UInt16?
@@ -126,7 +133,7 @@ extension HTTPRequestGuard {
 
     /// Reads `NAME`, `NAME:PORT`, `ADDRESS` or `[ADDRESS]:PORT`.
     ///
-    /// - Parameter text: What a flag has. Nil is answered for what could be in no `Host` header.
+    /// - Parameter text: The value of a flag. The result is nil if it cannot occur in a `Host` header.
     public init?(_ text: some StringProtocol) {
       let bracketed = IPAddress(text) != nil && text.utf8.contains(UInt8(ascii: ":")) ? "[\(text)]" : String(text)
       guard let authority = Authority(bracketed) else { return nil }
@@ -139,9 +146,9 @@ extension HTTPRequestGuard {
     }
   }
 
-  /// `HOST` or `HOST:PORT`, as `Host` has it.
+  /// The value of `Host`: `HOST` or `HOST:PORT`.
   fileprivate struct Authority {
-    /// Without brackets and without the dot at the end of an absolute name.
+    /// The host without brackets, and without the dot at the end of an absolute name.
     let host: String
     let port: UInt16?
     let address: IPAddress?

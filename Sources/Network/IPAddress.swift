@@ -2,14 +2,16 @@ internal import CLibevent
 internal import Core
 internal import Glibc
 
-/// An IPv4 or IPv6 address without a port. An IPv4 address that is mapped into IPv6 (`::ffff:0:0/96`) is IPv4.
+/// An IPv4 or IPv6 address without a port. An IPv4 address that is mapped into IPv6 (`::ffff:0:0/96`) is treated as
+/// IPv4.
 struct IPAddress: Sendable, Hashable {
-  /// 4 or 16 bytes, in network order.
+  /// The 4 or 16 bytes, in network byte order.
   private let bytes: [UInt8]
 
-  /// Reads an address as it is written in URLs, but without brackets: `127.0.0.1`, `::1`.
+  /// Reads an address as in a URL, but without brackets: `127.0.0.1`, `::1`.
   ///
-  /// - Parameter text: Four decimal numbers, or an IPv6 address without a zone. Short forms such as `127.1` are none.
+  /// - Parameter text: Four decimal numbers, or an IPv6 address without a zone. Short forms such as `127.1` are
+  ///   rejected.
   init?(_ text: some StringProtocol) {
     let text = String(text)
     guard !text.utf8.contains(0) else { return nil }
@@ -24,7 +26,7 @@ struct IPAddress: Sendable, Hashable {
     }
   }
 
-  /// The address of a socket's end; nil for a socket that is not of the internet families.
+  /// The address of one end of a socket; nil for a socket that is neither IPv4 nor IPv6.
   init?(_ address: SocketAddress) {
     let bytes: [UInt8]? = address.withSockaddr { pointer, length in
       let raw = UnsafeRawBufferPointer(start: pointer, count: Int(length))
@@ -40,7 +42,7 @@ struct IPAddress: Sendable, Hashable {
     self.bytes = bytes
   }
 
-  /// Whether only this machine reaches it: 127.0.0.0/8 or ::1.
+  /// Whether the address is reachable from this machine only: 127.0.0.0/8 or ::1.
   var isLoopback: Bool {
     bytes.count == 4 ? bytes[0] == 127 : bytes.dropLast().allSatisfy { $0 == 0 } && bytes.last == 1
   }
@@ -51,10 +53,11 @@ struct IPAddress: Sendable, Hashable {
 }
 
 extension HostAndPort {
-  /// Whether only this machine reaches it.
+  /// Whether the address is reachable from this machine only.
   ///
-  /// Decided by the address. Of names, only `localhost` can be one, if all that it resolves to are loopback addresses:
-  /// what another name resolves to is for a name server to say, and may be another address the next time.
+  /// The decision is based on the address. The only name that can be a loopback name is `localhost`, if all addresses
+  /// to which it resolves are loopback addresses. The address of any other name depends on a name server, and may
+  /// change at any time.
   public var isLoopback: Bool {
     guard host.hasSameBytesIgnoringASCIICase(as: "localhost") else { return IPAddress(host)?.isLoopback == true }
     guard let addresses = try? SocketAddress.resolve(self, passive: true) else { return false }

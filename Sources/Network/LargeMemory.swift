@@ -1,11 +1,11 @@
 internal import CLibevent
 
-/// Has large pieces of memory go back to the system when they are freed, always. For a server as it starts, before its
-/// first thread.
+/// Makes malloc always return large blocks to the system when they are freed. To be called when a server starts, before
+/// its first thread.
 ///
-/// By default the first large piece that is freed tells malloc to keep such pieces from then on: what a burst took for
-/// slow peers would stay with the process for good.
+/// By default malloc raises its threshold when the first large block is freed, and keeps such blocks from then on. The
+/// memory that a burst took for slow peers would then stay with the process.
 public func returnLargeMemoryToSystem() {
-  // 128 KiB, as malloc begins with; set, it stays.
+  // This is malloc's initial value, 128 KiB. Setting it explicitly disables the automatic adjustment.
   mallopt(M_MMAP_THRESHOLD, 128 * 1024)
 }

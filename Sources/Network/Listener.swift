@@ -5,14 +5,14 @@ internal import RPC
 internal import Synchronization
 public import TLS
 
-/// Accepts connections on one loop and deals them out to all, in turn.
+/// Accepts connections on one event loop and distributes them over all loops of the group (round robin).
 public final class Listener: @unchecked Sendable, LoopResident {
-  // Safe to share: what is marked "loop thread" is touched by the thread of `loop` alone, the rest never changes.
+  // This is safe to share: members marked "loop thread" are used by the thread of `loop` only, the others are constant.
 
-  /// Makes what is spoken on a new connection. On the thread of the connection's loop.
+  /// Creates the protocol handler of a new connection. It is called on the thread of the connection's event loop.
   public typealias Accept = @Sendable (Connection) -> any ConnectionProtocol
 
-  /// Where it listens, with the port that was taken.
+  /// The address on which the listener listens, with the actual port.
   public let address: SocketAddress
   fileprivate let loop: EventLoop
   private let loops: [EventLoop]
@@ -24,7 +24,18 @@ public final class Listener: @unchecked Sendable, LoopResident {
   private var nextLoop = 0  // loop thread
   private var isClosed = false  // loop thread
 
-  /// Binds and listens; connections are taken from then on, and are plain where there is no `tls`.
+  /// Binds, listens, and accepts connections from then on.
+  ///
+  /// - Parameters:
+  ///   - name: The address to listen on.
+  ///   - group: The event loops; the first accepts the connections.
+  ///   - quota: Counts and limits the open connections.
+  ///   - limits: The limits of each connection.
+  ///   - tls: The TLS configuration; nil for cleartext connections.
+  ///   - logger: Receives log lines about peers.
+  ///   - report: Counts and logs rejections.
+  ///   - accept: Creates the protocol handler of a new connection.
+  /// - Throws: If the listener cannot listen on the address.
   public init(
     _ name: HostAndPort, group: EventLoopGroup, quota: ConnectionQuota, limits: ConnectionLimits = ConnectionLimits(),
     tls: TLSServer? = nil, logger: Logger, report: LimitReport, accept: @escaping Accept
@@ -42,14 +53,14 @@ public final class Listener: @unchecked Sendable, LoopResident {
     if !loop.tryExecute({ self.start() }) { Glibc.close(descriptor) }
   }
 
-  /// Takes no more connections, soon. From any thread.
+  /// Stops accepting connections, soon. May be called from any thread.
   public func close() {
     loop.execute { self.loopStops() }
   }
 
   private func start() {
     loop.add(self)
-    // Unretained: the event is freed in `loopStops`, and the loop holds `self` until then.
+    // The pointer is unretained, because the event is freed in `loopStops`, and the loop holds `self` until then.
     event = event_new(
       loop.base, descriptor, Int16(EV_READ | EV_PERSIST), listenerReadable, Unmanaged.passUnretained(self).toOpaque())
     event_add(event, nil)
@@ -73,7 +84,7 @@ public final class Listener: @unchecked Sendable, LoopResident {
       guard socket >= 0 else {
         switch errno {
         case EAGAIN: return
-        // The peer is gone already, or a signal came.
+        // The peer has closed the connection already, or a signal was received.
         case ECONNABORTED, EINTR, EPROTO, EPERM: continue
         case let code: return stopForAWhile(code)
         }
@@ -88,7 +99,7 @@ public final class Listener: @unchecked Sendable, LoopResident {
     }
   }
 
-  /// Takes a place for the connection, unless it reaches a limit.
+  /// Takes a slot for the connection. Returns true if it reaches a limit, and has to be closed.
   private func isRefused(_ socket: Int32, _ host: PeerHost) -> Bool {
     func peer() -> String { SocketAddress.peer(of: socket)?.description ?? "unknown" }
     let buffers = loop.account.budget
@@ -121,7 +132,8 @@ public final class Listener: @unchecked Sendable, LoopResident {
     }
   }
 
-  /// No descriptors or no memory: the socket stays readable, so asking again at once would be a spin.
+  /// Pauses accepting when there are no descriptors or no memory: the socket stays readable, so an immediate retry
+  /// would be a busy loop.
   private func stopForAWhile(_ code: Int32) {
     port.peers.acceptFailed(code, listen: address, connections: port.quota.count)
     event_del(event)
@@ -140,7 +152,7 @@ private func listenerReadable(_: Int32, _: Int16, _ argument: UnsafeMutableRawPo
   listener.acceptSome()
 }
 
-/// The first address of the name that can be listened on.
+/// Binds a socket to the first address of the name on which it can listen.
 func listeningSocket(_ name: HostAndPort) throws(NetworkError) -> Int32 {
   var problem = NetworkError(.unknownHost, "\"\(name)\": no address")
   for address in try SocketAddress.resolve(name, passive: true) {
@@ -150,7 +162,7 @@ func listeningSocket(_ name: HostAndPort) throws(NetworkError) -> Int32 {
       problem = bindError(name, errno)
       continue
     }
-    // A restart must not wait for the connections of the server before to be forgotten.
+    // A restarted server must not wait until the kernel has released the connections of its predecessor.
     setOption(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
     if address.withSockaddr({ bind(descriptor, $0, $1) }) == 0, listen(descriptor, SOMAXCONN) == 0 {
       return descriptor
@@ -175,6 +187,6 @@ private func bindError(_ name: HostAndPort, _ code: Int32) -> NetworkError {
 }
 
 private func setOption(_ socket: Int32, _ level: Int32, _ option: Int32, _ value: Int32) {
-  // Best effort: an option that is refused costs speed, not truth.
+  // Errors are ignored: an option that is rejected affects performance, not correctness.
   withUnsafePointer(to: value) { _ = setsockopt(socket, level, option, $0, socklen_t(MemoryLayout<Int32>.size)) }
 }

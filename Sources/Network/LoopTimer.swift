@@ -2,7 +2,7 @@ internal import CLibevent
 internal import Glibc
 internal import RPC
 
-/// A job that waits on a loop. Loop thread only. The loop keeps it until it fires or is cancelled.
+/// A timer of an event loop, used on its thread only. The loop keeps it until it fires or is cancelled.
 final class LoopTimer: RPCTimer {
   private unowned let loop: EventLoop
   private var event: OpaquePointer?
@@ -11,7 +11,7 @@ final class LoopTimer: RPCTimer {
   init(loop: EventLoop, base: OpaquePointer, seconds: Double, job: @escaping () -> Void) {
     self.loop = loop
     self.job = job
-    // Unretained: `event` is freed before the loop lets go of `self`.
+    // The pointer is unretained, because `event` is freed before the loop releases `self`.
     event = event_new(base, -1, 0, timerFired, Unmanaged.passUnretained(self).toOpaque())
     var time = timeval(seconds: seconds)
     event_add(event, &time)
@@ -47,7 +47,7 @@ private func timerFired(_: Int32, _: Int16, _ argument: UnsafeMutableRawPointer?
 }
 
 extension timeval {
-  /// At least 0, at most a hundred years.
+  /// Creates a time of at least 0 and at most a hundred years.
   init(seconds: Double) {
     let microseconds = seconds > 0 ? Int(min(seconds, 3.2e9) * 1e6) : 0
     self.init(tv_sec: microseconds / 1_000_000, tv_usec: microseconds % 1_000_000)

@@ -2,23 +2,26 @@ internal import CLibevent
 internal import Core
 internal import RPC
 
-/// Returns memory to the system that callers made the server hold and have let go of: malloc by itself keeps nearly all
-/// of what was taken in small pieces.
+/// Returns memory to the system that was held for clients and has been released. By itself malloc keeps nearly all of
+/// the memory that was allocated in small blocks.
 ///
-/// A thread of its own looks at the budget's count. Once that has fallen far below its highest, and is steady, it calls
-/// `malloc_trim`, which holds up a thread that allocates for as long as its arena takes: some milliseconds for 100 MiB.
+/// A thread checks the count of the budget. When the count has fallen far below its maximum and is steady, the thread
+/// calls `malloc_trim`, which blocks a thread that allocates while the arena of that thread is trimmed: some
+/// milliseconds for 100 MiB.
 final class MemoryReturn: Sendable {
-  /// Decides when it is worth it.
+  /// Decides when memory should be returned.
   struct Rule: Sendable {
-    /// Bytes by which the count must have fallen.
+    /// Number of bytes by which the count must have fallen.
     var threshold = 16 * 1024 * 1024
-    /// A count that has changed by less than this since it was last looked at is steady.
+    /// A count that has changed by fewer bytes since the last check is steady.
     var steadyBytes = 1024 * 1024
     private var highest = 0
     private var last = 0
 
-    /// - Parameter bytes: the count as of now.
-    /// - Returns: whether memory should be returned now.
+    /// Decides whether memory should be returned now.
+    ///
+    /// - Parameter bytes: The current count.
+    /// - Returns: Whether memory should be returned.
     mutating func isDue(_ bytes: Int) -> Bool {
       defer { last = bytes }
       highest = max(highest, bytes)
@@ -33,7 +36,7 @@ final class MemoryReturn: Sendable {
   private let isStopped = Locked(false)
   private let thread = Locked<OSThread?>(nil)
 
-  /// Begins to look. To be followed by ``stop()``.
+  /// Starts the checks. ``stop()`` must be called later.
   init(_ buffers: BufferBudget) {
     let isStopped = isStopped
     let thread = OSThread(name: "memory", urgency: .background) {
@@ -45,7 +48,7 @@ final class MemoryReturn: Sendable {
     self.thread.withLock { $0 = thread }
   }
 
-  /// Waits for the thread to end. Once.
+  /// Waits for the thread to end. To be called once.
   func stop() {
     isStopped.withLock { $0 = true }
     isStopped.signal()

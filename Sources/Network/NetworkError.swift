@@ -1,24 +1,26 @@
-/// What kept a listener or a loop from starting.
+/// A failure to listen, to connect, or to create an event loop.
 public struct NetworkError: Error, Sendable, Hashable, CustomStringConvertible {
+  /// The kind of failure, for programs.
   public enum Code: Sendable, Hashable {
-    /// Not of the form HOST:PORT.
+    /// The text is not of the form HOST:PORT.
     case malformedAddress
-    /// The name has no address here.
+    /// The name has no address.
     case unknownHost
-    /// Another socket listens there.
+    /// Another socket listens on the address.
     case addressInUse
     /// The address is not one of this machine.
     case addressNotAvailable
-    /// The port is reserved.
+    /// The port is reserved for privileged processes.
     case notPermitted
-    /// The two sides did not agree on TLS.
+    /// The TLS handshake failed.
     case tls
-    /// The system refused something else.
+    /// Another operation of the system failed.
     case system
   }
 
+  /// The kind of failure.
   public let code: Code
-  /// For people: names the value and says what to do.
+  /// A description for people, which names the value and what to do.
   public let message: String
 
   init(_ code: Code, _ message: String) {
@@ -26,5 +28,6 @@ public struct NetworkError: Error, Sendable, Hashable, CustomStringConvertible {
     self.message = message
   }
 
+  /// The message.
   public var description: String { message }
 }

@@ -4,22 +4,21 @@ internal import Glibc
 internal import RPC
 public import TLS
 
-/// The small HTTP server beside the service, for probes, scrapers and operators.
+/// The HTTP server for probes, scrapers and operators.
 ///
-/// libevent's evhttp on a loop of its own, so that neither it nor the lookups can hold up the other.
-///
-/// Started when made. To be stopped by its owner.
+/// It uses libevent's evhttp on its own event loop, so that requests to it and lookups do not delay each other. It
+/// starts when it is created, and must be stopped by its owner.
 public final class OperationsHTTP: @unchecked Sendable, LoopResident {
-  // Safe to share: what is marked "loop thread" is touched by the thread of `loop` alone, the rest never changes.
+  // This is safe to share: members marked "loop thread" are used by the thread of `loop` only, the others are constant.
 
-  /// Where it listens, with the port that was taken.
+  /// The address on which the server listens, with the actual port.
   public let address: SocketAddress
   private let loop: EventLoop
   private let routes: [String: OperationsRoute]
   private let limits: OperationsLimits
   private let requestGuard: HTTPRequestGuard
   private let refusedRequests = CounterTable(count: HTTPRequestGuard.Refusal.allCases.count)
-  /// Nil: the port is plain.
+  /// Nil for a cleartext port.
   private let tls: TLSServer?
   private let peerLog: PeerLog
   private let report: LimitReport
@@ -30,11 +29,18 @@ public final class OperationsHTTP: @unchecked Sendable, LoopResident {
   private var look: (any RPCTimer)?  // loop thread
   private var unreviewed = 0  // loop thread; connections accepted since the last review
 
-  /// Binds, listens and answers from then on, over TLS if there is `tls`; `routes` are by path. What reaches a limit is
-  /// counted and logged by `report`.
+  /// Binds, listens, and answers requests from then on.
   ///
-  /// - Parameter allowedHosts: What requests may name in `Host` beside the addresses of the port. See
-  ///   ``HTTPRequestGuard``.
+  /// - Parameters:
+  ///   - name: The address to listen on.
+  ///   - routes: The routes by path.
+  ///   - limits: The limits of connections and requests.
+  ///   - allowedHosts: Hosts that requests may name in `Host` in addition to the addresses of the port. See
+  ///     ``HTTPRequestGuard``.
+  ///   - tls: The TLS configuration; nil for a cleartext port.
+  ///   - logger: Receives log lines about peers.
+  ///   - report: Counts and logs rejections.
+  /// - Throws: If the server cannot listen on the address.
   public init(
     _ name: HostAndPort, routes: [String: OperationsRoute], limits: OperationsLimits = OperationsLimits(),
     allowedHosts: [HTTPRequestGuard.AllowedHost] = [], tls: TLSServer? = nil, logger: Logger = .silent,
@@ -71,7 +77,7 @@ public final class OperationsHTTP: @unchecked Sendable, LoopResident {
     }
   }
 
-  /// Closes the port and every connection, and waits for the thread to end. From another thread; once.
+  /// Closes the port and every connection, and waits for the thread to end. To be called once, from another thread.
   public func stop() {
     loop.stop()
   }
@@ -97,10 +103,11 @@ public final class OperationsHTTP: @unchecked Sendable, LoopResident {
     evhttp_set_max_headers_size(server, limits.headerBytes)
     evhttp_set_max_body_size(server, limits.bodyBytes)
     evhttp_set_default_content_type(server, "text/html; charset=utf-8")
-    // Reads the rest of a body that is too long: else the reset would overtake the reply that says so.
+    // evhttp reads the rest of a body that is too long. Otherwise a reset would overtake the reply that reports the
+    // error.
     evhttp_set_flags(server, EVHTTP_SERVER_LINGERING_CLOSE)
     evhttp_set_allowed_methods(server, everyMethod)
-    // Unretained: the server is freed in `loopStops`, and the loop holds `self` until then.
+    // The pointer is unretained, because the server is freed in `loopStops`, and the loop holds `self` until then.
     let pointer = Unmanaged.passUnretained(self).toOpaque()
     evhttp_set_gencb(server, requestArrived, pointer)
     evhttp_set_bevcb(server, connectionArrived, pointer)
@@ -121,10 +128,10 @@ public final class OperationsHTTP: @unchecked Sendable, LoopResident {
 
   // MARK: Connections, loop thread
 
-  /// One more is about to be taken. Gives its stream; nil has evhttp make a plain one.
+  /// Called for each connection that evhttp accepts. Returns its stream; nil lets evhttp create a cleartext stream.
   ///
-  /// Its descriptor is not known yet: it is looked at when all that came with it have been taken, or a bounded number
-  /// of them.
+  /// The descriptor is not known yet. The connection is reviewed when all connections of the same batch, or a limited
+  /// number of them, have been accepted.
   fileprivate func accepted() -> OpaquePointer? {
     unreviewed += 1
     if unreviewed == 1 { loop.execute { self.review() } }
@@ -135,7 +142,7 @@ public final class OperationsHTTP: @unchecked Sendable, LoopResident {
       bufferevent_openssl_socket_new(
         loop.base, -1, $0, BUFFEREVENT_SSL_ACCEPTING, Int32(BEV_OPT_CLOSE_ON_FREE.rawValue))
     }
-    // A plain stream in its place would answer without TLS.
+    // A cleartext stream instead would answer without TLS.
     precondition(stream != nil, "no memory for a TLS connection")
     bufferevent_openssl_set_allow_dirty_shutdown(stream, 1)
     return stream
@@ -147,7 +154,10 @@ public final class OperationsHTTP: @unchecked Sendable, LoopResident {
     peerLog.failed(failure, peer: SocketAddress.peer(of: socket)?.description ?? "unknown")
   }
 
-  /// How many handshakes came to nothing for this reason. Any thread.
+  /// Returns the number of failed handshakes. May be called from any thread.
+  ///
+  /// - Parameter reason: The reason for the failures.
+  /// - Returns: The number of handshakes.
   public func handshakeFailures(_ reason: TLSFailure.Reason) -> UInt64 {
     loop.handshakeFailures.read(reason.index)
   }
@@ -161,7 +171,7 @@ public final class OperationsHTTP: @unchecked Sendable, LoopResident {
     lookLater()
   }
 
-  /// Closes the connections that are of no use for too long, or that are too many, and takes new ones.
+  /// Closes the connections that have been idle for too long and those above the limits, and resumes accepting.
   private func review() {
     guard server != nil else { return }
     unreviewed = 0
@@ -170,10 +180,10 @@ public final class OperationsHTTP: @unchecked Sendable, LoopResident {
         report.reached(
           limit, message(limit), peer: SocketAddress.peer(of: closing.socket)?.description ?? "unknown")
       }
-      // evhttp reads the end, and frees the connection.
+      // evhttp reads the end of the stream, and frees the connection.
       shutdown(closing.socket, Int32(SHUT_RDWR))
     }
-    // Nothing happens if it is enabled.
+    // This has no effect if the listener is enabled.
     evconnlistener_enable(listener)
   }
 
@@ -207,7 +217,7 @@ public final class OperationsHTTP: @unchecked Sendable, LoopResident {
       let body = "this path takes \(route.allowed)\n"
       return send(OperationsReply(status: 405, contentType: plainText, body: body), to: request)
     }
-    // Two are refused: a proxy may have checked the one, and this server would take the other.
+    // Two values are rejected: a proxy may have checked one, and this server would use the other.
     let authorization = head.authorizations.count > 1 ? "" : head.authorizations.first
     let session = tls == nil ? nil : stream.flatMap { bufferevent_openssl_get_ssl($0) }
     let question = OperationsRequest(
@@ -228,9 +238,9 @@ public final class OperationsHTTP: @unchecked Sendable, LoopResident {
     send(OperationsReply(status: refusal.status, contentType: plainText, body: "\(refusal.advice)\n"), to: request)
   }
 
-  /// How many requests were refused for this reason since the start. Any thread.
+  /// Returns the number of requests that were rejected since the start. May be called from any thread.
   ///
-  /// - Parameter refusal: The reason.
+  /// - Parameter refusal: The reason for the rejections.
   /// - Returns: The number of requests.
   public func refusals(_ refusal: HTTPRequestGuard.Refusal) -> UInt64 {
     refusedRequests.read(refusal.index)
@@ -255,8 +265,8 @@ public final class OperationsHTTP: @unchecked Sendable, LoopResident {
     if let buffer { _ = body.withUTF8 { evbuffer_add(buffer, $0.baseAddress, $0.count) } }
     let stream = evhttp_request_get_connection(request).flatMap { evhttp_connection_get_bufferevent($0) }
     evhttp_send_reply(request, Int32(reply.status), nil, buffer)
-    // Until the reply is written nothing is read: evhttp takes the end of the peer's side for the end of both, and
-    // would drop what is left of the reply. It reads again by itself when it has written.
+    // Nothing is read until the reply has been written: evhttp takes the end of the peer's side for the end of both,
+    // and would discard the rest of the reply. It enables reading again when it has written the reply.
     if let stream { bufferevent_disable(stream, Int16(EV_READ)) }
   }
 
@@ -267,13 +277,14 @@ public final class OperationsHTTP: @unchecked Sendable, LoopResident {
 
 private let plainText = "text/plain; charset=utf-8"
 
-/// All that evhttp knows, so that it is we who say 405; those it does not know get 501.
+/// All methods that evhttp supports, so that this server answers 405. Other methods receive 501 from evhttp.
 private let everyMethod: UInt16 = [
   EVHTTP_REQ_GET, EVHTTP_REQ_POST, EVHTTP_REQ_HEAD, EVHTTP_REQ_PUT, EVHTTP_REQ_DELETE, EVHTTP_REQ_OPTIONS,
   EVHTTP_REQ_TRACE, EVHTTP_REQ_CONNECT, EVHTTP_REQ_PATCH,
 ].reduce(0) { $0 | UInt16(truncatingIfNeeded: $1.rawValue) }
 
-/// libevent writes without MSG_NOSIGNAL: on this thread, a peer that is gone shall be an error and not a signal.
+/// Blocks SIGPIPE on this thread, because libevent writes without MSG_NOSIGNAL: a write to a closed connection must be
+/// an error and not a signal.
 private func blockBrokenPipeSignal() {
   var set = sigset_t()
   sigemptyset(&set)
@@ -290,14 +301,14 @@ private func requestArrived(_ request: OpaquePointer?, _ argument: UnsafeMutable
   Unmanaged<OperationsHTTP>.fromOpaque(argument).takeUnretainedValue().answer(request)
 }
 
-/// Asked for the stream of a new connection.
+/// Called by evhttp to create the stream of a new connection.
 private func connectionArrived(_: OpaquePointer?, _ argument: UnsafeMutableRawPointer?) -> OpaquePointer? {
   guard let argument else { return nil }
   return Unmanaged<OperationsHTTP>.fromOpaque(argument).takeUnretainedValue().accepted()
 }
 
-/// No descriptors or no memory: asking again at once would be a spin. The next look at the peers enables it again. The
-/// argument is evhttp's own.
+/// Disables the listener when there are no descriptors or no memory, because an immediate retry would be a busy loop.
+/// The next review of the connections enables it again. The argument belongs to evhttp.
 private func acceptFailed(_ listener: OpaquePointer?, _: UnsafeMutableRawPointer?) {
   guard let listener else { return }
   evconnlistener_disable(listener)

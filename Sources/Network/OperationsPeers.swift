@@ -2,14 +2,14 @@ internal import CLibevent
 internal import Core
 internal import Glibc
 
-/// The connections of the HTTP server: how long each has been of no use, and which of them are too many. Loop thread
-/// only.
+/// The connections of the HTTP server: when each was last used, and which of them exceed the limits. It is used on the
+/// loop's thread only.
 ///
-/// evhttp reports neither a new connection's descriptor nor a connection's end, and its own time limit begins anew with
-/// each byte. So the sockets of the event base are listed: after each batch of accepted connections, and from time to
-/// time. An inode tells a socket from a later one with the same descriptor.
+/// evhttp reports neither a new connection's descriptor nor a connection's end, and its own timeout starts again with
+/// each byte. Therefore the sockets of the event base are listed after each batch of accepted connections, and
+/// periodically. The inode distinguishes a socket from a later one with the same descriptor.
 struct OperationsPeers {
-  /// A connection that is to be closed, and the limit that it has reached; nil for one that was idle.
+  /// A connection that must be closed, and the limit that it has reached; nil for a connection that was idle.
   struct Closing: Equatable {
     let socket: Int32
     let limit: ServerLimit?
@@ -17,13 +17,13 @@ struct OperationsPeers {
 
   private struct Peer {
     let host: PeerHost
-    /// Connections are numbered in the order in which they are found.
+    /// The position of the connection in the order in which connections were found.
     let number: UInt64
-    /// When its last whole request came, or when it was found.
+    /// The time at which the last complete request was received or, before that, at which the connection was found.
     var lastUse: MonotonicTime
-    /// A whole request has come.
+    /// Whether a complete request has been received.
     var hasAsked = false
-    /// It has been shut down; evhttp has not freed it yet.
+    /// Whether the connection has been shut down. evhttp has not freed it yet.
     var isClosing = false
   }
 
@@ -35,7 +35,7 @@ struct OperationsPeers {
     self.limits = limits
   }
 
-  /// A whole request has come.
+  /// Records that a complete request was received.
   mutating func heardFrom(_ descriptor: Int32, now: MonotonicTime) {
     guard let inode = inode(descriptor) else { return }
     var peer = peers[inode] ?? makePeer(descriptor, now: now)
@@ -44,9 +44,9 @@ struct OperationsPeers {
     peers[inode] = peer
   }
 
-  /// Compares the sockets that are open with the limits, and says which of them have to go: those of no use for too
-  /// long, and where there are too many, of one address or in all, those of the least use. The newest are never refused
-  /// for the sake of older ones that have nothing to do.
+  /// Compares the open sockets with the limits. Returns those that must be closed: the connections that have been idle
+  /// for too long and, if there are too many in total or of one address, the ones that are least used. A new connection
+  /// is never rejected in favour of an older one that is idle.
   mutating func review(_ sockets: Set<Int32>, now: MonotonicTime) -> [Closing] {
     var open: [(socket: Int32, inode: UInt64)] = []
     var known: [UInt64: Peer] = [:]
@@ -77,7 +77,7 @@ struct OperationsPeers {
     now.seconds(since: peer.lastUse) > (peer.hasAsked ? limits.idleSeconds : limits.firstRequestTimeout.seconds)
   }
 
-  /// Those of `open` that are too many.
+  /// The connections of `open` that exceed the limits.
   private mutating func closeExcess(_ open: [(socket: Int32, inode: UInt64)]) -> [Closing] {
     var counts: [PeerHost: Int] = [:]
     for (_, inode) in open { if let peer = peers[inode] { counts[peer.host, default: 0] += 1 } }
@@ -85,7 +85,7 @@ struct OperationsPeers {
     guard count > limits.connections || counts.values.contains(where: { $0 > limits.connectionsPerAddress }) else {
       return []
     }
-    // Those of the least use first: silent ones, then idle ones, then those that are being served.
+    // The least used come first: connections without a request, then idle ones, then those that are being served.
     let byUse = open.compactMap { socket, inode in
       peers[inode].map { (socket: socket, inode: inode, peer: $0, use: use(of: $0, socket)) }
     }.sorted { ($0.use, $0.peer.lastUse, $0.peer.number) < ($1.use, $1.peer.lastUse, $1.peer.number) }
@@ -102,12 +102,12 @@ struct OperationsPeers {
   }
 
   private func use(of peer: Peer, _ socket: Int32) -> Int {
-    // Bytes wait on the socket: a request that has not been read yet, or a reply that has not been taken.
+    // Bytes wait on the socket: a request that has not been read yet, or a reply that the peer has not accepted.
     if waitingBytes(socket, UInt(FIONREAD)) > 0 || waitingBytes(socket, UInt(TIOCOUTQ)) > 0 { return 2 }
     return peer.hasAsked ? 1 : 0
   }
 
-  /// The sockets that a base waits for.
+  /// The sockets for which an event base waits.
   static func sockets(of base: OpaquePointer, except listener: Int32) -> Set<Int32> {
     var result: Set<Int32> = []
     withUnsafeMutablePointer(to: &result) { _ = event_base_foreach_event(base, collectDescriptor, $0) }

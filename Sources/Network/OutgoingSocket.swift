@@ -2,16 +2,19 @@ internal import CLibevent
 public import Core
 internal import Glibc
 
-/// Connects to a name, over all of its addresses, as RFC 8305 (Happy Eyeballs) has it.
+/// Connects to one of the addresses of a name by the rules of RFC 8305 (Happy Eyeballs).
 ///
 /// The first address is tried at once. The next one follows when the one before has failed, or has not answered within
-/// a quarter of a second, and the earlier ones stay under way: an address that drops packets costs the others nothing.
-/// The first connection that comes about is used. IPv6 and IPv4 addresses take turns. Blocks the calling thread until
-/// then, or until the deadline; not for a thread of an event loop.
+/// a quarter of a second; the earlier attempts continue, so an address that drops packets does not delay the others.
+/// The first connection that is established is used. IPv6 and IPv4 addresses alternate. The function blocks the calling
+/// thread until then, or until the deadline, and must not be called on an event loop's thread.
 ///
-/// - Parameter resolver: what gives the addresses of the name.
-/// - Returns: the socket, which does not block.
-/// - Throws: what was wrong with each address.
+/// - Parameters:
+///   - name: The name and port of the server.
+///   - deadline: The time by which the connection must be established.
+///   - resolver: Resolves the name.
+/// - Returns: The socket, which is non-blocking.
+/// - Throws: The problem of each address.
 public func connectSocket(
   to name: HostAndPort, deadline: MonotonicTime, resolver: AddressResolver = .system
 ) throws(NetworkError) -> Int32 {
@@ -28,7 +31,7 @@ public func connectSocket(
     .system, "\"\(name)\": cannot connect to \(race.problems.joined(separator: ", ")); is the server running?")
 }
 
-/// The addresses with their families in turn, beginning with the family of the first (RFC 8305, section 4).
+/// The addresses with alternating families, beginning with the family of the first (RFC 8305, section 4).
 private func takingTurns(_ addresses: [SocketAddress]) -> [SocketAddress] {
   var first = addresses.filter { $0.family == addresses.first?.family }[...]
   var second = addresses.filter { $0.family != addresses.first?.family }[...]
@@ -40,25 +43,25 @@ private func takingTurns(_ addresses: [SocketAddress]) -> [SocketAddress] {
   return result
 }
 
-/// Attempts to connect to several addresses, of which the first that succeeds is used.
+/// Concurrent attempts to connect to several addresses. The first that succeeds is used.
 private struct ConnectionRace {
   private var waiting: ArraySlice<SocketAddress>
   private var attempts: [(descriptor: Int32, address: SocketAddress)] = []
   private let deadline: MonotonicTime
-  /// How long an attempt is alone before the next one joins it.
+  /// Number of seconds after which the next attempt is started.
   private let delay: Double
-  /// `ADDRESS: what is wrong`, in the order in which the attempts ended.
+  /// The failures as `ADDRESS: PROBLEM`, in the order in which the attempts ended.
   private(set) var problems: [String] = []
 
   init(addresses: [SocketAddress], deadline: MonotonicTime) {
     waiting = addresses[...]
     self.deadline = deadline
-    // Where time is short, each address still gets a part of it.
+    // If there is little time, each address still gets a part of it.
     let share = deadline.seconds(since: .now) / Double(addresses.count + 1)
     delay = min(Limits.connectionAttemptDelaySeconds, max(0, share))
   }
 
-  /// Gives the socket of the first connection that comes about; nil if there is none.
+  /// Returns the socket of the first connection that is established; nil if there is none.
   mutating func run() -> Int32? {
     while true {
       if let address = waiting.popFirst(), let descriptor = begin(address) { return descriptor }
@@ -77,13 +80,13 @@ private struct ConnectionRace {
     }
   }
 
-  /// Closes the attempts that are still under way.
+  /// Closes the attempts that are still in progress.
   mutating func closeAll() {
     for attempt in attempts { close(attempt.descriptor) }
     attempts = []
   }
 
-  /// Begins an attempt. Gives its socket if it is connected at once.
+  /// Starts an attempt. Returns its socket if it is connected at once.
   private mutating func begin(_ address: SocketAddress) -> Int32? {
     let descriptor = socket(
       address.family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
@@ -102,9 +105,9 @@ private struct ConnectionRace {
     return nil
   }
 
-  /// Waits until an attempt ends, or until `time`. Gives the socket of one that has succeeded.
+  /// Waits until an attempt ends, or until `time`. Returns the socket of an attempt that succeeded.
   private mutating func wait(until time: MonotonicTime) -> Int32? {
-    // Rounded up, so that it does not spin through the last millisecond.
+    // The timeout is rounded up, to avoid a busy loop in the last millisecond.
     let milliseconds = time <= .now ? 0 : Int32(min(time.milliseconds(since: .now) + 1, 1_000_000))
     var items = attempts.map { pollfd(fd: $0.descriptor, events: Int16(POLLOUT), revents: 0) }
     guard poll(&items, nfds_t(items.count), milliseconds) > 0 else { return nil }
@@ -129,11 +132,17 @@ private func outcome(of descriptor: Int32) -> Int32 {
   return getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &code, &length) == 0 ? code : errno
 }
 
-/// Waits until the socket is readable (or writable, if asked for). False if the deadline came first.
+/// Waits until a socket is readable, or also until it is writable.
+///
+/// - Parameters:
+///   - descriptor: The socket.
+///   - writable: Whether the wait also ends when the socket is writable.
+///   - deadline: The time at which the wait ends.
+/// - Returns: False if the deadline passed first.
 public func waitForSocket(_ descriptor: Int32, writable: Bool, deadline: MonotonicTime) -> Bool {
   while true {
     var item = pollfd(fd: descriptor, events: Int16(POLLIN) | (writable ? Int16(POLLOUT) : 0), revents: 0)
-    // Rounded up, so that it does not spin through the last millisecond.
+    // The timeout is rounded up, to avoid a busy loop in the last millisecond.
     let milliseconds = min(deadline.milliseconds(since: .now) + 1, 1_000_000)
     if deadline <= .now { return poll(&item, 1, 0) > 0 }
     if poll(&item, 1, Int32(milliseconds)) > 0 { return true }

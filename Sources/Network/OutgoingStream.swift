@@ -2,22 +2,30 @@ public import Core
 internal import Glibc
 public import TLS
 
-/// A client's connection, plain or TLS, which does not block. One thread at a time; owns its descriptor.
+/// A client's non-blocking connection, with or without TLS. It owns its descriptor and may be used by one thread at a
+/// time.
 public final class OutgoingStream {
-  /// What came of a read or a write.
+  /// The result of a read or a write.
   public enum Outcome: Sendable {
-    /// So many bytes; 0 if there was nothing to read, or no room to write.
+    /// The number of bytes; 0 if there was nothing to read, or no room to write.
     case count(Int)
-    /// The connection is over, and why.
+    /// The connection has ended, for this reason.
     case lost(String)
   }
 
   private let descriptor: Int32
   private let stream: any ByteStream
-  /// What the last read or write that did nothing waits for.
+  /// Whether the last read or write without a result waits until the socket is writable.
   private var wantsWrite = false
 
-  /// Connects, and with `tls` shakes hands: the server's certificate must be for `serverName`, by default the host.
+  /// Connects to a server, and completes the TLS handshake if there is `tls`. It blocks the calling thread.
+  ///
+  /// - Parameters:
+  ///   - address: The address of the server.
+  ///   - tls: The TLS configuration; nil for cleartext.
+  ///   - serverName: The name for which the server's certificate must be valid; nil for the host of the address.
+  ///   - deadline: The time by which the connection must be established.
+  /// - Throws: If the connection cannot be established.
   public init(
     to address: HostAndPort, tls: TLSContext? = nil, serverName: String? = nil, deadline: MonotonicTime
   ) throws(NetworkError) {
@@ -41,44 +49,62 @@ public final class OutgoingStream {
     self.descriptor = descriptor
   }
 
-  /// Takes over a socket that is connected and does not block.
+  /// Takes over a connected socket.
+  ///
+  /// - Parameter descriptor: The socket, which must be non-blocking.
   public init(adopting descriptor: Int32) {
     self.descriptor = descriptor
     stream = PlainSocket(descriptor: descriptor)
   }
 
   deinit {
-    // So that the server can tell an end from a cut, if it is there to hear it.
+    // This lets the server distinguish an orderly close from a lost connection.
     _ = stream.finishWriting()
     close(descriptor)
   }
 
-  /// What ALPN has come to; nil: plain, or nothing was asked for.
+  /// The protocol that ALPN selected; nil if none was offered or the connection does not use TLS.
   public var applicationProtocol: String? { (stream as? TLSStream)?.applicationProtocol }
 
-  /// Reads what there is.
+  /// Reads the bytes that are available. It does not block.
+  ///
+  /// - Parameter buffer: The memory to read into.
+  /// - Returns: The number of bytes, or the reason for which the connection has ended.
   public func read(into buffer: UnsafeMutableRawBufferPointer) -> Outcome {
     outcome(stream.read(into: buffer))
   }
 
-  /// Writes what there is room for. After ``Outcome/count(_:)`` of 0 the same bytes must come again.
+  /// Writes the bytes for which there is room. It does not block. After an ``Outcome/count(_:)`` of 0 the same bytes
+  /// must be passed again.
+  ///
+  /// - Parameter bytes: The bytes to write.
+  /// - Returns: The number of bytes, or the reason for which the connection has ended.
   public func write(_ bytes: UnsafeRawBufferPointer) -> Outcome {
     outcome(stream.write(bytes))
   }
 
-  /// Waits until it may help to read again (or to write, if asked for). False if the deadline came first.
+  /// Waits until a read may succeed, or also until a write may.
+  ///
+  /// - Parameters:
+  ///   - writable: Whether the wait also ends when a write may succeed.
+  ///   - deadline: The time at which the wait ends.
+  /// - Returns: False if the deadline passed first.
   public func wait(writable: Bool, deadline: MonotonicTime) -> Bool {
     stream.hasBufferedInput || waitForSocket(descriptor, writable: writable || wantsWrite, deadline: deadline)
   }
 
-  /// Waits until it may help to read again, until another descriptor is readable, or until the deadline.
+  /// Waits until a read may succeed, another descriptor is readable, or the deadline has passed.
+  ///
+  /// - Parameters:
+  ///   - other: The other descriptor.
+  ///   - deadline: The time at which the wait ends.
   public func wait(orReadable other: Int32, deadline: MonotonicTime) {
     guard !stream.hasBufferedInput else { return }
     let events = Int16(POLLIN) | (wantsWrite ? Int16(POLLOUT) : 0)
     var items = [
       pollfd(fd: descriptor, events: events, revents: 0), pollfd(fd: other, events: Int16(POLLIN), revents: 0),
     ]
-    // Rounded up, so that it does not spin through the last millisecond.
+    // The timeout is rounded up, to avoid a busy loop in the last millisecond.
     _ = poll(&items, 2, Int32(min(deadline.milliseconds(since: .now) + 1, 1_000_000)))
   }
 

@@ -1,13 +1,15 @@
 internal import Glibc
 
-/// Runs of bytes that are to be sent one behind the other, from where they lie. Owns the list, not the bytes; one
-/// thread.
+/// A list of byte ranges to be sent in order without being copied. It owns the list, not the bytes, and may be used by
+/// one thread at a time.
 public final class OutputRuns {
   private let vectors: UnsafeMutablePointer<iovec>
   private let capacity: Int
   private(set) var count = 0
 
-  /// At most `capacity` runs.
+  /// Creates an empty list.
+  ///
+  /// - Parameter capacity: The maximum number of ranges.
   public init(capacity: Int) {
     self.capacity = capacity
     vectors = .allocate(capacity: capacity)
@@ -17,7 +19,9 @@ public final class OutputRuns {
     vectors.deallocate()
   }
 
-  /// The bytes must stay until the runs have been sent.
+  /// Appends a range.
+  ///
+  /// - Parameter bytes: The bytes, which must remain valid until they have been sent.
   public func append(_ bytes: UnsafeRawBufferPointer) {
     precondition(count < capacity, "more runs than there is room for")
     let base = UnsafeMutableRawPointer(mutating: bytes.baseAddress)
@@ -25,6 +29,7 @@ public final class OutputRuns {
     count += 1
   }
 
+  /// Removes all ranges.
   public func removeAll() {
     count = 0
   }
@@ -33,7 +38,7 @@ public final class OutputRuns {
     UnsafeRawBufferPointer(start: vectors[place].iov_base, count: vectors[place].iov_len)
   }
 
-  /// What sendmsg(2) takes.
+  /// The argument for sendmsg(2).
   var message: msghdr {
     var message = msghdr()
     message.msg_iov = vectors

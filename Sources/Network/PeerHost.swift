@@ -1,13 +1,13 @@
 internal import CLibevent
 internal import Glibc
 
-/// The machine that a connection comes from, as far as its address tells: that of IPv4, the first 64 bits of IPv6, as
-/// one machine has all that begin so.
+/// The machine of a peer, as identified by its address: the IPv4 address, or the first 64 bits of the IPv6 address,
+/// because one machine may use all addresses with the same prefix.
 struct PeerHost: Sendable, Hashable {
   private var isIPv6 = false
   private var bits: UInt64 = 0
 
-  /// That of a connected socket. All that have none are one.
+  /// The machine at the other end of a socket. All sockets without an internet address have the same value.
   init(of descriptor: Int32) {
     guard let address = SocketAddress.peer(of: descriptor) else { return }
     address.withSockaddr { pointer, length in
@@ -18,7 +18,7 @@ struct PeerHost: Sendable, Hashable {
       case AF_INET6 where length >= MemoryLayout<sockaddr_in6>.size:
         let ip = bytes.loadUnaligned(as: sockaddr_in6.self).sin6_addr
         withUnsafeBytes(of: ip) { ip in
-          // ::ffff:0:0/96 is IPv4.
+          // Addresses in ::ffff:0:0/96 are IPv4.
           let isMapped = ip[..<10].allSatisfy { $0 == 0 } && ip[10] == 0xff && ip[11] == 0xff
           isIPv6 = !isMapped
           bits =

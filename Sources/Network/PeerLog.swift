@@ -1,7 +1,7 @@
 internal import Core
 internal import TLS
 
-/// What peers do wrong, in the log: a few lines a minute for each kind of it. Any thread.
+/// Logs failures and violations of peers. The lines are rate-limited for each kind. It may be used from any thread.
 final class PeerLog: Sendable {
   private let logger: RateLimitedLogger
 
@@ -18,14 +18,14 @@ final class PeerLog: Sendable {
       ["peer": .string(peer()), "reason": .string(reason)])
   }
 
-  /// A peer speaks TLS to a port that does not.
+  /// Logs that a peer used TLS on a cleartext port.
   func unwanted(peer: @autoclosure () -> String) {
     logger.log(
       .warning, "tls_to_plain_port", reason: "tls_to_plain_port",
       "the peer speaks TLS, and this port does not: see --tls-certificate", ["peer": .string(peer())])
   }
 
-  /// An HTTP request was refused before its path was looked at.
+  /// Logs that an HTTP request was rejected before its path was examined.
   func refused(_ refusal: HTTPRequestGuard.Refusal, _ head: HTTPRequestGuard.Head, peer: @autoclosure () -> String) {
     func shown(_ values: [String]) -> Logger.Field { .string(String(values.joined(separator: ", ").prefix(100))) }
     logger.log(
@@ -36,7 +36,7 @@ final class PeerLog: Sendable {
       ])
   }
 
-  /// The system gave no descriptor or no memory for a connection.
+  /// Logs that the system has no descriptor or no memory for a connection.
   func acceptFailed(_ code: Int32, listen: SocketAddress, connections: Int) {
     logger.log(
       .error, "accept_failed", reason: "accept_failed",
@@ -44,7 +44,7 @@ final class PeerLog: Sendable {
       ["listen": "\(listen)", "connections": .integer(Int64(connections))])
   }
 
-  /// A peer does not take its bytes, and was cut.
+  /// Logs that a connection was closed because its peer did not read.
   func stalled(_ problem: String, peer: @autoclosure () -> String, unsentBytes: Int) {
     logger.log(
       .warning, "connection_stalled", reason: "stalled", problem,

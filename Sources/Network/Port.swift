@@ -1,11 +1,11 @@
 internal import Core
 internal import TLS
 
-/// What all connections of a port have in common. Any thread.
+/// The configuration that all connections of a listener share. It may be used from any thread.
 final class Port: Sendable {
   let limits: ConnectionLimits
   let quota: ConnectionQuota
-  /// Nil: the port is plain.
+  /// Nil for a cleartext port.
   let tls: TLSServer?
   let peers: PeerLog
   let report: LimitReport
@@ -20,7 +20,7 @@ final class Port: Sendable {
     peers = PeerLog(logger)
   }
 
-  /// What a new connection reads from and writes to. Nil without memory.
+  /// Creates the byte stream of a new connection. Nil if there is no memory.
   func stream(over descriptor: Int32) -> (any ByteStream)? {
     guard let tls else { return PlainSocket(descriptor: descriptor) }
     return TLSSession(accepting: descriptor, tls.context).map { TLSStream($0, descriptor: descriptor) }

@@ -1,19 +1,29 @@
-// CLibevent too: its headers own a part of what the sockets need.
+// CLibevent is imported, too, because its headers own a part of the declarations for sockets.
 internal import CLibevent
 internal import Core
 internal import Glibc
 
-/// `HOST:PORT`, as flags have it: a name, an IPv4 address, or an IPv6 address in brackets.
+/// An address in the form `HOST:PORT` of flags. The host is a name, an IPv4 address, or an IPv6 address in brackets.
 public struct HostAndPort: Sendable, Hashable, CustomStringConvertible {
+  /// The name or address, without brackets.
   public let host: String
+  /// The port.
   public let port: UInt16
 
+  /// Creates an address.
+  ///
+  /// - Parameters:
+  ///   - host: The name or address, without brackets.
+  ///   - port: The port.
   public init(host: String, port: UInt16) {
     self.host = host
     self.port = port
   }
 
-  /// Reads `HOST:PORT` by the rule of ``WrittenText``. An empty host is every address.
+  /// Reads `HOST:PORT` by the rules of ``WrittenText``.
+  ///
+  /// - Parameter text: The text. An empty host stands for every address of the machine.
+  /// - Throws: A ``NetworkError`` with the code `malformedAddress` and the problem of the text.
   public init(_ text: String) throws(NetworkError) {
     func malformed(_ problem: String) -> NetworkError {
       NetworkError(.malformedAddress, "\"\(text)\": \(problem); write HOST:PORT, e.g. 127.0.0.1:50061 or [::1]:50061")
@@ -41,6 +51,7 @@ public struct HostAndPort: Sendable, Hashable, CustomStringConvertible {
     self.init(host: String(host), port: port)
   }
 
+  /// The address in the form `HOST:PORT`.
   public var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 }
 
@@ -55,13 +66,19 @@ public struct SocketAddress: Sendable, CustomStringConvertible {
     self.length = socklen_t(count)
   }
 
-  /// The address, if the host is written as one: no resolver is asked.
+  /// The address, if the host is a numeric address. No resolver is called.
   static func numeric(_ name: HostAndPort) -> SocketAddress? {
     guard !name.host.isEmpty, let list = try? resolve(name, flags: AI_NUMERICHOST) else { return nil }
     return list.first
   }
 
-  /// The addresses of a name, in the resolver's order. Blocks while a name server is asked.
+  /// Resolves a name. It blocks while a name server is queried.
+  ///
+  /// - Parameters:
+  ///   - name: The name and port.
+  ///   - passive: Whether the addresses are for listening, so that an empty host stands for every address.
+  /// - Returns: The addresses, in the resolver's order.
+  /// - Throws: If the name has no address.
   public static func resolve(_ name: HostAndPort, passive: Bool) throws(NetworkError) -> [SocketAddress] {
     try resolve(name, flags: passive ? AI_PASSIVE : 0)
   }
@@ -87,12 +104,12 @@ public struct SocketAddress: Sendable, CustomStringConvertible {
     return result
   }
 
-  /// Where this end of a socket is.
+  /// The local address of a socket.
   static func local(of descriptor: Int32) -> SocketAddress? {
     named(descriptor) { getsockname($0, $1, $2) }
   }
 
-  /// Where the other end of a socket is.
+  /// The peer's address of a socket.
   static func peer(of descriptor: Int32) -> SocketAddress? {
     named(descriptor) { getpeername($0, $1, $2) }
   }
@@ -109,16 +126,17 @@ public struct SocketAddress: Sendable, CustomStringConvertible {
     }
   }
 
-  /// Lends the address to a call of the system.
+  /// Passes the address to `body`, for system calls.
   func withSockaddr<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
     withUnsafePointer(to: storage) {
       $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, length) }
     }
   }
 
-  /// `AF_INET` or `AF_INET6`.
+  /// The address family: `AF_INET` or `AF_INET6`.
   var family: Int32 { Int32(storage.ss_family) }
 
+  /// The numeric address and the port.
   public var hostAndPort: HostAndPort {
     var host = [CChar](repeating: 0, count: Int(NI_MAXHOST))
     var service = [CChar](repeating: 0, count: 32)
@@ -129,8 +147,10 @@ public struct SocketAddress: Sendable, CustomStringConvertible {
     return HostAndPort(host: text(host), port: UInt16(text(service)) ?? 0)
   }
 
+  /// The port.
   public var port: UInt16 { hostAndPort.port }
 
+  /// The address in the form `HOST:PORT`.
   public var description: String { hostAndPort.description }
 }
 
@@ -138,7 +158,10 @@ private func text(_ characters: [CChar]) -> String {
   String(decoding: characters.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
 }
 
-/// What the system says about an error number.
+/// Returns the system's description of an error number.
+///
+/// - Parameter code: The error number (`errno`).
+/// - Returns: The description.
 public func systemMessage(_ code: Int32) -> String {
   var buffer = [CChar](repeating: 0, count: 128)
   return strerror_r(code, &buffer, buffer.count) == 0 ? text(buffer) : "error \(code)"

@@ -1,7 +1,7 @@
 internal import Glibc
 internal import TLS
 
-/// TLS over a socket. Does not own the descriptor.
+/// TLS over a socket. It does not own the descriptor.
 final class TLSStream: ByteStream {
   private let session: TLSSession
   private let descriptor: Int32

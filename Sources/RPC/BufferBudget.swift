@@ -1,23 +1,30 @@
 public import Core
 internal import Synchronization
 
-/// Something that a caller makes the server hold: a connection, a watch, a call. On its worker's thread only.
+/// An object that holds server memory on behalf of a client, such as a connection, a watch or a waiting call.
+///
+/// It is used on its worker's thread only.
 public protocol BufferHolder: AnyObject {
-  /// How many, as they were last counted.
+  /// Number of bytes that the object holds, as last counted.
   var bufferedByteCount: Int { get }
 
-  /// Lets go of them, whatever that costs the peer: all together are too many, and these are among the most.
+  /// Releases these bytes, whatever the consequence for the peer. It is called when the total exceeds the limit and
+  /// this object is among the largest holders.
   func giveUpBuffers()
 }
 
-/// The bytes that callers make all workers hold together, and their bound: connections and open calls themselves,
-/// replies that peers do not take, requests that are not whole yet, what watches have still to be told. What each of
-/// them is charged, and why, is in `docs/limits.md`.
+/// The limit on the bytes that all clients together make the workers hold.
 ///
-/// Each worker counts its own, and adds that to the sum once it has moved by a step: so the sum may be wrong by a step
-/// for each worker, and counting costs no atomic addition.
+/// It covers connections and open calls themselves, replies that peers have not accepted yet, requests that are not
+/// complete yet, and the events that watches have still to send. `docs/limits.md` lists what each of them is charged,
+/// and why.
+///
+/// Each worker counts its own bytes, and adds a change to the sum only when it has reached one step. Therefore the sum
+/// may differ from the true value by one step for each worker, and counting needs no atomic addition in most cases. The
+/// members may be used from any thread.
 public final class BufferBudget: Sendable {
-  /// Bytes. Above it new connections, watches and waiting calls are refused, and who holds the most loses it.
+  /// Maximum number of bytes. Above it new connections, watches and waiting calls are rejected, and the largest holders
+  /// lose what they hold.
   public let limit: Int
   let step: Int
   private let sum = Atomic<Int>(0)
@@ -25,34 +32,47 @@ public final class BufferBudget: Sendable {
   private let report: LimitReport
   private let accounts = Locked<[@Sendable () -> Void]>([])
 
+  /// Creates a budget.
+  ///
+  /// - Parameters:
+  ///   - limit: The maximum number of bytes; unlimited by default.
+  ///   - report: Counts and logs rejections.
   public init(limit: Int = .max, report: LimitReport = LimitReport()) {
     self.limit = limit
     self.report = report
     step = min(limit / 64, 256 * 1024) + 1
   }
 
-  /// How many bytes wait, but for what has not been added yet. Any thread.
+  /// Number of bytes held, except for changes that workers have not added yet. May be read from any thread.
   public var byteCount: Int { max(0, sum.load(ordering: .relaxed)) }
 
-  /// Any thread.
+  /// Whether the number of bytes exceeds the limit. May be read from any thread.
   public var isExceeded: Bool { sum.load(ordering: .relaxed) > limit }
 
-  /// Has `shed` called whenever the limit is passed, on whatever thread that is noticed.
+  /// Registers a function that is called whenever the limit is exceeded.
+  ///
+  /// - Parameter shed: The function. It is called on the thread on which the excess is detected.
   public func onExcess(_ shed: @escaping @Sendable () -> Void) {
     accounts.withLock { $0.append(shed) }
   }
 
-  /// Calls nobody any more when the limit is passed. Any thread.
+  /// Removes all functions that ``onExcess(_:)`` registered. May be called from any thread.
   public func shedNoMore() {
     accounts.withLock { $0 = [] }
   }
 
-  /// Somebody was refused, or has lost what waited for it.
+  /// Counts and logs that a client was rejected, or lost what was buffered for it.
+  ///
+  /// - Parameters:
+  ///   - message: What happened, for the log.
+  ///   - peer: The address of the client; empty where there is none.
   public func reached(_ message: @autoclosure () -> String, peer: @autoclosure () -> String = "") {
     report.reached(.bufferedBytes, message(), peer: peer())
   }
 
-  /// Throws where there is no room for more.
+  /// Checks that the limit is not exceeded.
+  ///
+  /// - Throws: RESOURCE_EXHAUSTED, with the time after which to retry, if the limit is exceeded.
   public func requireRoom() throws(RPCStatus) {
     guard isExceeded else { return }
     let message = "more than \(limit) bytes wait on this server for slow callers"
@@ -61,7 +81,7 @@ public final class BufferBudget: Sendable {
       .resourceExhausted, "\(message): go to another, or try again later", detail: .retry(afterSeconds: 1))
   }
 
-  /// A worker holds so many bytes more, or fewer; and in each size class.
+  /// Adds a worker's change of its number of bytes, in total and in each size class.
   fileprivate func add(_ change: Int, byClass changes: [Int]) {
     byClass.withLock { byClass in
       for (sizeClass, change) in changes.enumerated() { byClass[sizeClass] += change }
@@ -70,20 +90,20 @@ public final class BufferBudget: Sendable {
     if change > 0, sum > limit { askAgain() }
   }
 
-  /// Has the workers look what they have to take, or go on with it.
+  /// Has the workers check how much they have to release, or continue with it.
   fileprivate func askAgain() {
     for shed in accounts.withLock({ $0 }) { shed() }
   }
 
-  /// What must go so that there is room again for a while.
+  /// What must be released so that the sum falls to three quarters of the limit.
   fileprivate struct Excess {
-    /// All that is held in the size classes above this one must go,
+    /// Everything that is held in the size classes above this one must be released.
     let sizeClass: Int
-    /// and this part of what is held in it.
+    /// The share, from 0 to 1, that must be released of the bytes in this size class.
     let share: Double
   }
 
-  /// Nil if there is room.
+  /// What must be released; nil if the limit is not exceeded.
   fileprivate var excess: Excess? {
     let sum = sum.load(ordering: .relaxed)
     guard sum > limit else { return nil }
@@ -98,7 +118,7 @@ public final class BufferBudget: Sendable {
     return Excess(sizeClass: 0, share: 1)
   }
 
-  /// Sizes of holders, in classes: each holds sizes up to four times those of the one before.
+  /// Number of size classes of holders. Each class has sizes up to four times those of the class before.
   fileprivate static let classCount = Int.bitWidth / 2
 
   fileprivate static func sizeClass(_ bytes: Int) -> Int {
@@ -106,25 +126,35 @@ public final class BufferBudget: Sendable {
   }
 }
 
-/// One worker's part of a ``BufferBudget``. On its thread only.
+/// One worker's part of a ``BufferBudget``. It is used on that worker's thread only.
 public final class BufferAccount {
+  /// The budget that this account is a part of.
   public let budget: BufferBudget
-  /// By size class, so that the largest holders are found without a look at the others.
+  /// The holders by size class, so that the largest are found without examining the others.
   private var holders = [[ObjectIdentifier: any BufferHolder]](repeating: [:], count: BufferBudget.classCount)
   private var held = 0
   private var heldByClass = [Int](repeating: 0, count: BufferBudget.classCount)
-  /// What the budget knows of it.
+  /// The part of `held` that has been added to the budget.
   private var told = 0
   private var toldByClass = [Int](repeating: 0, count: BufferBudget.classCount)
-  /// Bytes that are still to be taken from holders since the limit was last passed, and their lowest size class.
+  /// Number of bytes that holders have still to release since the limit was last exceeded, and the lowest size class
+  /// from which they are taken.
   private var owed = 0
   private var owedClass = 0
 
+  /// Creates the account of one worker.
+  ///
+  /// - Parameter budget: The budget to which the account reports.
   public init(_ budget: BufferBudget) {
     self.budget = budget
   }
 
-  /// `holder` holds so many bytes, and did hold so many. It must come to hold none before it goes.
+  /// Changes the number of bytes that a holder is charged. A holder must be changed to 0 bytes before it is released.
+  ///
+  /// - Parameters:
+  ///   - holder: The object that holds the bytes.
+  ///   - old: The number of bytes that it was charged before.
+  ///   - new: The number of bytes that it is charged from now on.
   public func change(_ holder: any BufferHolder, from old: Int, to new: Int) {
     let (oldClass, newClass) = (BufferBudget.sizeClass(old), BufferBudget.sizeClass(new))
     if old == 0 || new == 0 || oldClass != newClass {
@@ -145,10 +175,10 @@ public final class BufferAccount {
     budget.add(change, byClass: changes)
   }
 
-  /// If there is too much of everybody's: takes it from those that hold the most, of all workers; what is of about the
-  /// same size is taken from each worker by its share.
+  /// Makes the largest holders of all workers release what they hold, if the limit is exceeded. Within the lowest size
+  /// class that is affected, each worker releases its share.
   ///
-  /// A bounded number of them at a time; where that is not enough, it is called again.
+  /// One call handles at most 128 holders. If these are not enough, the budget calls the function again.
   public func shed() {
     if owed <= 0, let excess = budget.excess {
       owedClass = excess.sizeClass
@@ -159,7 +189,7 @@ public final class BufferAccount {
     let largest = largestHolders()
     for holder in largest where owed > 0 {
       let before = held
-      // One that was before it may have taken it along.
+      // An earlier holder in this loop may have released this one's bytes, too.
       guard holder.bufferedByteCount > 0 else { continue }
       holder.giveUpBuffers()
       owed -= before - held
@@ -169,7 +199,7 @@ public final class BufferAccount {
     if owed > 0 { budget.askAgain() }
   }
 
-  /// A bounded number of holders, those that hold the most first.
+  /// The largest holders, in descending order of size, at most ``holdersPerTurn``.
   private func largestHolders() -> [any BufferHolder] {
     var largest: [any BufferHolder] = []
     for holders in holders[owedClass...].reversed() where !holders.isEmpty {
@@ -180,6 +210,7 @@ public final class BufferAccount {
     return largest
   }
 
-  /// Holders that lose what they hold in one iteration of the worker's loop: the others want to be served too.
+  /// Maximum number of holders that release their bytes in one event-loop iteration, so that other connections are
+  /// served in between.
   private static let holdersPerTurn = 128
 }

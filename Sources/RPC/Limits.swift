@@ -1,5 +1,6 @@
-/// What this target bounds, and why.
+/// The limits of this target, with their reasons.
 enum Limits {
-  /// Bytes of an `authorization` that are kept for a connection: `Bearer`, and a token of any usual format.
+  /// Maximum number of bytes of an `authorization` value that is kept for a connection. It has room for `Bearer` and a
+  /// token of any usual format.
   static let authorizationBytes = 4096
 }

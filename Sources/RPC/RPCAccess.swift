@@ -1,75 +1,100 @@
-/// One thing that a caller may be allowed to do; the service says which there are.
+/// A permission: one operation that a caller may be allowed to do. The service defines which permissions exist.
 public struct RPCRight: Sendable, Hashable {
-  /// As credentials and messages have it: `read:prompt`.
+  /// The name of the permission in credentials and messages, such as `read:prompt`.
   public let name: String
   fileprivate let bit: UInt32
 
-  /// `place` tells it from the service's other rights: 0 ..< 32.
+  /// Creates a permission.
+  ///
+  /// - Parameters:
+  ///   - name: The name in credentials and messages.
+  ///   - place: The index of the permission's bit, 0 ..< 32. It differs for each permission of a service.
   public init(_ name: String, place: Int) {
     self.name = name
     bit = 1 << UInt32(place)
   }
 }
 
-/// Who calls, as credentials name it, and what that caller may do.
+/// The identity of a caller, named as in the credentials, with the permissions of that caller.
 public struct RPCCaller: Sendable, Hashable {
-  /// For logs and messages. No secret.
+  /// The name of the caller, for logs and messages. It is not secret.
   public let name: String
   fileprivate let bits: UInt32
 
+  /// Creates a caller.
+  ///
+  /// - Parameters:
+  ///   - name: The name for logs and messages.
+  ///   - rights: The permissions of the caller.
   public init(name: String, rights: some Sequence<RPCRight>) {
     self.name = name
     bits = rights.reduce(0) { $0 | $1.bit }
   }
 
-  /// Whether it may do this.
+  /// Returns whether the caller has a permission.
+  ///
+  /// - Parameter right: The permission.
   public func has(_ right: RPCRight) -> Bool { bits & right.bit != 0 }
 }
 
-/// Why a call was refused, for counters and the log.
+/// The reason for which a call was rejected, for counters and the log.
 public enum RPCRefusal: String, Error, Sendable, CaseIterable {
-  /// Neither a token nor a certificate.
+  /// The caller sent neither a token nor a certificate.
   case missing = "no_credential"
-  /// `authorization` is not `Bearer` and a token.
+  /// The value of `authorization` is not `Bearer` followed by a token.
   case malformed = "malformed_authorization"
+  /// The token is not one of the server's credentials.
   case unknownToken = "unknown_token"
-  /// No credential is for a name of the certificate.
+  /// No credential matches a name in the certificate.
   case unknownCertificate = "unknown_certificate"
-  /// The caller is known, and may not do this.
+  /// The caller is known, but does not have the permission.
   case notPermitted = "not_permitted"
 }
 
-/// The other end of a connection, as far as the transport knows it.
+/// The peer of a connection, with what the transport has found out about it.
 public protocol RPCPeer: AnyObject {
-  /// Where it is, for the log.
+  /// The address of the peer, for the log.
   var address: String { get }
-  /// The names in its verified certificate, `dns:worker.example`; none without one.
+  /// The names in the peer's verified certificate, such as `dns:worker.example`. Empty if it has no certificate.
   var certificateNames: [String] { get }
 }
 
-/// Decides who callers are. Any thread.
+/// Authenticates callers. It may be used from any thread.
 public protocol RPCAccess: AnyObject, Sendable {
-  /// Another number after each change of what ``caller(authorization:certificateNames:)`` answers.
+  /// A number that changes whenever the result of ``caller(authorization:certificateNames:)`` may have changed.
   var generation: Int { get }
 
-  /// Whose token `authorization` is or, where there is none, whose certificate has such a name.
+  /// Returns the caller to whom a token belongs or, if there is no token, the caller with a name of the certificate.
+  ///
+  /// - Parameters:
+  ///   - authorization: The value of `authorization`; nil if the caller sent none.
+  ///   - certificateNames: The names in the verified certificate.
+  /// - Returns: The caller.
+  /// - Throws: The reason for which no caller was found.
   func caller(authorization: [UInt8]?, certificateNames: [String]) throws(RPCRefusal) -> RPCCaller
 
-  /// A call was refused: to be counted and logged. `caller` is nil where it is not known.
+  /// Counts and logs a call that was rejected.
+  ///
+  /// - Parameters:
+  ///   - refusal: The reason.
+  ///   - caller: The name of the caller; nil if it is not known.
+  ///   - right: The permission that the call needed; nil if it needed no particular one.
+  ///   - peer: The address of the peer.
   func refused(_ refusal: RPCRefusal, _ caller: String?, _ right: RPCRight?, peer: String)
 }
 
-/// What a caller has shown of itself, and who that is now: credentials may change while a call is open.
+/// The credentials that a caller has presented, and the caller to whom they belong at present. Credentials may be
+/// reloaded while a call is open.
 ///
-/// On its worker's thread only.
+/// It is used on its worker's thread only.
 public final class RPCIdentity {
   private let access: any RPCAccess
   private let peer: any RPCPeer
   fileprivate let authorization: [UInt8]?
-  /// What it was found out by, and what that was.
+  /// The generation of the credentials by which `outcome` was found.
   private var generation: Int?
   private var outcome = Result<RPCCaller, RPCRefusal>.failure(.missing)
-  /// The caller's, for the usual case.
+  /// The caller's permissions, for a fast check.
   private var bits: UInt32 = 0
 
   fileprivate init(_ access: any RPCAccess, _ peer: any RPCPeer, authorization: [UInt8]?) {
@@ -78,12 +103,17 @@ public final class RPCIdentity {
     self.authorization = authorization
   }
 
-  /// Whether it is known that the caller may do this; if not, ``require(_:)`` finds out.
+  /// Returns whether the caller is already known to have a permission. If the result is false, ``require(_:)`` decides.
+  ///
+  /// - Parameter right: The permission.
   public func isKnownToHave(_ right: RPCRight) -> Bool {
     bits & right.bit != 0 && access.generation == generation
   }
 
-  /// Throws UNAUTHENTICATED for who is not known, PERMISSION_DENIED for who may not do this.
+  /// Checks that the caller has a permission. A failure is counted and logged.
+  ///
+  /// - Parameter right: The permission.
+  /// - Throws: UNAUTHENTICATED if the caller is not known; PERMISSION_DENIED if it does not have the permission.
   public func require(_ right: RPCRight) throws(RPCStatus) {
     if isKnownToHave(right) { return }
     let caller = try caller(for: right)
@@ -93,9 +123,13 @@ public final class RPCIdentity {
     }
   }
 
-  /// Who it is. Throws UNAUTHENTICATED for who is not known.
+  /// Authenticates the caller, with the current credentials. A failure is counted and logged.
+  ///
+  /// - Parameter right: The permission that the call needs, for the log; nil if it needs no particular one.
+  /// - Returns: The caller.
+  /// - Throws: UNAUTHENTICATED if the caller is not known.
   public func caller(for right: RPCRight? = nil) throws(RPCStatus) -> RPCCaller {
-    // First the number: a change in between is seen the next time.
+    // The generation is read first, so that a change in between is detected at the next call.
     let now = access.generation
     if generation != now {
       generation = now
@@ -115,7 +149,7 @@ public final class RPCIdentity {
 }
 
 extension RPCRefusal {
-  /// For the caller, who may be anybody: what to send, and nothing of what is known here.
+  /// Advice for a caller that may be an attacker: it explains what to send, and reveals nothing about the credentials.
   fileprivate var advice: String {
     switch self {
     case .missing: "authorization: missing; send \"Bearer\" and a token, or show a certificate that has rights here"
@@ -126,23 +160,30 @@ extension RPCRefusal {
   }
 }
 
-/// The identities that the calls of one connection have. On the connection's thread only.
+/// The identities of the calls of one connection. It is used on the connection's thread only.
 ///
-/// Nearly always it is one and the same: the last one is kept, so that a token is looked up once a connection.
+/// Nearly all calls of a connection have the same identity. The last one is kept, so that a token is looked up once for
+/// each connection.
 public final class RPCIdentities {
   private let access: any RPCAccess
   private let peer: any RPCPeer
   private var last: RPCIdentity
 
+  /// Creates the identities of a connection.
+  ///
+  /// - Parameters:
+  ///   - access: Authenticates the callers.
+  ///   - peer: The peer of the connection.
   public init(_ access: any RPCAccess, _ peer: any RPCPeer) {
     self.access = access
     self.peer = peer
     last = RPCIdentity(access, peer, authorization: nil)
   }
 
-  /// That of a call with this `authorization`.
+  /// The identity of a call with this value of `authorization`; nil stands for a call without one.
   public subscript(authorization: UnsafeRawBufferPointer?) -> RPCIdentity {
-    // It is kept for as long as the connection is there: one that is longer than any token is not valid.
+    // An identity is kept until the connection closes, so its size is bounded. A value above the bound is longer than
+    // any valid token.
     if let authorization, authorization.count > Limits.authorizationBytes { return unidentified }
     if !isLast(authorization) {
       last = RPCIdentity(access, peer, authorization: authorization.map { Array($0) })
@@ -150,8 +191,8 @@ public final class RPCIdentities {
     return last
   }
 
-  /// That of a call whose `authorization` cannot be taken for anybody's: it is there twice, or the call's metadata
-  /// cannot be read. Every right is refused to it, whatever certificate the peer has.
+  /// The identity of a call whose `authorization` cannot belong to any caller, because it occurs twice or because the
+  /// metadata of the call cannot be read. The call has no permissions, whatever certificate the peer has.
   public var unidentified: RPCIdentity {
     self[UnsafeRawBufferPointer(start: nil, count: 0)]
   }
@@ -161,7 +202,7 @@ public final class RPCIdentities {
       return authorization == nil && last.authorization == nil
     }
     guard authorization.count == known.count else { return false }
-    // In constant time: through a proxy, others' calls may come over the connection.
+    // The comparison takes constant time, because a proxy may send calls of several callers over one connection.
     var difference: UInt8 = 0
     for index in 0..<known.count { difference |= authorization[index] ^ known[index] }
     return difference == 0

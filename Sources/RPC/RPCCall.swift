@@ -1,17 +1,26 @@
 public import Core
 
-/// A call as its handler sees it. Lent: `message` ends with the handler.
+/// A call as its handler receives it. `message` is valid until the handler returns.
 public struct RPCRequest {
-  /// The request message, encoded.
+  /// The encoded request message.
   public let message: UnsafeRawBufferPointer
+  /// The metadata of the call.
   public let metadata: RPCMetadata
-  /// When the caller stops waiting.
+  /// The time at which the caller stops waiting; nil if the call has no timeout.
   public let deadline: MonotonicTime?
-  /// The thread that the call lives on.
+  /// The worker on whose thread the call runs.
   public let worker: any RPCWorker
-  /// Nil where there are no credentials: everybody may do everything.
+  /// The caller's identity; nil if the server requires no credentials, so that every caller has all permissions.
   public let identity: RPCIdentity?
 
+  /// Creates a request.
+  ///
+  /// - Parameters:
+  ///   - message: The encoded request message, which must be valid until the handler returns.
+  ///   - metadata: The metadata of the call.
+  ///   - deadline: The time at which the caller stops waiting; nil if the call has no timeout.
+  ///   - worker: The worker on whose thread the call runs.
+  ///   - identity: The caller's identity; nil if the server requires no credentials.
   public init(
     message: UnsafeRawBufferPointer, metadata: RPCMetadata, deadline: MonotonicTime?, worker: any RPCWorker,
     identity: RPCIdentity? = nil
@@ -23,29 +32,35 @@ public struct RPCRequest {
     self.identity = identity
   }
 
-  /// Throws unless the caller may do this.
+  /// Checks that the caller has a permission.
+  ///
+  /// - Parameter right: The permission.
+  /// - Throws: UNAUTHENTICATED if the caller is not known; PERMISSION_DENIED if it does not have the permission.
   @inlinable
   public func require(_ right: RPCRight) throws(RPCStatus) {
     if let identity { try identity.require(right) }
   }
 }
 
-/// A response message in two runs of bytes, that make one message when joined, and the metadata beside it.
+/// A response message in two parts that form one message when joined, with its metadata.
 ///
-/// `head` is made for the one reply; its storage is used again for the next. `body` is shared: the bytes that were
-/// encoded when the document changed.
+/// `head` is created for each reply, and its storage is reused for the next. `body` is shared: it has the bytes that
+/// were encoded when the document changed.
 public struct RPCReply: Sendable {
+  /// The first part of the message.
   public var head: [UInt8] = []
+  /// The second part of the message.
   public var body: [UInt8] = []
-  /// Sent with an error too.
+  /// The metadata of the reply, which are sent with an error, too.
   public var metadata = RPCMetadata()
 
+  /// Creates an empty reply.
   public init() {}
 
-  /// The length of the whole message.
+  /// Number of bytes of the whole message.
   public var count: Int { head.count + body.count }
 
-  /// Empties the reply and keeps the storage.
+  /// Empties the reply and keeps its storage.
   public mutating func reset() {
     head.removeAll(keepingCapacity: true)
     body = []
@@ -53,52 +68,71 @@ public struct RPCReply: Sendable {
   }
 }
 
-/// Where a streaming call writes its replies: a transport's side of it. On the worker's thread only.
+/// The transport's side of a streaming call, to which the handler writes its replies. It is used on the worker's thread
+/// only.
 public protocol RPCStreamWriter: AnyObject {
-  /// Whether the peer takes more now. Once false, ``RPCStreamHandler/writable()`` is called when it is true again.
+  /// Whether the peer reads quickly enough (backpressure). After it was false, ``RPCStreamHandler/writable()`` is
+  /// called when it is true again.
   ///
-  /// `send` works either way; a handler that goes on regardless makes the server hold what the peer does not read.
+  /// `send` works in both cases. A handler that does not wait makes the server buffer what the peer does not read.
   var isWritable: Bool { get }
 
   /// Sends one response message.
+  ///
+  /// - Parameter reply: The message.
   func send(_ reply: borrowing RPCReply)
 
-  /// Ends the call. Nothing may be sent after it.
+  /// Ends the call. Nothing may be sent after that.
+  ///
+  /// - Parameters:
+  ///   - status: The status of the call.
+  ///   - metadata: The metadata of the end.
   func finish(_ status: RPCStatus, _ metadata: RPCMetadata)
 }
 
-/// Where a unary call that had to wait writes its one reply: a transport's side of it. On the worker's thread only.
+/// The transport's side of a unary call that waits, to which its one reply is written. It is used on the worker's
+/// thread only.
 public protocol RPCReplyWriter: AnyObject {
   /// Ends the call with its reply.
+  ///
+  /// - Parameter reply: The reply.
   func finish(with reply: borrowing RPCReply)
 
-  /// Ends the call without one.
+  /// Ends the call without a reply.
+  ///
+  /// - Parameters:
+  ///   - status: The status of the call.
+  ///   - metadata: The metadata of the end.
   func finish(_ status: RPCStatus, _ metadata: RPCMetadata)
 }
 
-/// A streaming call under way: a service's side of it. Called on the worker's thread only.
+/// The service's side of an open streaming call. It is called on the worker's thread only.
 public protocol RPCStreamHandler: AnyObject {
-  /// The peer takes more again.
+  /// Called when the writer is writable again.
   func writable()
 
-  /// The call is over from the other side (cancelled, deadline passed, connection gone). The writer is not to be used
-  /// again.
+  /// Called when the call was ended by the other side or the transport: it was cancelled, its deadline passed, or its
+  /// connection was closed. The writer must not be used any more.
   func cancelled()
 
-  /// The connection will close when its calls have ended: say what there is to say, and finish soon.
+  /// Called when the connection is going to close after its calls have ended. The handler should send what it has to
+  /// send, and finish soon.
   func draining()
 }
 
 extension RPCStreamHandler {
+  /// Does nothing, for handlers without a special end.
   public func draining() {}
 }
 
-/// A call under way whose requests are a stream too. Called on the worker's thread only.
+/// The service's side of an open call whose requests are a stream, too. It is called on the worker's thread only.
 public protocol RPCRequestStreamHandler: RPCStreamHandler {
-  /// A request message has come. Lent: it ends with the call.
+  /// Called for each request message.
+  ///
+  /// - Parameter message: The encoded message, which is valid until the function returns.
   func received(_ message: UnsafeRawBufferPointer)
 
-  /// No more requests will come. The call is open until the writer finishes it.
+  /// Called when no more requests will be received. The call is open until the writer finishes it.
   func requestsEnded()
 }
 
@@ -126,48 +160,67 @@ public struct RPCWait {
   }
 }
 
-/// A thread with an event loop, that calls live on.
+/// A thread with an event loop on which calls run.
 public protocol RPCWorker: AnyObject, Sendable {
-  /// 0 ..< number of workers.
+  /// The index of the worker, 0 ..< number of workers.
   var index: Int { get }
 
-  /// The turn of the loop that is under way: what has been read in a turn need not be read again in the same one. Nil
-  /// where there are none. On the worker's thread.
+  /// The number of the current event-loop iteration; nil where there are no iterations. A value that was read in an
+  /// iteration need not be read again in the same one. To be read on the worker's thread.
   var turn: UInt64? { get }
 
-  /// Has `observer` told, once, when the turn under way ends. False where there are no turns. On the worker's thread.
+  /// Notifies an observer once, at the end of the current event-loop iteration. To be called on the worker's thread.
+  ///
+  /// - Parameter observer: The observer.
+  /// - Returns: False where there are no iterations, so that the observer is not notified.
   func tellAtTurnEnd(_ observer: any RPCTurnObserver) -> Bool
 
-  /// Runs `job` on the worker's thread, soon, after what was given before. From any thread.
+  /// Runs a job on the worker's thread, soon, after the jobs that were added before. May be called from any thread.
+  ///
+  /// - Parameter job: The job.
   func execute(_ job: @escaping @Sendable () -> Void)
 
-  /// Runs `job` on the worker's thread after `seconds`. To be called on that thread.
+  /// Runs a job on the worker's thread after a delay. To be called on that thread.
+  ///
+  /// - Parameters:
+  ///   - seconds: The delay in seconds.
+  ///   - job: The job.
+  /// - Returns: The timer, which can be cancelled.
   func schedule(afterSeconds seconds: Double, _ job: @escaping () -> Void) -> any RPCTimer
 
-  /// Where what waits on the worker is counted; nil where it is not bounded. To be used on its thread.
+  /// The account of the bytes that are buffered on the worker; nil if they are not limited. To be used on its thread.
   var buffers: BufferAccount? { get }
 
-  /// The time by which ``schedule(afterSeconds:_:)`` counts. Any thread.
+  /// The time by which ``schedule(afterSeconds:_:)`` measures delays. May be read from any thread.
   var now: MonotonicTime { get }
 }
 
 extension RPCWorker {
+  /// Nil: buffered bytes are not limited.
   public var buffers: BufferAccount? { nil }
+  /// The time of the system's monotonic clock.
   public var now: MonotonicTime { .now }
 }
 
 extension RPCWorker {
+  /// Nil: there are no iterations.
   public var turn: UInt64? { nil }
+  /// Returns false, because there are no iterations.
+  ///
+  /// - Parameter observer: The observer, which is not notified.
+  /// - Returns: Always false.
   public func tellAtTurnEnd(_ observer: any RPCTurnObserver) -> Bool { false }
 }
 
-/// Somebody that does in each turn of a worker what is the same for all the calls of the turn.
+/// An object that does work once for all the calls of an event-loop iteration.
 public protocol RPCTurnObserver: AnyObject {
-  /// The turn has ended, and what was sent in it is on its way. On the worker's thread.
+  /// Called at the end of the iteration, after the bytes that were sent in it have been flushed. It is called on the
+  /// worker's thread.
   func turnEnded()
 }
 
-/// A job that waits for its time. To be used on its worker's thread.
+/// A scheduled job, which is used on its worker's thread only.
 public protocol RPCTimer: AnyObject {
+  /// Cancels the job, unless it has run already.
   func cancel()
 }

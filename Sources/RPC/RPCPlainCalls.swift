@@ -1,28 +1,41 @@
-/// The short way of a unary method on one worker, for calls that bring a message and nothing else, and that are
-/// answered with OK and no metadata: nearly all calls of a lookup. No request and no reply is made, and no reference is
-/// counted.
+/// The fast path of a unary method on one worker.
 ///
-/// On the worker's thread only.
+/// It is for calls that have a message and nothing else, and that are answered with OK and no metadata; nearly all
+/// lookups are such calls. It creates no request and no reply, and counts no reference.
+///
+/// It is used on the worker's thread only.
 public protocol RPCPlainCalls: AnyObject {
-  /// Takes the messages of calls that came together, at most ``maximumPlainCalls``: what they need from far memory is
-  /// brought near for all of them at once. Lent until the last of them is answered.
+  /// Receives the messages of a batch of calls, and prefetches the memory that they need for all of them at once.
+  ///
+  /// - Parameter messages: The encoded messages, at most ``maximumPlainCalls``. They are valid until the last call of
+  ///   the batch has been answered.
   func prepare(for messages: UnsafeBufferPointer<UnsafeRawBufferPointer>)
 
-  /// The reply to one of those, or nil: then the method's handler is to be asked, which has an answer to everything.
+  /// Returns the reply to one call of the batch.
   ///
-  /// - Parameter identity: the caller's; nil where everybody may do everything.
+  /// - Parameters:
+  ///   - place: The index of the call's message in the batch.
+  ///   - identity: The caller's identity; nil if the server requires no credentials.
+  /// - Returns: The reply; nil if the call must be passed to the method's handler, which can answer every call.
   func reply(at place: Int, _ identity: RPCIdentity?) -> RPCPlainReply?
 }
 
-/// So many plain calls are answered at once.
+/// Maximum number of calls in a batch of the fast path.
 public let maximumPlainCalls = 64
 
-/// A response message in two runs of bytes, that make one message when joined. Lent: `head` until the next call is
-/// answered, `body` until the worker's turn ends.
+/// A response message in two byte ranges that form one message when joined. `head` is valid until the next call is
+/// answered, `body` until the worker's event-loop iteration ends.
 public struct RPCPlainReply {
+  /// The first part of the message.
   public let head: UnsafeRawBufferPointer
+  /// The second part of the message.
   public let body: UnsafeRawBufferPointer
 
+  /// Creates a reply.
+  ///
+  /// - Parameters:
+  ///   - head: The first part of the message.
+  ///   - body: The second part of the message.
   public init(head: UnsafeRawBufferPointer, body: UnsafeRawBufferPointer) {
     self.head = head
     self.body = body

@@ -1,52 +1,70 @@
 public import Core
 internal import Glibc
 
-/// A bound of the calls of some methods that are open at once on one connection, beside that of all calls.
+/// A limit on the calls of certain methods that are open at once on one connection, in addition to the limit on all
+/// calls.
 public struct RPCOpenCallLimit: Sendable {
-  /// How metrics and log name it. Methods with the same name share the bound.
+  /// The name of the limit in metrics and in the log. Methods with the same name share the limit.
   public let name: ServerLimit
-  /// Calls open at once on one connection.
+  /// Maximum number of calls that are open at once on one connection.
   public let count: Int
 
-  /// Creates a bound.
+  /// Creates a limit.
+  ///
+  /// - Parameters:
+  ///   - name: The name in metrics and in the log.
+  ///   - count: The maximum number of open calls on one connection.
   public init(_ name: ServerLimit, _ count: Int) {
     self.name = name
     self.count = count
   }
 }
 
-/// A method that can be called.
+/// A method that clients can call.
 public final class RPCMethod: Sendable {
-  /// What answers the method: once, or by a stream, to one request or to a stream of them.
+  /// The function that answers the method: with one reply or a stream of them, to one request or to a stream of them.
   public enum Handler: Sendable {
-    /// Answers at once, and gives nil; or says what it waits for, and is asked again then.
+    /// Answers the call and returns nil, or returns what the call waits for, and is called again after that.
     case unary(@Sendable (borrowing RPCRequest, inout RPCReply) throws(RPCStatus) -> RPCWait?)
-    /// Starts a stream of replies. A throw ends it before it began; `reply` is for the metadata of that end.
+    /// Starts a stream of replies. If it throws, the call ends before the stream begins; `reply` then holds the
+    /// metadata of that end.
     case serverStreaming(
       @Sendable (borrowing RPCRequest, any RPCStreamWriter, inout RPCReply) throws(RPCStatus) -> any RPCStreamHandler)
-    /// Starts a stream of replies to a stream of requests; the request's own message is empty. Only where a transport
-    /// has such: frames do not.
+    /// Starts a stream of replies to a stream of requests; the message of the initial request is empty. Only gRPC
+    /// supports this; the framed transport does not.
     case bidirectionalStreaming(
       @Sendable (borrowing RPCRequest, any RPCStreamWriter) throws(RPCStatus) -> any RPCRequestStreamHandler)
   }
 
-  /// `configlookup.v1.ConfigLookup`
+  /// The full name of the service, such as `configlookup.v1.ConfigLookup`.
   public let service: String
-  /// `GetAgentConfig`
+  /// The name of the method, such as `GetAgentConfig`.
   public let name: String
+  /// The function that answers the method.
   public let handler: Handler
-  /// A shorter way for most calls, if there is one, on the worker of an index; to be made once for each.
+  /// Creates the fast path for the worker with the given index; nil if the method has none. It is called once for each
+  /// worker.
   public let plain: (@Sendable (Int) -> any RPCPlainCalls)?
-  /// Nil: only the bound of all calls counts.
+  /// The limit on open calls of this method; nil if only the limit on all calls applies.
   ///
-  /// A method with a bound of its own is there for clients' libraries and tools, not for the service's callers: a
-  /// connection on which only such calls are open is idle.
+  /// A method with its own limit exists for clients' libraries and tools, not for the callers of the service. A
+  /// connection on which only such calls are open counts as idle.
   public let openCallLimit: RPCOpenCallLimit?
-  /// Its place among the methods of the router that gives it.
+  /// The index of the method in ``RPCRouter/methods``.
   public let index: Int
+  /// The UTF-8 bytes of ``name``.
   public let nameBytes: [UInt8]
   fileprivate let pathBytes: [UInt8]
 
+  /// Creates a method. Its index is 0 until a router contains it.
+  ///
+  /// - Parameters:
+  ///   - service: The full name of the service.
+  ///   - name: The name of the method.
+  ///   - handler: The function that answers the method.
+  ///   - plain: Creates the fast path for the worker with the given index; nil if the method has none.
+  ///   - openCallLimit: The limit on open calls of this method on one connection; nil if only the limit on all calls
+  ///     applies.
   public init(
     service: String, name: String, handler: Handler, plain: (@Sendable (Int) -> any RPCPlainCalls)? = nil,
     openCallLimit: RPCOpenCallLimit? = nil
@@ -73,22 +91,32 @@ public final class RPCMethod: Sendable {
   }
 }
 
-/// Finds the method of a call. Immutable: any thread.
+/// Finds the method of a call. It is immutable and may be used from any thread.
 public final class RPCRouter: Sendable {
+  /// The methods, each with its index in this array.
   public let methods: [RPCMethod]
 
+  /// Creates a router.
+  ///
+  /// - Parameter methods: The methods. No two of them may have the same service and name.
   public init(_ methods: [RPCMethod]) {
     precondition(Set(methods.map(\.pathBytes)).count == methods.count, "two methods of one service and name")
     self.methods = methods.enumerated().map { RPCMethod($1, index: $0) }
   }
 
-  /// The method with this bare name, as the framed protocol has it.
+  /// Finds a method by its name without the service, as the framed protocol sends it.
+  ///
+  /// - Parameter name: The UTF-8 bytes of the name.
+  /// - Returns: The method; nil if there is none with this name.
   public func method(named name: UnsafeRawBufferPointer) -> RPCMethod? {
-    // A dozen names of different lengths: a walk is quicker than a hash.
+    // There are about a dozen names of different lengths: a linear search is faster than a hash table.
     methods.first { $0.nameBytes.isEqual(to: name) }
   }
 
-  /// The method with this path, as gRPC has it: `/configlookup.v1.ConfigLookup/GetPrompt`.
+  /// Finds a method by its path, as gRPC sends it: `/configlookup.v1.ConfigLookup/GetPrompt`.
+  ///
+  /// - Parameter path: The UTF-8 bytes of the path.
+  /// - Returns: The method; nil if there is none with this path.
   public func method(path: UnsafeRawBufferPointer) -> RPCMethod? {
     methods.first { $0.pathBytes.isEqual(to: path) }
   }

@@ -1,6 +1,6 @@
-/// How a call ended, in gRPC's codes and meanings (https://grpc.io/docs/guides/status-codes/).
+/// The result of a call, with the codes of gRPC and their meanings (https://grpc.io/docs/guides/status-codes/).
 public struct RPCStatus: Error, Sendable, Hashable, CustomStringConvertible {
-  /// The numbers on the wire.
+  /// The status code, with its number on the wire.
   public enum Code: UInt32, Sendable, CaseIterable {
     case ok = 0
     case cancelled = 1
@@ -20,7 +20,7 @@ public struct RPCStatus: Error, Sendable, Hashable, CustomStringConvertible {
     case dataLoss = 15
     case unauthenticated = 16
 
-    /// As gRPC writes it: `NOT_FOUND`.
+    /// The name of the code in gRPC, such as `NOT_FOUND`.
     public var name: String {
       switch self {
       case .ok: "OK"
@@ -44,31 +44,46 @@ public struct RPCStatus: Error, Sendable, Hashable, CustomStringConvertible {
     }
   }
 
-  /// What a program can act on, beside the code.
+  /// Information for programs in addition to the code.
   public enum Detail: Sendable, Hashable {
-    /// This field of the request is at fault, for this reason.
+    /// The named field of the request is invalid, for the given reason.
     case badField(String, String)
-    /// The call is worth another try after so many seconds.
+    /// The call may be retried after this number of seconds.
     case retry(afterSeconds: Double)
   }
 
+  /// The status code.
   public var code: Code
-  /// For people: names the field, the key, or what to do.
+  /// A description for people, which names the field, the key, or what to do.
   public var message: String
+  /// Information for programs; nil if there is none.
   public var detail: Detail?
 
+  /// Creates a status.
+  ///
+  /// - Parameters:
+  ///   - code: The status code.
+  ///   - message: A description for people.
+  ///   - detail: Information for programs.
   public init(_ code: Code, _ message: String, detail: Detail? = nil) {
     self.code = code
     self.message = message
     self.detail = detail
   }
 
-  /// INVALID_ARGUMENT: what is wrong with a field of the request.
+  /// Creates an INVALID_ARGUMENT status for a field of the request.
+  ///
+  /// - Parameters:
+  ///   - field: The name of the field.
+  ///   - problem: What is wrong with it.
+  /// - Returns: The status.
   public static func invalid(_ field: String, _ problem: String) -> RPCStatus {
     RPCStatus(.invalidArgument, "\(field): \(problem)", detail: .badField(field, problem))
   }
 
+  /// The status of a successful call.
   public static let ok = RPCStatus(.ok, "")
 
+  /// The name of the code and, if there is one, the message.
   public var description: String { message.isEmpty ? code.name : "\(code.name): \(message)" }
 }

@@ -1,52 +1,69 @@
 internal import COpenSSL
 internal import Core
 
-/// A name that a certificate gives its owner. Equal where kind and bytes are equal: see `hasSameBytes(as:)`.
+/// A name in a certificate. Two names are equal if their kinds and bytes are equal; see `hasSameBytes(as:)`.
 public struct CertificateName: Sendable, Hashable, CustomStringConvertible {
+  /// The kind of a name.
   public enum Kind: String, Sendable, CaseIterable {
-    /// The subject's common name, of a certificate that has no alternative names.
+    /// The common name of the subject, in a certificate without subject alternative names.
     case commonName = "cn"
-    /// The alternative names of the subject.
+    /// A subject alternative name.
     case dns, uri, email
   }
 
+  /// The kind of the name.
   public let kind: Kind
+  /// The name, such as `worker.example`.
   public let text: String
 
+  /// Creates a name.
+  ///
+  /// - Parameters:
+  ///   - kind: The kind of the name.
+  ///   - text: The name.
   public init(_ kind: Kind, _ text: String) {
     self.kind = kind
     self.text = text
   }
 
+  /// Returns whether two names have the same kind and the same bytes.
+  ///
+  /// - Parameters:
+  ///   - left: A name.
+  ///   - right: Another name.
+  /// - Returns: Whether they are equal.
   public static func == (left: CertificateName, right: CertificateName) -> Bool {
     left.kind == right.kind && left.text.hasSameBytes(as: right.text)
   }
 
+  /// Hashes the kind and the bytes of the name.
+  ///
+  /// - Parameter hasher: The hasher.
   public func hash(into hasher: inout Hasher) {
     hasher.combine(kind)
     for byte in text.utf8 { hasher.combine(byte) }
   }
 
-  /// `dns:worker.example`
+  /// The kind and the name, such as `dns:worker.example`.
   public var description: String { "\(kind.rawValue):\(text)" }
 
-  /// Those of the certificate that the session's peer has shown; none before the handshake is over.
+  /// The names in the certificate of the session's peer. Empty before the handshake has been completed.
   static func peerNames(of session: OpaquePointer) -> [CertificateName] {
     guard SSL_is_init_finished(session) == 1, let certificate = SSL_get1_peer_certificate(session) else { return [] }
     defer { X509_free(certificate) }
     return names(of: certificate)
   }
 
-  /// Those of a certificate; a name with a NUL in it, or that is not UTF-8, is none.
+  /// The names in a certificate. A name that contains a NUL byte or is not UTF-8 is ignored.
   ///
-  /// The common name counts only where the certificate has no alternative names at all (RFC 9525, section 2, and
-  /// RFC 6125, section 6.4.4): the constraints that bind an intermediate authority to some names are about the
-  /// alternative ones, and a common name beside them may say anything.
+  /// The common name counts only if the certificate has no subject alternative names at all (RFC 9525, section 2, and
+  /// RFC 6125, section 6.4.4). The constraints that limit an intermediate authority to certain names apply to the
+  /// alternative names, so a common name beside them could be any name.
   static func names(of certificate: OpaquePointer) -> [CertificateName] {
     var names: [CertificateName] = []
     var status: Int32 = 0
     guard let list = X509_get_ext_d2i(certificate, NID_subject_alt_name, &status, nil) else {
-      // -1: there are none. Else they cannot be read, or are there twice.
+      // With -1 there are no alternative names. Otherwise they cannot be read, or occur twice.
       return status == -1 ? commonNames(of: certificate) : []
     }
     let alternatives = OpaquePointer(list)

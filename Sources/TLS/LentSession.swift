@@ -1,11 +1,11 @@
 internal import COpenSSL
 internal import Glibc
 
-/// A server's session in the hands of another C library, which owns and frees it: what it needs from here meanwhile.
+/// The state that belongs to a server's session while another C library owns and frees it.
 ///
-/// On the one thread that uses the session.
+/// It is used by the thread that uses the session only.
 public final class LentSession {
-  /// How the handshake ended, and on which socket.
+  /// Receives the failure of the handshake (nil for a completed one) and the socket.
   public typealias Observer = (TLSFailure?, Int32) -> Void
 
   private let context: TLSContext
@@ -17,10 +17,15 @@ public final class LentSession {
     self.observer = observer
   }
 
-  /// Makes a session (`SSL *`) that waits for a client's handshake. Nil without memory.
+  /// Creates a session (`SSL *`) that waits for a client's handshake. The object is released with the session.
+  ///
+  /// - Parameters:
+  ///   - context: The TLS configuration of the server.
+  ///   - observer: Called at most once, when the handshake is completed or fails, on the thread that uses the session.
+  /// - Returns: The session; nil if there is no memory.
   public static func make(_ context: TLSContext, _ observer: @escaping Observer) -> OpaquePointer? {
     guard let session = SSL_new(context.pointer) else { return nil }
-    // Released when the library frees the session.
+    // The object is released when the library frees the session.
     let lent = Unmanaged.passRetained(LentSession(context, observer))
     guard SSL_set_ex_data(session, place, lent.toOpaque()) == 1 else {
       lent.release()
@@ -28,17 +33,20 @@ public final class LentSession {
       return nil
     }
     SSL_set_info_callback(session, sessionChanged)
-    // libevent looks at what is decrypted only: what was read ahead would lie there unseen.
+    // libevent checks for decrypted bytes only, so bytes that were read ahead would remain unnoticed.
     SSL_set_read_ahead(session, 0)
     return session
   }
 
-  /// Names of the peer's certificate, which has been verified; empty without one.
+  /// Returns the names in the peer's verified certificate.
+  ///
+  /// - Parameter session: The session.
+  /// - Returns: The names. Empty if there is no certificate, and before the handshake has been completed.
   public static func peerNames(of session: OpaquePointer) -> [CertificateName] {
     CertificateName.peerNames(of: session)
   }
 
-  /// Where a session keeps its object: taken once, and never given back.
+  /// The index under which a session stores its object. It is allocated once and never released.
   fileprivate static let place = CRYPTO_get_ex_new_index(CRYPTO_EX_INDEX_SSL, 0, nil, nil, nil, sessionFreed)
 
   fileprivate func changed(_ session: OpaquePointer, _ what: Int32, _ result: Int32) {

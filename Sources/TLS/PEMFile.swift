@@ -1,7 +1,7 @@
 internal import COpenSSL
 internal import Core
 
-/// A PEM file, read once.
+/// The contents of a PEM file.
 struct PEMFile {
   private let path: String
   private let subject: TLSError.Subject
@@ -11,14 +11,14 @@ struct PEMFile {
     self.path = path
     self.subject = subject
     do throws(FileProblem) {
-      // OpenSSL takes every line end, but no byte order mark in front of BEGIN.
+      // OpenSSL accepts every kind of line end, but no byte order mark before BEGIN.
       bytes = Array(WrittenText.withoutByteOrderMark(try readSmallFile(path)))
     } catch {
       throw TLSError(subject, "\(path): \(error); give a PEM file that the server's user can read")
     }
   }
 
-  /// All certificates in it, at least one. Each is the caller's, to be freed.
+  /// The certificates in the file, at least one. The caller must free them.
   func certificates() throws(TLSError) -> [OpaquePointer] {
     var result: [OpaquePointer] = []
     let problem: String? = withBIO { bio in
@@ -36,7 +36,7 @@ struct PEMFile {
     return result
   }
 
-  /// The private key in it, the caller's, to be freed.
+  /// The private key in the file. The caller must free it.
   func privateKey() throws(TLSError) -> OpaquePointer {
     var wantsPassphrase = false
     let key = withBIO { bio in
@@ -63,7 +63,7 @@ struct PEMFile {
   }
 }
 
-/// Notes that a passphrase is wanted; there is none.
+/// Records that a passphrase is needed. There is none.
 private func refusePassphrase(
   _: UnsafeMutablePointer<CChar>?, _: Int32, _: Int32, _ wanted: UnsafeMutableRawPointer?
 ) -> Int32 {

@@ -1,12 +1,13 @@
 internal import COpenSSL
 internal import Glibc
 
-/// The library's own way to a socket, but for one thing: a peer that is gone is an error, not the end of the process.
+/// The TLS library's own socket BIO with one difference: a write to a closed connection is an error, and not a signal
+/// that ends the process.
 enum SocketBIO {
-  /// Made once and never changed; nil without memory.
+  /// The BIO method, which is created once and never changed. Nil if there is no memory.
   private nonisolated(unsafe) static let method = make()
 
-  /// For `descriptor`, which stays the caller's. Nil without memory.
+  /// Creates a BIO for `descriptor`, which the caller continues to own. Nil if there is no memory.
   static func new(_ descriptor: Int32) -> OpaquePointer? {
     guard let method, let bio = BIO_new(method) else { return nil }
     _ = configlookup_bio_set_descriptor(bio, descriptor)

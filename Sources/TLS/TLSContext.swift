@@ -1,17 +1,19 @@
 internal import COpenSSL
 internal import Glibc
 
-/// What all connections of one port, or all of a client, have in common: certificate, key, rules.
+/// The TLS configuration that all connections of a port, or of a client, share: certificate, key and rules. It may be
+/// used from any thread.
 public final class TLSContext: @unchecked Sendable {
-  // Safe to share: `pointer` is set up in `init` and never changed; the library counts who holds it, by atomics.
+  // This is safe to share: `pointer` is set up in `init` and never changed; the library counts its references
+  // atomically.
   let pointer: OpaquePointer
   let isServer: Bool
-  /// ALPN: what a server speaks, the best one first.
+  /// The protocols for ALPN. For a server the preferred one is first.
   fileprivate let protocols: [[UInt8]]
-  /// What somebody should see to, although it works.
+  /// Problems that need attention, although TLS works.
   public private(set) var warnings: [String] = []
 
-  /// Whether a server asks for a certificate of its clients.
+  /// Whether a server requires client certificates or only requests them.
   public enum ClientCertificates: Sendable {
     case required, welcome
   }
@@ -25,9 +27,10 @@ public final class TLSContext: @unchecked Sendable {
     self.protocols = protocols.map { Array($0.utf8) }
     _ = configlookup_require_tls12(pointer)
     _ = SSL_CTX_set_options(pointer, configlookup_options)
-    // Many clients end without a word. It hurts nobody here: what they send has a length, and is whole or not at all.
+    // Many clients end a connection without a close_notify alert. This is harmless here: their messages have a length,
+    // and are either complete or discarded.
     if isServer { _ = SSL_CTX_set_options(pointer, configlookup_ignore_cut) }
-    // For TLS 1.2; those of 1.3 are all good.
+    // The list applies to TLS 1.2; all cipher suites of TLS 1.3 are acceptable.
     _ = SSL_CTX_set_cipher_list(pointer, "ECDHE+AESGCM:ECDHE+CHACHA20")
     configlookup_set_mode(pointer)
     configlookup_read_ahead(pointer)
@@ -38,18 +41,20 @@ public final class TLSContext: @unchecked Sendable {
     SSL_CTX_free(pointer)
   }
 
-  /// A server's side.
+  /// Creates the context of a server.
   ///
   /// - Parameters:
-  ///   - protocols: what clients may ask for by ALPN; one that asks for others only is refused, one that asks for
-  ///     nothing is not.
-  ///   - clients: what `files.authorities` is for.
+  ///   - files: The certificate, its key, and the authorities of client certificates.
+  ///   - protocols: The protocols that clients may offer by ALPN. A client that offers only others is rejected; a
+  ///     client that offers none is not.
+  ///   - clients: Whether clients need a certificate. It has no effect if `files.authorities` is nil.
+  /// - Throws: If a file cannot be read or does not contain what is needed.
   public convenience init(
     server files: TLSFiles, protocols: [String], clients: ClientCertificates = .required
   ) throws(TLSError) {
     try self.init(isServer: true, protocols: protocols)
     try use(files)
-    // Resumed sessions keep the client's certificate, and must not be taken from one port to another.
+    // Resumed sessions keep the client's certificate, and must not be transferred from one port to another.
     let name = Array("config-lookup".utf8)
     _ = SSL_CTX_set_session_id_context(pointer, name, UInt32(name.count))
     if let authorities = files.authorities {
@@ -57,16 +62,17 @@ public final class TLSContext: @unchecked Sendable {
       let mode = SSL_VERIFY_PEER | (clients == .required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0)
       SSL_CTX_set_verify(pointer, mode, nil)
     }
-    // Unretained: sessions hold `self` for as long as the library can call.
+    // The pointer is unretained, because sessions hold `self` while the library can call the function.
     SSL_CTX_set_alpn_select_cb(pointer, selectProtocol, Unmanaged.passUnretained(self).toOpaque())
   }
 
-  /// A client's side.
+  /// Creates the context of a client.
   ///
   /// - Parameters:
-  ///   - authorities: whose certificates a server may have, a PEM file; nil: those that the system trusts.
-  ///   - identity: what the client shows; its `authorities` are not used.
-  ///   - protocols: what it asks for by ALPN; none: it does not ask.
+  ///   - authorities: A PEM file with the authorities of server certificates; nil for those that the system trusts.
+  ///   - identity: The client's certificate and key; nil for none. Its `authorities` are not used.
+  ///   - protocols: The protocols to offer by ALPN; none if empty.
+  /// - Throws: If a file cannot be read or does not contain what is needed.
   public convenience init(
     clientTrusting authorities: String?, identity: TLSFiles? = nil, protocols: [String] = []
   ) throws(TLSError) {
@@ -106,12 +112,13 @@ public final class TLSContext: @unchecked Sendable {
     }
   }
 
-  /// - Parameter namesThem: Whether a server names them to its clients, which may have several certificates.
+  /// - Parameter namesThem: Whether the server sends the authorities' names to its clients, which may have several
+  ///   certificates.
   private func trust(_ path: String, namesThem: Bool = false) throws(TLSError) {
     let authorities = try PEMFile(path, .authorities).certificates()
     defer { for certificate in authorities { X509_free(certificate) } }
     let store = SSL_CTX_get_cert_store(pointer)
-    // Each certificate in the file is trusted by itself, an intermediate authority's too, without the root above it.
+    // Each certificate in the file is trusted by itself, even that of an intermediate authority without its root.
     _ = X509_STORE_set_flags(store, UInt(X509_V_FLAG_PARTIAL_CHAIN))
     for certificate in authorities {
       _ = X509_STORE_add_cert(store, certificate)
@@ -120,7 +127,7 @@ public final class TLSContext: @unchecked Sendable {
   }
 }
 
-/// `2026-01-09 10:20:30Z`
+/// The time in the form `2026-01-09 10:20:30Z`.
 private func text(_ time: UnsafePointer<ASN1_TIME>?) -> String {
   var parts = tm()
   guard ASN1_TIME_to_tm(time, &parts) == 1 else { return "an unknown day" }
@@ -129,7 +136,7 @@ private func text(_ time: UnsafePointer<ASN1_TIME>?) -> String {
     + "\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec))Z"
 }
 
-/// The first of our protocols that the client offers. `offer` is a row of lengths and names.
+/// Selects the first of the context's protocols that the client offers. `offer` is a sequence of lengths and names.
 private func selectProtocol(
   _: OpaquePointer?, _ chosen: UnsafeMutablePointer<UnsafePointer<UInt8>?>?, _ length: UnsafeMutablePointer<UInt8>?,
   _ offer: UnsafePointer<UInt8>?, _ offerLength: UInt32, _ argument: UnsafeMutableRawPointer?

@@ -1,12 +1,13 @@
-/// What keeps TLS from being set up: a file, and what is wrong with it.
+/// A failure to set up TLS, with the file and its problem.
 public struct TLSError: Error, Sendable, Hashable, CustomStringConvertible {
-  /// Which of the files it is about.
+  /// The kind of file that has the problem.
   public enum Subject: Sendable, Hashable {
     case certificate, key, authorities, library
   }
 
+  /// The kind of file that has the problem.
   public let subject: Subject
-  /// For people: names the file and says what to do.
+  /// A description for people, which names the file and what to do.
   public let message: String
 
   init(_ subject: Subject, _ message: String) {
@@ -14,5 +15,6 @@ public struct TLSError: Error, Sendable, Hashable, CustomStringConvertible {
     self.message = message
   }
 
+  /// The message.
   public var description: String { message }
 }

@@ -1,44 +1,53 @@
 internal import COpenSSL
 
-/// Why a handshake came to nothing, or a connection broke.
+/// The failure of a TLS handshake or connection.
 public struct TLSFailure: Error, Sendable, Hashable, CustomStringConvertible {
-  /// One counter and one kind of line in the log each.
+  /// The kind of failure. Each kind has its own counter, and its own kind of log line.
   public enum Reason: String, Sendable, CaseIterable {
-    /// The peer does not speak TLS.
+    /// The peer does not use TLS.
     case plainText = "plain_text"
-    /// It speaks no version that is allowed.
+    /// The peer supports no version that is allowed.
     case version
-    /// It has no certificate, and must have one.
+    /// The peer has no certificate, although one is required.
     case noCertificate = "no_certificate"
-    /// Its certificate is not of an authority that is trusted, or not for this name.
+    /// The peer's certificate is not issued by a trusted authority, or is not valid for the name.
     case untrustedCertificate = "untrusted_certificate"
+    /// The peer's certificate has expired, or is not valid yet.
     case expiredCertificate = "expired_certificate"
-    /// It does not want to go on; most often it does not trust our certificate.
+    /// The peer ended the handshake; most often it does not trust the certificate of this side.
     case refusedByPeer = "refused_by_peer"
-    /// It wants to speak a protocol over TLS that is not spoken here.
+    /// The peer offers no application protocol (ALPN) that is supported.
     case applicationProtocol = "application_protocol"
-    /// It took too long.
+    /// The handshake was not completed within the time limit.
     case timedOut = "timed_out"
-    /// It went away before the handshake was over: a probe, perhaps.
+    /// The peer closed the connection during the handshake. It may have been a probe.
     case abandoned
+    /// Any other failure.
     case other
 
-    /// Its place among all cases.
+    /// The index of the reason among all cases.
     public var index: Int { Self.allCases.firstIndex(of: self) ?? 0 }
   }
 
+  /// The kind of failure.
   public let reason: Reason
-  /// For people.
+  /// A description for people.
   public let message: String
 
+  /// Creates a failure.
+  ///
+  /// - Parameters:
+  ///   - reason: The kind of failure.
+  ///   - message: A description for people.
   public init(_ reason: Reason, _ message: String) {
     self.reason = reason
     self.message = message
   }
 
+  /// The message.
   public var description: String { message }
 
-  /// What the library's queue of errors says about `session`, after a call that failed.
+  /// Creates a failure from the library's error queue, after a call for `session` that failed.
   init(session: OpaquePointer, isServer: Bool) {
     let code = ERR_peek_last_error()
     let number = configlookup_reason(code)
@@ -65,7 +74,7 @@ public struct TLSFailure: Error, Sendable, Hashable, CustomStringConvertible {
     }
   }
 
-  /// The peer says why it ends the connection.
+  /// Creates a failure from an alert by which the peer ended the connection.
   private init(alert: Int32, _ text: String, isServer: Bool) {
     switch (alert, isServer) {
     case (SSL3_AD_BAD_CERTIFICATE, true), (TLS1_AD_UNKNOWN_CA, true), (SSL3_AD_CERTIFICATE_UNKNOWN, true),
@@ -82,7 +91,7 @@ public struct TLSFailure: Error, Sendable, Hashable, CustomStringConvertible {
   }
 }
 
-/// What the library says about one of its error codes.
+/// The library's description of one of its error codes.
 func libraryMessage(_ code: UInt) -> String {
   guard code != 0, let text = ERR_reason_error_string(code) else { return "error \(code) of the TLS library" }
   return String(cString: text)

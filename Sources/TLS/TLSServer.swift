@@ -1,7 +1,7 @@
 internal import Core
 
-/// The server's side of TLS on one port, whose files may be replaced: new connections take the new ones, open ones
-/// keep theirs. Any thread.
+/// The TLS configuration of a server's port, whose files may be reloaded. New connections use the new files; open
+/// connections keep the previous ones. It may be used from any thread.
 public final class TLSServer: Sendable {
   private let files: TLSFiles
   private let protocols: [String]
@@ -9,6 +9,12 @@ public final class TLSServer: Sendable {
   private let current: Locked<TLSContext>
 
   /// Reads the files. See ``TLSContext/init(server:protocols:clients:)``.
+  ///
+  /// - Parameters:
+  ///   - files: The certificate, its key, and the authorities of client certificates.
+  ///   - protocols: The protocols that clients may offer by ALPN.
+  ///   - clients: Whether clients need a certificate.
+  /// - Throws: If a file cannot be read or does not contain what is needed.
   public init(
     _ files: TLSFiles, protocols: [String], clients: TLSContext.ClientCertificates = .required
   ) throws(TLSError) {
@@ -18,10 +24,12 @@ public final class TLSServer: Sendable {
     current = Locked(try TLSContext(server: files, protocols: protocols, clients: clients))
   }
 
-  /// Reads the files again. If that fails, all stays as it was.
+  /// Reads the files again. If this fails, the configuration does not change.
+  ///
+  /// - Throws: If a file cannot be read or does not contain what is needed.
   public func reload() throws(TLSError) {
     let new = try TLSContext(server: files, protocols: protocols, clients: clients)
-    // What it replaces may end here, after the lock.
+    // The previous context may be released here, outside the lock.
     let old = current.withLock { context in
       defer { context = new }
       return context
@@ -29,9 +37,9 @@ public final class TLSServer: Sendable {
     withExtendedLifetime(old) {}
   }
 
-  /// What the files hold that somebody should see to.
+  /// Problems of the files that need attention, although TLS works.
   public var warnings: [String] { context.warnings }
 
-  /// What a new connection goes by.
+  /// The context for new connections.
   public var context: TLSContext { current.withLock { $0 } }
 }

@@ -1,26 +1,34 @@
 internal import COpenSSL
 internal import Glibc
 
-/// What came of a call that does not wait.
+/// The result of an operation that does not block.
 public enum TLSResult: Sendable {
+  /// The operation transferred this number of bytes.
   case count(Int)
+  /// The operation must be repeated when the socket is readable.
   case wantsRead
+  /// The operation must be repeated when the socket is writable.
   case wantsWrite
-  /// The peer sends no more.
+  /// The peer has closed its side of the connection.
   case end
+  /// The handshake or the connection has failed.
   case failed(TLSFailure)
 }
 
-/// TLS over one socket that does not block. One thread at a time; does not own the descriptor.
+/// TLS over a non-blocking socket. It does not own the descriptor, and may be used by one thread at a time.
 public final class TLSSession {
   private let context: TLSContext
   private let pointer: OpaquePointer
-  /// The last read found nothing: what the library holds is no whole record.
+  /// Whether the last read returned no bytes, so that the library holds no complete record.
   private var isDrained = true
   private var failure: TLSFailure?
   private var hasShutDown = false
 
-  /// A server's side of an accepted socket. Nil without memory.
+  /// Creates the server side of an accepted connection. Nil if there is no memory.
+  ///
+  /// - Parameters:
+  ///   - descriptor: The socket, which must be non-blocking.
+  ///   - context: The TLS configuration of the server.
   public init?(accepting descriptor: Int32, _ context: TLSContext) {
     guard let pointer = newSession(context, descriptor) else { return nil }
     self.context = context
@@ -28,8 +36,12 @@ public final class TLSSession {
     SSL_set_accept_state(pointer)
   }
 
-  /// A client's side of a connected socket. The server's certificate must be for `name`, a host or an address. Nil
-  /// without memory.
+  /// Creates the client side of an established connection. Nil if there is no memory.
+  ///
+  /// - Parameters:
+  ///   - descriptor: The socket, which must be non-blocking.
+  ///   - name: The host name or address for which the server's certificate must be valid.
+  ///   - context: The TLS configuration of the client.
   public init?(connecting descriptor: Int32, to name: String, _ context: TLSContext) {
     guard let pointer = newSession(context, descriptor) else { return nil }
     self.context = context
@@ -46,7 +58,9 @@ public final class TLSSession {
     SSL_free(pointer)
   }
 
-  /// Goes on with the handshake: `.count(0)` once it is over. Reading and writing do that, too.
+  /// Continues the handshake. Reading and writing do so, too.
+  ///
+  /// - Returns: `.count(0)` when the handshake has been completed.
   public func handshake() -> TLSResult {
     if let failure { return .failed(failure) }
     ERR_clear_error()
@@ -54,12 +68,16 @@ public final class TLSSession {
     return code == 1 ? .count(0) : result(code)
   }
 
+  /// Whether the handshake has not been completed.
   public var isHandshaking: Bool { SSL_is_init_finished(pointer) == 0 }
 
-  /// Whether a read may give bytes although the socket has none.
+  /// Whether a read may return bytes although the socket is not readable.
   public var hasBufferedInput: Bool { !isDrained && SSL_has_pending(pointer) == 1 }
 
-  /// Reads up to one record.
+  /// Reads at most one record.
+  ///
+  /// - Parameter buffer: The memory to read into.
+  /// - Returns: The number of bytes, or the reason for which there are none.
   public func read(into buffer: UnsafeMutableRawBufferPointer) -> TLSResult {
     if let failure { return .failed(failure) }
     ERR_clear_error()
@@ -68,8 +86,11 @@ public final class TLSSession {
     return code > 0 ? .count(Int(code)) : result(code)
   }
 
-  /// Writes as many records as the socket takes. After `wantsWrite` the same bytes must come again, with more behind
-  /// them perhaps.
+  /// Writes as many records as the socket accepts. After `wantsWrite` the same bytes must be passed again; further
+  /// bytes may follow them.
+  ///
+  /// - Parameter bytes: The bytes to write.
+  /// - Returns: The number of bytes that were written, or the reason for which none were.
   public func write(_ bytes: UnsafeRawBufferPointer) -> TLSResult {
     if let failure { return .failed(failure) }
     var sent = 0
@@ -83,7 +104,9 @@ public final class TLSSession {
     return .count(sent)
   }
 
-  /// Tells the peer that no more will be written. False: the socket has no room, to be called again.
+  /// Sends the close_notify alert.
+  ///
+  /// - Returns: False if the socket is full and the function must be called again.
   public func finishWriting() -> Bool {
     guard failure == nil, !hasShutDown, !isHandshaking else { return true }
     ERR_clear_error()
@@ -94,10 +117,10 @@ public final class TLSSession {
     return true
   }
 
-  /// Names of the peer's certificate, which has been verified; empty without one, and before the handshake is over.
+  /// The names in the peer's verified certificate. Empty if there is none, and before the handshake has been completed.
   public var peerNames: [CertificateName] { CertificateName.peerNames(of: pointer) }
 
-  /// What ALPN has come to; nil: nothing was asked for.
+  /// The protocol that ALPN selected; nil if none was offered.
   public var applicationProtocol: String? {
     var name: UnsafePointer<UInt8>?
     var count: UInt32 = 0
@@ -112,13 +135,13 @@ public final class TLSSession {
   }
 
   private func result(_ code: Int32) -> TLSResult {
-    // First of all: everything else changes it.
+    // The error number is saved first, because all other calls change it.
     let systemError = errno
     switch SSL_get_error(pointer, code) {
     case SSL_ERROR_WANT_READ: return .wantsRead
     case SSL_ERROR_WANT_WRITE: return .wantsWrite
     case SSL_ERROR_ZERO_RETURN:
-      // The library says the same of a socket that has ended, and it may do so in the middle of the handshake.
+      // The library reports the same for a socket that was closed, and it may do so during the handshake.
       return isHandshaking ? fail(abandoned) : .end
     case SSL_ERROR_SYSCALL:
       if isHandshaking { return fail(abandoned) }
@@ -145,7 +168,7 @@ private func newSession(_ context: TLSContext, _ descriptor: Int32) -> OpaquePoi
     SSL_free(session)
     return nil
   }
-  // The session owns it; one and the same for both directions.
+  // The session owns the BIO, which is the same for both directions.
   SSL_set_bio(session, bio, bio)
   return session
 }

@@ -1,10 +1,12 @@
 internal import COpenSSL
 
-/// The SHA-256 of a secret: what is kept in its place.
+/// The SHA-256 digest of a secret, which is stored instead of the secret.
 public struct TokenDigest: Sendable, Hashable {
   private let words: SIMD4<UInt64>
 
-  /// That of a token.
+  /// Computes the digest of a token.
+  ///
+  /// - Parameter token: The bytes of the token.
   public init(of token: some Collection<UInt8>) {
     let token = Array(token)
     var words = SIMD4<UInt64>()
@@ -14,7 +16,9 @@ public struct TokenDigest: Sendable, Hashable {
     self.words = words
   }
 
-  /// Reads 64 hexadecimal digits.
+  /// Reads a digest. Nil if the text does not consist of 64 hexadecimal digits.
+  ///
+  /// - Parameter text: The digits, in lower or upper case.
   public init?(hexadecimal text: some StringProtocol) {
     guard text.utf8.count == 64 else { return nil }
     var words = SIMD4<UInt64>()
@@ -29,7 +33,7 @@ public struct TokenDigest: Sendable, Hashable {
     self.words = words
   }
 
-  /// 64 digits, as `sha256sum` writes them.
+  /// The digest as 64 hexadecimal digits, in the format of `sha256sum`.
   public var hexadecimal: String {
     withUnsafeBytes(of: words) { bytes in
       bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()

@@ -6,9 +6,10 @@ import TestSupport
 import Testing
 
 extension SocketTests {
-  /// Clients that break the protocol, or do not read.
+  /// Tests of clients that violate the protocol, or do not read.
   struct AbuseTests {
-    /// Sends bytes, reads to the end of the connection, and gives the reason of the last frame, a `go_away`.
+    /// Sends bytes and reads to the end of the connection. Returns the reason of the last frame, which must be a
+    /// `go_away`.
     private func goAway(_ test: TestServer, _ bytes: [UInt8], skipping frames: Int = 0) throws -> String? {
       let socket = try test.raw()
       socket.sendAll(bytes)
@@ -42,7 +43,7 @@ extension SocketTests {
       try withServer { test throws in
         let reason = try goAway(test, bytes)
         #expect(reason?.contains(text) == true, "\(reason ?? "none")")
-        // With much more behind it, the reason still arrives.
+        // The reason also arrives if many more bytes follow.
         let padded = try goAway(test, bytes + [UInt8](repeating: 0xaa, count: 200_000))
         #expect(padded?.isEmpty == false)
         #expect(test.endpoint.counter(.protocolErrors) == 2)
@@ -80,7 +81,7 @@ extension SocketTests {
         eventually("told to wait") { test.log.now.blocked >= 1 }
         let client = try test.client()
         for _ in 0..<100 { #expect(try client.call("Echo", [1]).status == .ok) }
-        // What the kernel took is not ours; the rest is below the high mark and a message.
+        // The bytes in the kernel's buffers are not counted; the rest is below the high-water mark plus one message.
         eventually("bounded") {
           let unsent = test.log.now.payloadBytes - Int(test.group.counter(.bytesSent))
           return unsent < ConnectionLimits().unsentBytesHigh + 17 * 1024
@@ -113,7 +114,8 @@ extension SocketTests {
       }
     }
 
-    /// Once a stream that always had more kept the connection full, and the cancel was never read.
+    /// Regression test: a stream that always had more to send kept the connection full, and the cancellation was never
+    /// read.
     @Test func aStreamThatAlwaysHasMoreCanBeCancelled() throws {
       try withServer { test throws in
         let client = try test.client()
@@ -133,7 +135,8 @@ extension SocketTests {
         let total = 100_000
         let block = Array(repeating: frame, count: 100).flatMap { $0 }
         var sent = 0
-        // Until the server takes no more: then it has stopped to read, and the kernel's buffers are full.
+        // This sends until the server accepts no more bytes: it has then stopped reading, and the kernel's buffers are
+        // full.
         var refusals = 0
         while sent < total * frame.count, refusals < 200 {
           let count = socket.sendSome(block)
@@ -176,7 +179,7 @@ extension SocketTests {
       try withServer({ $0.limits.unsentBytesLimit = 1024 * 1024 }) { test throws in
         let socket = try test.raw()
         socket.sendAll(FramedClient.encodeCall(id: 1, "Hold") + FramedClient.encodeCall(id: 2, "Careless"))
-        // It had ended by itself before the connection was gone, the other one was told.
+        // `Careless` had ended by itself before the connection was closed; `Hold` was cancelled.
         eventually("cancelled") { test.log.now.cancelled == 1 }
         eventually("closed") { test.server.connectionCount == 0 }
         #expect(test.group.counter(.connectionsStalled) == 1)
@@ -184,7 +187,8 @@ extension SocketTests {
       }
     }
 
-    /// The connection goes while the service is still taking the call: it has to hear of it, or it keeps the stream.
+    /// The connection closes while the service is still opening the call. The service must be notified, or it keeps the
+    /// stream.
     @Test func aStreamThatLosesItsConnectionAsItBeginsIsCancelled() throws {
       try withServer({ $0.limits.unsentBytesLimit = 1024 * 1024 }) { test throws in
         let socket = try test.raw()

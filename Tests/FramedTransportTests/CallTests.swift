@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 extension SocketTests {
-  /// Calls as a client sees them.
+  /// Tests of calls from the client's side.
   struct CallTests {
     @Test(arguments: [0, 1, 2, 3000, 65_000])
     func aUnaryCallIsAnswered(size: Int) throws {
@@ -45,7 +45,7 @@ extension SocketTests {
         #expect(try client.call("Ec\0ho").status.code == .invalidArgument)
         let long = try client.call(String(repeating: "x", count: 5000)).status
         #expect(long.code == .unimplemented && long.message.utf8.count < 100)
-        // The connection lives on.
+        // The connection remains usable.
         #expect(try client.call("Echo", [1]).status == .ok)
       }
     }
@@ -101,7 +101,7 @@ extension SocketTests {
         var own = RPCMetadata()
         own.append("a", "2")
         #expect(try client.call("Metadata", metadata: own).payload == Array("a=2;authorization=Bearer one".utf8))
-        // Another connection knows nothing of it.
+        // The metadata do not apply to another connection.
         #expect(try test.client().call("Metadata").payload.isEmpty)
       }
     }

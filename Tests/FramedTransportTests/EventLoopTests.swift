@@ -14,7 +14,7 @@ extension SocketTests {
           seen.withLock { $0.append(number) }
         }
       }
-      // What was posted before the stop is done.
+      // Jobs that were added before the stop are run.
       group.stop()
       #expect(seen.withLock { $0 } == Array(0..<1000))
       group.loops[1].execute { Issue.record("ran after the stop") }
@@ -34,7 +34,7 @@ extension SocketTests {
           cancelled.cancel()
           seen.withLock { $0.append(1) }
         }
-        // Left to the stop.
+        // This timer is released by the stop.
         _ = loop.schedule(afterSeconds: 1000) { seen.withLock { $0.append(9) } }
       }
       eventually("fired") { seen.withLock { $0.count } == 3 }
@@ -43,7 +43,7 @@ extension SocketTests {
 
     @Test func aStoppedLoopLetsGoOfTimersThatAreHeld() throws {
       final class Holder: @unchecked Sendable {
-        // Safe to share: written on the loop, read after its thread has been joined.
+        // This is safe to share: it is written on the loop's thread, and read after that thread has been joined.
         var timer: (any RPCTimer)?
       }
       let group = try EventLoopGroup(count: 1)

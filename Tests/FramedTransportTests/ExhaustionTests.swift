@@ -8,7 +8,7 @@ import Testing
 
 extension SocketTests {
   struct ExhaustionTests {
-    /// In a process of its own: the limit of open files is the process's.
+    /// This test runs in its own process, because the limit of open files applies to the whole process.
     @Test func withoutDescriptorsTheServerWaitsLogsALittleAndRecovers() async {
       await #expect(processExitsWith: .success) {
         let lines = Locked<[String]>([])
@@ -23,11 +23,12 @@ extension SocketTests {
         precondition(setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
         while case let filler = open("/dev/null", O_RDONLY), filler >= 0 { fillers.append(filler) }
         for _ in 0..<5 { close(fillers.removeLast()) }
-        // Each takes a descriptor here and one of the server's. Five are odd: the last to connect is not accepted.
+        // Each connection takes one descriptor of the client and one of the server. Because five is odd, the last
+        // connection is not accepted.
         var clients: [FramedClient] = []
         while let client = try? FramedClient(server.address.hostAndPort) { clients.append(client) }
         while lines.withLock({ $0.isEmpty }) { usleep(500) }
-        // Three rounds of waiting, and hardly any work.
+        // This time has three pauses of the listener, and nearly no work.
         let before = clock()
         usleep(300_000)
         precondition(Double(clock() - before) / Double(CLOCKS_PER_SEC) < 0.15, "it spins")
@@ -36,7 +37,7 @@ extension SocketTests {
           let reply = try client.call("Echo", [1])
           precondition(reply.status == .ok)
         }
-        // A few lines a minute, however often it fails.
+        // The number of log lines is limited, even if accepting fails often.
         precondition(lines.withLock { $0.count <= 5 && $0.allSatisfy { $0.contains("accept_failed") } })
         server.stop()
         precondition(server.waitUntilDrained(deadline: soon()))

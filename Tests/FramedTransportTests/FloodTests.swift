@@ -7,9 +7,9 @@ import Testing
 @testable import FramedTransport
 
 extension SocketTests {
-  /// Clients that send frames which lead to nothing.
+  /// Tests of clients that send frames that have no effect.
   struct FloodTests {
-    /// Calls that are opened and cancelled again and again cost the server work that is of no use to anybody.
+    /// Repeatedly opening and cancelling calls makes the server do useless work.
     @Test(arguments: ["Hold", "Costly"]) func openAndCancelIsAFlood(method: String) throws {
       let log = CapturedLog()
       try withServer(logger: log.logger) { test throws in
@@ -27,7 +27,7 @@ extension SocketTests {
       }
     }
 
-    /// All calls of a connection, twice.
+    /// A client may cancel all calls of a connection, twice.
     @Test func cancellingAllCallsIsNoFlood() throws {
       try withServer { test throws in
         let client = try test.client()
@@ -40,7 +40,7 @@ extension SocketTests {
       }
     }
 
-    /// Regression test: time that the handler did not run was charged to the client that cancelled.
+    /// Regression test: time in which the handler did not run was charged to the client that cancelled.
     @Test func cancelledCallsAreChargedForProcessorTimeOnly() throws {
       try withServer { test throws in
         let client = try test.client()
@@ -51,7 +51,8 @@ extension SocketTests {
       }
     }
 
-    /// A connection that sends much is read with low priority: the other one's call does not wait for all of its calls.
+    /// A connection that sends many bytes is read with low priority, so the call of another connection does not wait
+    /// for all of its calls.
     @Test func aShortRequestIsReadBeforeALongPipeline() throws {
       try withServer(loops: 1) { test throws in
         let client = try test.client()

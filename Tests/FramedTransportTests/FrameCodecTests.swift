@@ -3,9 +3,9 @@ import Testing
 
 @testable import FramedTransport
 
-/// The envelope, against protobuf-c.
+/// Compares the codec of the envelope with protobuf-c.
 struct FrameCodecTests {
-  /// What our decoder makes of the bytes; nil if it refuses them.
+  /// The result of this project's decoder; nil if it rejects the bytes.
   private func decoded(_ bytes: [UInt8]) -> PlainFrame? {
     func pairs(_ metadata: DecodedMetadata) -> [[UInt8]] {
       var result: [[UInt8]] = []
@@ -41,7 +41,7 @@ struct FrameCodecTests {
     }
   }
 
-  /// protobuf-c cuts a field number to 29 bits, and takes a bool of any wire type.
+  /// protobuf-c truncates a field number to 29 bits, and accepts a bool of any wire type.
   @Test(arguments: [[0x88, 0x80, 0x80, 0x80, 0x10, 1], [0x80, 0, 1], [0x1a, 5, 0x1d, 1, 0, 0, 0]] as [[UInt8]])
   func whatProtobufDoesNotHaveIsRefused(bytes: [UInt8]) {
     #expect(PlainFrame(unpacking: bytes) != nil)
@@ -101,7 +101,7 @@ struct FrameCodecTests {
     #expect(PlainFrame(unpacking: Array(FrameEncoder.goAway("why").dropFirst(4))) == .goAway(0, Array("why".utf8)))
   }
 
-  /// Bytes behind a prefix, by hand. `true`: protobuf-c takes them too.
+  /// Encoded frames without their prefix, written by hand, and whether protobuf-c accepts them.
   static let oddFrames: [(String, [UInt8], accepted: Bool)] = [
     ("no body", [0x08, 0x05], true),
     (
@@ -140,7 +140,7 @@ struct FrameCodecTests {
     #expect(decoded(bytes) == theirs, "\(name)")
   }
 
-  /// Good frames with a few bytes changed: both decoders see the same, or both refuse.
+  /// Valid frames with a few changed bytes: both decoders return the same, or both reject the frame.
   @Test func damagedFramesAreTakenOrRefusedAsProtobufCDoes() {
     var random = SplitMix(seed: .random(in: 0 ... .max))
     let seed = random.seed
@@ -181,7 +181,7 @@ struct FrameCodecTests {
   }
 }
 
-/// Random numbers that a seed gives again.
+/// A random number generator whose sequence can be repeated with the same seed.
 struct SplitMix: RandomNumberGenerator {
   let seed: UInt64
   private var state: UInt64

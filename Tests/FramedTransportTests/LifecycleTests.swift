@@ -7,10 +7,10 @@ import TestSupport
 import Testing
 
 extension SocketTests {
-  /// Start, drain, stop.
+  /// Tests of starting, draining and stopping a server.
   struct LifecycleTests {
     @Test func drainingEndsConnectionsWhenTheirCallsHaveEnded() throws {
-      // The clients here read the end and do not close.
+      // The clients in this test read to the end and do not close their side.
       try withServer({ $0.limits.lingerSeconds = 0.01 }) { test throws in
         let busy = try test.client()
         let stream = try busy.openCall("Hold")
@@ -20,7 +20,7 @@ extension SocketTests {
         test.server.drain()
         #expect(try busy.nextEvent(deadline: soon()) == .goAway(reason: "draining"))
         #expect(try idle.nextEvent(deadline: soon()) == .goAway(reason: "draining"))
-        // A call that crossed the go_away.
+        // This call was in transit when the go_away was sent.
         try busy.send(FramedClient.encodeCall(id: 900, "Echo"))
         #expect(try busy.nextReply(900, deadline: soon()).status.code == .unavailable)
         #expect(throws: RPCClientError.self) { try busy.openCall("Echo") }
@@ -43,7 +43,8 @@ extension SocketTests {
         try client.ping(1, deadline: soon())
         test.server.drain()
         #expect(try client.nextReply(id, deadline: soon()).status == .ok)
-        // A call that crossed the go_away gets its answer, although the last stream has ended before it.
+        // A call that was in transit when the go_away was sent is answered, although the last stream has ended before
+        // it.
         try client.send(FramedClient.encodeCall(id: 900, "Echo"))
         #expect(try client.nextReply(900, deadline: soon()).status.code == .unavailable)
         #expect(test.log.now.cancelled == 0)
@@ -58,7 +59,7 @@ extension SocketTests {
       try withServer(limits: limits) { test throws in
         let client = try test.client()
         #expect(try client.nextEvent(deadline: soon()) == .goAway(reason: "draining"))
-        // Others may come.
+        // New connections are still accepted.
         #expect(try test.client().call("Echo").status == .ok)
       }
     }
@@ -130,7 +131,7 @@ extension SocketTests {
         eventually("all closed") { test.server.connectionCount == 0 }
         #expect(test.group.counter(.connectionsAccepted) == 500)
         #expect(test.group.counter(.connectionsClosed) == 500)
-        // Other tests of the process may open some meanwhile, but not that many.
+        // Other tests in this process may open some descriptors in the meantime, but fewer than this.
         #expect(try descriptors() < before + 100)
       }
     }

@@ -8,7 +8,7 @@ import Testing
 @testable import FramedTransport
 
 extension SocketTests {
-  /// Each limit: what who reaches it is told, that it is counted, and that others notice nothing.
+  /// Tests of each limit: the error that the client receives, the counter, and that other clients are not affected.
   @Suite struct LimitTests {
     @Test func openCallsAreBounded() throws {
       let report = LimitReport()
@@ -21,7 +21,7 @@ extension SocketTests {
         let refused = try client.call("Hold").status
         #expect(refused.code == .resourceExhausted && refused.message.contains("100 calls"))
         #expect(report.count(.callsPerConnection) == 1)
-        // What is answered at once is no open call.
+        // A call that is answered at once does not count as open.
         #expect(try client.call("Echo").status == .ok && other.call("Echo").status == .ok)
         for id in ids { try client.cancel(id) }
         try client.ping(1, deadline: soon())
@@ -59,7 +59,7 @@ extension SocketTests {
         #expect(try client.nextEvent(deadline: soon()) == .goAway(reason: "idle"))
         eventually("closed") { test.server.connectionCount == 1 }
         #expect(report.count(.idleConnection) == 1)
-        // An open call is use enough.
+        // A connection with an open call is not idle.
         try watcher.ping(1, deadline: soon())
         try watcher.cancel(stream)
         #expect(try watcher.nextEvent(deadline: soon()) == .goAway(reason: "idle"))
@@ -75,7 +75,7 @@ extension SocketTests {
         let stream = try other.openCall("Hold")
         let lazy = try test.raw()
         lazy.shrinkReceiveBuffer()
-        // A reply of 16 MiB, which nobody reads.
+        // The reply has 16 MiB, and is not read.
         lazy.sendAll(FramedClient.encodeCall(id: 1, "Large", []))
         eventually("it is cut") { report.count(.bufferedBytes) == 1 && test.server.connectionCount == 1 }
         #expect(!buffers.isExceeded && buffers.byteCount < 1024 * 1024)
@@ -86,7 +86,8 @@ extension SocketTests {
       }
     }
 
-    /// Regression test: the metadata of a `Hello`, which needs no token, was held for each connection and not counted.
+    /// Regression test: the metadata of a `Hello`, which requires no token, was kept for each connection and not
+    /// counted.
     @Test func whatHelloBringsIsCounted() throws {
       let report = LimitReport()
       let buffers = BufferBudget(limit: 512 * 1024, report: report)
@@ -123,7 +124,7 @@ extension SocketTests {
         }
         #expect(throws: RPCClientError.self) { try test.client().call("Echo") }
         #expect(report.count(.bufferedBytes) == 3)
-        // What is answered at once waits for nobody.
+        // A call that is answered at once needs no room.
         #expect(try other.call("Echo").status == .ok)
         account.change(hoard, from: 2 * 1024 * 1024, to: 0)
         #expect(try other.call("Wait", [1]).status == .ok && test.client().call("Echo").status == .ok)
@@ -139,7 +140,7 @@ extension SocketTests {
         #expect(throws: RPCClientError.self) { try test.client().call("Echo") }
         #expect(report.count(.connectionsPerAddress) == 1)
         #expect(log.lines(event: "limit_reached").first?.contains("connections_per_address") == true)
-        // From another address there is room.
+        // A connection from another address is accepted.
         let other = try connectedFrom(0x7f00_0002, to: test.address)
         #expect(try other.call("Echo").status == .ok)
         #expect(test.server.connectionCount == 3)
@@ -151,13 +152,13 @@ extension SocketTests {
   }
 }
 
-/// Holds what it has, whatever it is told.
+/// A holder that does not release its bytes.
 private final class Hoard: BufferHolder {
   let bufferedByteCount = 0
   func giveUpBuffers() {}
 }
 
-/// A client whose own address is this one of IPv4.
+/// Creates a client that connects from the given IPv4 address.
 private func connectedFrom(_ host: UInt32, to address: HostAndPort) throws -> FramedClient {
   let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
   var own = sockaddr_in()

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 extension SocketTests {
-  /// Many plain calls at once, and others among them.
+  /// Tests of many fast-path calls at once, mixed with other calls.
   struct PlainBatchTests {
     private enum Call {
       case plain(UInt8)
@@ -41,7 +41,7 @@ extension SocketTests {
       }
     }
 
-    /// Sends everything, and reads nothing until the server has more to send than the socket takes.
+    /// Sends all calls, and reads nothing until the server has more to send than the socket accepts.
     private func check(_ client: FramedClient, _ test: TestServer) throws {
       var random = SplitMix(seed: .random(in: 0 ... .max))
       let seed = random.seed
@@ -69,7 +69,7 @@ extension SocketTests {
           let plain = try client.call("Ramp", [count])
           var metadata = RPCMetadata()
           metadata.append("a", "b")
-          // With metadata it is no plain call.
+          // A call with metadata does not take the fast path.
           let id = try client.openCall("Ramp", [count], metadata: metadata)
           #expect(try client.nextReply(id, deadline: soon()).payload == plain.payload)
           #expect(plain.payload == Array(ramp[..<(Int(count) * 100)]))

@@ -3,7 +3,7 @@ import Testing
 
 @testable import FramedTransport
 
-/// The short way of a call, against the long one.
+/// Compares the fast path with the general path.
 struct PlainCallTests {
   private func call(
     id: UInt32 = 7, _ method: String = "Get", _ request: [UInt8] = [10, 1, 65], timeout: UInt32 = 0, pairs: Int = 0
@@ -49,7 +49,8 @@ struct PlainCallTests {
     #expect(plain(bytes, limit: bytes.count - 5) == nil)
   }
 
-  /// Cut anywhere, or with any byte another one: never read beyond the frame, never read as what it is not.
+  /// A frame that is truncated anywhere, or has any byte changed, is never read beyond its end, and never decoded to
+  /// other values than by the general decoder.
   @Test func damagedCallsAreLeftOrReadAsTheDecoderDoes() {
     let good = call(id: 300, "GetPrompt", [10, 3, 97, 98, 99], timeout: 200)
     for count in 0..<good.count { #expect(plain(Array(good[..<count])) == nil) }

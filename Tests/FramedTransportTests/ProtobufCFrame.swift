@@ -1,6 +1,6 @@
 import CConfigLookupProto
 
-/// What a frame says, for comparisons: as protobuf-c reads and writes it.
+/// The contents of a frame as decoded and encoded by protobuf-c, for comparisons.
 enum PlainFrame: Hashable {
   case none(UInt32)
   case call(UInt32, method: [UInt8], request: [UInt8], timeout: UInt32, pairs: [[UInt8]])
@@ -25,7 +25,7 @@ private func pairs(
 }
 
 extension PlainFrame {
-  /// Reads the bytes behind a length prefix with protobuf-c; nil if it refuses them.
+  /// Decodes the bytes after a length prefix with protobuf-c; nil if it rejects them.
   init?(unpacking bytes: [UInt8]) {
     guard let frame = configlookup__frame__v1__frame__unpack(nil, bytes.count, bytes) else { return nil }
     defer { configlookup__frame__v1__frame__free_unpacked(frame, nil) }
@@ -52,7 +52,7 @@ extension PlainFrame {
   }
 }
 
-/// Packs a call with protobuf-c.
+/// Encodes a call with protobuf-c.
 func packedCall(id: UInt32, method: [UInt8], request: [UInt8], timeout: UInt32, pairs: [(String, String)]) -> [UInt8] {
   func data(_ bytes: [UInt8]) -> ProtobufCBinaryData {
     let copy = UnsafeMutablePointer<UInt8>.allocate(capacity: max(1, bytes.count))

@@ -3,7 +3,8 @@ import Glibc
 import Network
 import TestSupport
 
-/// Takes one connection and hands it on to a server, both ways in slices of so many bytes, each by a `send` of its own.
+/// A relay that accepts one connection and forwards it to a server. In both directions the bytes are sent in slices of
+/// a given size, each by its own `send`.
 final class SliceRelay {
   let address: HostAndPort
   private let threads: [OSThread]
@@ -36,14 +37,14 @@ final class SliceRelay {
   }
 
   deinit {
-    // For the thread that waits for a client that never came.
+    // This ends a thread that still waits for a client.
     shutdown(listener, Int32(SHUT_RDWR))
     for thread in threads { thread.join() }
     close(listener)
   }
 }
 
-/// Until the end of `from`, which `to` gets too.
+/// Forwards bytes until the end of `from`, and then closes the sending side of `to`.
 private func forward(_ from: Int32, _ to: Int32, _ sliceBytes: Int) {
   var one: Int32 = 1
   setsockopt(to, Int32(IPPROTO_TCP), TCP_NODELAY, &one, 4)

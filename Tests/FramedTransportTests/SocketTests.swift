@@ -1,4 +1,4 @@
 import Testing
 
-/// Tests over real sockets, one at a time: they watch counters and descriptors of the process.
+/// Tests with real sockets. They run one at a time, because they observe counters and descriptors of the process.
 @Suite(.serialized) struct SocketTests {}

@@ -6,9 +6,9 @@ import TestSupport
 import Testing
 
 extension SocketTests {
-  /// However the bytes are cut on their way, the calls are the same.
+  /// Tests that calls do not depend on how their bytes are divided in transit.
   struct SplitTests {
-    /// Sends `parts`, each after the server has read the one before, and checks the answers to calls 1...count.
+    /// Sends each of `parts` after the server has read the one before, and checks the answers to calls 1...count.
     private func check(_ test: TestServer, _ parts: [ArraySlice<UInt8>], _ requests: [[UInt8]]) throws -> Bool {
       let client = try test.client()
       var expected = test.group.counter(.bytesReceived)

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 extension SocketTests {
-  /// Streaming calls as a client sees them.
+  /// Tests of streaming calls from the client's side.
   struct StreamTests {
     @Test(arguments: [1, 2, 200])
     func aStreamIsRepliesWithMoreAndThenAnEnd(count: UInt8) throws {
@@ -19,7 +19,7 @@ extension SocketTests {
         }
         let end = try client.nextReply(id, deadline: soon())
         #expect(!end.more && end.status == .ok && end.payload.isEmpty)
-        // The id may be used again.
+        // The id may be reused.
         try client.send(FramedClient.encodeCall(id: id, "Echo", [1]))
         #expect(try client.nextReply(id, deadline: soon()).payload == [1])
         #expect(test.log.now.cancelled == 0)
@@ -50,7 +50,7 @@ extension SocketTests {
         try client.cancel(id)
         try client.ping(1, deadline: soon())
         #expect(test.log.now.cancelled == 1)
-        // Had there been a reply, it would have come before that of the next call with the same id.
+        // A reply would arrive before that of the next call with the same id.
         try client.send(FramedClient.encodeCall(id: id, "Echo", [1]))
         #expect(try client.nextReply(id, deadline: soon()).payload == [1])
       }

@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 extension SocketTests {
-  /// The framed protocol over TLS, with certificates made here.
+  /// Tests of the framed protocol over TLS, with certificates that the tests create.
   struct TLSTests {
     @Test func callsStreamsAndTheLargestReplies() throws {
       try withTLS { tls throws in
@@ -22,7 +22,7 @@ extension SocketTests {
         }
         let large = try client.call("Large")
         #expect(large.payload.count == largeReplyBytes && large.payload.allSatisfy { $0 == 5 })
-        // Many at once, which fill records of both sides.
+        // Many calls at once fill TLS records in both directions.
         let ids = try (0..<500).map { _ in try client.openCall("Echo", Array(request[..<1000])) }
         for id in ids { #expect(try client.nextReply(id, deadline: soon()).payload.count == 1000) }
         #expect(tls.test.group.counter(.handshakes) == 1)
@@ -61,7 +61,7 @@ extension SocketTests {
         #expect(try client.call("Echo").status == .ok)
         tls.test.server.drain()
         #expect(try client.nextEvent(deadline: soon()) == .goAway(reason: "draining"))
-        // The end of TLS, not of the socket only: the client knows that nothing was cut off.
+        // TLS is closed, and not only the socket, so the client can detect that no data was truncated.
         let error = #expect(throws: RPCClientError.self) { try client.nextEvent(deadline: soon()) }
         #expect(error?.code == .goAway)
       }
@@ -70,7 +70,7 @@ extension SocketTests {
     @Test func theEndIsSaidInTLS() throws {
       try withTLS { tls throws in
         let stream = try OutgoingStream(to: tls.test.address, tls: tls.trusting, deadline: soon())
-        // No frame: answered by a go_away and the end.
+        // These bytes are not a frame. The server answers with a go_away and closes the connection.
         _ = [UInt8](repeating: 255, count: 8).withUnsafeBytes { stream.write($0) }
         var buffer = [UInt8](repeating: 0, count: 1000)
         while true {
@@ -97,7 +97,8 @@ extension SocketTests {
           (stranger, .untrustedCertificate, "unknown ca"),
           (try tls.authority.issue("late", days: -1), .expiredCertificate, "certificate expired"),
         ] as [(TestAuthority.Pair?, TLSFailure.Reason, String)] {
-          // A client hears of it with the first reply: in TLS 1.3 it has shaken hands before.
+          // A client receives the failure with the first reply, because in TLS 1.3 it completes the handshake earlier
+          // than the server.
           let error = #expect(throws: RPCClientError.self) { try tls.client(pair).call("Echo") }
           #expect(error?.problem.contains(words) == true, "\(error as Any)")
           tls.expectRefusal(reason)
@@ -180,16 +181,17 @@ extension SocketTests {
         for socket in [silent, slow] { #expect(socket.readToEnd() != nil) }
         eventually("counted") { tls.test.group.handshakeFailures(.timedOut) == 2 }
         #expect(tls.log.lines(event: "tls_handshake_failed").count == 2)
-        // A probe is no trouble.
+        // A probe is not logged as a warning.
         try tls.test.raw().close()
         eventually("counted") { tls.test.group.handshakeFailures(.abandoned) == 1 }
         #expect(tls.log.lines(event: "tls_handshake_failed").filter { $0.contains("\"warning\"") }.count == 2)
-        // On a busy machine a good client may be too late, too.
+        // On a busy machine the handshake of a normal client may time out, too.
         eventually("served") { (try? tls.client().call("Echo").status) == .ok }
       }
     }
 
-    /// A drain in the middle of a handshake: the go_away waits for its end, and is never sent in the clear.
+    /// If a drain starts during a handshake, the go_away waits for the end of the handshake, and is never sent in
+    /// cleartext.
     @Test func drainingWhileAHandshakeIsUnderWay() throws {
       try withTLS({
         $0.limits.handshakeSeconds = 0.5
@@ -216,7 +218,7 @@ extension SocketTests {
       }
     }
 
-    /// New connections get the new certificate, those that are open keep theirs.
+    /// New connections use the new certificate; open ones keep the previous one.
     @Test func aCertificateIsReplacedUnderLoad() throws {
       try withTLS { tls throws in
         let old = try tls.client()
@@ -250,7 +252,7 @@ extension SocketTests {
   }
 }
 
-/// A server that speaks TLS, and what a test needs to speak to it.
+/// A server with TLS, with the certificates and clients of a test.
 final class TLSTest: Sendable {
   let test: TestServer
   let folder: URL
@@ -281,7 +283,7 @@ final class TLSTest: Sendable {
       test.address, tls: TLSContext(clientTrusting: authority.certificate, identity: identity))
   }
 
-  /// One more handshake has failed for this reason, and a line of the log says so.
+  /// Expects that one more handshake has failed for this reason, and that it was logged.
   func expectRefusal(_ reason: TLSFailure.Reason, sourceLocation: SourceLocation = #_sourceLocation) {
     let count = refusals.withLock { refusals in
       refusals[reason, default: 0] += 1
@@ -293,12 +295,12 @@ final class TLSTest: Sendable {
     func lines() -> [String] {
       log.lines(event: "tls_handshake_failed").filter { $0.contains("\"reason\":\"\(reason.rawValue)\"") }
     }
-    // It is counted first, and logged then.
+    // The failure is counted before it is logged.
     eventually("a line for \(reason)", sourceLocation: sourceLocation) { lines().count == Int(count) }
     #expect(lines().allSatisfy { $0.contains("\"peer\":\"127.0.0.1:") }, sourceLocation: sourceLocation)
   }
 
-  /// Another certificate of the same authority, in the same files.
+  /// Replaces the contents of the files by another certificate of the same authority.
   func replaceCertificate() throws {
     let new = try authority.issueServer()
     for (path, other) in [(files.certificate, new.certificate), (files.key, new.key)] {

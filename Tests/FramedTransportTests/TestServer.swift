@@ -28,7 +28,7 @@ struct TestServer {
   }
 }
 
-/// Runs a server on a free port, and leaves nothing of it behind.
+/// Runs a server on a free port, and stops it at the end.
 func withServer(
   loops: Int = 2, limits: FramedLimits = FramedLimits(), logger: Logger = .silent, report: LimitReport = LimitReport(),
   buffers: BufferBudget = BufferBudget(),
@@ -62,7 +62,7 @@ func eventually(_ what: Comment, sourceLocation: SourceLocation = #_sourceLocati
   Issue.record(what, sourceLocation: sourceLocation)
 }
 
-/// A socket that does what it is told, wrong or not.
+/// A socket on which a test can send any bytes.
 final class RawSocket {
   private var descriptor: Int32
 
@@ -77,13 +77,13 @@ final class RawSocket {
     descriptor = -1
   }
 
-  /// Keeps the peer's bytes in few places but its own.
+  /// Reduces the receive buffer, so that the kernel holds few of the peer's bytes.
   func shrinkReceiveBuffer() {
     var size: Int32 = 4096
     setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &size, 4)
   }
 
-  /// Sends what the socket takes without waiting, and says how much that was.
+  /// Sends the bytes that the socket accepts without blocking. Returns their number.
   func sendSome(_ bytes: [UInt8]) -> Int {
     max(0, bytes.withUnsafeBytes { send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) })
   }

@@ -5,13 +5,13 @@ import TestSupport
 import Testing
 
 extension SocketTests {
-  /// Unary calls that wait, as a client sees them.
+  /// Tests of unary calls that wait, from the client's side.
   struct WaitingCallTests {
     @Test(arguments: [1, 2, 5]) func isAskedAgainUntilItAnswers(asks: UInt8) throws {
       try withServer { test throws in
         let client = try test.client()
         let id = try client.openCall("Wait", [asks])
-        // Others are answered meanwhile.
+        // Other calls are answered in the meantime.
         #expect(try client.call("Echo", [1]).payload == [1])
         let reply = try client.nextReply(id, deadline: soon())
         #expect(reply.status == .ok && !reply.more && reply.payload == [asks])
@@ -31,7 +31,7 @@ extension SocketTests {
       try withServer { test throws in
         let reply = try test.client().call("Wait", [255])
         #expect(reply.status == RPCStatus(.unavailable, "in vain"))
-        // Asked once more at the end, and what that says comes along.
+        // The handler is called once more at the end, and its metadata are sent with the reply.
         #expect(reply.metadata["asks"] == "2")
       }
     }

@@ -97,7 +97,7 @@ internal import Testing
     handler.cancelled()
   }
 
-  /// Nobody calls when contents grow old.
+  /// No function is called when the contents become stale, so the clock must detect it.
   @Test func whatOnlyTimeChangesIsSeen() throws {
     let service = service()
     let peer = StreamPeer()
@@ -109,7 +109,7 @@ internal import Testing
     #expect(statuses(peer) == [1, 2])
   }
 
-  /// A watch begins between two looks at the statuses, and sees one that neither of them sees.
+  /// A watch starts between two checks of the statuses, and sends a status that neither of them finds.
   @Test func whatChangesBackBetweenTwoLooksIsTold() throws {
     let service = service()
     let (early, late) = (StreamPeer(), StreamPeer())
@@ -140,7 +140,8 @@ internal import Testing
     _ = try watch(service, "", StreamPeer())
   }
 
-  /// Many watches are told in slices, so that no iteration of the loop grows with them.
+  /// A limited number of watches is notified in each event-loop iteration, so that its work does not grow with their
+  /// number.
   @Test func manyWatchesAreToldInSlices() throws {
     let service = service()
     let peers = (0..<1000).map { _ in StreamPeer() }
@@ -180,7 +181,7 @@ internal import Testing
     for handler in handlers { handler.cancelled() }
     worker.advance(seconds: 1)
     #expect(worker.timerCount == 0)
-    // And the next one has a timer again.
+    // The next watch has a timer again.
     _ = try watch(service, "", StreamPeer())
     worker.run()
     #expect(worker.timerCount == 1)
@@ -216,7 +217,7 @@ internal import Testing
     #expect(worker.timerCount == 0)
   }
 
-  /// Each worker is told on its own thread.
+  /// The watches of each worker are notified on its own thread.
   @Test func watchesOfEveryWorkerAreTold() throws {
     let service = service()
     let peers = [StreamPeer(), StreamPeer()]

@@ -56,7 +56,7 @@ internal import Testing
     #expect(try files(WireMessage().with(4, symbol)).first == file)
   }
 
-  /// The service as it is in proto/, not what the C is made of.
+  /// The reply describes the service as in proto/, not the modified files from which the C is generated.
   @Test func textIsAString() throws {
     let reply = try ask(WireMessage().with(4, "configlookup.v1.ResolveBlobResponse"))
     let file = try #require(reply.message(4).messages(1).first)
@@ -93,7 +93,7 @@ internal import Testing
     #expect(try ask(WireMessage().with(8, "of the future")).message(7).number(1) == 3)
   }
 
-  /// Of a oneof the last one counts.
+  /// Of the members of a oneof the last one counts.
   @Test func theLastQuestionCounts() throws {
     let reply = try ask(WireMessage().with(7, "").with(4, "configlookup.v1.Prompt"))
     #expect(try reply.message(4).messages(1).first?.text(1) == "configlookup/v1/prompt.proto")
@@ -116,7 +116,7 @@ internal import Testing
     let handler = try open()
     bytes.withUnsafeBytes { handler.received($0) }
     #expect(peer.finish?.code == .invalidArgument)
-    // What comes behind it is nothing to us.
+    // Later requests are ignored.
     send(WireMessage().with(7, ""), to: handler)
     handler.requestsEnded()
     handler.writable()
@@ -167,7 +167,7 @@ internal import Testing
     #expect(peer.finish?.code == .unavailable)
   }
 
-  /// The writer calls back from within.
+  /// The writer calls the stream during a send.
   @Test func aStreamThatIsCancelledWhileItIsWrittenToSaysNoMore() throws {
     let handler = try open()
     peer.room = 0
@@ -182,7 +182,8 @@ internal import Testing
 
   // MARK: What it holds
 
-  /// Every reply about a file has the same bytes behind what it repeats of its request, and no copy of them.
+  /// The replies about a file share its bytes, which follow the part that repeats the request, and have no copy of
+  /// them.
   @Test func descriptorsAreShared() throws {
     let recorder = ReplyRecorder()
     let handler = try open(recorder)
@@ -195,7 +196,7 @@ internal import Testing
     handler.cancelled()
   }
 
-  /// Where there are credentials, reflection is for callers who have some.
+  /// If the server has credentials, only callers with a valid one are answered.
   @Test func withCredentialsOnlyCallersAreAnswered() throws {
     let access = OneToken()
     let peer = NobodysPeer()
@@ -206,7 +207,7 @@ internal import Testing
     let handler = try open(self.peer, identity: identity)
     send(WireMessage().with(7, ""), to: handler)
     #expect(self.peer.take().count == 1)
-    // And the stream ends when the credential is gone.
+    // The stream ends when the credential has been revoked.
     access.isRevoked.withLock { $0 = true }
     send(WireMessage().with(7, ""), to: handler)
     #expect(self.peer.finish?.code == .unauthenticated)
@@ -245,7 +246,7 @@ internal import Testing
   }
 }
 
-/// Keeps replies as they are.
+/// A writer that keeps the replies unchanged.
 private final class ReplyRecorder: RPCStreamWriter {
   private(set) var replies: [RPCReply] = []
   var isWritable: Bool { true }
@@ -254,7 +255,7 @@ private final class ReplyRecorder: RPCStreamWriter {
   func finish(_ status: RPCStatus, _ metadata: RPCMetadata) {}
 }
 
-/// Knows one token, until that is revoked.
+/// Accepts one token until it is revoked.
 private final class OneToken: RPCAccess {
   let isRevoked = Locked(false)
   var generation: Int { isRevoked.withLock { $0 ? 2 : 1 } }

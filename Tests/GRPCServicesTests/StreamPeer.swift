@@ -2,13 +2,13 @@ internal import RPC
 internal import TestSupport
 internal import Testing
 
-/// The peer of a stream, as slow as the test wants it.
+/// The peer of a stream, whose speed the test controls.
 final class StreamPeer: RPCStreamWriter {
   private(set) var messages: [WireMessage] = []
   private(set) var finish: RPCStatus?
-  /// How many messages the peer still takes.
+  /// Number of messages that the peer accepts.
   var room = Int.max
-  /// Called after each message, from within the send.
+  /// Called after each message, during the send.
   var onSend: (() -> Void)?
 
   var isWritable: Bool { room > 0 && finish == nil }
@@ -29,7 +29,7 @@ final class StreamPeer: RPCStreamWriter {
     finish = status
   }
 
-  /// What has come since it was last asked for.
+  /// Returns the messages that have been received since the last call.
   func take() -> [WireMessage] {
     defer { messages = [] }
     return messages

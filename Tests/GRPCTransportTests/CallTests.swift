@@ -83,7 +83,7 @@ extension ConnectionTests {
       }
     }
 
-    /// Streams are used again; what one call was told, the next must not hear.
+    /// Stream objects are reused. The state of one call must not appear in the next.
     @Test func nothingIsLeftOfTheCallBefore() throws {
       try GRPCServer.run { server in
         let peer = try server.peer()
@@ -117,7 +117,8 @@ extension ConnectionTests {
       }
     }
 
-    /// What makes a call end before its request does is said at once; what still comes of the request is dropped.
+    /// A failure that ends a call before its request has ended is reported at once; the rest of the request is
+    /// discarded.
     @Test(
       arguments: [
         ("Nothing", [], [], 12), ("Echo", [("grpc-timeout", "1")], [], 3),
@@ -135,14 +136,14 @@ extension ConnectionTests {
         try peer.read("the trailers") { $0.reply(stream).isEnded }
         #expect(peer.reply(stream).status == status)
         #expect((peer.reply(stream).headers["grpc-accept-encoding"] == "identity") == (extra.first?.1 == "gzip"))
-        // What crosses it disturbs nobody.
+        // The rest of the request, which was in transit, does not disturb other calls.
         peer.send(.data(stream, [1, 2, 3], ends: true))
         #expect(try peer.wholeReply(peer.call("Echo", [1])).status == 0)
         #expect(peer.reply(stream).resetCode == nil)
       }
     }
 
-    /// A proxy that passes the status on only once it could pass the request on gets time for that, and not for ever.
+    /// A proxy that forwards the status only after it has forwarded the request gets time for that, within limits.
     @Test func theRestOfARequestIsDroppedWithinBounds() throws {
       try GRPCServer.run({ $0.limits.droppedRequestBytes = 100_000 }) { server in
         let peer = try server.peer()
@@ -165,7 +166,7 @@ extension ConnectionTests {
       }
     }
 
-    /// What C-core's servers take: nothing here depends on it.
+    /// These are values that C-core's servers accept. Nothing here depends on the value.
     @Test(arguments: [
       "", "/tmp/a.sock", "%2Ftmp%2Fa.sock", "outbound|80||svc.ns.svc.cluster.local", "a_b c", "ä", "host",
     ])
@@ -182,7 +183,7 @@ extension ConnectionTests {
       }
     }
 
-    /// Such a request is reset, counted and logged; the connection goes on.
+    /// Such a request is reset, counted and logged; the connection remains open.
     @Test(
       arguments: [
         ([(":authority", nil)], "authority is missing"), ([(":path", nil)], "is missing"),
@@ -303,12 +304,12 @@ extension ConnectionTests {
         peer.send(.data(stream, Array(two[7...]), ends: true))
         let reply = try peer.wholeReply(stream)
         #expect(reply.messages == [[1], [2, 2]] && reply.status == 0)
-        // The handler ends it while requests wait.
+        // The handler ends the call while requests wait.
         let ended = peer.open("Chat")
         peer.send(.data(ended, prefixed(Array("end".utf8)) + prefixed([4])))
         try peer.read("the end") { $0.reply(ended).isEnded }
         #expect(peer.reply(ended).status == 10 && peer.reply(ended).messages.count == 1)
-        // And it ends within a message.
+        // Here the call ends within a message.
         let cut = peer.open("Chat")
         peer.send(.data(cut, prefixed([1]) + [0, 0], ends: true))
         let reason = try peer.wholeReply(cut)

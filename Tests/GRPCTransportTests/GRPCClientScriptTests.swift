@@ -6,7 +6,7 @@ internal import Testing
 
 @testable internal import GRPCTransport
 
-/// The client and what no server of ours says: replies written frame by frame.
+/// Tests of the client with replies that this package's server never sends. They are written frame by frame.
 @Suite struct GRPCClientScriptTests {
   @Test(arguments: [
     ("0", "", RPCStatus.Code.ok, ""), ("5", "no%20such %C3%A4%", .notFound, "no such ä%"),
@@ -90,7 +90,7 @@ internal import Testing
 
 private func soon() -> MonotonicTime { .now.advanced(bySeconds: 120) }
 
-/// A client, and a peer that has said all it will say before it is asked.
+/// A client, and a peer that has sent all of its bytes before the client's call.
 private final class Script {
   let client: GRPCClient
   private var peer: Int32
@@ -124,7 +124,7 @@ private final class Script {
     [0, UInt8(payload.count >> 8), UInt8(payload.count & 255), type, flags, 0, 0, 0, stream] + payload
   }
 
-  /// Without compression: each a literal that is not indexed.
+  /// A block of headers without compression: each header is a literal that is not indexed.
   static func headers(_ stream: UInt8, _ pairs: [(String, String)], ends: Bool = false) -> [UInt8] {
     var block: [UInt8] = []
     for (name, value) in pairs {

@@ -7,7 +7,7 @@ internal import Testing
 
 @testable internal import GRPCTransport
 
-/// The client against the server of this package, over real sockets.
+/// Tests of the client with the server of this package, over real sockets.
 @Suite(.serialized) struct GRPCClientTests {
   @Test func aCallHasOneReply() throws {
     try withEchoServer { server in
@@ -112,7 +112,7 @@ internal import Testing
       let id = try client.openStream("Hold")
       try client.ping(1, deadline: soon())
       server.endpoint.drain()
-      // A stream that ends because of the drain.
+      // This stream ends because of the drain.
       #expect(try client.nextReply(id, deadline: soon()).status == RPCStatus(.ok, ""))
       let end = #expect(throws: RPCClientError.self) { try client.ping(2, deadline: soon()) }
       #expect(end?.code == .goAway && client.goAwayReason == "NO_ERROR")
@@ -215,7 +215,7 @@ private func echoRouter(_ cancelled: Locked<Int>) -> RPCRouter {
   ])
 }
 
-/// Ends when the connection drains.
+/// A stream that ends when the connection drains.
 private final class HeldStream: RPCStreamHandler {
   private let writer: any RPCStreamWriter
   private let cancelledCount: Locked<Int>

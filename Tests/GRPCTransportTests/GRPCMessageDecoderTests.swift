@@ -5,7 +5,7 @@ import Testing
 @testable import GRPCTransport
 
 struct GRPCMessageDecoderTests {
-  /// What comes out of bytes that come in pieces.
+  /// The messages that result from bytes which arrive in pieces.
   private func messages(_ pieces: [[UInt8]], limit: Int = 100) throws(RPCStatus) -> (messages: [[UInt8]], rest: Bool) {
     var decoder = GRPCMessageDecoder()
     var found: [[UInt8]] = []
@@ -32,7 +32,7 @@ struct GRPCMessageDecoderTests {
     #expect(try !messages([prefixed([1])]).rest)
   }
 
-  /// Refused by its prefix: not a byte behind it is awaited.
+  /// The prefix itself is rejected, before any byte after it is received.
   @Test(
     arguments: [
       ([0, 0, 0, 0, 101], RPCStatus.Code.resourceExhausted), ([0, 0xff, 0xff, 0xff, 0xff], .resourceExhausted),
@@ -41,7 +41,7 @@ struct GRPCMessageDecoderTests {
   func badPrefixes(prefix: [UInt8], code: RPCStatus.Code) {
     let error = #expect(throws: RPCStatus.self) { try messages([prefix]) }
     #expect(error?.code == code)
-    // And not before it has come whole.
+    // It is not rejected before it is complete.
     #expect(throws: Never.self) { try messages([prefix.dropLast()]) }
   }
 

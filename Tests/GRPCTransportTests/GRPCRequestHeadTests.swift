@@ -24,7 +24,7 @@ struct GRPCRequestHeadTests {
     }
   }
 
-  /// What a header of that name and value leads to, beside the usual ones.
+  /// The status to which an additional header with this name and value leads.
   private func refusal(_ name: String, _ value: String) -> RPCStatus.Code? {
     head(Self.usual + [(name, value)]).refusal?.code
   }
@@ -48,7 +48,7 @@ struct GRPCRequestHeadTests {
     if !isGRPC { #expect(head.stranger == .contentType) }
   }
 
-  /// A call keeps its credential for as long as it is open.
+  /// A call keeps its credential while it is open.
   @Test func credentialsCountAsMetadata() {
     let identities = RPCIdentities(Nobody(), NobodysPeer())
     func head(_ count: Int) -> GRPCRequestHead {
@@ -78,12 +78,12 @@ struct GRPCRequestHeadTests {
     #expect(refusal("grpc-encoding", "gzip") == .unimplemented)
     #expect(refusal("grpc-encoding", "identity") == nil)
     #expect(refusal("x-bin", "!") == .invalidArgument)
-    // Not for the application, so not judged.
+    // Headers of gRPC itself are not validated as metadata.
     #expect(refusal("grpc-tags-bin", "!") == nil)
     #expect(refusal("x!", "what HTTP allows in a name") == nil)
     #expect(head(Self.usual + [("x!", "a")]).metadata.isEmpty)
     #expect(head(Self.usual + [("grpc-encoding", "gzip")]).isEncodingUnknown)
-    // The first thing that is wrong is what is said.
+    // The first problem is reported.
     #expect(head(Self.usual + [("x-bin", "!"), ("grpc-timeout", "1")]).refusal?.message.contains("x-bin") == true)
   }
 
@@ -114,7 +114,7 @@ struct GRPCRequestHeadTests {
     limits.metadataBytes = 100
     #expect(code([("a-bin", "Zg,Zg")]) == nil)
     #expect(code([("a-bin", "Zg,Zg,Zg")]) == .resourceExhausted)
-    // Headers that are nobody's metadata count, too: twice the list that the client was told.
+    // Headers that do not become metadata count, too. The limit is twice the announced size of the list.
     limits.headerListBytes = 200
     #expect(code([("user-agent", String(repeating: "b", count: 100))]) == nil)
     #expect(code([("user-agent", String(repeating: "b", count: 400))]) == .resourceExhausted)

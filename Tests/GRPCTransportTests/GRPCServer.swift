@@ -5,7 +5,7 @@ import RPC
 import TestSupport
 import Testing
 
-/// Tests over real sockets, one at a time.
+/// Tests with real sockets, which run one at a time.
 @Suite(.serialized) struct ConnectionTests {}
 
 /// A server with the methods of ``testRouter(_:)``.
@@ -26,14 +26,15 @@ struct GRPCServer {
     try HTTP2Peer(server.address.hostAndPort, settings: settings)
   }
 
-  /// Waits until so many calls have ended with the status: they are counted when the turn ends that answers them.
+  /// Waits until this number of calls have ended with the status. They are counted at the end of the event-loop
+  /// iteration in which they are answered.
   func haveEnded(_ count: Int, _ status: RPCStatus.Code) throws {
     try poll("\(count) calls with \(status)") {
       endpoint.calls.filter { $0.status == status }.reduce(0) { $0 + Int($1.durations.count) } == count
     }
   }
 
-  /// Runs one on a free port, and leaves nothing of it behind.
+  /// Runs a server on a free port, and stops it at the end.
   static func run(_ configure: (inout Setting) -> Void = { _ in }, _ body: (GRPCServer) throws -> Void) throws {
     var setting = Setting()
     setting.limits.tickSeconds = 0.01

@@ -8,7 +8,7 @@ struct GRPCTextTests {
     arguments: [
       ("1n", 1), ("25u", 25_000), ("100m", 100_000_000), ("2S", 2_000_000_000), ("3M", 180_000_000_000),
       ("1H", 3_600_000_000_000), ("0S", 0), ("007m", 7_000_000), ("99999999n", 99_999_999),
-      // The most that can be said is more than 64 bits hold.
+      // The longest timeout that can be written does not fit into 64 bits.
       ("99999999H", 3_600_000_000_000_000_000),
     ] as [(String, UInt64)])
   func timeouts(text: String, nanoseconds: UInt64) {
@@ -30,7 +30,7 @@ struct GRPCTextTests {
     #expect(String(decoding: out, as: UTF8.self) == encoded)
   }
 
-  /// RFC 4648, section 10, without padding.
+  /// The examples of RFC 4648, section 10, without padding.
   @Test(arguments: [
     ("", ""), ("f", "Zg"), ("fo", "Zm8"), ("foo", "Zm9v"), ("foob", "Zm9vYg"), ("fooba", "Zm9vYmE"),
     ("foobar", "Zm9vYmFy"), ("\u{3fbf}\u{fffe}", "476/77++"),
@@ -55,7 +55,7 @@ struct GRPCTextTests {
   }
 }
 
-/// Lends a text's bytes.
+/// Passes the bytes of a text to `body`.
 func lent<Result>(_ text: String, _ body: (UnsafeRawBufferPointer) -> Result) -> Result {
   Array(text.utf8).withUnsafeBytes(body)
 }

@@ -58,7 +58,7 @@ struct GRPCTrailersTests {
     #expect(violation.text(1) == "agent_id" && violation.text(2) == "is empty")
   }
 
-  /// The one detail of the `google.rpc.Status`, whose other fields must be those of the headers.
+  /// The only detail of the `google.rpc.Status`, whose other fields must be equal to those of the headers.
   private func details(of headers: [String]) throws -> (name: String, message: WireMessage) {
     let prefix = "grpc-status-details-bin="
     let text = try #require(headers.first { $0.hasPrefix(prefix) }).dropFirst(prefix.count)

@@ -1,4 +1,4 @@
-/// A frame of HTTP/2, right or wrong.
+/// An HTTP/2 frame, which may be invalid.
 struct HTTP2Frame: Equatable {
   enum Kind: UInt8 {
     case data, headers, priority, resetStream, settings, pushPromise, ping, goAway, windowUpdate, continuation
@@ -49,7 +49,7 @@ struct HTTP2Frame: Equatable {
     HTTP2Frame(.windowUpdate, stream: stream, bigEndian(increment))
   }
 
-  /// A header block whose fields are all literals that nobody keeps.
+  /// A header block whose fields are all literals without indexing.
   static func block(_ headers: [(String, String)]) -> [UInt8] {
     headers.flatMap { name, value in [0] + literal(name) + literal(value) }
   }

@@ -6,7 +6,7 @@ import Testing
 struct HTTP2FrameScannerTests {
   private static let preface = HTTP2FrameScanner.preface
 
-  /// What a scanner makes of bytes of which ever more come; what it has used is gone.
+  /// The result of a scanner to which bytes are appended in pieces, while those that it has used are removed.
   private func scan(_ pieces: [[UInt8]], headerBlockBytes: Int = 1000) -> (used: [UInt8], cost: Int, tooLong: Bool) {
     var scanner = HTTP2FrameScanner(headerBlockBytes: headerBlockBytes)
     var waiting: [UInt8] = []
@@ -30,8 +30,8 @@ struct HTTP2FrameScannerTests {
     .data(1, [], ends: true), .data(3, [UInt8](repeating: 1, count: 300)), .data(3, [1]),
     .windowUpdate(3, 1), .ping([1, 2, 3, 4, 5, 6, 7, 8]), .reset(3), HTTP2Frame(kind: 77, stream: 3, [1]),
   ]
-  /// Settings 10 and 1, a whole block 0, two continuations 2, data 0, 0, and 1 for the small one, window 1, PING 2,
-  /// reset 2, what is not known 1.
+  /// The cost of the frames: SETTINGS 10 and 1, a complete block 0, two CONTINUATION frames 2, DATA 0, 0, and 1 for the
+  /// small one, WINDOW_UPDATE 1, PING 2, RST_STREAM 2, the unknown frame 1.
   private static let cost = 20
 
   @Test func everySplitGivesTheSame() {
@@ -51,17 +51,17 @@ struct HTTP2FrameScannerTests {
     for end in 0..<Self.preface.count { #expect(scan([Array(bytes[..<end])]).used == []) }
   }
 
-  /// nghttp2 is shown what is wrong, and says so.
+  /// Invalid input is passed to nghttp2, which reports the error.
   @Test func whatIsWrongIsHandedOnAtOnce() {
     let other = Array("GET / HTTP/1.1\r\n".utf8)
     #expect(scan([other]).used == other)
     #expect(scan([Array("PRI * HTTP/1".utf8)]).used == Array("PRI * HTTP/1".utf8))
-    // A frame that is too long is not waited for.
+    // The rest of a frame that is too long is not awaited.
     let long = Self.preface + [0, 0x40, 1, 0, 0, 0, 0, 0, 1]
     #expect(scan([long]).used == long)
     let fits = Self.preface + [0, 0x40, 0, 0, 0, 0, 0, 0, 1]
     #expect(scan([fits]).used == Self.preface)
-    // Another frame within a block.
+    // Another frame follows within a block.
     let crossed = Self.preface + HTTP2Frame(.headers, stream: 1, [1]).bytes + HTTP2Frame.ping([0, 0, 0, 0]).bytes
     #expect(scan([crossed]).used.count >= Self.preface.count + 10 + 9)
   }
@@ -77,9 +77,9 @@ struct HTTP2FrameScannerTests {
     #expect(scan([block(continuations: most - 1, bytes: 10) + end]).tooLong == false)
     #expect(scan([block(continuations: most, bytes: 10) + end]).tooLong == false)
     #expect(scan([block(continuations: most + 1, bytes: 10) + end]).tooLong)
-    // Its end need not come.
+    // The block is rejected before its end is received.
     #expect(scan([block(continuations: most + 1, bytes: 10)]).tooLong)
-    // 1,000 bytes with the headers of the frames.
+    // The limit is 1,000 bytes, with the headers of the frames.
     #expect(scan([block(continuations: 1, bytes: 900) + end]).tooLong == false)
     #expect(scan([block(continuations: 1, bytes: 1000)]).tooLong)
   }

@@ -6,11 +6,11 @@ import TestSupport
 
 @testable import GRPCTransport
 
-/// A client that sends what it is told, right or wrong, and understands what comes.
+/// A client that sends any frames, valid or not, and decodes the frames that it receives.
 final class HTTP2Peer {
-  /// What has come of a stream.
+  /// The part of a reply that has been received.
   struct Reply {
-    /// Header blocks: headers, and trailers behind the messages.
+    /// The header blocks: headers, and trailers after the messages.
     var blocks: [[String: String]] = []
     var bytes: [UInt8] = []
     var isEnded = false
@@ -18,10 +18,10 @@ final class HTTP2Peer {
 
     var headers: [String: String] { blocks.first ?? [:] }
     var trailers: [String: String] { blocks.last ?? [:] }
-    /// Number of `grpc-status`, or -1.
+    /// The value of `grpc-status`, or -1.
     var status: Int { trailers["grpc-status"].flatMap { Int($0) } ?? -1 }
 
-    /// The whole messages.
+    /// The complete messages.
     var messages: [[UInt8]] {
       var found: [[UInt8]] = []
       var rest = bytes[...]
@@ -42,7 +42,7 @@ final class HTTP2Peer {
 
   private(set) var replies: [UInt32: Reply] = [:]
   private(set) var goAways: [GoAway] = []
-  /// Payloads of the server's PINGs, and of its answers.
+  /// The payloads of the server's PINGs, and of its acknowledgements.
   private(set) var pings: [[UInt8]] = []
   private(set) var pongs: [[UInt8]] = []
   private(set) var settings: [UInt16: UInt32] = [:]
@@ -53,7 +53,7 @@ final class HTTP2Peer {
   private var lastStream: UInt32 = 0
   private let inflater: OpaquePointer
 
-  /// Connects, and sends the preface. Windows are without bounds unless the settings say otherwise.
+  /// Connects and sends the preface. The windows have the maximum size unless the settings contain another one.
   init(_ address: HostAndPort, settings: [UInt16: UInt32] = [4: 0x7fff_ffff]) throws {
     var inflater: OpaquePointer?
     nghttp2_hd_inflate_new(&inflater)
@@ -62,7 +62,7 @@ final class HTTP2Peer {
     descriptor = try connectSocket(to: address, deadline: soon())
     send(HTTP2FrameScanner.preface)
     send(.settings(settings))
-    // Less than the most, so that a test may still add to it.
+    // The window is smaller than the maximum, so that a test can enlarge it.
     if settings[4] == 0x7fff_ffff { send(.windowUpdate(0, 0x7ffe_0000)) }
   }
 
@@ -80,7 +80,7 @@ final class HTTP2Peer {
 
   // MARK: Sending
 
-  /// As far as the server takes it.
+  /// Sends the bytes that the server accepts.
   func send(_ bytes: [UInt8]) {
     var rest = bytes[...]
     while !rest.isEmpty, waitForSocket(descriptor, writable: true, deadline: soon()) {
@@ -104,14 +104,14 @@ final class HTTP2Peer {
     ] + extra
   }
 
-  /// Begins a call.
+  /// Starts a call.
   func open(_ method: String, _ extra: [(String, String)] = [], ends: Bool = false) -> UInt32 {
     let stream = nextStream()
     send(.headers(stream, Self.headers(method, extra), ends: ends))
     return stream
   }
 
-  /// Sends a whole call.
+  /// Sends a complete call.
   func call(_ method: String, _ message: [UInt8] = [], _ extra: [(String, String)] = []) -> UInt32 {
     let stream = nextStream()
     send(.headers(stream, Self.headers(method, extra)), .data(stream, prefixed(message), ends: true))
@@ -120,7 +120,7 @@ final class HTTP2Peer {
 
   // MARK: Receiving
 
-  /// What has come of the stream so far.
+  /// The part of the reply that has been received.
   func reply(_ stream: UInt32) -> Reply { replies[stream] ?? Reply() }
 
   /// Reads until the stream has ended.
@@ -129,7 +129,7 @@ final class HTTP2Peer {
     return reply(stream)
   }
 
-  /// Reads until the server has answered a PING: it has handled what was sent before.
+  /// Reads until the server has acknowledged a PING, so it has processed what was sent before.
   func sync() throws {
     let before = pongs.count
     send(.ping([1, 2, 3, 4, 5, 6, 7, 8]))
@@ -138,7 +138,7 @@ final class HTTP2Peer {
 
   func readToEnd() throws { try read("the end of the connection") { $0.isClosed } }
 
-  /// Reads until something holds.
+  /// Reads until a condition holds.
   func read(_ what: String, until holds: (HTTP2Peer) -> Bool) throws {
     let deadline = soon()
     while !holds(self) {

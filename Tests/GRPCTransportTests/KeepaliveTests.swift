@@ -3,7 +3,7 @@ import Testing
 
 @testable import GRPCTransport
 
-/// Seconds after the start, and what is done.
+/// Tests of the actions of the keepalive at certain times, in seconds after the start.
 struct KeepaliveTests {
   private let start = MonotonicTime(nanoseconds: 1_000_000_000_000)
 
@@ -22,7 +22,7 @@ struct KeepaliveTests {
     var keepalive = keepalive()
     #expect(keepalive.tick(at(59)) == .none)
     #expect(keepalive.tick(at(60)) == .ping)
-    // Asked once.
+    // The PING is sent once.
     #expect(keepalive.tick(at(61)) == .none)
     #expect(keepalive.tick(at(79)) == .none)
     #expect(keepalive.tick(at(80)) == .close)

@@ -6,7 +6,7 @@ import Testing
 @testable import GRPCTransport
 
 extension ConnectionTests {
-  /// Drain, age, and the ends of connections.
+  /// Tests of drain and maximum age, and of the ways in which connections end.
   struct LifecycleTests {
     private let notice = HTTP2Peer.GoAway(lastStream: 0x7fff_ffff, code: 0, text: "")
 
@@ -19,7 +19,8 @@ extension ConnectionTests {
         server.server.drain()
         try peer.read("the notice") { !$0.pings.isEmpty }
         #expect(peer.goAways == [notice] && server.log.now.drained == 1)
-        // A call that crosses the notice is taken: the client could not know.
+        // A call that is in transit when the notice is sent is accepted, because the client could not react to the
+        // notice.
         let crossed = peer.call("Echo", [1])
         #expect(try peer.wholeReply(crossed).messages == [[1]])
         let watch = peer.call("HoldUntilDrained")
@@ -28,7 +29,7 @@ extension ConnectionTests {
         peer.send(.ping(peer.pings[0], flags: HTTP2Frame.acknowledgement))
         try peer.read("the second GOAWAY") { $0.goAways.count == 2 }
         #expect(peer.goAways[1] == .init(lastStream: watch, code: 0, text: "draining"))
-        // The open call goes on; the connection ends with it.
+        // The open call continues, and the connection closes when it has ended.
         try peer.sync()
         #expect(!peer.isClosed && server.log.now.cancelled == 0)
         peer.send(.reset(open))
@@ -67,7 +68,7 @@ extension ConnectionTests {
         #expect(try peer.wholeReply(stream).status == 0)
         try peer.readToEnd()
         #expect(peer.goAways == [notice, .init(lastStream: stream, code: 0, text: "max_age")])
-        // Others may come.
+        // New connections are still accepted.
         #expect(try server.peer().wholeReplyOfCall("Echo").status == 0)
       }
     }

@@ -7,7 +7,7 @@ import Testing
 @testable import GRPCTransport
 
 extension ConnectionTests {
-  /// What a client cannot do.
+  /// Tests of the limits that apply to a client.
   struct LimitTests {
     @Test func theClientIsToldItsLimits() throws {
       try GRPCServer.run { server in
@@ -29,7 +29,7 @@ extension ConnectionTests {
       }
     }
 
-    /// nghttp2's own check would end the connection once the client has acknowledged the settings.
+    /// nghttp2's own check would end the connection after the client has acknowledged the settings.
     @Test func whoWasToldTheLimitIsRefusedNoMoreThanTheCall() throws {
       try GRPCServer.run({ $0.limits.openStreams = 2 }) { server in
         let peer = try server.peer()
@@ -55,7 +55,7 @@ extension ConnectionTests {
         peer.send(.data(stream, [0, 0]))
         try peer.read("the end of the call") { $0.reply(stream).resetCode == 0 }
         #expect(peer.reply(stream).status == 4)
-        // A call under way has no such bound.
+        // This limit does not apply to a call that a handler has accepted.
         #expect(!peer.reply(hold).isEnded && !peer.isClosed)
       }
     }
@@ -101,10 +101,10 @@ extension ConnectionTests {
           $0.limits.floodCreditsPerSecond = 0.001
         }) { server in
           let peer = try server.peer()
-          // Twice of what the cheapest of them may do.
+          // This is twice what the cheapest of the floods may do.
           for _ in 0..<200 { flood(peer) }
           try peer.readToEnd()
-          // Who has sent more than was read may be reset before it has read why.
+          // A client that has sent more than was read may be reset before it has read the reason.
           #expect(peer.goAways.allSatisfy { $0.code == 11 })
           try poll("the flood is counted") { server.endpoint.counter(.floods) == 1 }
         }
@@ -124,7 +124,7 @@ extension ConnectionTests {
     @Test func tooManyPings() throws {
       try GRPCServer.run({ $0.limits.pingIntervalSeconds = 3600 }) { server in
         let peer = try server.peer()
-        // Between replies they are welcome.
+        // PINGs between replies are allowed.
         for _ in 0..<5 {
           try peer.sync()
           #expect(try peer.wholeReplyOfCall("Echo").status == 0)
@@ -135,7 +135,7 @@ extension ConnectionTests {
       }
     }
 
-    /// A client that begins call after call and ends none of its requests.
+    /// The client starts call after call, and completes none of its requests.
     @Test func requestsThatAreNotWholeAreBoundedForAll() throws {
       let report = LimitReport()
       let buffers = BufferBudget(limit: 1024 * 1024, report: report)
@@ -155,7 +155,7 @@ extension ConnectionTests {
       }
     }
 
-    /// A connection can hold very many calls that have only begun.
+    /// A connection can hold very many calls whose requests are not complete.
     @Test func callsThatHaveBegunAreCounted() throws {
       let buffers = BufferBudget(limit: 16 * 1024 * 1024)
       try GRPCServer.run({ $0.buffers = buffers }) { server in
@@ -179,7 +179,7 @@ extension ConnectionTests {
       }
     }
 
-    /// `Tell` has a bound of its own, and is there for tools: a connection that has nothing else is idle.
+    /// `Tell` has its own limit, and exists for tools: a connection with no other calls is idle.
     @Test func aMethodWithABoundOfItsOwn() throws {
       try GRPCServer.run({ $0.limits.idleSeconds = 0.1 }) { server in
         let peer = try server.peer()
@@ -192,7 +192,7 @@ extension ConnectionTests {
       }
     }
 
-    /// The opening of a watch can be much work: what its client throws away costs credits by that.
+    /// Opening a watch can be much work. If the client cancels it, the cost in credits depends on that work.
     @Test func callsThatAreCancelledAgainAndAgainAreAFlood() throws {
       let log = CapturedLog()
       try GRPCServer.run({
@@ -234,7 +234,7 @@ extension ConnectionTests {
     @Test func repliesThatNobodyTakesAreBounded() throws {
       try GRPCServer.run({ $0.limits.ownReplyBytes = 300 }) { server in
         let peer = try server.peer(settings: noWindow)
-        // Half of an echo is the reply's own.
+        // One half of an echo reply is not shared with other connections.
         let waiting = (0..<3).map { _ in peer.call("Echo", [UInt8](repeating: 1, count: 100)) }
         let refused = try peer.wholeReplyOfCall("Echo")
         #expect(refused.status == 8 && refused.trailers["grpc-retry-pushback-ms"] == "1000")
@@ -242,7 +242,7 @@ extension ConnectionTests {
           peer.send(.windowUpdate(stream, 1000))
           #expect(try peer.wholeReply(stream).messages.first?.count == 100)
         }
-        // Given up, they are no burden any more either.
+        // Replies of calls that were cancelled do not count any more.
         for stream in (0..<3).map({ _ in peer.call("Echo", [UInt8](repeating: 1, count: 100)) }) {
           peer.send(.reset(stream))
         }
@@ -257,7 +257,7 @@ extension ConnectionTests {
         let peer = try server.peer(settings: noWindow)
         let hold = peer.call("Hold")
         #expect(try peer.wholeReplyOfCall("Echo", [1]).resetCode == 11)
-        // A quiet stream is not stalled.
+        // A stream without buffered replies is not stalled.
         try peer.sync()
         #expect(peer.reply(hold).resetCode == nil)
       }
@@ -274,7 +274,7 @@ extension ConnectionTests {
         try peer.sync()
         let sent = server.log.now.payloadBytes
         #expect(server.log.now.blocked > 0 && sent < 65_535 + 60_000)
-        // Others are served meanwhile.
+        // Other streams are served in the meantime.
         let other = peer.call("Echo", [1])
         peer.send(.windowUpdate(0, 100_000))
         #expect(try peer.wholeReply(other).status == 0)
@@ -287,15 +287,15 @@ extension ConnectionTests {
       }
     }
 
-    /// What one stream takes is missing to the others, but for a message each.
+    /// What one stream buffers is not available to the others, except for one message each.
     @Test func slowStreamsShareWhatAConnectionMayHold() throws {
       try GRPCServer.run({ $0.limits.ownStreamBytesHigh = 6400 }) { server in
         let peer = try server.peer(settings: noWindow)
         let streams = (0..<20).map { _ in peer.call("Count", [100, 10]) }
         try peer.read("the calls are open") { peer in streams.allSatisfy { !peer.reply($0).blocks.isEmpty } }
         try peer.sync()
-        // The first sends nearly all it has: messages of eleven bytes, of which one is their own, and what it takes to
-        // hold them.
+        // The first stream sends nearly everything: messages of eleven bytes, of which one byte is not shared, plus the
+        // memory that is needed to hold each message.
         #expect((50...100).contains(server.log.now.payloadBytes / 11 - 19))
         #expect(server.log.now.blocked >= 19)
         for stream in streams.reversed() { peer.send(.windowUpdate(stream, 10_000)) }
@@ -311,7 +311,7 @@ extension ConnectionTests {
         let none = try server.peer(settings: noWindow)
         let untouched = try none.wholeReplyOfCall("CarelessHold")
         #expect(untouched.status == 8 && untouched.messages.isEmpty && server.log.now.cancelled == 1)
-        // Half a message cannot be followed by trailers.
+        // Trailers cannot follow an incomplete message.
         let some = try server.peer(settings: [4: 1000])
         let stream = some.call("CarelessHold")
         let cut = try some.wholeReply(stream)

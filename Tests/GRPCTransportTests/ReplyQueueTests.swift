@@ -44,7 +44,7 @@ struct ReplyQueueTests {
     #expect(queue.isEmpty)
   }
 
-  /// A stream that is never quite caught up with must not keep what is gone.
+  /// A queue that never becomes empty must not keep messages that have been sent.
   @Test func longQueuesAreTakenAndFilledAtOnce() {
     var random = SeededRandom.fresh("a long queue")
     var queue = ReplyQueue()

@@ -5,19 +5,19 @@ import Testing
 
 @testable import Network
 
-/// Connections to a name with several addresses, of which some do not answer.
+/// Tests of connections to a name with several addresses, of which some do not answer.
 @Suite struct ConnectTests {
   @Test func anAddressThatDropsPacketsDoesNotUseUpTheTime() throws {
     let (hole, listener) = (try BlackHole(), try Listening())
     for addresses in [[hole.address, listener.address], [hole.address, hole.address, listener.address]] {
       let began = MonotonicTime.now
       close(try connectSocket(to: twoAddresses, deadline: .now.advanced(bySeconds: 20), resolver: resolver(addresses)))
-      // It would be the whole 20 s otherwise.
+      // Otherwise it would take the whole 20 s.
       #expect(MonotonicTime.now.seconds(since: began) < 10)
     }
   }
 
-  /// Each address has its share of a time that is shorter than the usual wait between two attempts.
+  /// A timeout that is shorter than the usual delay between two attempts is divided among the addresses.
   @Test func aShortTimeIsShared() throws {
     let (hole, listener) = (try BlackHole(), try Listening())
     let addresses = resolver([hole.address, hole.address, listener.address])
@@ -52,7 +52,7 @@ import Testing
     }
   }
 
-  /// The families take turns, beginning with the resolver's first.
+  /// The address families alternate, beginning with the resolver's first.
   @Test func familiesTakeTurns() throws {
     let four = try closedAddress()
     let six = try #require(try SocketAddress.resolve(HostAndPort(host: "::1", port: four.port), passive: false).first)
@@ -64,7 +64,7 @@ import Testing
     #expect(order == [6, 4, 6, 6], "\(error?.message ?? "")")
   }
 
-  /// A name server that does not answer is waited for no longer than the deadline.
+  /// A name server that does not answer delays the client until the deadline at most.
   @Test func aResolverThatHangs() throws {
     let isOver = Locked(false)
     let hanging = AddressResolver { _ in
@@ -79,7 +79,7 @@ import Testing
       try connectSocket(to: twoAddresses, deadline: .now.advanced(bySeconds: 0.1), resolver: hanging)
     }
     #expect(error?.message.contains("name server") == true)
-    // A numeric address needs none.
+    // A numeric address needs no name server.
     let listener = try Listening()
     close(
       try connectSocket(to: listener.address.hostAndPort, deadline: .now.advanced(bySeconds: 20), resolver: hanging))
@@ -92,13 +92,13 @@ private func resolver(_ addresses: [SocketAddress]) -> AddressResolver {
   AddressResolver { _ in .success(addresses) }
 }
 
-/// An address of this machine at which nothing listens.
+/// An address of this machine on which no socket listens.
 private func closedAddress() throws -> SocketAddress {
   let port = try freePort()
   return try #require(try SocketAddress.resolve(HostAndPort(host: "127.0.0.1", port: port), passive: false).first)
 }
 
-/// A socket that listens on a free port of loopback.
+/// A socket that listens on a free port of the loopback interface.
 private final class Listening {
   let address: SocketAddress
   fileprivate let descriptor: Int32
@@ -116,7 +116,7 @@ private final class Listening {
   deinit { close(descriptor) }
 }
 
-/// An address that answers no SYN: its queue of connections that wait to be accepted is full.
+/// An address that answers no SYN, because its queue of connections to be accepted is full.
 private final class BlackHole {
   private let listening: Listening
   private var waiting: [Int32] = []

@@ -27,7 +27,7 @@ struct FloodGuardTests {
     #expect(guardian.isExhausted)
   }
 
-  /// Looks that are too short to earn a whole credit add up.
+  /// Intervals that are too short to earn a whole credit add up.
   @Test func timeIsNotLostBetweenLooks() {
     var guardian = FloodGuard(maximum: 100, perSecond: 10, now: start)
     guardian.spend(110)
@@ -41,7 +41,7 @@ struct FloodGuardTests {
     guardian.refill(start.advanced(bySeconds: 1000))
     guardian.spend(101)
     #expect(guardian.isExhausted)
-    // A quiet time before the first frame is no credit of its own.
+    // The time without frames before the first one earns no additional credit.
     guardian.refill(start.advanced(bySeconds: 1000.05))
     #expect(guardian.isExhausted)
   }

@@ -3,13 +3,13 @@ internal import Network
 internal import TestSupport
 internal import Testing
 
-/// Which requests a page of another site can have a browser send, and what becomes of them.
+/// Tests of the requests that a page of another site can make a browser send.
 @Suite(.serialized) struct HTTPRequestGuardTests {
   private static let forms = ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "TEXT/plain;a=b"]
 
-  /// Request line, header fields, status. `$PORT` and `$ADDRESS` are those of the port.
+  /// The request line, the header fields and the expected status. `$PORT` and `$ADDRESS` are those of the server.
   private static let table: [(request: String, fields: [String], status: String)] = [
-    // What probes, scrapers and people send.
+    // These are requests of probes, scrapers and users.
     ("GET /hello", [], "200"),
     ("GET /hello", ["Host: $ADDRESS"], "200"),
     ("GET /hello", ["Host: 127.0.0.1"], "200"),
@@ -25,14 +25,14 @@ internal import Testing
     ("GET http://localhost/hello", ["Host: localhost"], "200"),
     ("POST /length", [], "202"),
     ("POST /length", ["Host: $ADDRESS", "Content-Type: application/json"], "202"),
-    // A page of this server.
+    // These are requests of a page of this server.
     ("POST /length", ["Host: $ADDRESS", "Origin: http://$ADDRESS", "Sec-Fetch-Site: same-origin"], "202"),
     ("GET /hello", ["Host: localhost", "Origin: http://localhost:80"], "200"),
     ("GET /hello", ["Host: config-lookup", "Origin: https://config-lookup"], "200"),
     ("GET /hello", ["Host: $ADDRESS", "Sec-Fetch-Site: none"], "200"),
-    // A link that a person followed.
+    // This is a link that a user followed.
     ("GET /hello", ["Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"], "200"),
-    // DNS rebinding: every path, also one that is not there.
+    // DNS rebinding is rejected for every path, even one that does not exist.
     ("GET /hello", ["Host: evil.example:$PORT"], "421"),
     ("GET /none", ["Host: evil.example"], "421"),
     ("POST /length", ["Host: evil.example", "Origin: http://evil.example", "Sec-Fetch-Site: same-origin"], "421"),
@@ -46,7 +46,7 @@ internal import Testing
     ("GET /hello", ["Host: xconfig-lookup"], "421"),
     ("GET http://evil.example/hello", ["Host: localhost"], "421"),
     ("GET http://localhost/hello", ["Host: evil.example"], "421"),
-    // No host at all. The Kelvin sign is not a K.
+    // These are not valid hosts. The Kelvin sign is not a K.
     ("GET /hello", ["Host:"], "400"),
     ("GET /hello", ["Host: localhost", "Host: localhost"], "400"),
     ("GET /hello", ["Host: localhost", "Host: evil.example"], "400"),
@@ -56,7 +56,7 @@ internal import Testing
     ("GET /hello", ["Host: user@localhost"], "400"),
     ("GET /hello", ["Host: [::1"], "400"),
     ("GET /hello", ["Host: [localhost]"], "400"),
-    // Pages of other sites.
+    // These are requests of pages of other sites.
     ("POST /length", ["Origin: http://evil.example"], "403"),
     ("POST /length", ["Host: $ADDRESS", "Origin: http://evil.example"], "403"),
     ("POST /length", ["Host: $ADDRESS", "Origin: null"], "403"),
@@ -78,7 +78,7 @@ internal import Testing
     (
       "GET /hello", ["Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: iframe"], "403"
     ),
-    // What an HTML form can send, from a browser that marks nothing.
+    // These are requests that an HTML form can send, from a browser that does not mark them.
     ("POST /length", ["Host: $ADDRESS", "Content-Type: \(forms[0])"], "415"),
     ("POST /length", ["Host: $ADDRESS", "Content-Type: \(forms[1])"], "415"),
     ("POST /length", ["Host: $ADDRESS", "Content-Type: \(forms[2])"], "415"),
@@ -111,7 +111,7 @@ internal import Testing
     #expect(lines.contains { $0.contains("\"host\":\"evil.example:\(http.address.port)\"") })
   }
 
-  /// A name that is listened on is a host of the server; an address is the one that the connection came to.
+  /// A name in the listen address is a host of the server; an address is allowed if the connection was accepted on it.
   @Test func whatIsListenedOnIsAllowed() throws {
     try withServer(host: "0.0.0.0") { server throws in
       let socket = try RawSocket(HostAndPort(host: "127.0.0.2", port: server.http.address.port))

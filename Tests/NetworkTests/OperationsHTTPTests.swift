@@ -5,7 +5,7 @@ internal import Network
 internal import TestSupport
 internal import Testing
 
-/// Over real sockets, one at a time: they watch threads and descriptors of the process.
+/// Tests with real sockets. They run one at a time, because they observe threads and descriptors of the process.
 @Suite(.serialized) struct OperationsHTTPTests {
   @Test func routesAnswer() throws {
     try withServer { server throws in
@@ -21,7 +21,7 @@ internal import Testing
     }
   }
 
-  /// As Prometheus' older clients and `nc` do.
+  /// Older versions of Prometheus and `nc` do this.
   @Test func aPeerThatHasEndedItsSideGetsTheWholeReply() throws {
     try withServer { server throws in
       for request in ["GET /large HTTP/1.0\r\n\r\n", "GET /large HTTP/1.1\r\nConnection: close\r\n\r\n"] {
@@ -105,7 +105,7 @@ internal import Testing
         socket.send("GET /hello?\(number) HTTP/1.1\r\n\r\n")
         #expect(try socket.read(through: "}\n").hasSuffix("\"\(number)\"}\n"))
       }
-      // Sent together, answered in their order.
+      // These requests are sent together, and answered in order.
       socket.send(
         "GET /hello?a HTTP/1.1\r\n\r\nGET /none HTTP/1.1\r\n\r\nGET /hello?c HTTP/1.1\r\nConnection: close\r\n\r\n")
       let replies = try socket.readToEnd()
@@ -175,7 +175,7 @@ internal import Testing
     }
   }
 
-  /// However many say nothing, and however often they are replaced.
+  /// Connections that send nothing are replaced, regardless of their number.
   @Test func silentConnectionsGiveWay() throws {
     var limits = OperationsLimits()
     limits.connections = 4
@@ -232,7 +232,7 @@ internal import Testing
   }
 
   @Test func stoppingLeavesNothingBehind() throws {
-    // Whatever is made once in a process.
+    // This creates the objects that exist once in a process.
     try withServer { _ = try $0.ask("GET /hello HTTP/1.0\r\n\r\n") }
     let before = try descriptors()
     for _ in 0..<5 {

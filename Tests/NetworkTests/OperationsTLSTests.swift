@@ -5,7 +5,7 @@ internal import TLS
 internal import TestSupport
 internal import Testing
 
-/// The HTTP port over TLS.
+/// Tests of the HTTP port over TLS.
 @Suite struct OperationsTLSTests {
   private let get = "GET /hello?a HTTP/1.1\r\nConnection: close\r\n\r\n"
 

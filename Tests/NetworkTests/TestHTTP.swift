@@ -4,7 +4,7 @@ internal import Network
 internal import TLS
 internal import TestSupport
 
-/// What the server under test answers.
+/// The routes of the server under test.
 let routes: [String: OperationsRoute] = [
   "/hello": OperationsRoute(.get) { .json("{\"query\":\"\($0.query ?? "")\"}") },
   "/length": OperationsRoute(.post) {
@@ -20,7 +20,7 @@ struct TestHTTP {
     try RawSocket(http.address.hostAndPort)
   }
 
-  /// Sends the text on a connection of its own, and reads until the server closes.
+  /// Sends the text on a new connection, and reads until the server closes it.
   func ask(_ text: String) throws -> String {
     let socket = try connect()
     socket.send(text)
@@ -28,7 +28,7 @@ struct TestHTTP {
   }
 }
 
-/// Runs a server on a free port, and leaves nothing of it behind.
+/// Runs a server on a free port, and stops it at the end.
 func withServer(
   host: String = "127.0.0.1", limits: OperationsLimits = OperationsLimits(), report: LimitReport = LimitReport(),
   _ body: (TestHTTP) throws -> Void
@@ -40,7 +40,7 @@ func withServer(
   try body(TestHTTP(http: http))
 }
 
-/// A socket that does what it is told, wrong or not.
+/// A socket on which a test can send any bytes.
 final class RawSocket {
   private var descriptor: Int32
   private var unread = ""
@@ -56,7 +56,7 @@ final class RawSocket {
     descriptor = -1
   }
 
-  /// Closes so that the peer's next write fails.
+  /// Closes the connection so that the peer's next write fails.
   func reset() {
     var now = linger(l_onoff: 1, l_linger: 0)
     setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &now, socklen_t(MemoryLayout<linger>.size))
@@ -65,7 +65,7 @@ final class RawSocket {
 
   func finishSending() { shutdown(descriptor, Int32(SHUT_WR)) }
 
-  /// Until all is sent, or the peer takes no more.
+  /// Sends until everything is sent, or the peer accepts no more.
   func send(_ text: String) {
     var rest = Array(text.utf8)[...]
     while !rest.isEmpty, waitForSocket(descriptor, writable: true, deadline: .now.advanced(bySeconds: 120)) {
@@ -79,14 +79,14 @@ final class RawSocket {
     waitForSocket(descriptor, writable: false, deadline: .now.advanced(bySeconds: seconds))
   }
 
-  /// False once the peer has closed.
+  /// Whether the peer has not closed the connection.
   var isOpen: Bool {
     var byte: UInt8 = 0
     let count = recv(descriptor, &byte, 1, Int32(MSG_PEEK))
     return count > 0 || (count < 0 && errno == EAGAIN)
   }
 
-  /// Reads up to and with `mark`.
+  /// Reads up to the end of `mark`.
   func read(through mark: String) throws -> String {
     while true {
       if let end = unread.firstRange(of: mark)?.upperBound {
@@ -98,7 +98,7 @@ final class RawSocket {
     }
   }
 
-  /// Reads until the peer closes; a reset counts as that.
+  /// Reads until the peer closes or resets the connection.
   func readToEnd() throws -> String {
     while let more = try readSome() { unread += more }
     defer { unread = "" }
@@ -114,7 +114,7 @@ final class RawSocket {
 }
 
 extension TestHTTP {
-  /// Asks over TLS, and reads until the server closes.
+  /// Sends the text over TLS, and reads until the server closes the connection.
   func ask(_ text: String, _ tls: TLSContext) throws -> String {
     let stream = try OutgoingStream(to: http.address.hostAndPort, tls: tls, deadline: soon())
     var rest = Array(text.utf8)[...]

@@ -3,7 +3,7 @@ import RPC
 import Testing
 
 struct BufferBudgetTests {
-  /// Holds bytes until it is told to let go.
+  /// A holder that keeps its bytes until the budget makes it release them.
   private final class Holder: BufferHolder {
     private let account: BufferAccount
     private(set) var bufferedByteCount = 0
@@ -51,7 +51,7 @@ struct BufferBudgetTests {
     for holder in [small, large] { holder.hold(0) }
   }
 
-  /// The work of one iteration of a loop does not grow with the number of holders.
+  /// The work of one event-loop iteration does not grow with the number of holders.
   @Test func manyHoldersLoseItInSlices() {
     let account = budget(1_000_000)[0]
     let asked = Locked(0)
@@ -66,12 +66,12 @@ struct BufferBudgetTests {
       guard asked.withLock({ $0 }) > askedBefore else { break }
     }
     #expect(slices >= 3)
-    // A quarter is free, as exactly as it is counted.
+    // A quarter of the limit becomes free, with the precision of the counting.
     #expect((730...770).contains(holders.count { $0.bufferedByteCount > 0 }))
     for holder in holders { holder.hold(0) }
   }
 
-  /// However little a worker holds: those of the others are looked at first, if they are larger.
+  /// Small holders of one worker keep their bytes if there are larger holders on other workers.
   @Test func smallHoldersOfAnotherWorkerKeepWhatTheyHave() {
     let accounts = budget(100_000, accounts: 2)
     let small = (0..<5).map { _ in Holder(accounts[0], 2000) }
@@ -88,7 +88,7 @@ struct BufferBudgetTests {
     let many = (0..<10).map { _ in Holder(accounts[1], 10_000) }
     #expect(accounts[0].budget.byteCount == 120_000)
     for account in accounts { account.shed() }
-    // 45,000 are too many: 7,500 of the 20,000, and as much of the rest as still is.
+    // The workers must release 45,000 bytes: 7,500 of the 20,000, then of the 100,000 what is still above the limit.
     #expect(few.count { $0.bufferedByteCount == 0 } == 1)
     #expect(many.count { $0.bufferedByteCount == 0 } == 4)
     for holder in few + many { holder.hold(0) }

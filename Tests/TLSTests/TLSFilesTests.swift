@@ -3,7 +3,7 @@ import TLS
 import TestSupport
 import Testing
 
-/// What is wrong with a file, said by its name.
+/// Tests that an error names the file and its problem.
 @Suite struct TLSFilesTests {
   @Test func eachMistakeIsNamed() throws {
     try withAuthority { authority throws in

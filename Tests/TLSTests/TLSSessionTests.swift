@@ -4,7 +4,7 @@ import TLS
 import TestSupport
 import Testing
 
-/// Two ends of TLS over a pair of sockets, without a server.
+/// Tests of the two sides of TLS over a socket pair, without a server.
 @Suite struct TLSSessionTests {
   @Test func namesOfTheOtherSide() throws {
     try withAuthority { authority throws in
@@ -39,7 +39,7 @@ import Testing
         (stranger, TLSFailure.Reason.untrustedCertificate), (expired, .expiredCertificate), (nil, .noCertificate),
         (good, nil),
       ] {
-        // In TLS 1.3 a client has shaken hands before the server has looked at its certificate.
+        // In TLS 1.3 the client completes the handshake before the server has verified the client's certificate.
         #expect(try Pair(authority, client: client, isMutual: true).failures()[0] == reason)
       }
       #expect(try Pair(authority, name: "elsewhere.example").failures() == [.refusedByPeer, .untrustedCertificate])
@@ -52,7 +52,7 @@ import Testing
     }
   }
 
-  /// Either side trusts an intermediate authority alone. What the authority above it has issued otherwise is refused.
+  /// Both sides trust an intermediate authority alone. Other certificates of its root are rejected.
   @Test func anIntermediateAuthorityIsATrustAnchor() throws {
     try withAuthority { root throws in
       let intermediate = try root.authority.issueAuthority("intermediate")
@@ -117,7 +117,7 @@ import Testing
       _ = read(ended.client)
       #expect(ended.server.finishWriting())
       guard case .end = read(ended.client) else { throw TestFailure("no end") }
-      // The other way is still open.
+      // The other direction is still open.
       _ = Array("late".utf8).withUnsafeBytes { ended.client.write($0) }
       guard case .count(4) = read(ended.server) else { throw TestFailure("nothing after the end of our side") }
 
@@ -143,7 +143,7 @@ func withAuthority(_ body: (Authority) throws -> Void) throws {
   }
 }
 
-/// A server's and a client's session, connected.
+/// The connected sessions of a server and a client.
 final class Pair {
   enum Side: Int {
     case server, client
@@ -199,7 +199,7 @@ final class Pair {
     guard try failures() == [nil, nil] else { throw TestFailure("no handshake") }
   }
 
-  /// Shakes hands, and says how that failed for server and client.
+  /// Performs the handshake. Returns the failure of the server and of the client.
   func failures() throws -> [TLSFailure.Reason?] {
     var results: [TLSResult?] = [nil, nil]
     for _ in 0..<100 {
