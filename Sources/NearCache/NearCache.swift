@@ -189,7 +189,7 @@ public final class NearCache<Value: Sendable>: Sendable {
   /// The counters and the size of the cache.
   public var statistics: NearCacheStatistics { store.statistics }
 
-  // MARK: Beneath
+  // MARK: Stored values
 
   private func fetched(_ value: Value) -> NearCacheStore.Fetched {
     NearCacheStore.Fetched(value: Stored(value), byteCount: byteCount(value))
