@@ -14,7 +14,8 @@ public struct ClientConfiguration: Sendable {
   public var timeout = 5.0
   /// How long the establishment of a connection may take.
   public var connectTimeout = 5.0
-  /// The longest backoff between two connection attempts. The first retry follows at once.
+  /// The longest backoff between two connection attempts. The attempt after the loss of a connection that lasted for
+  /// more than a second is made at once.
   public var longestBackoff = 5.0
   /// After this time without a connection, the state is ``ConfigLookupClient/State/error``.
   public var errorAfter = 30.0

@@ -85,7 +85,7 @@ public final class Credentials: RPCAccess {
   /// - Parameters:
   ///   - refusal: the reason.
   ///   - caller: the name of the credential; nil if the caller is not authenticated.
-  ///   - right: the missing permission; nil if the caller is not authenticated.
+  ///   - right: the permission that the call needs; nil if none was checked.
   ///   - peer: the address of the caller.
   public func refused(_ refusal: RPCRefusal, _ caller: String?, _ right: RPCRight?, peer: String) {
     refusals.withLock { $0[refusal, default: 0] += 1 }
