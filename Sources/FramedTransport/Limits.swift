@@ -32,7 +32,7 @@ enum Limits {
   /// Bytes of a method's name that are repeated to the caller in an error.
   static let methodNameBytes = 128
   /// Bytes that an open call takes beside its request: the stream, its handler and its timer (measured: see
-  /// `docs/limits.md`).
+  /// `docs/reference/limits.md`).
   static let openStreamBytes = 1024
   /// Seconds a connection stays after its `go_away`, so that calls which crossed it get an answer.
   static let drainGraceSeconds = 0.1

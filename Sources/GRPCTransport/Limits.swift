@@ -7,7 +7,7 @@ enum Limits {
   /// Bytes of request or reply storage that a stream keeps for the next call that uses it.
   static let keptStreamBytes = 4 * 1024
   /// Bytes that an open call takes beside its request and its replies: the stream here and in nghttp2, its handler and
-  /// its timer (measured: see `docs/limits.md`).
+  /// its timer (measured: see `docs/reference/limits.md`).
   static let openStreamBytes = 2048
   /// Bytes that a message takes in the queue of a reply beside its own.
   static let queuedMessageBytes = 64

@@ -70,7 +70,7 @@ enum Limits {
   /// Connections taken from the listener in one turn.
   static let acceptsPerTurn = 16
   /// Bytes that an open connection takes by itself, whatever is spoken on it: measured with idle HTTP/2 connections, of
-  /// which nghttp2 takes most (see `docs/limits.md`).
+  /// which nghttp2 takes most (see `docs/reference/limits.md`).
   static let connectionBytes = 16 * 1024
   /// Bytes that TLS takes beside it.
   static let tlsConnectionBytes = 32 * 1024

@@ -12,7 +12,7 @@ public protocol BufferHolder: AnyObject {
 
 /// The bytes that callers make all workers hold together, and their bound: connections and open calls themselves,
 /// replies that peers do not take, requests that are not whole yet, what watches have still to be told. What each of
-/// them is charged, and why, is in `docs/limits.md`.
+/// them is charged, and why, is in `docs/reference/limits.md`.
 ///
 /// Each worker counts its own, and adds that to the sum once it has moved by a step: so the sum may be wrong by a step
 /// for each worker, and counting costs no atomic addition.

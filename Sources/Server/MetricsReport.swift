@@ -5,7 +5,7 @@ internal import Network
 internal import RPC
 internal import TLS
 
-/// Everything that is counted or measured, as of one moment. `docs/operations.md` says what each figure is for.
+/// Everything that is counted or measured, as of one moment. `docs/reference/metrics.md` says what each figure is for.
 struct MetricsReport {
   struct Cache {
     /// The first part of the cache's keys, and of its metrics' names.
@@ -167,7 +167,7 @@ struct MetricsReport {
     }
     out.family(
       "config_lookup_limits_reached_total", .counter,
-      "How often callers reached a limit, and felt it: docs/security.md.")
+      "How often callers reached a limit, and felt it: docs/reference/limits.md.")
     for limit in ServerLimit.allCases { out.point(["limit": limit.rawValue], .integer(limits(limit))) }
     out.family("config_lookup_tls_handshake_failures_total", .counter, "TLS handshakes that came to nothing, by why.")
     for reason in TLSFailure.Reason.allCases {

@@ -55,6 +55,6 @@ struct Traits {
   }
 
   /// Whether a subscriber takes what it holds to another server. Not where each server may have a last good version of
-  /// its own, or finds drift at another time. See docs/guarantees.md, "What is not promised".
+  /// its own, or finds drift at another time. See docs/reference/guarantees.md, "What is not promised".
   var movesBetweenServers: Bool { !hasBadDocuments && !hasDrift }
 }
