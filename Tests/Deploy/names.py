@@ -38,7 +38,7 @@ def expressions(panel: dict):
 
 rules = open("deploy/prometheus/alerts.yml").read()
 manual = open("docs/guides/operate.md").read()
-reference = manual
+reference = open("docs/reference/metrics.md").read()
 board = json.load(open("deploy/grafana/dashboards/config-lookup.json"))
 panels = [expression for panel in board["panels"] for expression in expressions(panel)]
 ids = [panel["id"] for panel in board["panels"]]
