@@ -45,7 +45,7 @@ let package = Package(
     .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
 
-    // In the order of the data: see docs/architecture.md.
+    // In the order of the data: see docs/internals/architecture.md.
     .target(name: "CConfigLookupProto", dependencies: ["CProtobufC"]),
     .target(name: "CLinux", dependencies: []),
     library("Core", ["CLinux"]),

@@ -167,7 +167,7 @@ struct MetricsReport {
     }
     out.family(
       "config_lookup_limits_reached_total", .counter,
-      "How often callers reached a limit, and felt it: docs/security.md.")
+      "How often callers reached a limit, and felt it: docs/reference/limits.md.")
     for limit in ServerLimit.allCases { out.point(["limit": limit.rawValue], .integer(limits(limit))) }
     out.family("config_lookup_tls_handshake_failures_total", .counter, "TLS handshakes that came to nothing, by why.")
     for reason in TLSFailure.Reason.allCases {

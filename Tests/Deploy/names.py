@@ -1,7 +1,7 @@
 """Alerts and dashboard against a server's own metrics: names.py METRICS RULES, from the root of the package.
 
-METRICS is a page of /metrics. Every metric that an alert, a panel or docs/operations.md asks for must be on it, and
-every alert must be in docs/operations.md. Writes the panels' expressions to RULES, for promtool to check.
+METRICS is a page of /metrics. Every metric that an alert, a panel or docs/reference/metrics.md asks for must be on it,
+and every alert must be in docs/guides/operate.md. Writes the panels' expressions to RULES, for promtool to check.
 """
 
 import json
@@ -37,7 +37,8 @@ def expressions(panel: dict):
 
 
 rules = open("deploy/prometheus/alerts.yml").read()
-manual = open("docs/operations.md").read()
+manual = open("docs/guides/operate.md").read()
+reference = open("docs/reference/metrics.md").read()
 board = json.load(open("deploy/grafana/dashboards/config-lookup.json"))
 panels = [expression for panel in board["panels"] for expression in expressions(panel)]
 ids = [panel["id"] for panel in board["panels"]]
@@ -50,12 +51,12 @@ for where, text in [("alerts.yml", rules), *(("the dashboard", expression) for e
     problems += [f"{where}: no such metric: {name}" for name in sorted(asked(text) - served - LABELS)]
 for name in re.findall(r"alert: (\w+)", rules):
     if f"`{name}`" not in manual:
-        problems.append(f"docs/operations.md: does not say what to do about {name}")
-for row in re.findall(r"^\| `([a-z_A-Z]+)(?:\{[^`]*\})?`", manual, re.MULTILINE):
+        problems.append(f"docs/guides/operate.md: does not say what to do about {name}")
+for row in re.findall(r"^\| `([a-z_A-Z]+)(?:\{[^`]*\})?`", reference, re.MULTILINE):
     names = [row.replace("P_", f"{cache}_", 1) for cache in CACHES] if row.startswith("P_") else [row]
     for name in names:
         if OURS.fullmatch(name) and not any(one.startswith(name) for one in served):
-            problems.append(f"docs/operations.md: no such metric: {name}")
+            problems.append(f"docs/reference/metrics.md: no such metric: {name}")
 assert not problems, "\n".join(problems)
 
 with open(sys.argv[2], "w") as file:

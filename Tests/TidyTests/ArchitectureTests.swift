@@ -2,7 +2,7 @@ internal import Foundation
 internal import TestSupport
 internal import Testing
 
-/// Who may import whom: the table in docs/architecture.md, Package.swift and the imports say the same.
+/// Who may import whom: the table in docs/internals/architecture.md, Package.swift and the imports say the same.
 @Suite struct ArchitectureTests {
   @Test func tableAndPackageAgree() throws {
     let table = try Architecture.table()
@@ -10,7 +10,7 @@ internal import Testing
     for target in Set(table.keys).union(package.keys).sorted() {
       let inTable = table[target].map { $0.sorted().joined(separator: ", ") } ?? "no row"
       let inPackage = package[target].map { $0.sorted().joined(separator: ", ") } ?? "no target"
-      #expect(inTable == inPackage, "\(target): docs/architecture.md and Package.swift must say the same")
+      #expect(inTable == inPackage, "\(target): docs/internals/architecture.md and Package.swift must say the same")
     }
   }
 
@@ -27,7 +27,9 @@ internal import Testing
       guard files.reduce(0, { $0 + $1.lines.joined().count }) > 40 else { continue }
       let used = Set(files.flatMap { Architecture.imports(of: $0).map(\.module) })
       let unused = allowed.subtracting(used).subtracting(Architecture.generated).sorted()
-      #expect(unused == [], "\(target) imports none of these: take them out of docs/architecture.md and Package.swift")
+      #expect(
+        unused == [],
+        "\(target) imports none of these: take them out of docs/internals/architecture.md and Package.swift")
     }
   }
 
@@ -70,16 +72,16 @@ enum Architecture {
   /// The messages and what they are made with: they go together.
   static let generated: Set = ["CConfigLookupProto", "CProtobufC"]
 
-  /// Target -> what it may import, from the rows of docs/architecture.md.
+  /// Target -> what it may import, from the rows of docs/internals/architecture.md.
   static func table() throws -> [String: Set<String>] {
-    let page = try text("docs/architecture.md")
+    let page = try text("docs/internals/architecture.md")
     var table: [String: Set<String>] = [:]
     for line in page.split(separator: "\n") where line.hasPrefix("| `") {
       let cells = line.split(separator: "|").map(String.init)
       guard cells.count >= 3, let target = names(in: cells[0]).first else { continue }
       table[target] = Set(names(in: cells[2]))
     }
-    guard !table.isEmpty else { throw TestFailure("docs/architecture.md has no table of targets") }
+    guard !table.isEmpty else { throw TestFailure("docs/internals/architecture.md has no table of targets") }
     return table
   }
 
@@ -106,7 +108,7 @@ enum Architecture {
       imports(of: file).compactMap { line, module in
         guard let target = file.target, module != target, table[module] != nil || isCLibrary(module) else { return nil }
         guard table[target]?.contains(module) != true else { return nil }
-        let advice = "\(target) may not import \(module): data flows one way, see docs/architecture.md"
+        let advice = "\(target) may not import \(module): data flows one way, see docs/internals/architecture.md"
         return Breach(file: file.path, line: line, advice: advice)
       }
     }

@@ -1,7 +1,7 @@
 internal import Foundation
 
 /// What a class that lives as long as a caller wants it to may keep: each stored closure and each stored collection is
-/// named in the table of `docs/limits.md`, with its bound.
+/// named in the table of `docs/reference/limits.md`, with its bound.
 struct HeldStateRule {
   /// A stored property of such a class.
   struct Property: Equatable {
@@ -53,7 +53,8 @@ struct HeldStateRule {
     files.flatMap(properties).filter { !page.contains("`\($0.name)`") }.map {
       Breach(
         file: $0.file, line: $0.line,
-        advice: "\($0.name) may hold what a caller wants: name it in docs/limits.md, with its bound and its cost")
+        advice:
+          "\($0.name) may hold what a caller wants: name it in docs/reference/limits.md, with its bound and its cost")
     }
   }
 

@@ -1,24 +1,25 @@
 internal import TestSupport
 internal import Testing
 
-/// Whatever a caller can make the server hold is in the table of `docs/limits.md`.
+/// Whatever a caller can make the server hold is in the table of `docs/reference/limits.md`.
 @Suite struct HeldStateTests {
   private static let files = SourceTree.sources.filter { HeldStateRule.targets.contains($0.target ?? "") }
 
   @Test func whatCallersHoldIsInTheTable() throws {
-    let page = try #require(SourceTree.all.first { $0.path == "docs/limits.md" }).lines.joined(separator: "\n")
+    let page = try #require(SourceTree.all.first { $0.path == "docs/reference/limits.md" })
+      .lines.joined(separator: "\n")
     expectNone(HeldStateRule.breaches(in: Self.files, page: page))
   }
 
   /// What is gone from the code is gone from the table.
   @Test func theTableNamesNothingElse() throws {
-    let page = try #require(SourceTree.all.first { $0.path == "docs/limits.md" }).lines
+    let page = try #require(SourceTree.all.first { $0.path == "docs/reference/limits.md" }).lines
     let known = Set(Self.files.flatMap(HeldStateRule.properties).map(\.name))
     let classes = Set(known.compactMap { $0.split(separator: ".").first })
     for (index, line) in page.enumerated() {
       for word in line.split(separator: "`") where word.split(separator: ".").count == 2 {
         guard let name = word.split(separator: ".").first, classes.contains(name) else { continue }
-        #expect(known.contains(String(word)), "docs/limits.md:\(index + 1): \(word) is not stored any more")
+        #expect(known.contains(String(word)), "docs/reference/limits.md:\(index + 1): \(word) is not stored any more")
       }
     }
   }

@@ -36,7 +36,7 @@ internal import Testing
 
   @Test func theTreeIsSeen() {
     #expect(SourceTree.sources.count > 20)
-    #expect(SourceTree.all.contains { $0.path == "docs/architecture.md" })
+    #expect(SourceTree.all.contains { $0.path == "docs/internals/architecture.md" })
   }
 }
 

@@ -19,7 +19,7 @@ struct Campaign {
         --histories N   how many histories (default 1000)
         --seed S        of the first one; the next have S+1, S+2 ... (default: by chance)
         --steps N       of one history (default 300)
-        --wild          mixes what is not promised to go together, too: see docs/guarantees.md
+        --wild          mixes what is not promised to go together, too: see docs/reference/guarantees.md
         --verbose       prints all that happens
       """
     }

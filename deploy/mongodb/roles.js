@@ -11,7 +11,7 @@ const roles = [
     "role": "configLookupServer",
     "privileges": [
       // `find`: to read a collection at the start, once each TTL, and for the document that an update made.
-      // `changeStream`: to follow it, with images of documents (docs/operations.md) or without. Both on the collections
+      // `changeStream`: to follow it, with images of documents (docs/guides/deploy.md) or without. Both on the collections
       // alone: not on their databases, and nothing is written.
       { "resource": { "db": "ai_model", "collection": "agent_configs" }, "actions": ["find", "changeStream"] },
       { "resource": { "db": "ai_model", "collection": "prompts" }, "actions": ["find", "changeStream"] },

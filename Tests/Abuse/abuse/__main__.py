@@ -13,7 +13,7 @@ from .attacks import ATTACKS, Scene
 from .bench import MIB, OTHER_CPUS, Client, Database, Gauge, Server, poll
 
 # What the process holds that nobody is charged for, in MiB: buffers and streams that each loop keeps for its next
-# callers, what the C library has not given back yet, the notices of the replay buffer. See docs/limits.md.
+# callers, what the C library has not given back yet, the notices of the replay buffer. See docs/reference/limits.md.
 CONSTANT = 32
 # Of a container with 512 MiB, as deploy/kubernetes has it.
 KUBERNETES = {"limit": 512 * MIB, "flags": ["--max-buffered-bytes", str(256 * MIB)]}
