@@ -34,7 +34,7 @@ enum Limits {
   /// Maximum number of bytes of a method's name that an error message repeats.
   static let methodNameBytes = 128
   /// Number of bytes that an open call takes in addition to its request: the stream, its handler and its timer
-  /// (measured; see `docs/limits.md`).
+  /// (measured; see `docs/reference/limits.md`).
   static let openStreamBytes = 1024
   /// Number of seconds that a connection stays open after its `go_away`, so that calls that were in transit are
   /// answered.

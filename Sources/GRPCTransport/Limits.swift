@@ -9,7 +9,7 @@ enum Limits {
   /// Maximum number of bytes of request or reply storage that a stream keeps for the next call that uses it.
   static let keptStreamBytes = 4 * 1024
   /// Number of bytes that an open call takes in addition to its request and its replies: the stream here and in
-  /// nghttp2, its handler and its timer (measured; see `docs/limits.md`).
+  /// nghttp2, its handler and its timer (measured; see `docs/reference/limits.md`).
   static let openStreamBytes = 2048
   /// Number of bytes that a message takes in the queue of a reply in addition to its own bytes.
   static let queuedMessageBytes = 64

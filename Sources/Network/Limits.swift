@@ -82,7 +82,7 @@ enum Limits {
   /// Maximum number of connections that are accepted in one event-loop iteration.
   static let acceptsPerTurn = 16
   /// Number of bytes that an open connection takes by itself, with any protocol. It was measured with idle HTTP/2
-  /// connections, of which nghttp2 takes most (see `docs/limits.md`).
+  /// connections, of which nghttp2 takes most (see `docs/reference/limits.md`).
   static let connectionBytes = 16 * 1024
   /// Number of bytes that TLS takes in addition.
   static let tlsConnectionBytes = 32 * 1024

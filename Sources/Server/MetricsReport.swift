@@ -5,7 +5,7 @@ internal import Network
 internal import RPC
 internal import TLS
 
-/// All counters and gauges, as of one moment. `docs/operations.md` describes each of them.
+/// All counters and gauges, as of one moment. `docs/guides/operate.md` describes each of them.
 struct MetricsReport {
   struct Cache {
     /// The name of the entity: the first part of the cache's keys and of its metrics' names.

@@ -58,6 +58,6 @@ struct Traits {
   }
 
   /// Whether a subscriber keeps its content when it moves to another server. It does not where each server may have its
-  /// own last valid version, or finds drift at another time. See docs/guarantees.md, "What is not promised".
+  /// own last valid version, or finds drift at another time. See docs/reference/guarantees.md, "What is not promised".
   var movesBetweenServers: Bool { !hasBadDocuments && !hasDrift }
 }
