@@ -377,7 +377,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
       before: before, after: live.documents[id]?.entry)
   }
 
-  /// Drops the queued changes if there are so many that reading the collection is faster and needs less memory. The
+  /// Drops the queued changes if reading the collection is faster and needs less memory. The
   /// collection is then read as of `operationTime` or later.
   private mutating func giveUpIfFarBehind(_ operationTime: Revision) {
     guard queue.count > Limits.waitingChanges else { return }

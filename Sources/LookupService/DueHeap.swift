@@ -1,13 +1,13 @@
-/// Something that stands in a ``DueHeap`` until it is taken or is not wanted any more.
+/// An element of a ``DueHeap``, until it is removed or is no longer wanted.
 protocol DueElement: AnyObject {
   /// Whether it is still wanted.
   var isWanted: Bool { get }
 }
 
-/// Elements in order of a number, the lowest first: a binary heap.
+/// A binary heap of elements, by a number: the lowest is first.
 ///
-/// An element that is not wanted any more stays until it is the lowest, or until half of all are not wanted: then they
-/// are removed together, in a time that is as long as theirs was.
+/// An element that is no longer wanted stays until it is the lowest, or until half of the elements are not wanted: then
+/// they are removed together, so that the cost of an element stays constant on average.
 struct DueHeap<Element: DueElement> {
   private struct Entry {
     let due: UInt64
@@ -34,7 +34,7 @@ struct DueHeap<Element: DueElement> {
     }
   }
 
-  /// Takes the lowest element whose number is not above `limit`; nil if there is none.
+  /// Removes and returns the lowest element whose number is not above `limit`; nil if there is none.
   mutating func popFirst(upTo limit: UInt64) -> Element? {
     guard let due = firstDue(), due <= limit else { return nil }
     let element = entries[0].element
@@ -42,7 +42,7 @@ struct DueHeap<Element: DueElement> {
     return element
   }
 
-  /// To be called once an element that stands here is not wanted any more.
+  /// Must be called once for each element of the heap that is no longer wanted.
   mutating func noteUnwanted() {
     unwanted += 1
     guard unwanted > 32, unwanted * 2 > entries.count else { return }

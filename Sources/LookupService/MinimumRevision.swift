@@ -4,11 +4,18 @@ internal import ProtobufMessages
 internal import RPC
 
 extension LookupService {
-  /// Whether the answer is as new as the caller asks for: nil if it is, else what to wait for. Never an older one.
+  /// Checks whether an answer is as new as the caller asks for.
   ///
-  /// `view` was taken before the answer was looked up. `reached` is the revision that the key itself has reached, where
-  /// the answer hangs on one key only: a key's own change is applied before it is known that no other key's shares
-  /// its cluster time. `key` is that key: its next change ends the waiting, too.
+  /// - Parameters:
+  ///   - options: the conditions of the lookup.
+  ///   - view: the cache; it was read before the answer was looked up.
+  ///   - reached: the revision that the key itself has reached, if the answer depends on one key only: a key's own
+  ///     change is applied before it is known that no other change shares its cluster time.
+  ///   - key: that key; its next change ends the waiting, too.
+  ///   - state: the state of the worker.
+  /// - Returns: nil if the answer is new enough, otherwise what to wait for.
+  /// - Throws: FAILED_PRECONDITION if the revision is of another epoch or in the future; RESOURCE_EXHAUSTED if too many
+  ///   calls wait.
   func waitIfNeeded(
     _ options: LookupOptions, _ view: CacheView, reached: Revision?,
     on key: (space: UInt8, bytes: UnsafeRawBufferPointer)? = nil, _ state: WorkerState
@@ -40,7 +47,7 @@ extension LookupService {
         .unavailable, "options.min_revision: this server has not observed \(wanted) yet; try again, or another server"),
       begin: { [shard = state.shard] ready in
         let waiter = waiters.add(wanted, entity, lookupKey, ready)
-        // It may have been observed since the caller looked.
+        // The revision may have been observed since the check.
         shard.wakeWaiters()
         return waiter
       })

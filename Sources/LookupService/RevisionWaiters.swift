@@ -3,7 +3,7 @@ internal import Core
 internal import RPC
 internal import Synchronization
 
-/// The calls that wait for a revision, on all workers, and their bound. Any thread.
+/// The number of calls that wait for a revision on all workers, and its limit. Any thread.
 final class WaitingCallLimit: Sendable {
   let maximum: Int
   private let number = Atomic<Int>(0)
@@ -12,29 +12,32 @@ final class WaitingCallLimit: Sendable {
     self.maximum = maximum
   }
 
-  /// How many calls wait.
+  /// The number of waiting calls.
   var count: Int { number.load(ordering: .relaxed) }
 
   fileprivate func add(_ change: Int) { number.add(change, ordering: .relaxed) }
 }
 
-/// The calls of one worker that wait for a revision, found by that revision and by the key that they ask for.
+/// The calls of one worker that wait for a revision, by that revision and by the requested key.
 final class RevisionWaiters: @unchecked Sendable {
-  // Safe to share: `awaited` is atomic, `readers` and `limit` take care of themselves; the rest is touched on the
-  // worker's thread only.
+  // Safe to share: `awaited` is atomic, `readers` and `limit` are thread-safe; everything else is used on the worker's
+  // thread only.
   private let readers: [CacheReader]
   let limit: WaitingCallLimit
-  /// By ``ServedEntity``: the lowest revision that a call waits for. Stored before the waiter looks at what is
-  /// observed, and read after that has moved on: so one of the two sees the other.
+  /// By ``ServedEntity``: the lowest revision that a call waits for. A waiter stores it before it reads the observed
+  /// revision, and the thread that advances the observed revision reads it afterwards: one of the two sees the other.
   private let awaited: [AwaitedRevision]
   /// By ``ServedEntity``.
   private var byRevision: [DueHeap<RevisionWaiter>]
   private var byKey: [WatchKey: DueHeap<RevisionWaiter>] = [:]
-  /// Keys that have changed, and up to which revision.
+  /// The keys that have changed, with the revision of the change.
   private var changedKeys = WorkQueue<(key: WatchKey, revision: UInt64)>()
   private let onKeyCount: (Int) -> Void
 
-  /// - Parameter onKeyCount: told how many keys calls wait for, whenever that changes.
+  /// - Parameters:
+  ///   - readers: the caches, by ``ServedEntity``.
+  ///   - limit: the limit of all workers.
+  ///   - onKeyCount: called with the number of keys that calls wait for, whenever it changes.
   init(readers: [CacheReader], limit: WaitingCallLimit, onKeyCount: @escaping (Int) -> Void) {
     self.readers = readers
     self.limit = limit
@@ -43,7 +46,7 @@ final class RevisionWaiters: @unchecked Sendable {
     byRevision = readers.map { _ in DueHeap() }
   }
 
-  /// Whether a call waits for what has been observed by now. Any thread.
+  /// Whether a call waits for a revision that has been observed. Any thread.
   var areReady: Bool {
     for (reader, awaited) in zip(readers, awaited) where reader.observedRevision >= awaited.lowest { return true }
     return false
@@ -69,16 +72,17 @@ final class RevisionWaiters: @unchecked Sendable {
     return waiter
   }
 
-  /// The key of a notice answers differently now.
+  /// Queues the calls that wait for the key of a notice: its answer has changed.
   func changed(_ notice: Notice) {
     guard !byKey.isEmpty else { return }
     let key = WatchKey(entity: notice.entity, key: notice.key)
     if byKey[key] != nil { changedKeys.append((key, notice.revision.rawValue)) }
   }
 
-  /// Asks at most so many calls again that may go on.
+  /// Calls the handlers of ready calls again.
   ///
-  /// - Returns: how many were asked.
+  /// - Parameter count: the highest number of calls.
+  /// - Returns: the number of calls whose handler was called.
   func fireNext(_ count: Int) -> Int {
     var fired = 0
     while fired < count, let (key, revision) = changedKeys.first {
@@ -126,7 +130,7 @@ final class RevisionWaiters: @unchecked Sendable {
   }
 }
 
-/// The lowest revision that a call waits for; the highest number where none does.
+/// The lowest revision that a call waits for; the highest number if there is none.
 private final class AwaitedRevision: Sendable {
   private let value = Atomic<UInt64>(.max)
 

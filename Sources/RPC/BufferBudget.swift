@@ -16,8 +16,8 @@ public protocol BufferHolder: AnyObject {
 /// The limit on the bytes that all clients together make the workers hold.
 ///
 /// It covers connections and open calls themselves, replies that peers have not accepted yet, requests that are not
-/// complete yet, and the events that watches have still to send. `docs/reference/limits.md` lists what each of them is charged,
-/// and why.
+/// complete yet, and the events that watches have still to send. `docs/reference/limits.md` lists what each of them is
+/// charged, and why.
 ///
 /// Each worker counts its own bytes, and adds a change to the sum only when it has reached one step. Therefore the sum
 /// may differ from the true value by one step for each worker, and counting needs no atomic addition in most cases. The

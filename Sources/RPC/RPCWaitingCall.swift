@@ -1,8 +1,9 @@
 internal import Core
 
-/// A unary call that waits for something: its request, kept, and who is asked again. On the worker's thread only.
+/// A unary call that waits: it keeps the request, and calls the handler again when that may help. Only the worker's
+/// thread may use it.
 public final class RPCWaitingCall: RPCStreamHandler {
-  /// A unary method's handler.
+  /// The handler of a unary method.
   public typealias Handler = @Sendable (borrowing RPCRequest, inout RPCReply) throws(RPCStatus) -> RPCWait?
 
   private let message: [UInt8]
@@ -14,9 +15,15 @@ public final class RPCWaitingCall: RPCStreamHandler {
   private let handle: Handler
   private var waiting: (any RPCTimer)?
   private var limit: (any RPCTimer)?
+  /// Number of bytes that the waiting call is charged.
   public private(set) var bufferedByteCount = 0
 
   /// Copies the request.
+  ///
+  /// - Parameters:
+  ///   - request: the request of the call.
+  ///   - writer: receives the reply.
+  ///   - handle: the handler, which is called again with the copy.
   public init(_ request: borrowing RPCRequest, _ writer: any RPCReplyWriter, _ handle: @escaping Handler) {
     message = Array(request.message)
     metadata = request.metadata
@@ -27,7 +34,9 @@ public final class RPCWaitingCall: RPCStreamHandler {
     self.handle = handle
   }
 
-  /// Asks again when it may help; ends the call when the wait has lasted long enough.
+  /// Starts to wait. The handler is called again when that may help, and the call ends at the deadline.
+  ///
+  /// - Parameter wait: what the handler waits for.
   public func wait(_ wait: RPCWait) {
     if limit == nil {
       count(message.count + metadata.byteCount + Self.ownBytes)
@@ -38,8 +47,10 @@ public final class RPCWaitingCall: RPCStreamHandler {
     waiting = wait.begin { [weak self] in self?.ask() }
   }
 
+  /// Does nothing: there is one reply, and it is sent whole.
   public func writable() {}
 
+  /// Ends the waiting.
   public func cancelled() {
     stop()
   }
@@ -69,7 +80,7 @@ public final class RPCWaitingCall: RPCStreamHandler {
 
   private func expire(_ status: RPCStatus) {
     limit = nil
-    // What it waited for may have come with nobody to tell: the last word is the handler's.
+    // What it waits for may have happened in the same moment: the handler decides.
     var reply = RPCReply()
     do throws(RPCStatus) {
       if try answer(&reply) == nil {
@@ -100,9 +111,10 @@ public final class RPCWaitingCall: RPCStreamHandler {
 }
 
 extension RPCWaitingCall: BufferHolder {
-  /// About what a waiting call takes beside its request.
+  /// The approximate number of bytes that a waiting call takes in addition to its request.
   private static let ownBytes = 512
 
+  /// Ends the call with RESOURCE_EXHAUSTED: too many bytes are buffered for all clients.
   public func giveUpBuffers() {
     let message = "too many bytes wait on this server for slow callers"
     worker.buffers?.budget.reached("a call that waited was ended: \(message)")

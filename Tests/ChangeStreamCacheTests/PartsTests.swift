@@ -63,7 +63,7 @@ struct PartsTests {
     var model: [String: Answer] = [:]
     for step in 0..<300 {
       var changes = Listings.Changes()
-      // Sometimes there are so many changes at once that the whole list is merged anew.
+      // Sometimes the whole list is merged anew because there are many changes at once.
       var touched: Set<String> = []
       for _ in 0..<(random.once(in: 20) ? 100 : 1 + random.below(4)) {
         let code = "k\(random.below(200))"

@@ -173,8 +173,8 @@ extension ConnectionTests {
       let buffers = BufferBudget(limit: 16 * 1024 * 1024)
       try GRPCServer.run({ $0.buffers = buffers }) { server in
         let peer = try server.peer()
-        for _ in 0..<20 { _ = peer.call("Hold", [UInt8](repeating: 7, count: 60_000)) }
-        try poll("all are open") { server.log.now.opened == 20 }
+        for _ in 0..<100 { _ = peer.call("Hold", [UInt8](repeating: 7, count: 10_000)) }
+        try poll("all are open") { server.log.now.opened == 100 }
         try poll("their requests are released") { buffers.byteCount < 300_000 }
       }
     }

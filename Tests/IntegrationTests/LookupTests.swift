@@ -212,9 +212,9 @@ internal import Testing
 
   @Test func beforeWarm() throws {
     try withDeployment { test in
-      let nobody = try freePort()
+      let closedPort = try freePort()
       let server = try test.server(waits: false) {
-        $0.mongoDBURI = "mongodb://127.0.0.1:\(nobody)/?serverSelectionTimeoutMS=200"
+        $0.mongoDBURI = "mongodb://127.0.0.1:\(closedPort)/?serverSelectionTimeoutMS=200"
       }
       let client = try server.client()
       for reply in [
@@ -235,7 +235,7 @@ internal import Testing
       try poll("the log says what is wrong, with advice") {
         server.log.lines(event: "stream_not_opened").contains { $0.contains("check that MongoDB runs") }
       }
-      #expect(server.log.lines(event: "stream_not_opened").allSatisfy { $0.contains("127.0.0.1:\(nobody)") })
+      #expect(server.log.lines(event: "stream_not_opened").allSatisfy { $0.contains("127.0.0.1:\(closedPort)") })
     }
   }
 }

@@ -62,36 +62,11 @@ enum Rules {
     }
   }
 
-  /// `explained` are the functions that are explained somewhere: an overload, or what a protocol asks for, need not be
-  /// explained again; nor the functions of an extension that is explained as a whole.
-  static func documented(_ file: SourceFile, explained: Set<String> = []) -> [Breach] {
-    find(file, in: file.lines, advice: "a public declaration: say above it, after ///, what it is for") { line in
-      matches(line, publicDeclaration) && !matches(line, conformanceMember)
-    }.filter { breach in
-      let index = breach.line - 1
-      if hasDocumentation(file, above: index) { return false }
-      guard let name = functionName(file.lines[index]) else { return true }
-      if explained.contains(name) { return false }
-      guard let outer = file.lines[..<index].lastIndex(where: { matches($0, topLevelDeclaration) }) else { return true }
-      return !(matches(file.lines[outer], explainedExtension) && hasDocumentation(file, above: outer))
+  /// Comments name the subject, and use no idiom of this project's own.
+  static func ordinaryTerms(_ file: SourceFile) -> [Breach] {
+    find(file, in: file.lines, advice: "name the subject or the number in ordinary terms") { line in
+      matches(line, idiom)
     }
-  }
-
-  static func explainedFunctions(_ file: SourceFile) -> [String] {
-    file.lines.indices.compactMap { index in
-      functionName(file.lines[index]).flatMap { hasDocumentation(file, above: index) ? $0 : nil }
-    }
-  }
-
-  private static func hasDocumentation(_ file: SourceFile, above index: Int) -> Bool {
-    var above = index - 1
-    while above >= 0, matches(file.lines[above], attribute) { above -= 1 }
-    return above >= 0 && file.lines[above].trimmingCharacters(in: .whitespaces).hasPrefix("///")
-  }
-
-  private static func functionName(_ line: String) -> String? {
-    guard matches(line, function), let start = line.range(of: "func ") else { return nil }
-    return String(line[start.upperBound...].prefix { $0.isLetter || $0.isNumber || $0 == "_" })
   }
 
   // MARK: - Patterns. Those that would match themselves are put together from pieces.
@@ -110,13 +85,10 @@ enum Rules {
     #"\b("# + ["TO" + "DO", "FIX" + "ME", "X" + "XX"].joined(separator: "|") + #")\b"#)
   private static let machinePaths = pattern(
     "/(" + ["ho" + "me", "wo" + "rk", "Us" + "ers"].joined(separator: "|") + ")/")
-  private static let publicDeclaration = pattern(
-    #"^\s*(@\w+(\([^)]*\))?\s+)*(public|open)\s+([\w()]+\s+)*(func|class|struct|enum|protocol|actor|typealias)\s"#)
-  private static let conformanceMember = pattern(
-    #"func\s+([^\w\s]+\s*[(<]|(hash|encode|makeIterator|next)\()|typealias\s"#)
-  private static let attribute = pattern(#"^\s*(@\w+(\([^)]*\))?\s*$|//[^/])"#)
-  private static let topLevelDeclaration = pattern(#"^[a-z@]"#)
-  private static let explainedExtension = pattern(#"^(public\s+)?extension\s"#)
+  private static let idiom = pattern(
+    #"//.*\b("#
+      + ["who" + "ever", "some" + "body", "no" + "body", "any" + "body", "so ma" + "ny", "let g" + "o of"]
+      .joined(separator: "|") + #")\b"#)
 
   private static func pattern(_ text: String) -> NSRegularExpression? {
     try? NSRegularExpression(pattern: text)

@@ -54,18 +54,24 @@ internal import Testing
     #expect(lines(Rules.noMachinePaths, "cd \"$HOME\"\ncd /\(folder)/me") == [2])
   }
 
-  @Test func documented() {
-    #expect(lines(documented, "public struct A {\n  public static func make() {}\n") == [1, 2])
-    #expect(lines(documented, "/// An A.\n@frozen\npublic struct A {\n") == [])
-    #expect(lines(documented, "public static func < (a: A, b: A)\npublic func hash(into h: inout Hasher)") == [])
-    #expect(lines(documented, "/// Readers.\nextension A {\n  public func one() {}\n") == [])
-    #expect(lines(documented, "/// An A.\npublic struct A {\n  public func one() {}\n") == [3])
-    #expect(lines(documented, "public func explained() {}") == [])
-    #expect(lines(documented, "struct A {\n  let a = 1") == [])
+  @Test(arguments: ["// Told by some" + "body.", "/// So ma" + "ny bytes, or so ma" + "ny more."])
+  func ordinaryTerms(comment: String) {
+    #expect(lines(Rules.ordinaryTerms, "// A comment.\n" + comment) == [2])
   }
 
-  private func documented(_ file: SourceFile) -> [Breach] {
-    Rules.documented(file, explained: ["explained"])
+  @Test func completeDocumentation() {
+    func lines(_ text: String) -> [Int] { self.lines(DocumentationRule.breaches, text) }
+    #expect(lines("public struct A {\n  package let b: Int\n") == [1, 2])
+    #expect(lines("/// An A.\n@frozen\npublic struct A {\n") == [])
+    #expect(lines("struct A {\n  let a = 1\npublic import Core\npublic extension A {") == [])
+    let function = "public func f(_ a: Int, to b: [Int: (Int) -> Int]) throws(E) -> Int {\n"
+    let summary = "/// Adds.\n///\n"
+    let rest = "/// - Returns: the sum.\n/// - Throws: an error.\n"
+    #expect(lines(summary + "/// - Parameters:\n///   - a: a number.\n///   - b: others.\n" + rest + function) == [])
+    #expect(lines(summary + "/// - Parameter a: a number.\n" + rest + function) == [6])
+    #expect(lines(summary + "/// - Returns: the sum.\n" + function) == [4])
+    #expect(lines("/// Whether it is so.\npublic func f() -> Bool {\n") == [])
+    #expect(lines("/// Makes one.\npublic init(\n  a: Int\n) throws {\n") == [2])
   }
 
   private func lines(_ rule: (SourceFile) -> [Breach], _ text: String) -> [Int] {
