@@ -35,7 +35,7 @@ public struct MessagePrinter: Sendable {
 
   // MARK: JSON
 
-  private func appendJSON(_ tree: MessageTree, to out: inout String) {
+  func appendJSON(_ tree: MessageTree, to out: inout String) {
     switch tree {
     case .text(let text), .json(let text), .longNumber(let text): out += quotedJSON(text)
     case .number(let text): out += text
@@ -113,7 +113,7 @@ public struct MessagePrinter: Sendable {
 }
 
 /// A string of JSON, quotes and all.
-private func quotedJSON(_ text: String) -> String {
+func quotedJSON(_ text: String) -> String {
   var out = "\""
   for scalar in text.unicodeScalars {
     switch scalar {
@@ -149,7 +149,7 @@ private func shown(_ text: String) -> String {
 }
 
 /// Control characters (C0, DEL, C1), separators of lines, and what turns the direction of text. All fit four digits.
-private func isUnsafe(_ scalar: Unicode.Scalar) -> Bool {
+func isUnsafe(_ scalar: Unicode.Scalar) -> Bool {
   switch scalar.value {
   case 0..<0x20, 0x7F...0x9F, 0x061C, 0x200E, 0x200F, 0x2028...0x202E, 0x2066...0x2069: true
   default: false
