@@ -1,9 +1,13 @@
 /// Finds the name that a misspelt one was most likely meant to be.
 ///
-/// Case does not count, and neither does `-` against `_`. A candidate is near where at most a third of its characters,
-/// and at most three, have to be changed, or where one name begins with the other.
+/// Case does not count, and neither does `-` against `_`. A candidate is similar where at most a third of its
+/// characters, and at most three, have to be changed, or where one name begins with the other.
 ///
-/// - Returns: The nearest candidate; nil where none is near.
+/// - Parameters:
+///   - name: The misspelt name.
+///   - candidates: The known names. Of two that are equally similar the first is taken.
+/// - Returns: The most similar candidate; nil where none is similar.
+/// - Complexity: O(*n* · *m*) for each candidate, in the lengths of both names.
 public func nearestName(to name: String, among candidates: some Sequence<String>) -> String? {
   let wanted = folded(name)
   guard !wanted.isEmpty else { return nil }
@@ -12,7 +16,7 @@ public func nearestName(to name: String, among candidates: some Sequence<String>
     let other = folded(candidate)
     var distance = editDistance(wanted, other)
     if distance > min(3, other.count / 3) {
-      // Beginnings, as `list` for `listen`, are farther away than any misspelling.
+      // Prefixes, as `list` of `listen`, rank behind every misspelling.
       guard wanted.starts(with: other) || other.starts(with: wanted) else { continue }
       distance += 3
     }
