@@ -130,6 +130,7 @@ internal import Testing
     "epoch-salt": Sample(good: "after restore"),
     "log-level": Sample(good: "warning", same: ["WARNING", "Warning"], refused: ["warn", "info,,debug", "loud"]),
     "log-format": Sample(good: "json", same: ["JSON"], refused: ["xml", "json,,text"]), "check-config": .toggle,
+    "completion": Sample(good: "bash", same: ["BASH"], refused: ["csh", "bash,zsh"]), "man": .toggle,
     "version": .toggle, "help": .toggle,
   ]
 
