@@ -1,13 +1,12 @@
-/// Finds the name that a misspelt one was most likely meant to be.
+/// Finds the name that a misspelt name was most likely meant to be.
 ///
-/// Case does not count, and neither does `-` against `_`. A candidate is similar where at most a third of its
-/// characters, and at most three, have to be changed, or where one name begins with the other.
+/// Case is ignored, and so is the difference between `-` and `_`. A candidate is near if at most a third of its
+/// characters, and at most three, have to be changed, or if one of the names is a prefix of the other.
 ///
 /// - Parameters:
-///   - name: The misspelt name.
-///   - candidates: The known names. Of two that are equally similar the first is taken.
-/// - Returns: The most similar candidate; nil where none is similar.
-/// - Complexity: O(*n* · *m*) for each candidate, in the lengths of both names.
+///   - name: the misspelt name.
+///   - candidates: the valid names.
+/// - Returns: the nearest candidate; nil if none is near.
 public func nearestName(to name: String, among candidates: some Sequence<String>) -> String? {
   let wanted = folded(name)
   guard !wanted.isEmpty else { return nil }
@@ -16,7 +15,7 @@ public func nearestName(to name: String, among candidates: some Sequence<String>
     let other = folded(candidate)
     var distance = editDistance(wanted, other)
     if distance > min(3, other.count / 3) {
-      // Prefixes, as `list` of `listen`, rank behind every misspelling.
+      // A prefix, such as `list` of `listen`, counts as farther away than any misspelling.
       guard wanted.starts(with: other) || other.starts(with: wanted) else { continue }
       distance += 3
     }
