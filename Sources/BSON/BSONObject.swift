@@ -1,12 +1,14 @@
 internal import CBSON
 
-/// The fields of a document or of an object inside it, lent: it must not outlive the closure that gave it.
+/// The fields of a document, or of an object in it. The object does not own its bytes: it must not outlive the closure
+/// that received it.
 ///
-/// Reads by libbson's iterator, field by field, without a dictionary between. The readers of one field (``string(_:)``
-/// and the others in `BSONObject+Fields.swift`) throw a ``DocumentProblem`` that names the whole path.
+/// It reads field by field with libbson's iterator, without an intermediate dictionary. The functions that read one
+/// field (``string(_:)`` and the others in `BSONObject+Fields.swift`) throw a ``DocumentProblem`` with the whole path
+/// of the field.
 public struct BSONObject {
   let bytes: UnsafeRawBufferPointer
-  /// Where this object stands in its document: `""`, `"llm."`, `"mcp_sources.0."`.
+  /// The path of this object in its document: `""`, `"llm."`, `"mcp_sources.0."`.
   let path: String
 
   init(bytes: UnsafeRawBufferPointer, path: String) {
@@ -14,13 +16,19 @@ public struct BSONObject {
     self.path = path
   }
 
-  /// The elements of an array value as fields `0`, `1`, ...; nil if the value is no array or object.
+  /// Creates an object of the elements of an array, as fields `0`, `1`, and so on, or of an object value. The result is
+  /// nil if the value is neither.
+  ///
+  /// - Parameter value: the value, which must outlive the object.
   public init?(elementsOf value: BSONValue) {
     guard value.type == .array || value.type == .object else { return nil }
     self.init(bytes: value.bytes, path: "")
   }
 
-  /// The value of a field, null too; nil where there is no such field.
+  /// Returns the value of a field.
+  ///
+  /// - Parameter name: the name of the field.
+  /// - Returns: the value, which may be null; nil if there is no such field.
   public func value(_ name: String) -> BSONValue? {
     guard let data = bytes.bindMemory(to: UInt8.self).baseAddress else { return nil }
     var name = name
@@ -35,9 +43,11 @@ public struct BSONObject {
     }
   }
 
-  /// Calls `body` with the name and value of each field in order, until it answers false.
+  /// Calls a closure with the name and value of each field, in order.
   ///
-  /// Stops at the first element that is malformed, as libbson does.
+  /// The iteration ends at the first malformed element, as in libbson.
+  ///
+  /// - Parameter body: the closure. It returns false to stop. The name and the value must not outlive the call.
   public func forEach(_ body: (UnsafeBufferPointer<UInt8>, BSONValue) -> Bool) {
     withUnsafeTemporaryAllocation(byteCount: Int(cbson_iter_room), alignment: 16) { memory in
       guard let data = bytes.bindMemory(to: UInt8.self).baseAddress, let iterator = cbson_iter_at(memory.baseAddress),

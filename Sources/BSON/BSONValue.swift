@@ -1,4 +1,4 @@
-/// The types of BSON, by their number on the wire (https://bsonspec.org/spec.html).
+/// The BSON types, with their numbers in the encoding (https://bsonspec.org/spec.html).
 public enum BSONType: UInt8, Sendable {
   case double = 0x01
   case string = 0x02
@@ -22,7 +22,7 @@ public enum BSONType: UInt8, Sendable {
   case maximumKey = 0x7F
   case minimumKey = 0xFF
 
-  /// For messages: what people call it.
+  /// The name of the type for messages.
   public var name: String {
     switch self {
     case .double: "a double"
@@ -49,44 +49,55 @@ public enum BSONType: UInt8, Sendable {
   }
 }
 
-/// One value inside a document, lent: it must not outlive the closure that gave it.
+/// One value in a document. It does not own its bytes: it must not outlive the closure that received it.
 public struct BSONValue {
+  /// The type of the value.
   public let type: BSONType
-  /// The value's bytes on the wire, without type and name.
+  /// The bytes of the value in BSON's encoding, without type and name.
   public let bytes: UnsafeRawBufferPointer
 
+  /// Creates a value.
+  ///
+  /// - Parameters:
+  ///   - type: the type.
+  ///   - bytes: the bytes, which must outlive the value.
   public init(type: BSONType, bytes: UnsafeRawBufferPointer) {
     self.type = type
     self.bytes = bytes
   }
 
-  /// False for null, and for undefined, which older drivers wrote in its place: a field of either counts as absent.
+  /// False for null, and for undefined, which older drivers wrote instead of null: a field with either counts as
+  /// absent.
   var isPresent: Bool { type != .null && type != .undefined }
 
-  /// The bytes of a string, without its length and its zero byte. They may hold a zero byte and need not be UTF-8.
+  /// The bytes of a string or symbol, without its length and its zero byte; nil for other types. They may contain a
+  /// zero byte and need not be UTF-8.
   public var stringBytes: UnsafeRawBufferPointer? {
     guard type == .string || type == .symbol, bytes.count >= 5 else { return nil }
     return UnsafeRawBufferPointer(rebasing: bytes[4..<(bytes.count - 1)])
   }
 
+  /// The value of an int32; nil for other types.
   public var int32: Int32? {
     type == .int32 ? Int32(littleEndian: bytes.loadUnaligned(as: Int32.self)) : nil
   }
 
-  /// Of an int64 or a date.
+  /// The value of an int64 or a date; nil for other types.
   public var int64: Int64? {
     type == .int64 || type == .date ? Int64(littleEndian: bytes.loadUnaligned(as: Int64.self)) : nil
   }
 
+  /// The value of a double; nil for other types.
   public var double: Double? {
     type == .double ? Double(bitPattern: UInt64(littleEndian: bytes.loadUnaligned(as: UInt64.self))) : nil
   }
 
+  /// The value of a Boolean; nil for other types.
   public var bool: Bool? {
     type == .bool ? bytes[0] != 0 : nil
   }
 
-  /// Seconds and increment of a timestamp.
+  /// The seconds and increment of a timestamp; nil for other types.
   public var timestamp: (seconds: UInt32, increment: UInt32)? {
     guard type == .timestamp else { return nil }
     let both = UInt64(littleEndian: bytes.loadUnaligned(as: UInt64.self))

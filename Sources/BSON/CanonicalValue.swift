@@ -1,13 +1,13 @@
 internal import CBSON
 
-/// Values of BSON in a form in which two of them have the same bytes exactly if MongoDB takes them for equal.
+/// A canonical encoding of BSON values: two values have the same bytes exactly if MongoDB treats them as equal.
 ///
-/// The rules are those of the server's indexes, which decide that no two documents of a collection have one `_id`:
-/// numbers of the four types are compared by value (all NaN are equal, and so are 0.0 and -0.0), a symbol is a string,
-/// the fields of an object are compared in order with their names, the elements of an array without. All other types
-/// are compared by their bytes. https://www.mongodb.com/docs/manual/reference/bson-type-comparison-order/
+/// The rules are those of the server's indexes, which ensure that each `_id` of a collection is unique. Numbers of the
+/// four types are compared by value (all NaN are equal, and so are 0.0 and -0.0). A symbol equals a string. The fields
+/// of an object are compared in order, with their names; the elements of an array without names. All other types are
+/// compared by their bytes. https://www.mongodb.com/docs/manual/reference/bson-type-comparison-order/
 enum CanonicalValue {
-  /// Deeper parts, which the server stores none of, are compared by their bytes.
+  /// The maximum depth. Deeper parts, which the server does not store, are compared by their bytes.
   private static let levels = 200
 
   /// Appends the number of the type and the bytes of the value.
@@ -72,14 +72,14 @@ enum CanonicalValue {
 
   // MARK: Values that hold others
 
-  /// Appends an object or array; false, with nothing appended, where it is malformed or lies too deep.
+  /// Appends an object or array. Returns false, with nothing appended, if it is malformed or too deep.
   private static func appendFields(
     _ bytes: UnsafeRawBufferPointer, isArray: Bool, to out: inout [UInt8], _ levels: Int
   ) -> Bool {
     guard levels > 0, bytes.count >= 5, bytes.last == 0 else { return false }
     let start = out.count
     var index = 0
-    // Behind what has been read: a length, and each field with its type and its name.
+    // The number of bytes read so far: the length, and each field with its type and its name.
     var read = 4
     out.append(contentsOf: [0, 0, 0, 0])
     BSONObject(bytes: bytes, path: "").forEach { name, value in
@@ -101,7 +101,7 @@ enum CanonicalValue {
     return true
   }
 
-  /// A length of all, the code as a string, and the scope as an object.
+  /// Appends the total length, the code as a string, and the scope as an object.
   private static func appendCodeWithScope(_ value: BSONValue, to out: inout [UInt8], _ levels: Int) {
     let scope = scope(of: value)
     let start = out.count

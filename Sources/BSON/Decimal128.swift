@@ -1,15 +1,15 @@
 internal import CBSON
 
-/// A decimal number of 34 digits: IEEE 754-2008 decimal128 in its binary integer decimal encoding, as BSON stores it.
+/// A decimal number of up to 34 digits: IEEE 754-2008 decimal128 in its binary integer decimal encoding, as in BSON.
 enum Decimal128 {
   case notANumber
   case infinity(isNegative: Bool)
   case finite(Finite)
 
-  /// `coefficient` times 10 to the power of `exponent`.
+  /// The number `coefficient` times 10 to the power of `exponent`.
   ///
-  /// The coefficient has no trailing zeros, unless the exponent is the greatest that can be encoded: numbers that are
-  /// equal are the same here.
+  /// The coefficient has no trailing zeros, unless the exponent is the greatest that can be encoded. So equal numbers
+  /// have equal representations.
   struct Finite {
     let isNegative: Bool
     private(set) var coefficient: UInt128
@@ -20,7 +20,7 @@ enum Decimal128 {
   fileprivate static let greatestExponent = 6111
   private static let greatestCoefficient = UInt128(9_999_999_999_999_999_999_999_999_999_999_999)
 
-  /// Reads the 16 bytes of a value of BSON.
+  /// Decodes the 16 bytes of a BSON value.
   init(_ bytes: UnsafeRawBufferPointer) {
     guard bytes.count >= 16 else {
       self = .notANumber
@@ -33,7 +33,7 @@ enum Decimal128 {
     case 0b11111: self = .notANumber
     case 0b11110: self = .infinity(isNegative: isNegative)
     case let combination where combination >> 3 == 0b11:
-      // Coefficients of more digits than there may be: they count as zero.
+      // A coefficient with more digits than are allowed counts as zero.
       self = .finite(Finite(reducing: 0, exponent: 0, isNegative: isNegative))
     default:
       let coefficient = UInt128(high & (1 << 49 - 1)) << 64 | UInt128(low)
@@ -59,25 +59,25 @@ extension Decimal128.Finite {
     }
   }
 
-  /// The number as an integer of 64 bits, where it is one.
+  /// The number as a 64-bit integer; nil if it is none.
   var integer: Int64? {
     guard exponent >= 0, exponent < 20 || coefficient == 0 else { return nil }
     var number = Int128(coefficient)
     for _ in 0..<exponent {
       number *= 10
-      // Far from an overflow of the next step.
+      // This is far from an overflow in the next step.
       guard number <= Int128(UInt64.max) else { return nil }
     }
     return Int64(exactly: isNegative ? -number : number)
   }
 
-  /// The double that is equal to the number: the one that is this number when it is rounded to 34 digits, which is how
-  /// the server compares the two types.
+  /// The double that equals the number; nil if there is none. A double equals a number if it results in that number
+  /// when it is rounded to 34 digits, which is how the server compares the two types.
   var double: Double? {
     var digits = String(coefficient)
     let power = exponent + digits.utf8.count - 1
     guard let double = Double("\(isNegative ? "-" : "")\(digits)e\(exponent)"), double.isFinite else { return nil }
-    // As the C library writes it: `d.ddd…e±xx`, correctly rounded.
+    // The format of the C library: `d.ddd…e±xx`, correctly rounded.
     var text = [CChar](repeating: 0, count: 64)
     cbson_double_in_34_digits(abs(double), &text, text.count)
     digits += String(repeating: "0", count: 34 - digits.utf8.count)
@@ -87,7 +87,7 @@ extension Decimal128.Finite {
     return written[0].utf8.filter { $0 != UInt8(ascii: ".") }.elementsEqual(digits.utf8) ? double : nil
   }
 
-  /// The number as BSON stores it, the lower half first.
+  /// The number in BSON's encoding, the lower half first.
   var bits: UInt128 {
     let high = (isNegative ? UInt64(1) << 63 : 0) | UInt64(exponent + Decimal128.exponentBias) << 49
     return UInt128(high) << 64 | coefficient

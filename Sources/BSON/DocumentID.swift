@@ -1,12 +1,12 @@
 /// The `_id` of a document, of any BSON type.
 ///
-/// Two are equal where MongoDB takes them for one `_id`: numbers are compared by value, whatever their type, and so on
-/// (see `CanonicalValue`). A replacement may so give a document the same `_id` in another type.
+/// Two ids are equal if MongoDB treats them as one `_id`: for example, numbers are compared by value, regardless of
+/// their type (see `CanonicalValue`). So a replacement may give a document the same `_id` in another type.
 public struct DocumentID: Sendable, Hashable, Comparable {
-  /// The number of the BSON type, then the value's bytes, of the one value that stands for all that are equal.
+  /// The number of the BSON type and the bytes of the canonical value, which is the same for all equal values.
   private let encoded: [UInt8]
 
-  /// Copies the value of an `_id`.
+  /// Creates an id by copying the value of an `_id`.
   ///
   /// - Parameter value: a value of any type.
   public init(value: BSONValue) {
@@ -16,7 +16,9 @@ public struct DocumentID: Sendable, Hashable, Comparable {
     self.encoded = encoded
   }
 
-  /// A string id: for sources that are not MongoDB.
+  /// Creates a string id, for sources other than MongoDB.
+  ///
+  /// - Parameter text: the id.
   public init(_ text: String) {
     var encoded: [UInt8] = [BSONType.string.rawValue]
     withUnsafeBytes(of: UInt32(text.utf8.count + 1).littleEndian) { encoded.append(contentsOf: $0) }
@@ -25,20 +27,29 @@ public struct DocumentID: Sendable, Hashable, Comparable {
     self.encoded = encoded
   }
 
+  /// Adds the id to a hasher.
+  ///
+  /// - Parameter hasher: the hasher.
   public func hash(into hasher: inout Hasher) {
-    // All at once: an array's own way is byte by byte.
+    // One call for all bytes, because an array's own implementation hashes byte by byte.
     encoded.withUnsafeBytes { hasher.combine(bytes: $0) }
   }
 
-  /// The order of the ``text``, by bytes. Ids of two types whose texts are the same are in the order of their bytes.
+  /// Returns whether the ``text`` of `left` is before that of `right`, by bytes. Ids of two types with the same text
+  /// are in the order of their encodings.
+  ///
+  /// - Parameters:
+  ///   - left: one id.
+  ///   - right: the other one.
+  /// - Returns: true if `left` is before `right`.
   public static func < (left: DocumentID, right: DocumentID) -> Bool {
     let (leftText, rightText) = (left.text.utf8, right.text.utf8)
     if leftText.elementsEqual(rightText) { return left.encoded.lexicographicallyPrecedes(right.encoded) }
     return leftText.lexicographicallyPrecedes(rightText)
   }
 
-  /// For people, logs and notices: a string as it is, an ObjectId as 24 hexadecimal digits, a number in digits,
-  /// anything else as extended JSON. Equal ids have equal texts.
+  /// The id as text for people, logs and notices: a string unchanged, an ObjectId as 24 hexadecimal digits, a number in
+  /// digits, any other value as extended JSON. Equal ids have equal texts.
   public var text: String {
     encoded.withUnsafeBytes { all in
       guard let first = all.first, let type = BSONType(rawValue: first) else { return "" }
@@ -55,7 +66,7 @@ public struct DocumentID: Sendable, Hashable, Comparable {
     }
   }
 
-  /// `{"_id": value}` as a document. The value may be of another type than the one that was given, and is equal to it.
+  /// The document `{"_id": value}`. The value equals the original one, but may have another type.
   public var document: BSONDocument {
     encoded.withUnsafeBytes { all in
       BSONDocument.ofOneField("_id", type: all.first ?? BSONType.null.rawValue, value: all.dropFirst())
@@ -64,7 +75,11 @@ public struct DocumentID: Sendable, Hashable, Comparable {
 }
 
 extension BSONDocument {
-  /// `{name: value}`
+  /// Creates the document `{name: value}`.
+  ///
+  /// - Parameters:
+  ///   - name: the name of the field.
+  ///   - value: the value, which is copied.
   public init(oneField name: String, _ value: BSONValue) {
     self = Self.ofOneField(name, type: value.type.rawValue, value: value.bytes)
   }

@@ -1,27 +1,27 @@
 internal import CBSON
 
-/// Writes values of BSON as JSON that MongoDB's tools, and JavaScript, read back as the same values.
+/// Encodes BSON values as JSON that MongoDB's tools and JavaScript decode to the same values.
 ///
-/// Relaxed Extended JSON v2, with one difference: an integer that JavaScript's numbers cannot hold is a `$numberLong`.
-/// The text depends on the value alone, not on the version of a library: equal values have equal etags.
-/// https://www.mongodb.com/docs/manual/reference/mongodb-extended-json/
+/// The format is relaxed Extended JSON v2 with one difference: an integer that a JavaScript number cannot represent
+/// becomes a `$numberLong`. The text depends only on the value, not on the version of a library, so equal values have
+/// equal etags. https://www.mongodb.com/docs/manual/reference/mongodb-extended-json/
 struct ExtendedJSON {
-  /// Why there is no text.
+  /// The reason why a value cannot be encoded.
   enum Failure: Error {
-    /// Something is malformed, or a text is not valid UTF-8.
+    /// A part is malformed, or a text is not valid UTF-8.
     case malformed
-    /// Objects and arrays nest deeper than ``maximumDepth``.
+    /// Objects and arrays are nested deeper than ``maximumDepth``.
     case tooDeep
     /// The text would be longer than the limit.
     case tooLarge
   }
 
-  /// How deep objects and arrays may nest: the server stores none that nest deeper.
+  /// The maximum nesting depth of objects and arrays. The server does not store deeper ones.
   static let maximumDepth = 200
 
-  /// The integers that a number of JavaScript can hold, each different from its neighbours.
+  /// The integers that a JavaScript number represents exactly, each different from its neighbours.
   private static let safeIntegers = -9_007_199_254_740_991...9_007_199_254_740_991 as ClosedRange<Int64>
-  /// 1970-01-01 to 9999-12-31: dates that are written as text.
+  /// The dates that are written as text: 1970-01-01 to 9999-12-31.
   private static let datesInText = 0...253_402_300_799_999 as ClosedRange<Int64>
 
   private var out: [UInt8] = []
@@ -31,11 +31,11 @@ struct ExtendedJSON {
     self.limit = limit
   }
 
-  /// The text of a value.
+  /// Encodes a value.
   ///
   /// - Parameters:
   ///   - value: a value of any type.
-  ///   - limit: how many bytes the text may have.
+  ///   - limit: the maximum length of the text in bytes.
   static func text(of value: BSONValue, limit: Int = .max) throws(Failure) -> String {
     var writer = ExtendedJSON(limit: limit)
     writer.out.reserveCapacity(min(limit, value.bytes.count + value.bytes.count / 4))
@@ -81,7 +81,8 @@ struct ExtendedJSON {
     guard bytes.count >= 5, bytes.last == 0 else { throw .malformed }
     var failure: Failure?
     var isFirst = true
-    // A length, then each field with its type and its name: what is malformed ends before the end.
+    // The number of bytes read: a length, then each field with its type and its name. Reading stops early at a
+    // malformed element.
     var read = 4
     write(isArray ? "[ " : "{ ")
     BSONObject(bytes: bytes, path: "").forEach { name, value in
@@ -102,7 +103,8 @@ struct ExtendedJSON {
     }
     if let failure { throw failure }
     guard read + 1 == bytes.count else { throw .malformed }
-    // As libbson wrote it, whose texts earlier servers hash: an empty document has one space, an empty part of it two.
+    // The spaces are those of libbson, because earlier servers hash its texts: an empty document has one space, an
+    // empty part of it two.
     if isFirst, !isArray, depth == 1 { return write("}") }
     write(isArray ? " ]" : " }")
   }
@@ -133,7 +135,7 @@ struct ExtendedJSON {
       cbson_double_in_20_digits(number, text, room.count)
       let digits = UnsafeRawBufferPointer(start: text, count: strlen(text))
       out.append(contentsOf: digits)
-      // What is read back is a double, where the reader knows other numbers.
+      // A reader that distinguishes number types reads a double.
       let isDouble = digits.contains { $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "e") }
       if !isDouble { write(".0") }
     }
@@ -160,7 +162,8 @@ struct ExtendedJSON {
 
   // MARK: Bytes
 
-  /// A type, then the data; of the type 2, which is old, the data begins with its length once more.
+  /// Writes binary data. In BSON it is the length, the subtype, and the data; the data of the old subtype 2 begins with
+  /// its length once more.
   private mutating func write(binary bytes: UnsafeRawBufferPointer) throws(Failure) {
     guard bytes.count >= 5 else { throw .malformed }
     let type = bytes[4]
@@ -176,13 +179,13 @@ struct ExtendedJSON {
     write("\" } }")
   }
 
-  /// Two texts, each with a zero byte at its end.
+  /// Writes a regular expression. In BSON it is two texts, each with a zero byte at its end.
   private mutating func write(regularExpression bytes: UnsafeRawBufferPointer) throws(Failure) {
     guard let end = bytes.firstIndex(of: 0), bytes.last == 0, bytes.count >= end + 2 else { throw .malformed }
     write("{ \"$regularExpression\" : { \"pattern\" : ")
     try write(string: UnsafeRawBufferPointer(rebasing: bytes[..<end]))
     write(", \"options\" : ")
-    // In alphabetical order, as the specification of extended JSON wants them.
+    // In alphabetical order, as the specification of extended JSON requires.
     let options = bytes[(end + 1)..<(bytes.count - 1)].sorted()
     var failure: Failure?
     options.withUnsafeBytes { options in
@@ -192,7 +195,7 @@ struct ExtendedJSON {
     write(" } }")
   }
 
-  /// The namespace as a string with its length, then the 12 bytes of an ObjectId.
+  /// Writes a DBPointer. In BSON it is the namespace as a string with its length, then the 12 bytes of an ObjectId.
   private mutating func write(databasePointer bytes: UnsafeRawBufferPointer) throws(Failure) {
     guard bytes.count >= 17 else { throw .malformed }
     write("{ \"$dbPointer\" : { \"$ref\" : ")
@@ -212,7 +215,7 @@ struct ExtendedJSON {
     write(" }")
   }
 
-  /// A string of JSON. What is not valid UTF-8 cannot be one.
+  /// Writes a JSON string. Throws if the bytes are not valid UTF-8.
   private mutating func write(string bytes: UnsafeRawBufferPointer?) throws(Failure) {
     guard let bytes, (try? UTF8Span(validating: bytes.bindMemory(to: UInt8.self).span)) != nil else {
       throw .malformed
@@ -224,7 +227,7 @@ struct ExtendedJSON {
       out.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[start..<place]))
       start = place + 1
       write(escaped: byte)
-      // Here a text grows: it is not written to its end where that would be for nothing.
+      // The text grows here, so it is not written to its end once it exceeds the limit.
       if out.count > limit { throw .tooLarge }
     }
     out.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[start...]))
@@ -280,12 +283,12 @@ struct ExtendedJSON {
   }
 }
 
-/// The text of a string behind its length and before its zero byte; nil where there is no room for these.
+/// The text of a string between its length and its zero byte; nil if the bytes are too few.
 private func codeBytes(_ bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
   bytes.count >= 5 ? UnsafeRawBufferPointer(rebasing: bytes[4..<(bytes.count - 1)]) : nil
 }
 
-/// The scope of code that has one: behind a length of all, and the code as a string with its length.
+/// The scope of a code value, which follows the total length and the code as a string with its length.
 func scope(of value: BSONValue) -> UnsafeRawBufferPointer {
   guard value.bytes.count >= 8 else { return UnsafeRawBufferPointer(start: nil, count: 0) }
   let code = Int(UInt32(littleEndian: value.bytes.loadUnaligned(fromByteOffset: 4, as: UInt32.self)))

@@ -1,8 +1,10 @@
-/// Milliseconds since 1970-01-01T00:00:00Z of `2026-01-09`, `2026-01-09T10:20:30Z`, `…30.123456+03:00`; nil for
-/// anything else.
+/// Parses a date such as `2026-01-09`, `2026-01-09T10:20:30Z` or `…30.123456+03:00`.
 ///
-/// The forms of RFC 3339, and those that Python's `isoformat` writes: a space for the `T`, no seconds, no offset (which
-/// means UTC).
+/// It accepts the forms of RFC 3339, and those that Python's `isoformat` writes: a space for the `T`, no seconds, no
+/// offset (which means UTC).
+///
+/// - Parameter text: the date.
+/// - Returns: the milliseconds since 1970-01-01T00:00:00Z; nil for any other text.
 public func millisecondsOfISO8601(_ text: String) -> Int64? {
   var text = text
   return text.withUTF8(milliseconds)
@@ -53,7 +55,7 @@ private func milliseconds(of text: UnsafeBufferPointer<UInt8>) -> Int64? {
   }
   if let sign = take("Zz+-"), sign == UInt8(ascii: "+") || sign == UInt8(ascii: "-") {
     guard let hours = digits(2) else { return nil }
-    // `+03`, `+0300` and `+03:00`, but not `+03:`.
+    // Accepts `+03`, `+0300` and `+03:00`, but not `+03:`.
     let hasMinutes = take(":") != nil || place < text.count
     guard let minutes = hasMinutes ? digits(2) : 0, hours < 24, minutes < 60 else { return nil }
     let offset = hours * 3_600_000 + minutes * 60_000
@@ -70,7 +72,8 @@ private func daysInMonth(_ month: Int64, _ year: Int64) -> Int64 {
   }
 }
 
-/// Of the proleptic Gregorian calendar: the year begins in March, so that the leap day is its last.
+/// The number of days since 1970-01-01 in the proleptic Gregorian calendar. The year begins in March, so that the leap
+/// day is its last day.
 private func daysSince1970(_ year: Int64, _ month: Int64, _ day: Int64) -> Int64 {
   let shifted = month <= 2 ? year - 1 : year
   let era = shifted / 400
@@ -80,9 +83,10 @@ private func daysSince1970(_ year: Int64, _ month: Int64, _ day: Int64) -> Int64
   return era * 146_097 + dayOfEra - 719_468
 }
 
-/// `2026-01-09T10:20:30Z`, or `2026-01-09T10:20:30.250Z` where there are milliseconds: a date of the years 0 to 9999.
+/// Formats a date of the years 0 to 9999 as `2026-01-09T10:20:30Z`, or as `2026-01-09T10:20:30.250Z` if it has
+/// milliseconds.
 ///
-/// - Parameter milliseconds: since 1970-01-01T00:00:00Z.
+/// - Parameter milliseconds: the milliseconds since 1970-01-01T00:00:00Z.
 func iso8601(milliseconds: Int64) -> String {
   func padded(_ number: Int64, _ count: Int) -> String {
     let digits = String(number)
@@ -96,7 +100,7 @@ func iso8601(milliseconds: Int64) -> String {
     + "\(padded(seconds / 60 % 60, 2)):\(padded(seconds % 60, 2))" + (fraction == 0 ? "Z" : ".\(padded(fraction, 3))Z")
 }
 
-/// The date of a day, counted from 1970-01-01: the reverse of `daysSince1970`.
+/// The date of a day that is counted from 1970-01-01: the inverse of `daysSince1970`.
 private func dateOfDay(_ day: Int64) -> (year: Int64, month: Int64, day: Int64) {
   let shifted = day + 719_468
   let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097

@@ -2,46 +2,54 @@ public import Core
 internal import Glibc
 internal import Synchronization
 
-/// What a key answers, and since when. Immutable but for its link to the answer before it: any thread.
+/// The answer of one key, with the revision from which it holds. Immutable except for its link to the answer that it
+/// replaced. Any thread may use it.
 public final class Answer: Sendable, Reclaimable {
+  /// The key that the answer belongs to.
   public let key: LookupKey
-  /// The document that answers: of several members, the first.
+  /// The document whose value is served. Where the answer has several members, the first of them.
   public let entry: Entry
-  /// Further documents behind the answer: the other members, or the claimants that lose the key, in order.
+  /// Further documents of the answer, in order: the other members, or the documents that also claim the key and have
+  /// lower precedence.
   public let others: [Entry]
-  /// The keys by which the answer names its others (see ``KeySpace/Composition``), in order.
+  /// The keys by which the answer names the documents in ``others`` (see ``KeySpace/Composition``), in order.
   public let otherNames: [[UInt8]]
-  /// What the key's space makes of the answer's documents (``KeySpace/makeIndex``).
+  /// The index that the key's space builds over the answer's documents (``KeySpace/makeIndex``); nil where the space
+  /// builds none.
   public let index: (any AnyObject & Sendable)?
-  /// Whether there are any ``otherNames``.
+  /// Whether ``otherNames`` is not empty.
   public let namesOthers: Bool
-  /// The change that made this the answer; or, where the answer was read in a snapshot, a revision at which it held.
-  /// Every change of the key up to this is in the answer, and none that came after it.
+  /// The revision of the change that made this the answer. Where the answer was read in a snapshot, a revision at which
+  /// it held. The answer contains every change of the key up to this revision, and no later one.
   public let revision: Revision
-  /// When that change was committed.
+  /// The time at which that change was committed.
   public let committedAt: WallTime
-  // Here too, because each further object on the way is a miss of the processor's cache more, for every lookup.
-  /// The entry's bytes.
+  // These are copied from the entry because each further object on the path costs every lookup one more miss of the
+  // CPU cache.
+  /// The entry's encoded bytes.
   public let bytes: [UInt8]
-  /// Where they lie: valid for as long as the answer is held.
-  // Safe to share, and to keep: an array that is held as a constant neither moves nor changes, and `bytes` holds it.
+  /// The memory of ``bytes``. The pointer is valid while a reference to the answer is held.
+  // Safe to share, and to keep: the storage of an array that is held as a constant neither moves nor changes, and
+  // `bytes` holds it.
   public nonisolated(unsafe) let lentBytes: UnsafeRawBufferPointer
-  /// The entry's etag, in digits.
+  /// The entry's etag as hexadecimal digits.
   public let etagDigits: SIMD32<UInt8>
-  /// The first bytes of the key, and how many there are in all.
+  /// The first bytes of the key. The next property is the length of the whole key, in bytes.
   private let keyStart: SIMD32<UInt8>
   private let keyCount: Int
-  /// The publication that makes this the answer: readers of an earlier one see the answer before it.
+  /// The publication in which this becomes the answer. Readers of an earlier publication see the previous answer.
   let publication: UInt64
   /// Whether the key has no answer from this publication on.
   let isGone: Bool
-  /// What readers of earlier publications see; holds a reference. Cut once there are none.
+  /// The answer that readers of earlier publications see, as a retained reference. It is removed when no such reader is
+  /// left.
   private let previous: Atomic<Unmanaged<Answer>?>
 
-  /// How many lines of the processor's cache an answer lies in, or nearly so.
+  /// The number of CPU cache lines that an answer occupies, approximately.
   static let cacheLines = 4
 
-  /// An answer, for readers of `publication` and later ones; those of earlier ones see what it is linked to.
+  /// Creates an answer for readers of `publication` and of later publications. Readers of earlier ones see the answer
+  /// that it is linked to.
   init(
     key: LookupKey, entry: Entry, others: [Entry] = [], otherNames: [[UInt8]] = [],
     index: (any AnyObject & Sendable)? = nil,
@@ -71,14 +79,14 @@ public final class Answer: Sendable, Reclaimable {
     previous.load(ordering: .relaxed)?.release()
   }
 
-  /// Says from `publication` on that the key has no answer.
+  /// Creates the answer that marks a key as having no answer from `publication` on.
   static func gone(_ answer: Answer, publication: UInt64) -> Answer {
     Answer(
       key: answer.key, entry: answer.entry, revision: answer.revision, committedAt: answer.committedAt,
       publication: publication, isGone: true)
   }
 
-  /// Whether the key is this one.
+  /// Whether the answer's key has this space and these bytes.
   @inline(__always)
   func answers(_ space: UInt8, _ bytes: UnsafeRawBufferPointer) -> Bool {
     guard key.space == space, keyCount == bytes.count else { return false }
@@ -87,22 +95,24 @@ public final class Answer: Sendable, Reclaimable {
     return withUnsafePointer(to: keyStart) { memcmp($0, start, bytes.count) == 0 }
   }
 
-  /// The answer before this one, where readers of earlier publications may still exist.
+  /// The answer that this one replaced, while readers of earlier publications may still exist.
   ///
-  /// For a reader that has entered, or under the lock of the table's shard.
+  /// The caller must be a reader that has entered, or must hold the lock of the table's shard.
   var answerBefore: Unmanaged<Answer>? { previous.load(ordering: .acquiring) }
 
-  /// Links to the answer that this one replaces, before any reader can find this one.
+  /// Links to the answer that this one replaces. Must be called before any reader can find this answer.
   func link(to before: Answer) {
     previous.store(.passRetained(before), ordering: .releasing)
   }
 
-  /// Takes the answer before this one away, once no reader can ask for it. Under the lock of the table's shard.
+  /// Removes the link to the previous answer and returns that answer. Called under the lock of the table's shard, when
+  /// no reader can follow the link any more.
   func cutPrevious() -> Answer? {
     previous.exchange(nil, ordering: .acquiringAndReleasing)?.takeRetainedValue()
   }
 
-  /// Whether a caller is told the same by both: the same value, the same others where they are part of the answer.
+  /// Whether both answers are the same to a client: the same value and, where other documents are part of the answer,
+  /// the same other documents.
   func isSame(as other: Answer, _ composition: KeySpace.Composition) -> Bool {
     guard entry.etag == other.entry.etag, otherNames == other.otherNames else { return false }
     guard composition == .members else { return true }

@@ -1,19 +1,22 @@
 internal import Glibc
 
-/// Answers in order of key. A value that is cheap to copy and to keep: where a copy is held, a change makes one chunk
-/// anew and shares the others; where none is, it changes the chunk in place.
+/// A list of answers in order of key.
+///
+/// The list is a value that is cheap to copy and to keep. While a copy is held, a change copies one chunk and shares
+/// the others. Where no copy is held, a change modifies the chunk in place.
 public struct AnswerList: Sendable, RandomAccessCollection {
   private static let fullChunk = 256
 
-  /// None is empty.
+  /// The chunks of the list. No chunk is empty.
   private var chunks: [[Answer]] = []
-  /// The index of each chunk's first answer.
+  /// For each chunk, the index of its first answer in the list.
   private var starts: [Int] = []
+  /// The number of answers in the list.
   public private(set) var count = 0
 
   init() {}
 
-  /// A list of `answers`, which are in order of key.
+  /// Creates a list of `answers`, which must be in order of key.
   init(sorted answers: [Answer]) {
     for start in stride(from: 0, to: answers.count, by: Self.fullChunk / 2) {
       starts.append(start)
@@ -22,19 +25,23 @@ public struct AnswerList: Sendable, RandomAccessCollection {
     count = answers.count
   }
 
+  /// The index of the first answer: 0.
   public var startIndex: Int { 0 }
+  /// The index after the last answer.
   public var endIndex: Int { count }
 
-  /// O(log n).
+  /// The answer at an index. O(log n).
   public subscript(index: Int) -> Answer {
     let chunk = starts.partition { $0 <= index } - 1
     return chunks[chunk][index - starts[chunk]]
   }
 
-  /// Walks all answers; O(1) for each.
+  /// Returns an iterator over all answers. Each step is O(1).
+  ///
+  /// - Returns: an iterator over the list as it is now.
   public func makeIterator() -> Iterator { Iterator(self) }
 
-  /// Walks a list as it was when the walk began.
+  /// Iterates over a list as it was when the iteration began.
   public struct Iterator: IteratorProtocol {
     private let list: AnswerList
     private var chunk = 0
@@ -42,6 +49,9 @@ public struct AnswerList: Sendable, RandomAccessCollection {
 
     fileprivate init(_ list: AnswerList) { self.list = list }
 
+    /// Returns the next answer, or nil at the end of the list.
+    ///
+    /// - Returns: the next answer in order of key.
     public mutating func next() -> Answer? {
       while chunk < list.chunks.count {
         let answers = list.chunks[chunk]
@@ -55,13 +65,16 @@ public struct AnswerList: Sendable, RandomAccessCollection {
     }
   }
 
-  /// The index of the first answer whose key is not before `key`. O(log n).
+  /// Returns the index of the first answer whose key is equal to `key` or after it. O(log n).
+  ///
+  /// - Parameter key: the key to search for.
+  /// - Returns: the index, or ``endIndex`` if all keys are before `key`.
   public func firstIndex(notBefore key: LookupKey) -> Int {
     guard let chunk = chunk(for: key) else { return 0 }
     return starts[chunk] + place(notBefore: key, in: chunks[chunk])
   }
 
-  /// Makes `answer` the one of its key.
+  /// Inserts `answer`, or replaces the answer of the same key.
   mutating func set(_ answer: Answer) {
     guard let chunk = chunk(for: answer.key) else {
       self = AnswerList(sorted: [answer])
@@ -77,7 +90,7 @@ public struct AnswerList: Sendable, RandomAccessCollection {
     }
   }
 
-  /// Takes the answer of `key` away.
+  /// Removes the answer of `key`, if there is one.
   mutating func remove(_ key: LookupKey) {
     guard let chunk = chunk(for: key) else { return }
     let place = place(notBefore: key, in: chunks[chunk])
@@ -90,7 +103,8 @@ public struct AnswerList: Sendable, RandomAccessCollection {
     }
   }
 
-  /// Applies many changes, which are in order of key, one for a key: nil takes the answer away. O(n) in all.
+  /// Applies many changes at once. They must be in order of key, with at most one change for each key; nil removes the
+  /// answer. O(n) in total.
   mutating func merge(_ changes: [(key: LookupKey, new: Answer?)]) {
     var merged: [Answer] = []
     merged.reserveCapacity(count + changes.count)
@@ -107,9 +121,9 @@ public struct AnswerList: Sendable, RandomAccessCollection {
     self = AnswerList(sorted: merged)
   }
 
-  // MARK: Beneath
+  // MARK: Private
 
-  /// The chunk in which the key stands, or would stand; nil: there is none.
+  /// The chunk that contains the key, or that the key would be inserted into; nil if the list is empty.
   private func chunk(for key: LookupKey) -> Int? {
     guard !chunks.isEmpty else { return nil }
     return Swift.max(chunks.partition { !isBefore(key, $0[0].key) } - 1, 0)
@@ -134,7 +148,7 @@ public struct AnswerList: Sendable, RandomAccessCollection {
 }
 
 extension Array {
-  /// How many elements at the beginning fulfil `isBefore`, which none of the others does. O(log n).
+  /// The number of leading elements that fulfil `isBefore`, which no later element fulfils. O(log n).
   fileprivate func partition(_ isBefore: (Element) -> Bool) -> Int {
     var low = 0
     var high = count
@@ -146,7 +160,7 @@ extension Array {
   }
 }
 
-/// The order of lists: by bytes, then by space.
+/// The sort order of lists: by bytes, then by space.
 func isBefore(_ left: LookupKey, _ right: LookupKey) -> Bool {
   let order = memcmp(left.bytes, right.bytes, min(left.bytes.count, right.bytes.count))
   if order != 0 { return order < 0 }

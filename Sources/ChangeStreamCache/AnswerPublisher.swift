@@ -1,23 +1,27 @@
 internal import BSON
 internal import Core
 
-/// The one place where answers change. What is given to one call becomes visible in one moment, in every answer and
-/// every list; the notices are handed on afterwards, so that a notice never runs ahead of what a lookup answers.
+/// Changes the answers of a cache. No other type does.
+///
+/// All changes of one call become visible at the same moment, in every answer and in every list. The notices are
+/// delivered afterwards, so a notice never precedes the state that it announces.
 struct AnswerPublisher: Sendable {
   private let entity: String
   private let spaces: [KeySpace]
   private let reader: CacheReader
-  /// Takes the notices of one publication, in order.
+  /// Receives the notices of one publication, in order.
   private let onInvalidation: @Sendable ([Invalidation]) -> Void
   private let logger: Logger
 
   /// The number of the last publication.
   private(set) var sequence: UInt64 = 0
-  /// What the publication under way puts in the place of earlier answers.
+  /// The answers of the publication in progress that replace earlier answers.
   private var replacing: [Answer] = []
-  /// False until the first load: before it there are no answers that could have changed.
+  /// Whether changes are announced. False until the first load, because before it there are no answers that could have
+  /// changed.
   var isAnnouncing = false
-  /// What is served is of another database than what comes: revisions of the two cannot be compared.
+  /// Whether the served answers come from another database than the incoming changes. The revisions of the two cannot
+  /// be compared.
   var isOtherDatabase = false
 
   init(
@@ -37,11 +41,11 @@ struct AnswerPublisher: Sendable {
     let committedAt: WallTime
   }
 
-  /// Keys that may answer something else now, and why.
+  /// Keys whose answer may have changed, and the cause.
   struct Step {
     var keys: [LookupKey]
     let cause: Cause
-    /// Keys that are announced in any case, for the sake of the document `id`.
+    /// Keys that are announced even if their answer is unchanged, because of the document `id`.
     var repeating: Set<LookupKey> = []
     var id: DocumentID?
   }
@@ -55,9 +59,10 @@ struct AnswerPublisher: Sendable {
     let id: DocumentID?
   }
 
-  /// Makes the keys of `steps` answer what the documents say now, all in one moment, and hands on the notices.
+  /// Recomputes the answers of the keys of `steps` from `documents`, publishes all of them at one moment, and then
+  /// delivers the notices.
   ///
-  /// - Returns: how many documents have an announced answer that changed.
+  /// - Returns: the number of documents with an announced answer that changed.
   @discardableResult
   mutating func publish(_ steps: [Step], _ documents: DocumentSet) -> Int {
     sequence += 1
@@ -67,7 +72,7 @@ struct AnswerPublisher: Sendable {
     var changed: Set<DocumentID> = []
     for change in changes {
       guard let entry = (change.new ?? change.old)?.entry else {
-        // A key that never answered here, and is announced because another server may have shown it.
+        // This key never had an answer here. It is announced because another server may have served one.
         if isAnnouncing { invalidations.append(invalidation(change)) }
         continue
       }
@@ -90,7 +95,7 @@ struct AnswerPublisher: Sendable {
     return changed.count
   }
 
-  /// Stores the answers of the publication, which no reader sees yet.
+  /// Stores the answers of the publication. No reader sees them yet.
   private mutating func store(_ steps: [Step], _ documents: DocumentSet) -> [Change] {
     var changes: [Change] = []
     for step in steps {
@@ -131,7 +136,7 @@ struct AnswerPublisher: Sendable {
     Int(key.space) < spaces.count ? spaces[Int(key.space)] : KeySpace(selector: nil)
   }
 
-  /// What the key answers now: the old answer where nothing about it has changed.
+  /// Returns the key's current answer. This is the old object where nothing about it has changed.
   private func answer(_ key: LookupKey, _ old: Answer?, _ now: DocumentSet.Composed, _ cause: Cause) -> Answer {
     let space = space(key)
     var (revision, committedAt) = (cause.revision, cause.committedAt)

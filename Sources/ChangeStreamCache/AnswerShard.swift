@@ -2,26 +2,26 @@ internal import CLinux
 internal import Core
 internal import Synchronization
 
-/// A part of an ``AnswerTable``: linear probing, at most half full; removal closes the gap, so there are no tombstones
-/// but those that readers of an earlier publication need.
+/// One shard of an ``AnswerTable``: a hash table with linear probing that is at most half full. A removal closes the
+/// gap, so the only tombstones are those that readers of earlier publications need.
 ///
-/// Under the lock everything may be read and written. A reader that has entered may read without it: what it finds is
-/// right; what it does not find may have been on its way from one place to another, so it looks again under the lock
-/// where something has been moved meanwhile.
+/// Reads and writes under the lock see everything. A reader that has entered may search without the lock. What it finds
+/// is correct. What it does not find may have been moved from one slot to another during the search, so it searches
+/// again under the lock if any answer was moved meanwhile.
 struct AnswerShard: ~Copyable, Sendable {
   enum Found {
     case found(Answer)
     case notFound
-    /// The search ended at an answer of a later publication without a link to the one before it.
+    /// The search ended at an answer of a later publication that has no link to the previous answer.
     case cut
   }
 
   private let reclaimer: Reclaimer
-  /// How many slots are taken.
+  /// The number of occupied slots. The lock around it is the lock of the shard.
   private let count = Locked(0)
-  /// Holds a reference, as does each slot.
+  /// The current slots, as a retained reference. Each slot retains its answer, too.
   private let slots: Atomic<Unmanaged<AnswerSlots>>
-  /// Odd while answers are moved.
+  /// Odd while answers are being moved.
   private let moves = Atomic<UInt64>(0)
 
   init(_ reclaimer: Reclaimer) {
@@ -43,16 +43,16 @@ struct AnswerShard: ~Copyable, Sendable {
     }
     atomicMemoryFence(ordering: .acquiring)
     if before & 1 == 0, moves.load(ordering: .relaxed) == before { return nil }
-    // The lock keeps it in place while it is looked for; the reader, afterwards.
+    // The lock keeps the answer in place during the search; the reader's epoch keeps it afterwards.
     return count.withLock { _ in current.find(hash, space, bytes)?.answer }?.asOf(publication)
   }
 
-  /// Prefetches what ``prefetchAnswer(_:)`` will look at.
+  /// Prefetches the slot that ``prefetchAnswer(_:)`` will read.
   func prefetchSlot(_ hash: UInt64) {
     slots.load(ordering: .acquiring)._withUnsafeGuaranteedRef { $0.prefetchSlot(hash) }
   }
 
-  /// Prefetches what ``find(_:_:_:asOf:)`` will look at. For a reader that has entered.
+  /// Prefetches the answer that ``find(_:_:_:asOf:)`` will read. The caller must be a reader that has entered.
   func prefetchAnswer(_ hash: UInt64) {
     slots.load(ordering: .acquiring)._withUnsafeGuaranteedRef { $0.prefetchAnswer(hash) }
   }
@@ -83,7 +83,7 @@ struct AnswerShard: ~Copyable, Sendable {
     let outgrown: AnswerSlots? = count.withLock { count in
       let known = answer.key.bytes.withUnsafeBytes { current.find(hash, answer.key.space, $0) }
       if let known {
-        // The link keeps it for readers of earlier publications.
+        // The link keeps the old answer for readers of earlier publications.
         answer.link(to: known.answer.takeUnretainedValue())
         current.put(hash, answer, at: known.place)
         return nil
@@ -98,9 +98,10 @@ struct AnswerShard: ~Copyable, Sendable {
     if let outgrown { reclaimer.retire([outgrown]) }
   }
 
-  /// No reader needs the answer before this one any more; nor, if it says that there is none, its place.
+  /// Removes the previous answer, which no reader needs any more. If `answer` marks the key as gone, its slot is freed,
+  /// too.
   func settle(_ hash: UInt64, _ answer: Answer) {
-    // Released outside the lock: to free a document takes a while.
+    // The answers are released outside the lock, because freeing a document takes time.
     let (_, removed): (Answer?, Answer?) = count.withLock { count in
       let before = answer.cutPrevious()
       guard answer.isGone else { return (before, nil) }
@@ -108,26 +109,27 @@ struct AnswerShard: ~Copyable, Sendable {
       guard let known, known.answer.takeUnretainedValue() === answer else { return (before, nil) }
       count -= 1
       moves.add(1, ordering: .relaxed)
-      // A reader that sees an answer moved sees that number, too.
+      // A reader that sees a moved answer sees this odd number, too.
       atomicMemoryFence(ordering: .releasing)
       defer { moves.add(1, ordering: .releasing) }
       return (before, current.remove(at: known.place))
     }
-    // A reader may have found it, and be about to see that it is gone.
+    // A reader may have found this answer and may be about to read its `isGone`.
     if let removed { reclaimer.retire([removed]) }
   }
 
-  /// Under the lock only.
+  /// The current slots. To be used under the lock only.
   private var current: AnswerSlots { slots.load(ordering: .relaxed).takeUnretainedValue() }
 
-  /// The old ones stay as they are, for those that look at them.
+  /// Replaces the slots. The old ones stay unchanged for readers that still search them.
   private func replace(by new: AnswerSlots) {
     slots.exchange(.passRetained(new), ordering: .acquiringAndReleasing).release()
   }
 }
 
 extension Unmanaged<Answer> {
-  /// The answer that readers of `publication` see, from the latest one on; nil for none. For a reader that has entered.
+  /// Follows the links from the latest answer to the one that readers of `publication` see; nil if there is none. The
+  /// caller must be a reader that has entered.
   @inline(__always)
   fileprivate func asOf(_ publication: UInt64) -> Unmanaged<Answer>? {
     var answer = self
@@ -139,21 +141,21 @@ extension Unmanaged<Answer> {
   }
 }
 
-/// The slots of a shard. One thread changes them at a time; others may read them meanwhile.
+/// The slots of a shard. One thread at a time changes them; other threads may read them meanwhile.
 private final class AnswerSlots: Reclaimable {
   private struct Slot: ~Copyable {
     let hash = Atomic<UInt64>(0)
-    /// Holds a reference.
+    /// The answer of the slot, as a retained reference.
     let answer = Atomic<Unmanaged<Answer>?>(nil)
   }
 
   let capacity: Int
-  // Safe to share: the pointer never changes, and what it points to are atomics.
+  // Safe to share: the pointer never changes, and the memory that it points to consists of atomics.
   private nonisolated(unsafe) let slots: UnsafeMutablePointer<Slot>
 
   private var mask: Int { capacity - 1 }
 
-  /// `capacity` is a power of two.
+  /// Creates empty slots. `capacity` must be a power of two.
   init(capacity: Int) {
     self.capacity = capacity
     slots = .allocate(capacity: capacity)
@@ -186,27 +188,28 @@ private final class AnswerSlots: Reclaimable {
     configlookup_prefetch(slots + Int(truncatingIfNeeded: hash) & mask)
   }
 
-  /// Nearly always the first slot is the right one.
+  /// Prefetches the answer of the first slot, which is the right one in nearly all cases.
   func prefetchAnswer(_ hash: UInt64) {
     guard let answer = slots[Int(truncatingIfNeeded: hash) & mask].answer.load(ordering: .acquiring) else { return }
     let start = answer.toOpaque()
     for line in 0..<Answer.cacheLines { configlookup_prefetch(start + 64 * line) }
   }
 
-  /// Replaces what is there by an answer that is also referenced elsewhere.
+  /// Replaces the answer of a slot. The old answer must have another reference.
   func put(_ hash: UInt64, _ answer: Answer, at place: Int) {
     slots[place].hash.store(hash, ordering: .relaxed)
     slots[place].answer.exchange(.passRetained(answer), ordering: .acquiringAndReleasing)?.release()
   }
 
-  /// Adds what is not there yet; there must be room.
+  /// Adds an answer for a key that has none. There must be a free slot.
   func add(_ hash: UInt64, _ answer: Answer) {
     var place = Int(truncatingIfNeeded: hash) & mask
     while slots[place].answer.load(ordering: .relaxed) != nil { place = (place + 1) & mask }
     put(hash, answer, at: place)
   }
 
-  /// Gives what was there. Moves back each follower that the gap would hide from a probe that starts at or before it.
+  /// Removes and returns the answer of a slot. Each following answer whose probe sequence starts at or before the gap
+  /// is moved back, so that the gap does not hide it.
   func remove(at place: Int) -> Answer? {
     let removed = slots[place].answer.load(ordering: .relaxed)
     var gap = place
@@ -215,7 +218,7 @@ private final class AnswerSlots: Reclaimable {
       let hash = slots[next].hash.load(ordering: .relaxed)
       let home = Int(truncatingIfNeeded: hash) & mask
       if (next &- home) & mask >= (next &- gap) & mask {
-        // For a moment in both places: every reader finds the answer.
+        // For a moment the answer is in both slots, so every reader finds it.
         slots[gap].hash.store(hash, ordering: .relaxed)
         slots[gap].answer.store(answer, ordering: .releasing)
         gap = next

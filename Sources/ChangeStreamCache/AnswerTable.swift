@@ -2,22 +2,23 @@ internal import CXXHash
 internal import Core
 internal import Synchronization
 
-/// Key bytes to answers: the read side of a cache. Any thread reads; one writes.
+/// The hash table from key bytes to answers: the read side of a cache. Any thread may read; one thread writes.
 ///
-/// Open addressing in shards, and versions: a writer stores the answers of a publication, not visible yet, and
-/// then publishes all of them with one store. A reader that looks at an earlier publication follows an answer's link to
-/// the one before it; the links are cut once no reader needs them. So a reader sees a publication whole or not at all.
+/// The table consists of shards with open addressing, and it is multi-versioned. The writer stores the answers of a
+/// publication, which are not visible yet, and then publishes all of them with one store. A reader of an earlier
+/// publication follows an answer's link to the previous answer; links are removed when no reader needs them. So a
+/// reader sees either all or nothing of a publication.
 ///
 /// Hashes are seeded per process, so that keys cannot be chosen to collide.
 final class AnswerTable: @unchecked Sendable {
-  // Safe to share: nothing is changed after `init` but the shards and the atomic number, which are made to be shared.
+  // Safe to share: after `init` only the shards and the atomic number change, and both are thread-safe.
 
   private static let shardCount = 64
   private let seed = UInt64.random(in: .min ... .max)
   private let shards: UnsafeMutablePointer<AnswerShard>
   private let published = Atomic<UInt64>(0)
   let reclaimer: Reclaimer
-  /// See ``CacheReader/onLook``.
+  /// The hook of simulations, see ``CacheReader/onLook``.
   // Safe: set before any other thread has the table, and never again.
   nonisolated(unsafe) var onLook: (() -> Void)?
 
@@ -35,12 +36,12 @@ final class AnswerTable: @unchecked Sendable {
 
   // MARK: Readers
 
-  /// The publication that readers see from now on.
+  /// The number of the latest publication, which readers see from now on.
   @inline(__always)
   var publication: UInt64 { published.load(ordering: .acquiring) }
 
-  /// What the key answers as of the latest publication. Under the lock of a shard, which is held for a few dozen
-  /// instructions, and never during I/O.
+  /// Looks up a key as of the latest publication. Takes the lock of a shard, which is held for a few dozen instructions
+  /// and never during I/O.
   func answer(space: UInt8, _ bytes: UnsafeRawBufferPointer) -> Answer? {
     let hash = hash(space, bytes)
     while true {
@@ -49,7 +50,8 @@ final class AnswerTable: @unchecked Sendable {
       case .found(let answer): return answer
       case .notFound: return nil
       case .cut:
-        // The key is new in a publication that is still to come; or a link was cut because a later one has come.
+        // Either the key is new in a publication that is not visible yet, or a later publication came and the link was
+        // removed.
         if publication == self.publication { return nil }
       }
     }
@@ -67,7 +69,8 @@ final class AnswerTable: @unchecked Sendable {
 
   func prefetch(_ query: AnswerQuery) { shards[shard(of: query.hash)].prefetchAnswer(query.hash) }
 
-  /// Without a lock and without counting a reference: for a reader that has entered, until it leaves.
+  /// Looks up a key without a lock and without reference counting. The caller must be a reader that has entered; the
+  /// answer is valid until that reader leaves.
   @inline(__always)
   func find(_ query: AnswerQuery, asOf publication: UInt64) -> Unmanaged<Answer>? {
     shards[shard(of: query.hash)].find(query.hash, query.space, query.key, asOf: publication)
@@ -75,7 +78,7 @@ final class AnswerTable: @unchecked Sendable {
 
   // MARK: The writer
 
-  /// What the key answers, of all publications that were stored; nil for nothing.
+  /// Returns the latest stored answer of a key, published or not; nil if the key has none.
   func latest(_ key: LookupKey) -> Answer? {
     key.bytes.withUnsafeBytes { bytes in
       let hash = hash(key.space, bytes)
@@ -83,24 +86,24 @@ final class AnswerTable: @unchecked Sendable {
     }
   }
 
-  /// Stores an answer, or that there is none any more, for readers of its publication and later ones.
+  /// Stores an answer, or the mark that the key has none any more, for readers of its publication and of later ones.
   func store(_ answer: Answer) {
     let hash = answer.key.bytes.withUnsafeBytes { self.hash(answer.key.space, $0) }
     shards[shard(of: hash)].store(hash, answer)
   }
 
-  /// Shows readers everything that was stored for `publication`.
+  /// Makes everything that was stored for `publication` visible to readers.
   func publish(_ publication: UInt64) {
     published.store(publication, ordering: .sequentiallyConsistent)
   }
 
-  /// Cuts the links of `answers`, which are published, to those before them, once no reader follows them, and takes the
-  /// places of those that are gone.
+  /// Schedules the cleanup of published answers: when no reader can follow their links any more, the links are removed,
+  /// and so are the slots of keys that are gone.
   func retire(_ answers: [Answer]) {
     reclaimer.retire(answers.isEmpty ? [] : [ReplacedAnswers(answers, self)])
   }
 
-  /// Does what waits for readers to leave, where they have left.
+  /// Performs the scheduled cleanups for which no reader has to be waited for any more.
   func reclaim() {
     if reclaimer.hasRetired { reclaimer.retire([]) }
   }
@@ -116,14 +119,14 @@ final class AnswerTable: @unchecked Sendable {
     XXH3_64bits_withSeed(bytes.baseAddress, bytes.count, seed &+ UInt64(space))
   }
 
-  /// The top bits choose the shard, the lower ones the place in it.
+  /// The shard of a hash. The highest bits choose the shard, the lower ones the slot in it.
   @inline(__always)
   private func shard(of hash: UInt64) -> Int {
     Int(truncatingIfNeeded: hash >> 58)
   }
 }
 
-/// The answers of a publication that replaced others, until no reader needs those.
+/// The answers of one publication that replaced others, kept until no reader needs the replaced ones.
 private final class ReplacedAnswers: Reclaimable {
   private let answers: [Answer]
   private unowned let table: AnswerTable

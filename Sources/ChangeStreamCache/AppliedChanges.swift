@@ -1,17 +1,19 @@
 internal import BSON
 
-/// What the changes of one step have done to the keys, to be published together.
+/// Collects the keys that the changes of one step affect, so that all are published together.
 ///
-/// Of several changes of a key only the last is shown: in between nobody could say what the key answered, because a
-/// transaction was not whole or a change was passed over.
+/// Of several changes of a key only the last is published. The states in between are unknown, because a transaction was
+/// incomplete or a change was passed over.
 struct AppliedChanges {
   private var steps: [AnswerPublisher.Step] = []
-  /// The keys of each document so far.
+  /// The keys of each document that the changes so far have affected.
   private var touched: [DocumentID: Set<LookupKey>] = [:]
 
-  /// A change of the document may have changed the answers of `keys`. One that stands for others stands for all keys
-  /// that the document had: `entry` is of before it. They are announced although nothing may differ here: another
-  /// server may have shown something in between.
+  /// Records that a change of a document may have changed the answers of `keys`.
+  ///
+  /// A change that stands for earlier ones stands for all keys that the document had; `entry` is the document's entry
+  /// before the change. These keys are announced even if nothing differs here, because another server may have served a
+  /// state in between.
   mutating func add(
     _ ready: ChangeQueue.Ready, _ cause: AnswerPublisher.Cause, _ keys: [LookupKey], before entry: Entry?,
     after newEntry: Entry?
@@ -26,7 +28,7 @@ struct AppliedChanges {
     steps.append(step)
   }
 
-  /// Each key is left to the last change of it.
+  /// Returns the steps with each key assigned to its last change only.
   consuming func merged() -> [AnswerPublisher.Step] {
     guard steps.count > 1 else { return steps }
     var last: [LookupKey: Int] = [:]

@@ -1,10 +1,11 @@
-/// What waits for the stream to come further.
+/// What has to wait until the stream has advanced further.
 enum AwaitedProgress: Sendable, Equatable {
-  /// A change: for the stream to pass the moment of its lookup, or for the rest of its transaction.
+  /// A change waits until the stream has passed the moment of its lookup, or until the rest of its transaction has been
+  /// received.
   case change
-  /// A reload whose read is under way: it may end at any moment, that of a small collection soon.
+  /// A reload whose read is in progress. The read may end at any moment; that of a small collection ends soon.
   case read(UInt64)
-  /// A reload whose read has ended: for what changed meanwhile.
+  /// A reload whose read has ended. It waits for the changes that happened during the read.
   case reload(UInt64)
 
   init?(hasChanges: Bool, _ reload: Reload?) {

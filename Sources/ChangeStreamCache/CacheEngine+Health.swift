@@ -1,9 +1,9 @@
 internal import BSON
 internal import Core
 
-/// What the engine reports: how the cache is doing, and which documents cannot be served.
+/// The health of the cache, and reports of documents that cannot be served.
 extension CacheEngine {
-  /// A copy of how the cache is doing.
+  /// Returns a copy of the cache's health.
   mutating func currentHealth() -> CacheHealth {
     if !isRejectedListCurrent {
       health.rejectedCount = live.problems.count
@@ -24,7 +24,7 @@ extension CacheEngine {
     return health
   }
 
-  /// Logs and counts that a document became bad, or good again.
+  /// Logs and counts that a document became invalid, or valid again.
   mutating func report(_ id: DocumentID, _ reading: Reading?, before: DocumentProblem?) {
     if case .bad(let problem) = reading {
       guard problem != before else { return }

@@ -1,57 +1,57 @@
 internal import BSON
 internal import Core
 
-/// What a cache knows and how a change changes it: no thread, no I/O, no clock. The supervisor tells it what happened;
-/// what it makes of that goes through the ``AnswerPublisher``.
+/// The state of a cache and its transitions, without threads, I/O or a clock. The supervisor reports events to it, and
+/// the ``AnswerPublisher`` publishes the results.
 struct CacheEngine<Model: CachedModel>: Sendable {
   let reader: CacheReader
   private let outlet: InvalidationOutlet
   private var publisher: AnswerPublisher
   let logger: Logger
 
-  /// What is served.
+  /// The documents that are served.
   var live = DocumentSet(spaces: Model.keySpaces)
-  /// Changes up to this are not wanted: the collection is read anew as of later.
+  /// Changes up to this revision are ignored, because the collection is read again as of a later one.
   private var skipped = Revision.none
-  /// Whether the open stream carries on from what is served, without a gap.
+  /// Whether the open stream continues from the served state without a gap.
   var isContinuous = false
   var isStreamOpen = false
-  /// Of the database that the stream is of; what is served may still be of another.
+  /// The identity of the stream's database. The served answers may still come from another one.
   private(set) var identity = ""
   private var reload: Reload?
   private var reloadNumber: UInt64 = 0
-  /// A reload that was asked for and has not begun.
+  /// The reason of a reload that was requested and has not begun.
   private var wanted: Invalidation.Reason?
-  /// What has come and cannot be shown yet.
+  /// The received changes that cannot be published yet.
   private var queue = ChangeQueue()
-  /// Every change up to this has come.
+  /// The received watermark: every change up to this revision has been received.
   private var arrived = Revision.none
   /// The operation time that was known when the last empty reply was requested.
   private var settled = Revision.none
-  /// Every change up to this has been applied.
+  /// The observed revision: every change up to it has been applied.
   private var observed = Revision.none
-  /// Of the last change that has come.
+  /// The revision of the last received change.
   private var lastChange = Revision.none
-  /// The documents of the changes that have come at ``lastChange``.
+  /// The documents of the changes that were received at ``lastChange``.
   private var lastChanged: Set<DocumentID> = []
-  /// When the question was asked whose answer has come last.
+  /// When the request of the last received reply was sent.
   private var asked = MonotonicTime(nanoseconds: 0)
-  /// Of the last change that has been applied; others may share its revision.
+  /// The revision of the last applied change. Others may share it.
   private var lastApplied = Revision.none
   private var hasWarnedOfLateChange = false
-  /// A reload has found what the stream did not bring: it may be blind, and another one is to be opened.
+  /// Whether a reload found changes that the stream did not deliver: it may be broken, and another one is opened.
   private(set) var isStreamSuspect = false
-  /// When the collection is to be read again although all looks well.
+  /// When the collection is read again although no problem was detected.
   private var reloadDue: MonotonicTime?
   private let reloadSeconds: Double
-  /// Whether the collection has been read once.
+  /// Whether the collection has been loaded once.
   private var hasServed = false
-  /// The past that is to be read before the first load is published.
+  /// The earlier history that is read before the cache reports that it is loaded.
   private var pastWanted: PastWanted?
   private let historyPatienceSeconds: Double
   var health = CacheHealth()
   var isRejectedListCurrent = true
-  /// The generation of ``DocumentSet/conflicts`` that ``health`` shows.
+  /// The generation of ``DocumentSet/conflicts`` that ``health`` contains.
   var conflictsShown = 0
 
   private struct PastWanted: Sendable {
@@ -62,7 +62,8 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     var isUnderWay = false
   }
 
-  /// The collection is read again every `reloadSeconds`. The past is waited for for `historyPatienceSeconds`.
+  /// Creates the engine. The collection is read every `reloadSeconds`. Earlier history is awaited for
+  /// `historyPatienceSeconds`.
   init(
     reader: CacheReader, reloadSeconds: Double, historyPatienceSeconds: Double = 0, logger: Logger,
     outlet: InvalidationOutlet
@@ -79,7 +80,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
 
   // MARK: The stream
 
-  /// A stream is open: one that carries on from the one before, or a new one.
+  /// Records that a stream was opened: one that resumes the previous stream, or a new one.
   mutating func streamOpened(resumed: Bool, identity: String) {
     if !self.identity.isEmpty, self.identity != identity {
       logger.error(
@@ -103,12 +104,12 @@ struct CacheEngine<Model: CachedModel>: Sendable {
       queue.removeAll()
     }
     if !isContinuous {
-      // A reload that began on the stream before cannot know what has changed since.
+      // A reload that began on the previous stream misses the changes since then.
       reload = nil
     }
   }
 
-  /// The open stream is gone. With `historyLost`, what comes next will not carry on from here.
+  /// Records that the stream was closed. After `historyLost`, the next stream does not continue from here.
   mutating func streamClosed(_ error: SourceError?, historyLost: Bool) {
     isStreamOpen = false
     health.reconnects += 1
@@ -119,30 +120,30 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     }
   }
 
-  /// No stream could be opened.
+  /// Records that no stream could be opened.
   mutating func openFailed(_ error: SourceError) {
     health.sourceError = error.description
-    // Nobody waits for the source to come back: the collection has been read.
+    // The collection has been read, so the cache becomes ready without waiting for the source to return.
     if let wanted = pastWanted, isContinuous { pastRead(wanted.number, nil) }
   }
 
-  /// A change came, with a reply of this operation time to a question that was asked at `asked`.
+  /// Processes a change, whose reply has this operation time and answers a request that was sent at `asked`.
   ///
-  /// - Returns: false where the stream has ended with it.
+  /// - Returns: false if the change ends the stream.
   mutating func received(
     _ change: DocumentChange, _ reading: Reading?, operationTime: Revision, asked: MonotonicTime, now: MonotonicTime,
     wallNow: WallTime
   ) -> Bool {
     reader.publishReported(operationTime)
-    // Of a transaction whose other changes have been applied already, because the database said too early that all of
-    // its time had come, this is still news.
+    // A late change of a transaction whose other changes have been applied already, because the database reported too
+    // early that its time was complete, has not been seen yet and is processed.
     let isRest =
       change.revision == lastChange && change.isInTransaction && change.id.map { !lastChanged.contains($0) } ?? false
     guard
       change.revision > lastChange || isRest
         || (change.revision == lastChange && (change.revision > observed || queue.openGroup == change.revision))
     else {
-      // A stream is in order of time. Most likely this was delivered and applied before; a reload makes sure.
+      // A stream is in order of time. Most likely this change was delivered and applied before; a reload makes sure.
       logger.warning(
         "change_out_of_order", "a change is not newer than what has come: left out, reading the collection anew",
         ["cache": .string(Model.entity), "revision": .unsigned(change.revision.rawValue)])
@@ -153,13 +154,13 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     if let id = change.id { lastChanged.insert(id) }
     lastChange = change.revision
     if change.revision <= observed, isContinuous, !hasWarnedOfLateChange {
-      // An empty reply said that there was nothing up to there: a position handed out since may have claimed too much.
+      // An empty reply excluded changes up to there: a resume position that was sent since then may claim too much.
       hasWarnedOfLateChange = true
       logger.warning(
         "change_late", "a change came after the database had said that there was none up to it; said once",
         ["cache": .string(Model.entity), "revision": .unsigned(change.revision.rawValue)])
     }
-    // Others may share this cluster time: only what lies before it is complete.
+    // Other changes may share this cluster time: only the times before it are complete.
     if change.revision > .none { advance(to: Revision(change.revision.rawValue - 1), now, wallNow) }
     confirm(asked)
 
@@ -185,11 +186,11 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     return true
   }
 
-  /// What waits for the stream to come further, if anything.
+  /// What has to wait until the stream advances, if anything.
   var awaited: AwaitedProgress? { AwaitedProgress(hasChanges: !queue.isEmpty, reload) }
 
-  /// A wait ended without a change: everything up to `floor`, an operation time known for a while before the question
-  /// was asked, has come.
+  /// Processes an empty reply: every change up to `floor`, an operation time that had been known for a while when the
+  /// request was sent, has been received.
   ///
   /// `settled` is the operation time known when the wait began. Documents that were read by `updateLookup` before the
   /// wait, at or before `settled`, contain no undelivered change. Later reads may: a database can report a time some
@@ -207,14 +208,15 @@ struct CacheEngine<Model: CachedModel>: Sendable {
 
   // MARK: Reloads
 
-  /// Asks for a reload, soon. One that is under way began too early to count.
+  /// Requests a reload. One that is in progress began too early to count.
   mutating func requestReload(_ reason: Invalidation.Reason) {
     wanted = reason
   }
 
-  /// What is to be read now, if anything: the collection where a reload is due, or the past after the first load.
+  /// Returns the read that is due, if any: of the collection for a reload, or of the earlier history after the first
+  /// load.
   ///
-  /// `operationTime` is the open stream's: every change after it will come.
+  /// `operationTime` is that of the open stream, which will deliver every later change.
   mutating func nextRead(operationTime: Revision, now: MonotonicTime) -> ReadRequest? {
     guard isStreamOpen, reload == nil else { return nil }
     if let wanted = pastWanted, isContinuous {
@@ -222,7 +224,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
         pastRead(wanted.number, nil)
         return nil
       }
-      // What is announced meanwhile must not be older than what the past brings.
+      // Changes that are announced meanwhile must not be older than those of the earlier history.
       guard !wanted.isUnderWay, observed >= wanted.through else { return nil }
       pastWanted?.isUnderWay = true
       return ReadRequest(number: wanted.number, subject: .past(through: wanted.through))
@@ -246,7 +248,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     return ReadRequest(number: reloadNumber, subject: .collection(notBefore: start))
   }
 
-  /// What the past has told, nil where it could not be read: the cache is ready either way.
+  /// Processes the earlier history, nil if it could not be read. The cache becomes ready either way.
   mutating func pastRead(_ number: UInt64, _ past: PastChanges?) {
     guard let wanted = pastWanted, wanted.number == number else { return }
     pastWanted = nil
@@ -280,21 +282,21 @@ struct CacheEngine<Model: CachedModel>: Sendable {
       ])
   }
 
-  /// Takes rows of the collection. False: the reload is off, read no further.
+  /// Adds rows to the reload. Returns false if the reload was cancelled and reading should stop.
   mutating func rowsRead(_ number: UInt64, _ rows: [(id: DocumentID, reading: Reading)]) -> Bool {
     guard reload?.number == number else { return false }
     for row in rows { reload?.row(row.id, row.reading, known: live.documents[row.id]) }
     return true
   }
 
-  /// The read has ended, at `revision`; what it found is published once every change up to there has come.
+  /// Records the end of the read, at `revision`. The result is published when all changes up to it have been received.
   mutating func readEnded(_ number: UInt64, at revision: Revision, now: MonotonicTime, wallNow: WallTime) {
     guard let running = reload, running.number == number else { return }
     reload?.end = max(revision, running.start)
     finishReload(now, wallNow)
   }
 
-  /// The read failed; it is asked for again.
+  /// Records that the read failed. It is requested again.
   mutating func readFailed(_ number: UInt64, _ error: SourceError) {
     guard let running = reload, running.number == number else { return }
     if isContinuous { wanted = wanted ?? running.reason }
@@ -302,10 +304,10 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     health.sourceError = error.description
   }
 
-  // MARK: Beneath
+  // MARK: Private
 
-  /// Whether it is an update that may have taken the document to another key, or into the filter or out of it, and not
-  /// known where to.
+  /// Whether the change is a looked-up update that may have moved the document to an unknown key, or into or out of the
+  /// filter.
   private func mayMove(_ change: DocumentChange) -> Bool {
     guard case .updateLookedUp = change.operation else { return false }
     guard let fields = Model.placingFields, let touched = change.touchedFields else { return true }
@@ -314,25 +316,25 @@ struct CacheEngine<Model: CachedModel>: Sendable {
 
   private mutating func beginHistory(after revision: Revision) {
     if let wanted = pastWanted {
-      // What is to be read of the past has this in it; or else it would bridge what is not known.
+      // The history still to be read covers this revision. Otherwise it would span an unknown gap and is given up.
       if revision <= wanted.through { return }
       pastRead(wanted.number, nil)
     }
     outlet.onHistoryStart(revision)
   }
 
-  /// A reply confirms the contents as of when it was asked for: it may have been on its way for long.
+  /// Confirms the contents as of the time when the reply was requested, because the reply may have been delayed.
   private mutating func confirm(_ asked: MonotonicTime) {
     self.asked = max(self.asked, asked)
-    // Until the gap is closed, nothing that the stream says confirms what is served.
+    // Until the gap is closed, a reply of the stream confirms nothing about the served state.
     if isContinuous { reader.publishConfirmed(self.asked) }
   }
 
-  /// Every change up to `revision` has come.
+  /// Records that every change up to `revision` has been received.
   private mutating func advance(to revision: Revision, _ now: MonotonicTime, _ wallNow: WallTime) {
     arrived = max(arrived, revision)
     applyReady()
-    // What waits has not been applied: nothing from there on is observed.
+    // Queued changes have not been applied: nothing from the first of them on is observed.
     let reached = queue.lowest.map { min(arrived, Revision($0.rawValue - 1)) } ?? arrived
     if reached > observed {
       observed = reached
@@ -341,13 +343,13 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     finishReload(now, wallNow)
   }
 
-  /// Applies the changes whose turn it is, and then shows what has come of them.
+  /// Applies the changes that can be released from the queue, and then publishes the result.
   private mutating func applyReady() {
     let ready = queue.release(upTo: arrived)
     guard !ready.isEmpty else { return }
     var applied = AppliedChanges()
     for next in ready {
-      // What comes late is newer than every position that was handed out: nobody who starts at one may miss it.
+      // A late change gets a revision above every sent resume position, so a watch that starts there receives it.
       let revision = max(next.revision, Revision(observed.rawValue + 1))
       lastApplied = max(lastApplied, revision)
       reload?.change(next, known: live.documents[next.id])
@@ -361,7 +363,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     _ ready: ChangeQueue.Ready, at revision: Revision, to applied: inout AppliedChanges
   ) {
     let (id, change) = (ready.id, ready.change)
-    // A server that looked the document up at another moment may have shown it under a key that nobody here has seen.
+    // Another server may have looked the document up earlier or later, and served it under a key that is unknown here.
     if ready.mayHaveMoved { beginHistory(after: revision) }
     report(id, ready.reading, before: live.problems[id])
     let committedAt = change.committedAt ?? WallTime(milliseconds: Int64(change.revision.seconds) * 1000)
@@ -375,8 +377,8 @@ struct CacheEngine<Model: CachedModel>: Sendable {
       before: before, after: live.documents[id]?.entry)
   }
 
-  /// So much waits that reading the collection anew is quicker, and needs less memory. What is read then is as of
-  /// `operationTime` or later.
+  /// Drops the queued changes if there are so many that reading the collection is faster and needs less memory. The
+  /// collection is then read as of `operationTime` or later.
   private mutating func giveUpIfFarBehind(_ operationTime: Revision) {
     guard queue.count > Limits.waitingChanges else { return }
     logger.warning(
@@ -388,12 +390,12 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     skipped = operationTime
   }
 
-  /// Makes what was read, and the changes since, what is served: once it is the collection as of the observed revision.
+  /// Publishes the reload's documents once they are the state of the collection as of the observed revision.
   private mutating func finishReload(_ now: MonotonicTime, _ wallNow: WallTime) {
     guard var finished = reload, let end = finished.end, observed >= end, observed >= lastApplied else { return }
     reload = nil
     if isContinuous {
-      // Of a bad document the reload may have had another good version last: one that the stream has passed over.
+      // For an invalid document the reload may hold another last good version: one that the stream has passed over.
       for id in finished.documents.problems.keys where live.problems[id] != nil {
         finished.documents.take(id, from: live)
       }
@@ -410,9 +412,9 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     reader.publishIdentity(identity)
     publisher.isOtherDatabase = false
 
-    // What differs without a change of the stream means that changes went unseen, and nobody knows when they were.
+    // A difference without a change event means that changes were missed, at unknown times.
     if !isContinuous || differing > 0 { outlet.onHistoryStart(observed) }
-    // Whatever the reload was for: a stream that did not bring these may be blind.
+    // Regardless of the reload's reason: a stream that did not deliver these changes may be broken.
     if isContinuous, differing > 0 { isStreamSuspect = true }
     isContinuous = true
     reloadDue = now.advanced(bySeconds: reloadSeconds)

@@ -1,11 +1,12 @@
 public import Core
 internal import Synchronization
 
-/// The read side of a cache: answers and how fresh they are. Knows no model. Any thread, no waiting.
+/// The read side of a cache: its answers and their freshness. It is independent of the model. Any thread may use it,
+/// and no call waits for a reload or for the database.
 public final class CacheReader: Sendable {
   /// The first part of the cache's keys.
   public let entity: String
-  /// After this long without confirmation the contents are no longer valid.
+  /// The TTL in seconds: contents that were not verified for longer are no longer valid.
   public let ttlSeconds: Double
   let table = AnswerTable()
   let listings = Listings()
@@ -15,15 +16,15 @@ public final class CacheReader: Sendable {
   private let loaded = Atomic<Bool>(false)
   private let observed = Atomic<UInt64>(0)
   private let confirmed = Atomic<UInt64>(0)
-  /// The latest time that the database has reported.
+  /// The latest operation time that the database has reported.
   private let reported = Atomic<UInt64>(0)
   private let identityState = Locked("")
-  /// Called between two stores of a publication, where other threads may read: for tests and simulations, which set it
-  /// before the cache is started.
+  /// A hook of tests and simulations. It is called between two stores of a publication, where other threads may read,
+  /// and must be set before the cache is started.
   // Safe: set before any other thread has the reader, and never again.
   package nonisolated(unsafe) var onStored: (() -> Void)?
-  /// Called before an ``AnswerReader`` looks for an answer by its key, or for a list, where the writer may publish: for
-  /// simulations, which set it before the cache is started. An ``AnswerQuery`` does not call it.
+  /// A hook of simulations. It is called before an ``AnswerReader`` looks up an answer by its key, or a list, where the
+  /// writer may publish. It must be set before the cache is started. Lookups with an ``AnswerQuery`` do not call it.
   package var onLook: (() -> Void)? {
     get { table.onLook }
     set { table.onLook = newValue }
@@ -37,55 +38,71 @@ public final class CacheReader: Sendable {
     self.onObserved = onObserved
   }
 
-  /// What the key answers, or nil. Means something only once ``isLoaded``.
+  /// Looks up a key. The result is meaningful only when ``isLoaded`` is true.
+  ///
+  /// - Parameters:
+  ///   - space: the number of the key's space.
+  ///   - key: the bytes of the key.
+  /// - Returns: the answer; nil if the key has none.
   public func answer(space: UInt8, key: UnsafeRawBufferPointer) -> Answer? {
     table.answer(space: space, key)
   }
 
+  /// Looks up a key. The result is meaningful only when ``isLoaded`` is true.
+  ///
+  /// - Parameter key: the key.
+  /// - Returns: the answer; nil if the key has none.
   public func answer(_ key: LookupKey) -> Answer? {
     table.answer(key)
   }
 
-  /// A way in for one thread that looks up often, or looks at several answers of one moment.
+  /// Creates a reader for one thread that performs many lookups, or that needs several answers as of one moment.
+  ///
+  /// - Returns: a new reader. Only one thread may use it.
   public func makeReader() -> AnswerReader { AnswerReader(table, listings) }
 
-  /// Every announced answer, and the sequence number of the last change among them.
+  /// All announced answers, and the sequence number of the last publication that they contain.
   public var all: (answers: AnswerList, sequence: UInt64) {
     let state = listings.current
     return (state.all, state.publication)
   }
 
-  /// How many keys of the primary selector have an answer.
+  /// The number of keys of the primary selector that have an answer.
   public var count: Int { listings.current.primaryCount }
 
-  /// Whether the cache has been loaded, once and for all.
+  /// Whether the cache has been loaded. Once true, it stays true.
   public var isLoaded: Bool { loaded.load(ordering: .acquiring) }
 
-  /// Every change up to this has been applied, and its notice handed on.
+  /// The observed revision: every change up to it has been applied, and its notices have been delivered.
   ///
-  /// Sequentially consistent: who has said that it waits and then reads too little here is told of the next advance.
+  /// The access is sequentially consistent: a thread that first registers as waiting, and then reads too low a revision
+  /// here, is notified of the next advance.
   public var observedRevision: Revision { Revision(observed.load(ordering: .sequentiallyConsistent)) }
 
-  /// What tells this collection from any other; empty until the source has been reached.
+  /// A string that identifies the collection of a database; empty until the source has been reached.
   public var identity: String { identityState.withLock { $0 } }
 
-  /// How often ``identity`` has changed.
+  /// The number of times that ``identity`` has changed.
   public var identityGeneration: Int { identityChanges.load(ordering: .acquiring) }
 
-  /// Whether the database cannot have given this revision yet: it is further ahead of the database's own time, as far
-  /// as that is known, and of this machine's clock than two clocks differ.
+  /// Returns whether the database cannot have produced this revision yet: the revision is ahead of both the last time
+  /// that the database reported and this machine's clock, by more than the assumed clock skew of 60 s.
+  ///
+  /// - Parameter revision: the revision to check.
+  /// - Returns: true if the revision is in the future.
   public func isInTheFuture(_ revision: Revision) -> Bool {
     let now = clock.wallNow.milliseconds / 1000
     let latest = max(now, Int64(Revision(reported.load(ordering: .relaxed)).seconds))
     return Int64(revision.seconds) > latest + Limits.clockSkewSeconds
   }
 
-  /// How long ago the question was asked whose reply last confirmed the contents: by a change, or by none.
+  /// The time since the contents were last verified, in milliseconds. It counts from when the request was sent whose
+  /// reply last confirmed the contents, with or without a change.
   public var ageMilliseconds: UInt64 {
     clock.now.milliseconds(since: MonotonicTime(nanoseconds: confirmed.load(ordering: .relaxed)))
   }
 
-  /// Loaded, and confirmed within the TTL.
+  /// Whether the cache is loaded and its contents were verified within the TTL.
   public var isValid: Bool {
     isLoaded && Double(ageMilliseconds) <= ttlSeconds * 1000
   }

@@ -1,12 +1,13 @@
 internal import Core
 
-/// What the threads of a cache share: the engine under its lock, a copy of its health, and what they tell each other.
+/// The state that the threads of a cache share: the engine under its lock, a copy of its health, and the requests that
+/// the threads exchange.
 final class CacheState<Model: CachedModel>: Sendable {
   struct Control: Sendable {
     var isStopping = false
-    /// When a reload that was asked for by hand begins, at the earliest; nil: none was asked for.
+    /// The earliest start of a manually requested reload; nil if none was requested.
     var manualReloadDue: MonotonicTime?
-    /// The next reload by hand begins no earlier.
+    /// The earliest start of the next manual reload.
     var manualReloadFloor: MonotonicTime?
     var read: ReadRequest?
   }
@@ -21,7 +22,7 @@ final class CacheState<Model: CachedModel>: Sendable {
 
   var isStopping: Bool { control.withLock { $0.isStopping } }
 
-  /// As of the last step.
+  /// The health as of the last step.
   var health: CacheHealth { publishedHealth.withLock { $0 } }
 
   func withEngine<Result>(_ body: (inout CacheEngine<Model>) -> Result) -> Result {
@@ -33,7 +34,7 @@ final class CacheState<Model: CachedModel>: Sendable {
     return result
   }
 
-  /// False: the cache is stopping.
+  /// Sleeps for a number of seconds. Returns false if the cache is being stopped.
   func sleep(seconds: Double) -> Bool {
     guard seconds > 0 else { return !isStopping }
     let stop = control.wait(until: .now.advanced(bySeconds: seconds)) { $0.isStopping ? true : nil }

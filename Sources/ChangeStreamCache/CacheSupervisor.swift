@@ -1,10 +1,11 @@
 internal import Core
 
-/// Owns the engine and drives it: the stream on one thread, reads of the whole collection on another.
+/// Owns the engine and drives it. One thread follows the stream, another reads the whole collection.
 ///
-/// Lock order: none. No function holds two locks, but for the outlet, which the engine calls under the engine's lock.
+/// There is no lock order, because no function holds two locks. The one exception is the outlet, which is called under
+/// the engine's lock.
 final class CacheSupervisor<Model: CachedModel>: Sendable {
-  /// Longer than the reply to a question takes that waits for changes.
+  /// A limit that is longer than a reply takes that waits for changes.
   private static var silenceSeconds: Double { 5 }
 
   private let reader: CacheReader
@@ -20,7 +21,7 @@ final class CacheSupervisor<Model: CachedModel>: Sendable {
   ) {
     self.reader = reader
     self.clock = clock
-    // A little early, by chance: servers that started together shall not read together for ever.
+    // The period is shortened randomly, so that servers that were started together do not reload together for ever.
     let reloadSeconds = options.ttlSeconds * (1 - .random(in: 0...1) * options.reloadJitter)
     state = CacheState(
       CacheEngine(
@@ -32,15 +33,17 @@ final class CacheSupervisor<Model: CachedModel>: Sendable {
     reads = CollectionReads(source: source, state: state, options: options, clock: clock, complaints: complaints)
   }
 
-  /// The threads hold what they use, and none of them holds the supervisor, so they may outlive it. They are not waited
-  /// for: the last reference may be released by one of them, and the source may take seconds to answer.
+  /// The threads retain what they use, and none of them retains the supervisor, so they may outlive it. The supervisor
+  /// does not wait for them, because one of them may release the last reference, and the source may take seconds to
+  /// answer.
   deinit {
     beginStop()
     for thread in threads.withLock({ $0 }) { thread.detach() }
   }
 
   func start() {
-    // Lookups go first: what the threads of a cache do in one piece would show in how long some of them take.
+    // Lookups take priority: a long uninterrupted piece of work on a cache's thread would show in the latency of some
+    // of them.
     let stream = OSThread(name: "\(Model.entity) stream", urgency: .patient) { [state, follower] in
       var wait = 0.0
       while state.sleep(seconds: wait) { wait = follower.step() }
@@ -74,17 +77,18 @@ final class CacheSupervisor<Model: CachedModel>: Sendable {
     for thread in threads { thread.join() }
   }
 
-  /// One step of the stream's thread, or of the read's, by whoever rules the time in their place.
+  /// Performs one step of the stream's thread, or of the reading thread, for a caller that controls the time.
   func stepStream() -> Double { follower.step() }
   func stepRead() -> Double? { reads.step() }
   func closeStream() { follower.close() }
 
-  /// Asks for a reload by hand; those who ask while one waits share it.
+  /// Requests a manual reload. Requests that are made while one is pending share it.
   ///
-  /// - Returns: How long it waits at least.
+  /// - Returns: the minimum time until the reload begins.
   func requestReload() -> Duration {
     let now = clock.now
-    // Not the engine's lock: whoever asks may be an event loop, and must not wait for a step of the cache.
+    // This does not take the engine's lock, because the caller may be an event loop, which must not wait for a step of
+    // the cache.
     let due = state.control.withLock { control in
       let due = control.manualReloadDue ?? max(now, control.manualReloadFloor ?? now)
       control.manualReloadDue = due
@@ -99,7 +103,7 @@ final class CacheSupervisor<Model: CachedModel>: Sendable {
     health.isValid = reader.isValid
     health.ageSeconds = reader.isLoaded ? Double(reader.ageMilliseconds) / 1000 : nil
     health.observedRevision = reader.observedRevision
-    // An open stream that says nothing for so long, not even that there is nothing, is a dead link.
+    // An open stream that sends no reply for this long, not even an empty one, has a dead connection.
     if Double(reader.ageMilliseconds) > Self.silenceSeconds * 1000 { health.isStreamActive = false }
     return health
   }

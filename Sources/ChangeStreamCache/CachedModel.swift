@@ -1,6 +1,6 @@
 public import BSON
 
-/// What the cache has to know of a kind of document: its key, how to read it, and which documents count.
+/// Describes one kind of document to the cache: the documents that count, their keys, and how to read them.
 ///
 ///     struct Country: CachedModel {
 ///       static let entity = "country"
@@ -14,60 +14,75 @@ public import BSON
 ///       var key: LookupKey { LookupKey(code) }
 ///     }
 ///
-/// The rest has defaults.
+/// All other requirements have default implementations.
 public protocol CachedModel: Sendable {
-  /// What the cache keeps of a model beside its encoded bytes.
+  /// The value that the cache keeps for a document beside its encoded bytes; by default the model itself.
   associatedtype Kept: Sendable = Self
 
-  /// The first part of cache keys, the prefix of metrics, the name in logs: `agent_config`.
+  /// The name of the entity: the first part of cache keys, the prefix of metrics and the name in logs, e.g.
+  /// `agent_config`.
   static var entity: String { get }
 
-  /// Which documents of the collection have an answer.
+  /// The filter that decides which documents of the collection count.
   static var filter: DocumentFilter { get }
 
-  /// The top-level fields that ``key`` is made of; nil: not known. See ``keyFields(ofSpace:)``.
+  /// The top-level fields that ``key`` is made of; nil if they are not known. See ``keyFields(ofSpace:)``.
   static var keyFields: Set<String>? { get }
 
-  /// The top-level fields that a document's key in a space is made of, and by which it has one there: an update that
-  /// touches none of them, and none of the filter's, leaves it under its key. Nil: not known. By default ``keyFields``
-  /// for the primary space, and nil for the others.
+  /// Returns the top-level fields that decide whether a document has a key in a space, and which one. An update that
+  /// touches none of them, and none of the filter's fields, leaves the document under its key.
+  ///
+  /// - Parameter space: the number of the space.
+  /// - Returns: the fields; nil if they are not known. By default ``keyFields`` for the primary space and nil for all
+  ///   others.
   static func keyFields(ofSpace space: UInt8) -> Set<String>?
 
-  /// The spaces of keys by which documents are looked up, indexed by ``LookupKey/space``. The first is the primary one.
+  /// The spaces of keys by which documents are looked up, indexed by ``LookupKey/space``. The first one is the primary
+  /// space.
   static var keySpaces: [KeySpace] { get }
 
-  /// Reads and checks a document. The problem that it throws names the field.
+  /// Reads and validates a document.
+  ///
+  /// - Parameter document: the document as stored in the collection.
+  /// - Throws: a `DocumentProblem` that names the invalid field.
   init(reading document: BSONObject) throws(DocumentProblem)
 
-  /// The primary key that the document answers.
+  /// The document's key in the primary space.
   var key: LookupKey { get }
 
-  /// Further keys by which the document can be looked up, each in a space of ``keySpaces``.
+  /// The document's keys in the other spaces of ``keySpaces``.
   var aliases: [LookupKey] { get }
 
-  /// The key under which the lists of ``listings`` show the document, one of ``key`` and ``aliases``.
+  /// The key under which the lists of ``listings`` contain the document: ``key`` or one of ``aliases``.
   var listKey: LookupKey { get }
 
-  /// Settles which of several documents answers a key: the greatest; then the greater `_id` as text.
+  /// The sort key that decides which of several documents with the same key is served: the one with the greatest
+  /// precedence, and among equals the one with the greatest `_id` as text.
   var precedence: Precedence { get }
 
-  /// The lists that the answer stands in.
+  /// The names of the lists that contain the document.
   var listings: [String] { get }
 
-  /// The bytes that are served for the document, made once when it changes; equal content must give equal bytes.
-  /// Nil: nothing is kept, and the document's own bytes stand for its content.
+  /// Returns the encoded bytes that are served for the document. The cache calls this once for each change of the
+  /// document.
+  ///
+  /// - Returns: the bytes, which must be equal for equal content. Nil if no bytes are kept; the document's own bytes
+  ///   then determine the etag.
   func encoded() -> [UInt8]?
 
-  /// What lists show of the document, made once when it changes; empty where lists show nothing of the model.
+  /// Returns the bytes that lists show for the document. The cache calls this once for each change of the document.
+  ///
+  /// - Returns: the bytes; empty if lists show nothing of the model.
   func summary() -> [UInt8]
 
-  /// What to keep for ``ChangeStreamCache/ChangeStreamCache/value(for:)``.
+  /// The value that ``ChangeStreamCache/ChangeStreamCache/value(for:)`` returns for the document.
   var kept: Kept { get }
 }
 
 extension CachedModel {
+  /// By default the fields of the key are not known.
   public static var keyFields: Set<String>? { nil }
-  /// The fields on which it depends under which announced keys a document answers, if under any; nil: not known.
+  /// The fields that decide under which announced keys a document is found, if under any; nil if they are not known.
   static var placingFields: Set<String>? {
     var all: Set<String> = []
     for space in announcedSpaces {
@@ -76,6 +91,10 @@ extension CachedModel {
     }
     return all
   }
+  /// Returns the default: ``keyFields`` for the primary space, and nil for all others.
+  ///
+  /// - Parameter space: the number of the space.
+  /// - Returns: the fields; nil if they are not known.
   public static func keyFields(ofSpace space: UInt8) -> Set<String>? { space == 0 ? keyFields : nil }
   /// The spaces whose answers are announced.
   static var announcedSpaces: [PastChanges.Space] {
@@ -84,51 +103,84 @@ extension CachedModel {
         number: UInt8(space), placingFields: keyFields(ofSpace: UInt8(space))?.union(filter.fields))
     }
   }
+  /// By default there is one space, with the selector `key`.
   public static var keySpaces: [KeySpace] { [KeySpace(selector: "key")] }
 
-  /// The last part of the cache keys of a space, e.g. `staged`; nil for a space without one.
+  /// Returns the last part of the cache keys of a space, e.g. `staged`.
+  ///
+  /// - Parameter space: the number of the space.
+  /// - Returns: the variant; nil for a space without one.
   public static func variant(ofSpace space: UInt8) -> String? {
     Int(space) < keySpaces.count ? keySpaces[Int(space)].variant : nil
   }
 
-  /// The request field by which answers of a space are looked up; nil for a space whose answers are not announced.
+  /// Returns the request field by which answers of a space are looked up.
+  ///
+  /// - Parameter space: the number of the space.
+  /// - Returns: the field's name; nil for a space whose answers are not announced.
   public static func selector(ofSpace space: UInt8) -> String? {
     Int(space) < keySpaces.count ? keySpaces[Int(space)].selector : nil
   }
+  /// By default there are no keys beside ``key``.
   public var aliases: [LookupKey] { [] }
+  /// By default lists use ``key``.
   public var listKey: LookupKey { key }
+  /// By default all documents have equal precedence, so the greatest `_id` wins.
   public var precedence: Precedence { Precedence() }
+  /// By default no list contains the document.
   public var listings: [String] { [] }
+  /// By default no bytes are kept.
+  ///
+  /// - Returns: nil.
   public func encoded() -> [UInt8]? { nil }
+  /// By default lists show nothing of the document.
+  ///
+  /// - Returns: no bytes.
   public func summary() -> [UInt8] { [] }
 }
 
 extension CachedModel where Kept == Self {
+  /// By default the model itself is kept.
   public var kept: Self { self }
 }
 
-/// A key: bytes, compared as bytes (`é` in two spellings is two keys, as it is for MongoDB), in one of a model's
-/// spaces.
+/// A key in one of a model's spaces. Keys are compared as bytes: two Unicode spellings of `é` are two keys, as they are
+/// in MongoDB.
 public struct LookupKey: Sendable, Hashable {
-  /// Keys of two spaces never meet. 0 is the first: the cache keys without a variant.
+  /// The number of the key's space. Keys of different spaces are never equal. Space 0 is the primary one.
   public let space: UInt8
+  /// The bytes of the key.
   public let bytes: [UInt8]
 
+  /// Creates a key from text.
+  ///
+  /// - Parameters:
+  ///   - text: the key, which is stored as UTF-8.
+  ///   - space: the number of the space; by default the primary space.
   public init(_ text: String, space: UInt8 = 0) {
     self.space = space
     self.bytes = Array(text.utf8)
   }
 
+  /// Creates a key from bytes.
+  ///
+  /// - Parameters:
+  ///   - bytes: the key.
+  ///   - space: the number of the space.
   public init(bytes: [UInt8], space: UInt8) {
     self.space = space
     self.bytes = bytes
   }
 
+  /// The key as text. Invalid UTF-8 is replaced by U+FFFD.
   public var text: String { String(decoding: bytes, as: UTF8.self) }
 
+  /// Adds the space and the bytes to a hasher.
+  ///
+  /// - Parameter hasher: the hasher.
   public func hash(into hasher: inout Hasher) {
     hasher.combine(space)
-    // All at once: an array's own way is byte by byte.
+    // One call for all bytes, because an array's own implementation hashes byte by byte.
     bytes.withUnsafeBytes { hasher.combine(bytes: $0) }
   }
 }

@@ -1,53 +1,56 @@
 internal import BSON
 internal import Core
 
-/// The changes of a stream, in order, until each can be shown exactly as of its revision.
+/// Holds the changes of a stream in order until each can be published exactly as of its revision.
 ///
-/// Where the database keeps no images of documents, an update brings the document as looked up when the change was
-/// delivered: at some moment between the change and the reply that brought it. Shown at once it would be newer than it
-/// says, and newer than changes still to come. So it waits until the stream has passed the moment of the reply. If no
-/// other change of the document has come up to there, what was looked up is the document as of the update. Otherwise
-/// nobody can say what the update made; it is passed over, and the one that followed stands for both. A change that is
-/// part of a transaction waits for the rest of it. What comes behind waits too: what the cache shows is the collection
-/// as of one revision, never a mixture.
+/// Where the collection has no post-images, an update event carries the document that `updateLookup` read when the
+/// event was delivered: at some moment between the change and the reply that contains it. Published at once, this
+/// document might be newer than its revision, and newer than changes that are still to be received. So the change waits
+/// until the stream has passed the moment of the reply. If no other change of the document has been received up to
+/// there, the looked-up document is the document as of the update. Otherwise the result of the update is unknown; the
+/// update is passed over, and the change that followed stands for both. A change that is part of a transaction waits
+/// for the rest of the transaction. Later changes wait behind it, because the cache must show the collection as of one
+/// revision, never a mixture.
 ///
-/// The moment of a lookup is no later than the operation time of the reply that brought it.
+/// The moment of a lookup is no later than the operation time of the reply that contains the document.
 struct ChangeQueue: Sendable {
-  /// A change whose turn it is.
+  /// A change that was released from the queue and can be published.
   struct Ready: Sendable {
     let id: DocumentID
     let change: DocumentChange
-    /// As of when what it makes can be shown: later than the change where one before it was passed over, up to the
-    /// change that stands for that one.
+    /// The revision from which the result can be published. It is later than the change if an earlier change was passed
+    /// over: then it is at most the revision of the change that stands for that one.
     fileprivate(set) var revision: Revision
     fileprivate(set) var reading: Reading?
-    /// It stands for changes before it whose states nobody here has seen; another server may have shown them.
+    /// Whether the change stands for earlier changes whose results this server never saw. Another server may have
+    /// served them.
     fileprivate(set) var standsForOthers = false
-    /// One of those may have taken the document to a key that is not known.
+    /// Whether one of those earlier changes may have moved the document to an unknown key.
     fileprivate(set) var mayHaveMoved = false
   }
 
   private struct Waiting: Sendable {
     var ready: Ready
-    /// It is an update whose document was looked up, and which may have taken it to another key.
+    /// Whether the change is an update with a looked-up document that may have moved it to another key.
     let mayMove: Bool
-    /// Ready once the stream has passed this.
+    /// The revision that the stream must pass before the change can be released.
     var until: Revision
     /// The number of the change that stands for this one.
     var successor: Int?
   }
 
   private var waiting: [Waiting] = []
-  /// Those in front of it have had their turn.
+  /// The index of the first change that has not been released.
   private var first = 0
-  /// How many have left the front of `waiting` for good: numbers count from the first ever.
+  /// The number of changes that were removed from the front of `waiting`. The number of a change counts from the first
+  /// change ever.
   private var gone = 0
-  /// Those in front of it need not wait for the stream any more.
+  /// The index of the first change that still has to wait for the stream.
   private var passed = 0
-  /// Those in front of `passed` can go together with all in front of this number, and not earlier.
+  /// The changes in front of `passed` can be released only together with all changes in front of this number.
   private var needed = 0
-  /// Changes of this revision, which are the last that have come, may be followed by more of their transaction,
-  /// although the stream seems to have passed it.
+  /// The revision of the last received changes, if more changes of their transaction may follow although the stream
+  /// seems to have passed that revision.
   private(set) var openGroup: Revision?
   /// The number of the last change of each document.
   private var latest: [DocumentID: Int] = [:]
@@ -55,15 +58,15 @@ struct ChangeQueue: Sendable {
   var count: Int { waiting.count - first }
   var isEmpty: Bool { first == waiting.count }
 
-  /// The revision of the first change that waits.
+  /// The revision of the first queued change.
   var lowest: Revision? { isEmpty ? nil : waiting[first].ready.change.revision }
 
   /// Adds a change of a document.
   ///
   /// - Parameters:
-  ///   - operationTime: that of the reply which brought the change.
-  ///   - mayMove: whether the document was looked up, and the update may have taken it to another key.
-  ///   - isLate: whether the change's revision was reported, or taken for observed, before the change came.
+  ///   - operationTime: the operation time of the reply that contained the change.
+  ///   - mayMove: whether the document was looked up, and the update may have moved it to another key.
+  ///   - isLate: whether the revision was reported, or counted as observed, before the change was received.
   mutating func append(
     _ change: DocumentChange, of id: DocumentID, _ reading: Reading?, operationTime: Revision, mayMove: Bool,
     isLate: Bool = false
@@ -82,7 +85,8 @@ struct ChangeQueue: Sendable {
       if before < passed { needed = number + 1 }
     }
     var until = change.isInTransaction ? change.revision : .none
-    // A reply of the update's own time: nothing has happened since, so what was looked up is what the update made.
+    // If the reply has the operation time of the update itself, nothing has happened since, so the looked-up document
+    // is the result of the update.
     if change.isLookedUp, operationTime > change.revision { until = operationTime }
     latest[id] = number
     waiting.append(Waiting(ready: ready, mayMove: mayMove, until: until))
@@ -101,7 +105,9 @@ struct ChangeQueue: Sendable {
     for index in passed..<waiting.count where waiting[index].until <= revision { waiting[index].until = .none }
   }
 
-  /// Every change up to `revision` has come: gives those whose turn it is, in order.
+  /// Releases changes after every change up to `revision` has been received.
+  ///
+  /// - Returns: the released changes, in order.
   mutating func release(upTo revision: Revision) -> [Ready] {
     var end = first
     while passed < waiting.count, waiting[passed].until <= revision,
@@ -109,7 +115,7 @@ struct ChangeQueue: Sendable {
     {
       if let successor = waiting[passed].successor { needed = max(needed, successor + 1) }
       passed += 1
-      // What shares a revision is shown together.
+      // Changes of the same revision are published together.
       if passed < waiting.count, waiting[passed].ready.change.revision == waiting[passed - 1].ready.change.revision {
         needed = max(needed, gone + passed + 1)
       }
@@ -124,8 +130,8 @@ struct ChangeQueue: Sendable {
 
   private mutating func ready(_ range: Range<Int>) -> [Ready] {
     var ready: [Ready] = []
-    // From a change that is passed over to the one that stands for it nobody can say what was so; and what shares a
-    // revision is so together.
+    // Between a change that is passed over and the one that stands for it the state is unknown. Changes of one revision
+    // take effect together.
     var unknownUntil = -1
     var unknownFrom = 0
     for index in range {

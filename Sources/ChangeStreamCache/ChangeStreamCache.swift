@@ -1,55 +1,72 @@
 public import Core
 
-/// A collection kept in memory, true to its change stream.
+/// Keeps a collection in memory and up to date by its change stream.
 ///
-/// Warm before it answers; after that each change is applied by itself, the moment it comes. The collection is read
-/// again beside what is served every TTL, after lost history, and when asked to; what differs is applied and announced.
-/// Nobody who reads is ever held up: reads go to ``reader``, which knows neither threads nor the source.
+/// The cache returns answers only after it has loaded the collection. Afterwards it applies each change by itself, as
+/// soon as it is received. Every TTL, after lost history and on request, it reads the collection again beside the
+/// served state; differences are applied and announced. Readers never wait: ``reader`` is independent of the cache's
+/// threads and of the source.
 ///
 ///     let cache = ChangeStreamCache<Country>(source: source)
 ///     cache.start()
 ///     cache.value(for: LookupKey("KE"))?.name
 ///
-/// Any thread may call it, except that ``start()`` and ``stop()`` belong to its owner. A cache that is released without
-/// ``stop()`` ends its threads too, and does not wait for them.
+/// Any thread may use the cache, except that only its owner may call ``start()`` and ``stop()``. A cache that is
+/// released without ``stop()`` ends its threads, too, but does not wait for them.
 public final class ChangeStreamCache<Model: CachedModel>: Sendable {
-  /// Times and sizes, with defaults that suit a service.
+  /// The times and sizes of a cache. The defaults suit a service.
   public struct Options: Sendable {
-    /// Contents that nothing has confirmed for this long are not valid any more, and as often the collection is read
-    /// again.
+    /// The TTL in seconds. Contents that were not verified for this long are no longer valid, and the collection is
+    /// read again this often.
     public var ttlSeconds: Double = 300
-    /// The first and the longest wait between two tries to reach the source.
+    /// The wait before the first retry after the source could not be reached, in seconds.
     public var firstRetrySeconds: Double = 0.1
+    /// The longest wait between two tries to reach the source, in seconds.
     public var retryLimitSeconds: Double = 10
-    /// A position that the source refuses for so long, without one answer in between, is given up.
+    /// A resume position that the source refuses for this many seconds, without one successful reply in between, is
+    /// given up.
     public var positionPatienceSeconds: Double = 30
-    /// So far back changes are read before the cache is warm, for a cache that is made with an `onEarlierHistory`.
+    /// How far back in time earlier changes are read before the cache becomes ready, in seconds. Only for a cache that
+    /// is created with an `onEarlierHistory`.
     public var historySeconds: Double = 600
-    /// So long the cache waits for that before it is warm without.
+    /// The longest time that the cache waits for this earlier history, in seconds. Afterwards it becomes ready without
+    /// it.
     public var historyPatienceSeconds: Double = 5
-    /// An empty reply proves what the source had reported so long before: some milliseconds pass until a change of that
-    /// time can be seen (SecantusDB, with its log synced to disk).
+    /// An empty reply proves that all changes were received up to the time that the source had reported this many
+    /// seconds before: some milliseconds pass until a change of that time becomes visible (measured with SecantusDB,
+    /// with its log synced to disk).
     public var reportSettlesAfterSeconds: Double = 0.1
-    /// Up to this part of the TTL earlier, by chance, the collection is read again.
+    /// The maximum fraction of the TTL by which the period of reloads is shortened randomly.
     package var reloadJitter: Double = 0.1
-    /// Seconds from one reload by hand to the next, at least: callers who ask in between share the next one.
+    /// The minimum number of seconds between two manual reloads. Requests in between share the next reload.
     package var manualReloadSeconds: Double = 5
-    /// So many rows of a read are taken at once.
+    /// The number of rows of a read that are passed to the engine at once.
     package var rowsPerHandover = 64
 
+    /// Creates options with the default values.
     public init() {}
   }
 
-  /// The read side.
+  /// The read side of the cache.
   public let reader: CacheReader
   private let supervisor: CacheSupervisor<Model>
 
-  /// `onInvalidation` takes the notices of one change, in order, after lookups answer what they announce.
-  /// `onObserved` is told that the observed revision has moved on. `onHistoryStart` is told a revision: every change
-  /// after it will be announced, and of those before it some may have gone unseen. `onEarlierHistory` is told once,
-  /// before the cache is warm, what changed before that, from its revision on: the last change of each key, and perhaps
-  /// of some whose answer did not change. All are called on the cache's threads, while the next change waits: they must
-  /// be quick, and must not call back.
+  /// Creates a cache. It does nothing until ``start()``.
+  ///
+  /// All closures are called on the cache's threads, and the next change waits for them: they must return quickly and
+  /// must not call the cache.
+  ///
+  /// - Parameters:
+  ///   - source: the source of the collection's documents and changes.
+  ///   - options: times and sizes.
+  ///   - clock: the clock, which a test may control.
+  ///   - logger: receives the cache's log events.
+  ///   - onInvalidation: receives the notices of one publication, in order, after lookups return the announced answers.
+  ///   - onObserved: is called when the observed revision has advanced.
+  ///   - onHistoryStart: receives a revision. Every change after it will be announced; changes before it may have been
+  ///     missed.
+  ///   - onEarlierHistory: is called once, before the cache is ready, with a revision and the changes from it on that
+  ///     happened before the load: the last change of each key, and possibly of keys whose answer did not change.
   public init(
     source: any DocumentSource, options: Options = Options(), clock: any Clock = SystemClock(),
     logger: Logger = .silent, onInvalidation: @escaping @Sendable ([Invalidation]) -> Void = { _ in },
@@ -63,47 +80,52 @@ public final class ChangeStreamCache<Model: CachedModel>: Sendable {
         onInvalidation: onInvalidation, onHistoryStart: onHistoryStart, onEarlierHistory: onEarlierHistory))
   }
 
-  /// Starts the cache's two threads: one follows the stream, one reads snapshots.
+  /// Starts the cache's two threads: one follows the stream, the other reads the collection.
   public func start() {
     supervisor.start()
   }
 
-  /// Tells both threads to end, without waiting: so that several caches end side by side.
+  /// Requests that both threads end, without waiting for them, so that several caches can stop concurrently.
   public func beginStop() {
     supervisor.beginStop()
   }
 
-  /// Ends both threads and waits for them: as long as the source's longest wait.
+  /// Ends both threads and waits for them. This can take as long as the longest call to the source.
   public func stop() {
     supervisor.stop()
   }
 
-  /// Does the next thing that the stream's thread would do, for a caller who rules the time and has not called
-  /// ``start()``: opens the stream, or waits for one change and applies it, or closes the stream after an error. Gives
-  /// the seconds that the thread would wait before the next step.
+  /// Performs the next step of the stream's thread, for a caller that controls the time and has not called ``start()``:
+  /// opens the stream, or waits for one change and applies it, or closes the stream after an error.
+  ///
+  /// - Returns: the number of seconds that the thread would wait before the next step.
   package func stepStream() -> Double { supervisor.stepStream() }
 
-  /// Does the read that was asked for, as the second thread would; nil: none was asked for. Gives the seconds that the
-  /// thread would wait before the next step. The source may call ``stepStream()`` between two rows.
+  /// Performs the requested read, as the second thread would. The source may call ``stepStream()`` between two rows.
+  ///
+  /// - Returns: the number of seconds that the thread would wait before the next step; nil if no read was requested.
   package func stepRead() -> Double? { supervisor.stepRead() }
 
-  /// Lets go of the stream: ends what ``stepStream()`` began.
+  /// Closes the stream that ``stepStream()`` opened.
   package func closeStream() { supervisor.closeStream() }
 
-  /// Reads the collection again, soon. Whoever asks while a reload waits to begin shares it, and two reloads that were
-  /// asked for are some seconds apart.
+  /// Requests a reload of the collection. Requests that are made while a reload is pending share it, and two requested
+  /// reloads are at least some seconds apart.
   ///
-  /// - Returns: How long the reload waits at least until it begins.
+  /// - Returns: the minimum time until the reload begins.
   @discardableResult
   public func reload() -> Duration {
     supervisor.requestReload()
   }
 
-  /// What the model keeps of the document that answers `key`.
+  /// Returns the value that the model keeps of the document that answers a key.
+  ///
+  /// - Parameter key: the key.
+  /// - Returns: the value; nil if the key has no answer.
   public func value(for key: LookupKey) -> Model.Kept? {
     (reader.answer(key)?.entry as? ModelEntry<Model.Kept>)?.kept
   }
 
-  /// How the cache is doing.
+  /// The health of the cache: a copy, as of now.
   public var health: CacheHealth { supervisor.health }
 }

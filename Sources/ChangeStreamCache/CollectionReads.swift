@@ -1,9 +1,9 @@
 internal import BSON
 internal import Core
 
-/// Reads the whole collection, or its past, when that was asked for: the work of the cache's second thread, one step at
-/// a time.
-// Safe to share: touched only by whoever makes the steps, one after the other.
+/// Reads the whole collection, or its earlier history, on request, one step at a time. This is the work of the cache's
+/// second thread.
+// Safe to share: used only by the caller that performs the steps, one after the other.
 final class CollectionReads<Model: CachedModel>: @unchecked Sendable {
   private let source: any DocumentSource
   private let state: CacheState<Model>
@@ -11,7 +11,7 @@ final class CollectionReads<Model: CachedModel>: @unchecked Sendable {
   private let clock: any Clock
   private let complaints: SourceComplaints
   private var backoff: Backoff
-  /// Whether the collection has been read once: lookups are answered from then on.
+  /// Whether the collection has been read once, so that lookups are answered.
   private var hasRead = false
   /// A read that failed, until the wait after it is over.
   private var failed: (number: UInt64, error: SourceError)?
@@ -28,10 +28,11 @@ final class CollectionReads<Model: CachedModel>: @unchecked Sendable {
     backoff = Backoff(firstSeconds: options.firstRetrySeconds, limitSeconds: options.retryLimitSeconds)
   }
 
-  /// Does the read that was asked for, and gives the seconds to wait before the next step; nil: nothing was asked for.
+  /// Performs the requested read. Returns the number of seconds to wait before the next step; nil if no read was
+  /// requested.
   func step() -> Double? {
     if let (number, error) = failed {
-      // Given up after the wait: that is when the stream's thread asks for the next.
+      // The failure is reported after the wait, because the stream's thread then requests the next read.
       failed = nil
       state.withEngine { $0.readFailed(number, error) }
       return 0
@@ -54,7 +55,7 @@ final class CollectionReads<Model: CachedModel>: @unchecked Sendable {
 
   private func readCollection(_ number: UInt64, notBefore revision: Revision) -> Double {
     do throws(SourceError) {
-      // Given up halfway: what it has found is not the collection.
+      // A read that was stopped halfway has not found the whole collection.
       guard let end = try readRows(number, notBefore: revision) else { return 0 }
       let (now, wallNow) = (clock.now, clock.wallNow)
       state.withEngine { $0.readEnded(number, at: end, now: now, wallNow: wallNow) }
@@ -68,7 +69,7 @@ final class CollectionReads<Model: CachedModel>: @unchecked Sendable {
     }
   }
 
-  /// The revision at the end of the read; nil if nobody wants it any more.
+  /// Reads the rows. Returns the revision at the end of the read; nil if the read is no longer wanted.
   private func readRows(_ number: UInt64, notBefore revision: Revision) throws(SourceError) -> Revision? {
     var rows: [(id: DocumentID, reading: Reading)] = []
     var isWanted = true
@@ -82,8 +83,8 @@ final class CollectionReads<Model: CachedModel>: @unchecked Sendable {
     ) { document in
       guard let id = document.id else { return true }
       rows.append((id, Reading(document, id: id, as: Model.self)))
-      // While it waited for the source this thread gained a claim to the processor, of milliseconds: without this it
-      // would use it up even though a lookup has come.
+      // While this thread waited for the source, the scheduler credited it with CPU time, some milliseconds. Without
+      // the yield it would use them up even if a lookup has arrived.
       if hasRead { OSThread.yield() }
       if rows.count == options.rowsPerHandover { hand() }
       return isWanted
@@ -94,8 +95,8 @@ final class CollectionReads<Model: CachedModel>: @unchecked Sendable {
 
   // MARK: The past
 
-  /// What changed up to `end`, as far back as is wanted and as the source remembers; nil where it cannot be read in
-  /// time.
+  /// Reads the changes up to `end`, as far back as the options require and the source can provide. Returns nil if they
+  /// cannot be read in time.
   private func readPast(through end: Revision) -> PastChanges? {
     let deadline = clock.now.advanced(bySeconds: options.historyPatienceSeconds)
     var seconds = options.historySeconds
@@ -115,7 +116,7 @@ final class CollectionReads<Model: CachedModel>: @unchecked Sendable {
           if !state.isStopping { complaints.log(error, "history_not_read") }
           return nil
         }
-        // It does not remember so much: then half of it.
+        // The source does not reach back this far, so half of the time is tried.
         seconds /= 2
       }
     }

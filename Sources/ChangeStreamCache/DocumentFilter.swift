@@ -1,14 +1,14 @@
 public import BSON
 internal import Core
 
-/// Which documents of a collection count: top-level fields that must equal one of some values.
+/// Selects the documents of a collection that count, by top-level fields that must equal one of several values.
 ///
-/// One definition for both sides: MongoDB gets it as a query, and the cache decides the same on a changed document.
-/// Equality is MongoDB's: a field that is an array matches if the array equals the value or one of its elements does,
-/// a missing field matches nothing but null, and numbers compare across their types.
+/// One definition serves both sides: MongoDB receives it as a query, and the cache evaluates it on changed documents.
+/// Equality is MongoDB's: a field that is an array matches if the array or one of its elements equals the value, a
+/// missing field matches only null, and numbers are compared across their types.
 /// https://www.mongodb.com/docs/manual/reference/operator/query/eq/
 public struct DocumentFilter: Sendable {
-  /// What a field is compared with.
+  /// A value that a field is compared with.
   public enum Value: Sendable, Hashable {
     case string(String)
     case bool(Bool)
@@ -22,24 +22,35 @@ public struct DocumentFilter: Sendable {
 
   private var conditions: [Condition]
 
-  /// Every document.
+  /// The filter that matches every document.
   public static let all = DocumentFilter(conditions: [])
 
-  /// The documents in which `field`, a name without dots, equals one of `values`.
+  /// Returns a filter on one field.
+  ///
+  /// - Parameters:
+  ///   - field: the name of a top-level field, without dots.
+  ///   - values: at least one value. A document matches if its field equals one of them.
+  /// - Returns: the filter.
   public static func field(_ field: String, isOneOf values: [Value]) -> DocumentFilter {
     precondition(!field.isEmpty && !field.contains(".") && !values.isEmpty, "a top-level field and at least one value")
     return DocumentFilter(conditions: [Condition(field: field, values: values)])
   }
 
-  /// The documents that both match.
+  /// Returns a filter that matches the documents that both filters match.
+  ///
+  /// - Parameter other: the other filter.
+  /// - Returns: the combined filter.
   public func and(_ other: DocumentFilter) -> DocumentFilter {
     DocumentFilter(conditions: conditions + other.conditions)
   }
 
-  /// The top-level fields that decide.
+  /// The top-level fields that the filter depends on.
   public var fields: Set<String> { Set(conditions.map(\.field)) }
 
-  /// Whether MongoDB would find the document by ``query``.
+  /// Returns whether MongoDB would find the document by ``query``.
+  ///
+  /// - Parameter document: the document as stored.
+  /// - Returns: true if the document matches.
   public func matches(_ document: BSONObject) -> Bool {
     conditions.allSatisfy { condition in
       guard let value = document.value(condition.field) else { return false }
@@ -55,7 +66,7 @@ public struct DocumentFilter: Sendable {
     }
   }
 
-  /// The filter as a query: `{"status": {"$in": ["active", "staged"]}}`.
+  /// The filter as a MongoDB query, e.g. `{"status": {"$in": ["active", "staged"]}}`.
   public var query: BSONDocument {
     let fields = conditions.map { condition in
       let values = condition.values.map { value in

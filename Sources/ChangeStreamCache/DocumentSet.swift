@@ -1,18 +1,18 @@
 internal import BSON
 
-/// Documents by `_id`, and which of them claim which key: the write side of a cache.
+/// Documents by `_id`, and the documents that claim each key: the write side of a cache.
 ///
-/// A delete carries only the `_id`, so the set knows what each one stood for. A change costs the same however many
-/// documents there are.
+/// A delete event carries only the `_id`, so the set records the keys of each document. The cost of a change does not
+/// depend on the number of documents.
 struct DocumentSet: Sendable {
   struct Stored: Sendable {
-    /// The last good version.
+    /// The last valid version of the document.
     var entry: Entry?
-    /// Why the document as it is now cannot be served.
+    /// The reason why the current version of the document cannot be served.
     var problem: DocumentProblem?
   }
 
-  /// The documents that claim a key, the winner first. Nearly always one, so one costs no array.
+  /// The documents that claim a key, the winner first. There is nearly always one, so a single document needs no array.
   enum Claims: Sendable {
     case one(Entry)
     case many([Entry])
@@ -39,7 +39,7 @@ struct DocumentSet: Sendable {
     }
   }
 
-  /// What an answer is made of.
+  /// The documents that make up an answer.
   struct Composed {
     let entry: Entry
     let others: [Entry]
@@ -51,28 +51,29 @@ struct DocumentSet: Sendable {
   private(set) var documents: [DocumentID: Stored] = [:]
   private(set) var claims: [LookupKey: Claims] = [:]
   /// The documents that are bad now.
+  /// The problems of the documents that are currently invalid.
   private(set) var problems: [DocumentID: DocumentProblem] = [:]
-  /// Keys that several documents claim although one document per key is the rule.
+  /// The keys that several documents claim although they may have only one.
   private(set) var conflicts: Set<LookupKey> = []
   /// Changes whenever ``conflicts``, or a document that takes part in one, may have changed.
   private(set) var conflictsGeneration = 0
-  /// Bytes of the encoded documents.
+  /// The number of bytes of all encoded documents.
   private(set) var byteCount = 0
 
-  /// An empty set of documents whose keys are of `spaces`.
+  /// Creates an empty set of documents whose keys are in `spaces`.
   init(spaces: [KeySpace]) {
     self.spaces = spaces
     hasMembers = spaces.contains { $0.composition == .members }
   }
 
-  /// Makes room for as many documents as another set has.
+  /// Reserves memory for as many documents as another set has.
   mutating func reserveCapacity(of other: DocumentSet) {
     documents.reserveCapacity(other.documents.count)
     claims.reserveCapacity(other.claims.count)
   }
 
-  /// Puts what was read of a document in the place of what is known of it. A bad document is stood in for by its last
-  /// good version: the one here, or else `lastGood`.
+  /// Replaces the state of a document by what was read. An invalid document is replaced by its last valid version: the
+  /// one in this set, or else `lastGood`.
   ///
   /// - Returns: the keys whose answer may have changed.
   mutating func set(_ id: DocumentID, _ reading: Reading?, lastGood: Entry? = nil) -> [LookupKey] {
@@ -119,7 +120,7 @@ struct DocumentSet: Sendable {
     return changed
   }
 
-  /// What the key answers, by the composition of its space; nil for nothing.
+  /// Returns the documents that make up the key's answer, by the composition of its space; nil if there is no answer.
   func compose(_ key: LookupKey) -> Composed? {
     guard let claims = claims[key] else { return nil }
     switch composition(key) {
@@ -144,7 +145,7 @@ struct DocumentSet: Sendable {
     Int(key.space) < spaces.count ? spaces[Int(key.space)].composition : .winner
   }
 
-  /// Puts the document as another set has it in the place of what is known of it here.
+  /// Replaces the state of a document by its state in another set.
   mutating func take(_ id: DocumentID, from other: DocumentSet) {
     _ = set(id, nil)
     guard let stored = other.documents[id] else { return }

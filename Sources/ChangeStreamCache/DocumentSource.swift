@@ -1,37 +1,65 @@
 public import BSON
 public import Core
 
-/// Where documents and their changes come from. The cache owns this protocol; MongoDB is one maker of it.
+/// A source of the documents of a collection and of their changes. The cache defines this protocol; MongoDB is one
+/// implementation.
 ///
-/// Called from the cache's own threads; a call may block, up to the source's own time limits.
+/// The cache calls the source from its own threads. A call may block, up to the source's own time limits.
 public protocol DocumentSource: Sendable {
-  /// What tells this collection of this database from any other: revisions of two identities cannot be compared.
+  /// Returns a string that identifies the collection and its database. Revisions of different identities cannot be
+  /// compared.
+  ///
+  /// - Returns: the identity.
+  /// - Throws: a ``SourceError`` if the source cannot be reached.
   func identity() throws(SourceError) -> String
 
-  /// Starts to follow the collection: from `token` on, or from now on. An update's change says which of `fields`, which
-  /// are top-level ones, it touched.
+  /// Opens a stream of the collection's changes.
+  ///
+  /// - Parameters:
+  ///   - token: the position after which the stream resumes; nil to start from now.
+  ///   - fields: top-level fields. Each update's change reports which of them it touched.
+  /// - Returns: the open stream.
+  /// - Throws: a ``SourceError``; of kind ``SourceError/Kind/historyLost`` if the position is lost.
   func openStream(
     resumingAfter token: ResumeToken?, reportingFields fields: Set<String>
   ) throws(SourceError) -> any DocumentStream
 
-  /// Reads every document that matches, as of `revision` or later, and gives the revision at the end of the read: a
-  /// document that did not change in between was as read at both.
+  /// Reads every document that matches a filter.
   ///
-  /// `besideLookups`: they are answered meanwhile, so none of it may keep a processor busy for long in one piece.
-  /// `body` answers false to stop early.
+  /// - Parameters:
+  ///   - filter: the query.
+  ///   - revision: the documents are read as of this revision or later.
+  ///   - besideLookups: whether lookups are answered during the read. If so, no part of the read may occupy a CPU for
+  ///     long without a break.
+  ///   - body: receives each document. It returns false to stop early.
+  /// - Returns: the revision at the end of the read. A document that did not change during the read was in this state
+  ///   at its start and at its end.
+  /// - Throws: a ``SourceError`` if the read fails.
   func readAll(
     matching filter: BSONDocument, notBefore revision: Revision, besideLookups: Bool, _ body: (BSONDocument) -> Bool
   ) throws(SourceError) -> Revision
 
-  /// Reads what changed from `revision` on, in order, until every change up to `end` has been given to `body`, which
-  /// answers false to stop early. Throws ``SourceError/Kind/historyLost`` where the source does not reach back so far.
+  /// Reads the changes from `revision` on, in order, until every change up to `end` has been passed to `body`.
+  ///
+  /// - Parameters:
+  ///   - revision: the first revision to read.
+  ///   - end: the last revision to read.
+  ///   - body: receives each change. It returns false to stop early.
+  /// - Throws: a ``SourceError``; of kind ``SourceError/Kind/historyLost`` if the source does not reach back to
+  ///   `revision`.
   func readHistory(
     from revision: Revision, through end: Revision, _ body: (PastChange) -> Bool
   ) throws(SourceError)
 }
 
 extension DocumentSource {
-  /// A source that keeps no history.
+  /// The default implementation, for a source that keeps no history.
+  ///
+  /// - Parameters:
+  ///   - revision: the first revision to read.
+  ///   - end: the last revision to read.
+  ///   - body: is never called.
+  /// - Throws: always a ``SourceError`` of kind ``SourceError/Kind/historyLost``.
   public func readHistory(
     from revision: Revision, through end: Revision, _ body: (PastChange) -> Bool
   ) throws(SourceError) {
@@ -39,55 +67,67 @@ extension DocumentSource {
   }
 }
 
-/// A position in a stream of changes, opaque to everyone but its source.
+/// A position in a stream of changes. It is opaque to all code but its source.
 public struct ResumeToken: Sendable, Hashable {
+  /// The source's representation of the position.
   public let document: BSONDocument
 
+  /// Creates a token.
+  ///
+  /// - Parameter document: the source's representation of the position.
   public init(_ document: BSONDocument) {
     self.document = document
   }
 }
 
-/// An open stream of changes. To be used by one thread.
+/// An open stream of changes. Only one thread may use it.
 public protocol DocumentStream: AnyObject {
-  /// The source's time when it last answered: every change after it is still to come, unless it is among those that
-  /// came with the answer. Once nothing more comes, every change up to it has come.
+  /// The source's operation time in its last reply. Every later change is still to be received, unless it is among
+  /// those of the reply. When a wait then returns no change, every change up to this time has been received.
   var operationTime: Revision { get }
 
-  /// When the question was sent whose reply was taken last, by ``next(waitingAtMost:)`` or before it by the opening.
+  /// The time at which the request was sent whose reply was taken last, by ``next(waitingAtMost:)`` or, before that, by
+  /// the opening.
   ///
-  /// A reply proves nothing later than its question, however long it was on its way: the age of what is served counts
-  /// from here.
+  /// A reply proves nothing about the time after its request, regardless of its delay. So the age of the served
+  /// contents counts from this time.
   var askedAt: MonotonicTime { get }
 
-  /// Where to resume. Moves on without changes too.
+  /// The position from which the stream can be resumed. It advances without changes, too.
   var resumeToken: ResumeToken? { get }
 
-  /// Waits for the next change; nil when none came within `seconds`, or within the source's own waiting time if that is
-  /// shorter.
+  /// Waits for the next change.
+  ///
+  /// - Parameter seconds: the longest wait, in seconds. The source's own waiting time may be shorter.
+  /// - Returns: the change; nil if none was received in that time.
+  /// - Throws: a ``SourceError`` if the stream has failed.
   func next(waitingAtMost seconds: Double) throws(SourceError) -> DocumentChange?
 
-  /// Lets go of the stream. To be called once, on the thread that used it.
+  /// Closes the stream. Must be called once, on the thread that used it.
   func close()
 }
 
 /// One change of a collection.
 public struct DocumentChange: Sendable {
-  /// What was done to the document, or to the collection.
+  /// The operation that changed the document, or the collection.
   public enum Operation: Sendable, Hashable {
-    /// The document as of this change.
+    /// An insert, with the document as of this change.
     case insert(BSONDocument)
+    /// A replacement, with the document as of this change.
     case replace(BSONDocument)
+    /// An update, with the post-image of the document.
     case update(BSONDocument)
-    /// An update, and the document as of some moment after it; nil if it was gone by then.
+    /// An update, with the document as `updateLookup` read it at some later moment; nil if it no longer existed then.
     case updateLookedUp(BSONDocument?)
+    /// A deletion.
     case delete
-    /// The stream has ended: dropped, renamed, or something like it.
+    /// The stream has ended, because the collection was dropped or renamed, or by a similar operation. The value is the
+    /// operation's name.
     case invalidate(String)
-    /// Something that this version does not know.
+    /// An operation that this version does not support. The value is its name.
     case unknown(String)
 
-    /// As notices and metrics name it.
+    /// The operation's name in notices and metrics.
     public var name: String {
       switch self {
       case .insert: "insert"
@@ -99,17 +139,29 @@ public struct DocumentChange: Sendable {
     }
   }
 
+  /// The operation.
   public let operation: Operation
-  /// Nil for operations on no document.
+  /// The document's `_id`; nil for operations on no document.
   public let id: DocumentID?
+  /// The cluster time of the change.
   public let revision: Revision
-  /// When it was committed, as the database says.
+  /// The commit time of the change, as reported by the database.
   public let committedAt: WallTime?
-  /// Of an update: which of the fields that the stream reports it set or removed; nil: not known.
+  /// For an update, the reported fields that it set or removed; nil if they are not known.
   public let touchedFields: Set<String>?
-  /// Other changes of the same revision may follow, of the same document too.
+  /// Whether the change belongs to a transaction: other changes of the same revision may follow, of the same document,
+  /// too.
   public let isInTransaction: Bool
 
+  /// Creates a change.
+  ///
+  /// - Parameters:
+  ///   - operation: the operation.
+  ///   - id: the document's `_id`; nil for operations on no document.
+  ///   - revision: the cluster time of the change.
+  ///   - committedAt: the commit time, if known.
+  ///   - touchedFields: for an update, the reported fields that it touched; nil if they are not known.
+  ///   - isInTransaction: whether other changes of the same revision may follow.
   public init(
     _ operation: Operation, id: DocumentID?, revision: Revision, committedAt: WallTime? = nil,
     touchedFields: Set<String>? = nil, isInTransaction: Bool = false
@@ -123,27 +175,37 @@ public struct DocumentChange: Sendable {
   }
 }
 
-/// Why a source could not do what it was asked.
+/// An error of a source.
 public struct SourceError: Error, Sendable, CustomStringConvertible {
-  /// What the cache can do about it.
+  /// The way in which the cache can handle the error.
   public enum Kind: Sendable, Hashable {
-    /// The position is gone or is none: only a new snapshot helps.
+    /// The resume position is lost or invalid. Only a new snapshot helps.
     case historyLost
-    /// Trying again may help, from the same position.
+    /// A retry from the same position may succeed.
     case transient
-    /// Trying again helps only after somebody has changed something: `advice` says what.
+    /// A retry can succeed only after the configuration has been corrected; `advice` describes how.
     case misconfigured
   }
 
+  /// The way in which the error can be handled.
   public let kind: Kind
-  /// The source's own number for it; 0 where it has none.
+  /// The source's own error number; 0 where it has none.
   public let code: Int
+  /// The description of the error.
   public let message: String
-  /// What to do about it; empty where nothing is known.
+  /// The advice for correcting the error; empty where none is known.
   public let advice: String
-  /// Whether the source itself refused: the link to it works.
+  /// Whether the error was returned by the server, so that the connection to it works.
   public let isFromServer: Bool
 
+  /// Creates an error.
+  ///
+  /// - Parameters:
+  ///   - kind: the way in which the error can be handled.
+  ///   - code: the source's own error number; 0 where it has none.
+  ///   - message: the description of the error.
+  ///   - advice: the advice for correcting it; empty where none is known.
+  ///   - isFromServer: whether the server returned the error.
   public init(_ kind: Kind, code: Int = 0, _ message: String, advice: String = "", isFromServer: Bool = false) {
     self.kind = kind
     self.code = code
@@ -152,5 +214,6 @@ public struct SourceError: Error, Sendable, CustomStringConvertible {
     self.isFromServer = isFromServer
   }
 
+  /// The message, followed by the advice if there is one.
   public var description: String { advice.isEmpty ? message : "\(message): \(advice)" }
 }

@@ -2,20 +2,25 @@ public import BSON
 internal import CXXHash
 internal import Core
 
-/// A hash of the bytes that are served: equal content, equal etag, on every server and across restarts.
+/// A hash of the encoded bytes. Equal content has an equal etag, on every server and across restarts.
 ///
-/// XXH3, 128 bits, whose results are fixed since xxHash 0.8.0.
+/// The hash is XXH3 with 128 bits, whose results have been fixed since xxHash 0.8.0.
 public struct ETag: Sendable, Hashable {
+  /// The upper 64 bits.
   public let high: UInt64
+  /// The lower 64 bits.
   public let low: UInt64
 
+  /// Computes the etag of bytes.
+  ///
+  /// - Parameter bytes: the bytes that are served.
   public init(of bytes: UnsafeRawBufferPointer) {
     let hash = XXH3_128bits(bytes.baseAddress, bytes.count)
     high = hash.high64
     low = hash.low64
   }
 
-  /// 32 hexadecimal digits, in ASCII.
+  /// The etag as 32 hexadecimal digits in ASCII.
   public var digits: SIMD32<UInt8> {
     var digits = SIMD32<UInt8>()
     for place in 0..<32 {
@@ -26,24 +31,28 @@ public struct ETag: Sendable, Hashable {
     return digits
   }
 
-  /// ``digits`` as text.
+  /// The etag as text: ``digits``.
   public var text: String { withUnsafeBytes(of: digits) { String(decoding: $0, as: UTF8.self) } }
 }
 
-/// A good document as it is served. Immutable: any thread.
 // Safe to share: every stored property of this class and of its one subclass is a `let` of a Sendable type.
+/// A valid document in the form in which it is served. It is immutable, so any thread may use it.
 public class Entry: @unchecked Sendable {
+  /// The document's `_id`.
   public let id: DocumentID
-  /// The cache key first, then the aliases.
+  /// The keys of the document: the primary key first, then the aliases.
   public let keys: [LookupKey]
-  /// The key under which lists show the document.
+  /// The key under which lists contain the document.
   let listKey: LookupKey
+  /// The document's precedence among the documents with the same key.
   public let precedence: Precedence
+  /// The names of the lists that contain the document.
   public let listings: [String]
-  /// The bytes that are served; empty where the model has none.
+  /// The encoded bytes that are served; empty where the model has none.
   public let bytes: [UInt8]
+  /// The etag of the content.
   public let etag: ETag
-  /// What lists show: ``CachedModel/summary()``.
+  /// The bytes that lists show: ``CachedModel/summary()``.
   public let summary: [UInt8]
 
   fileprivate init(
@@ -60,22 +69,25 @@ public class Entry: @unchecked Sendable {
     self.summary = summary
   }
 
+  /// The primary key of the document.
   public var key: LookupKey { keys[0] }
+  /// The etag as text.
   public var etagText: String { etag.text }
   /// The `_id` as text.
   public var itemID: String { id.text }
 
-  /// Whether this answers before `other` where both claim a key: the one with the greater precedence does, then the one
-  /// with the greater `_id` as text.
+  /// Whether this document wins over `other` where both claim a key. The greater precedence wins; if they are equal,
+  /// the greater `_id` as text.
   func wins(over other: Entry) -> Bool {
     if precedence != other.precedence { return precedence > other.precedence }
     return other.id < id
   }
 }
 
-/// An entry with what its model keeps beside the bytes.
 // Safe to share: see `Entry`.
+/// An entry with the value that its model keeps beside the bytes.
 public final class ModelEntry<Kept: Sendable>: Entry, @unchecked Sendable {
+  /// The value that the model keeps: ``CachedModel/kept``.
   public let kept: Kept
 
   fileprivate init(
@@ -89,15 +101,16 @@ public final class ModelEntry<Kept: Sendable>: Entry, @unchecked Sendable {
   }
 }
 
-/// What a document, as stored, means for the cache.
+/// The result of reading a stored document.
 enum Reading: Sendable {
-  /// It does not match the filter.
+  /// The document does not match the filter.
   case outside
+  /// The document is valid.
   case good(Entry)
-  /// It matches and breaks a rule.
+  /// The document matches the filter and violates a rule.
   case bad(DocumentProblem)
 
-  /// Decides the filter on the document as stored, first; then reads, checks and encodes it.
+  /// Evaluates the filter on the document as stored, and then reads, validates and encodes the document.
   init<Model: CachedModel>(_ document: BSONDocument, id: DocumentID, as model: Model.Type) {
     self = document.withObject { object in
       guard Model.filter.matches(object) else { return .outside }
@@ -118,11 +131,11 @@ enum Reading: Sendable {
 }
 
 extension DocumentProblem {
-  /// A document that is too large to be served, which names the largest part of it.
+  /// The problem of a document that is too large to be served. It names the document's largest part.
   fileprivate static func tooLarge(_ count: Int, _ document: BSONObject) -> DocumentProblem {
     var path: [String] = []
     var part: BSONObject? = document
-    // Deeper lie the parts of free-form fields, which are no fields of the model.
+    // Deeper levels are parts of free-form fields, which are not fields of the model.
     while path.count < 2, let object = part {
       var largest: (name: String, value: BSONValue)?
       object.forEach { name, value in

@@ -1,11 +1,13 @@
 internal import Core
 
-/// Where a cache's news go. Called under the engine's lock: must be quick, must not call back.
+/// The closures that receive the events of a cache. They are called under the engine's lock, so they must return
+/// quickly and must not call the cache.
 struct InvalidationOutlet: Sendable {
-  /// The notices of one step, in order.
+  /// Receives the notices of one step, in order.
   let onInvalidation: @Sendable ([Invalidation]) -> Void
-  /// Every change after this revision will be announced; of those before it some may have gone unseen.
+  /// Receives a revision. Every change after it will be announced; changes before it may have been missed.
   var onHistoryStart: @Sendable (Revision) -> Void = { _ in }
-  /// From this revision on every key whose answer changed before history started is among these. Nil: nobody asks.
+  /// Receives a revision and notices of earlier history: they contain every key whose answer changed from the revision
+  /// on and before the history began. Nil if there is no receiver.
   var onEarlierHistory: (@Sendable (Revision, [Invalidation]) -> Void)?
 }

@@ -1,8 +1,9 @@
 internal import Core
 
-/// Answers in order of key: all that are announced, and those of each list, as of one publication. Any thread.
+/// All announced answers, and the answers of each list, in order of key and as of one publication. Any thread may use
+/// it.
 final class Listings: Sendable {
-  /// What changed about a key: `old` is what stood there, `new` what stands there from now on.
+  /// The change of one key: `old` is the answer before it, `new` the answer from then on.
   struct Change {
     let old: Answer?
     let new: Answer?
@@ -13,17 +14,17 @@ final class Listings: Sendable {
     /// Every announced answer.
     var all = AnswerList()
     var lists: [String: AnswerList] = [:]
-    /// How many keys of the primary selector have an answer.
+    /// The number of keys of the primary selector that have an answer.
     var primaryCount = 0
   }
 
   private let state = Locked(State())
 
-  /// A copy, as of one publication.
+  /// A copy of the lists, as of one publication.
   var current: State { state.withLock { $0 } }
 
-  /// Applies what a publication changes, and publishes it with `publish` in the same moment: a copy taken before shows
-  /// nothing of it, as the table does, and one taken afterwards all of it.
+  /// Applies the list changes of a publication, and calls `publish` at the same moment. A copy that was taken before
+  /// contains nothing of the publication, as the table does; a copy that is taken afterwards contains all of it.
   func apply(_ changes: Changes, publication: UInt64, _ publish: () -> Void) {
     guard changes.isLarge else {
       state.withLock { state in
@@ -33,7 +34,7 @@ final class Listings: Sendable {
       }
       return
     }
-    // Made outside the lock, which readers take: only one thread changes the lists.
+    // The new lists are made outside the lock, which readers take, because only one thread changes the lists.
     var new = current
     changes.apply(to: &new)
     new.publication = publication
@@ -43,15 +44,15 @@ final class Listings: Sendable {
     }
   }
 
-  /// The changes of one publication.
+  /// The list changes of one publication.
   struct Changes {
-    /// Announced answers.
+    /// Changes of announced answers.
     var announced: [Change] = []
-    /// Answers that lists show.
+    /// Changes of answers that lists contain.
     var listed: [Change] = []
     var primaryDifference = 0
 
-    /// More than can be applied while readers wait.
+    /// Whether there are too many changes to apply them while readers wait.
     var isLarge: Bool { announced.count + listed.count > 64 }
 
     fileprivate func apply(to state: inout State) {
@@ -73,7 +74,8 @@ final class Listings: Sendable {
       }
     }
 
-    /// One by one makes a chunk anew for each; many are put in order and merged.
+    /// Applies changes to a list. A few are applied one by one, each of which copies a chunk; many are sorted and
+    /// merged.
     private static func apply(_ changes: [Change], to list: inout AnswerList) {
       guard changes.count <= 64 else {
         list.merge(

@@ -1,20 +1,22 @@
 public import BSON
 public import Core
 
-/// A change from before the cache began to follow the collection.
+/// A change that happened before the cache began to follow the collection.
 public struct PastChange: Sendable {
-  /// What was done to the document, or to the collection.
+  /// The operation that changed the document, or the collection.
   public enum Operation: Sendable {
-    /// The document as of this change.
+    /// An insert, with the document as of this change.
     case insert(BSONDocument)
+    /// A replacement, with the document as of this change.
     case replace(BSONDocument)
-    /// The top-level fields that the change set or removed.
+    /// An update. The value contains the top-level fields that it set or removed.
     case update(fields: Set<String>)
+    /// A deletion.
     case delete
-    /// Anything else: what it did to which document is not known.
+    /// Any other operation. Its effect on documents is not known. The value is its name.
     case other(String)
 
-    /// As notices name it.
+    /// The operation's name in notices.
     var name: String {
       switch self {
       case .insert: "insert"
@@ -26,13 +28,22 @@ public struct PastChange: Sendable {
     }
   }
 
+  /// The operation.
   public let operation: Operation
-  /// Nil for operations on no document.
+  /// The document's `_id`; nil for operations on no document.
   public let id: DocumentID?
+  /// The cluster time of the change.
   public let revision: Revision
-  /// When it was committed, as the database says.
+  /// The commit time of the change, as reported by the database.
   public let committedAt: WallTime?
 
+  /// Creates a change.
+  ///
+  /// - Parameters:
+  ///   - operation: the operation.
+  ///   - id: the document's `_id`; nil for operations on no document.
+  ///   - revision: the cluster time of the change.
+  ///   - committedAt: the commit time, if known.
   public init(_ operation: Operation, id: DocumentID?, revision: Revision, committedAt: WallTime? = nil) {
     self.operation = operation
     self.id = id

@@ -1,11 +1,12 @@
 internal import BSON
 internal import Core
 
-/// Which keys changed before the cache was loaded, as far as their changes tell it.
+/// Collects the keys that changed before the cache was loaded, as far as the changes determine them.
 ///
-/// A document as of a change names its keys; an update names only fields, and a delete only the `_id`. Where a key that
-/// a document had before a change cannot be known, nothing up to that change is exact: the floor rises above it. So
-/// what is marked from the floor on is every key whose answer changed, and perhaps some whose answer did not.
+/// A change with a document determines the document's keys; an update contains only fields, and a deletion only the
+/// `_id`. Where a key that a document had before a change cannot be determined, nothing up to that change is exact, so
+/// the floor is raised above it. From the floor on, the marked keys include every key whose answer changed, and
+/// possibly some whose answer did not.
 struct PastChanges: Sendable {
   /// The last change of a key.
   struct Mark: Sendable {
@@ -15,28 +16,28 @@ struct PastChanges: Sendable {
     let itemID: String
   }
 
-  /// A space of keys that are announced, and the fields that a change of a document's key in it must touch; nil: it may
-  /// be any.
+  /// A space of announced keys, and the fields of which a change must touch at least one to change a document's key in
+  /// the space; nil if any field may matter.
   struct Space: Sendable {
     let number: UInt8
     let placingFields: Set<String>?
   }
 
-  /// The keys that the changes so far say a document has. Never from a document that was looked up, which may be newer
-  /// than changes still to come.
+  /// The keys that a document has according to the changes so far. They never come from a looked-up document, which may
+  /// be newer than changes that follow.
   private struct KnownKeys: Sendable {
     var keys: [LookupKey] = []
-    /// The document has a key in these spaces that is not known, or none.
+    /// The spaces in which the document has an unknown key, or none.
     var unknownSpaces: Set<UInt8>
   }
 
-  /// From here on every key whose answer changed is marked.
+  /// From this revision on, every key whose answer changed is marked.
   private(set) var floor: Revision
   private let spaces: [Space]
   private var keys: [LookupKey: Mark] = [:]
-  /// Documents that stayed under some of their keys: those are known once the collection has been read.
+  /// Documents that kept some of their keys. These keys are known when the collection has been read.
   private var documents: [DocumentID: Mark] = [:]
-  /// Of other documents no key is known.
+  /// The known keys of documents. For a document without an entry, no key is known.
   private var known: [DocumentID: KnownKeys] = [:]
 
   init(from floor: Revision, spaces: [Space]) {
@@ -44,7 +45,7 @@ struct PastChanges: Sendable {
     self.spaces = spaces
   }
 
-  /// Takes the next change in order; `reading` is of the document that it carries.
+  /// Processes the next change, in order. `reading` is the result of reading its document.
   mutating func take(_ change: PastChange, _ reading: Reading?) {
     guard let id = change.id else {
       raiseFloor(above: change.revision)
@@ -57,7 +58,7 @@ struct PastChanges: Sendable {
       operation: change.operation.name, itemID: id.text)
     switch change.operation {
     case .insert:
-      // There was none before it.
+      // The document did not exist before the insert.
       if known[id] == nil { known[id] = KnownKeys(unknownSpaces: []) }
       replace(id, reading, mark)
     case .replace:
@@ -65,7 +66,7 @@ struct PastChanges: Sendable {
     case .update(let fields):
       let moved = spaces.filter { space in space.placingFields.map { !$0.isDisjoint(with: fields) } ?? true }
       leave(id, Set(moved.map(\.number)), mark)
-      // What stays answers something else now.
+      // The keys that remain have another answer now.
       for key in known[id]?.keys ?? [] { keys[key] = mark }
       documents[id] = mark
     case .delete:
@@ -77,7 +78,7 @@ struct PastChanges: Sendable {
     }
   }
 
-  /// The marked keys, once the collection has been read.
+  /// Returns the marked keys, after the collection has been read.
   mutating func marks(in set: DocumentSet) -> [(key: LookupKey, mark: Mark)] {
     var marks = keys
     for (id, mark) in documents {
@@ -85,11 +86,11 @@ struct PastChanges: Sendable {
       if let entry = stored.entry {
         for key in announced(entry.keys) { Self.add(mark, for: key, to: &marks) }
       } else {
-        // Bad, and what it was before is not known.
+        // The document is invalid, and its earlier version is not known.
         raiseFloor(above: mark.revision)
       }
     }
-    // Whether a document answers its primary key decides whether it counts under its other keys.
+    // Whether a document answers its primary key decides whether it is a member under its other keys.
     for (key, mark) in marks {
       guard let claims = set.claims[key] else { continue }
       for entry in claims.all where entry.key == key {
@@ -109,7 +110,7 @@ struct PastChanges: Sendable {
   }
 
   private mutating func replace(_ id: DocumentID, _ reading: Reading?, _ mark: Mark) {
-    // A bad document is stood in for by its last good version, under whatever keys that has.
+    // An invalid document is replaced by its last valid version, whose keys may be any.
     if case .bad = reading {
       if known[id].map({ !$0.unknownSpaces.isEmpty }) ?? true { raiseFloor(above: mark.revision) }
       return
@@ -121,7 +122,7 @@ struct PastChanges: Sendable {
     known[id] = KnownKeys(keys: now, unknownSpaces: [])
   }
 
-  /// The document leaves the keys that it had in some spaces, for others that are not known yet.
+  /// Removes the keys that the document had in some spaces. Its new keys there are not known yet.
   private mutating func leave(_ id: DocumentID, _ moved: Set<UInt8>, _ mark: Mark) {
     var before = known[id] ?? KnownKeys(unknownSpaces: Set(spaces.map(\.number)))
     guard !moved.isEmpty else { return }

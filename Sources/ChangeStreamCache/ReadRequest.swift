@@ -1,15 +1,15 @@
 internal import Core
 
-/// What the second thread is asked to read.
+/// A request to the reading thread.
 struct ReadRequest: Sendable {
   enum Subject: Sendable {
-    /// All that matches, as of this revision or later.
+    /// All documents that match, as of this revision or later.
     case collection(notBefore: Revision)
-    /// What changed up to this revision.
+    /// The changes up to this revision.
     case past(through: Revision)
   }
 
-  /// Of the reload that it is for.
+  /// The number of the reload that needs the read.
   let number: UInt64
   let subject: Subject
 }

@@ -1,21 +1,21 @@
 internal import Core
 internal import Synchronization
 
-/// Epoch-based reclamation (K. Fraser, Practical lock-freedom, 2004, section 5.2.3): keeps an object that readers may
-/// still look at, who take no lock and count no reference, until none of them can. Any thread.
+/// Epoch-based reclamation (K. Fraser, Practical lock-freedom, 2004, section 5.2.3). It keeps an object alive until no
+/// reader can use it any more, although readers take no lock and count no reference. Any thread may use it.
 ///
-/// A writer makes an object unreachable first, and retires it then. A reader that entered before may have found it; a
-/// reader that enters later cannot.
+/// A writer first makes an object unreachable and then retires it. A reader that entered before may have found the
+/// object; a reader that enters later cannot find it.
 final class Reclaimer: Sendable {
-  /// One thread that reads.
+  /// The state of one reading thread.
   final class Reader: Sendable {
-    /// The epoch in which the present read began; 0: none is under way.
+    /// The epoch in which the current read began; 0 if none is in progress.
     fileprivate let entered = Atomic<UInt64>(0)
   }
 
   private struct State: Sendable {
     var readers: [Reader] = []
-    /// In order of their epochs.
+    /// The retired objects, in order of their epochs.
     var retired: [(epoch: UInt64, object: any Reclaimable)] = []
   }
 
@@ -32,22 +32,22 @@ final class Reclaimer: Sendable {
     state.withLock { $0.readers.removeAll { $0 === reader } }
   }
 
-  /// Begins a read: what it finds is kept until ``leave(_:)``.
+  /// Begins a read. Objects that it finds are kept until ``leave(_:)``.
   func enter(_ reader: Reader) {
     reader.entered.store(epoch.load(ordering: .acquiring), ordering: .relaxed)
-    // A writer that does not see this reader yet has made its change before, and the reader sees that.
+    // A writer that does not see this reader yet has made its change before, and the reader sees that change.
     atomicMemoryFence(ordering: .sequentiallyConsistent)
   }
 
-  /// Ends a read: nothing that it found may be looked at any more.
+  /// Ends a read. Objects that it found must not be used any more.
   func leave(_ reader: Reader) {
     reader.entered.store(0, ordering: .releasing)
   }
 
-  /// Reclaims `objects`, which no reader can find any more, as soon as no reader can hold them; and those retired
-  /// earlier whose time has come.
+  /// Retires objects that no reader can find any more. They are reclaimed as soon as no reader can hold them. Objects
+  /// that were retired earlier are reclaimed now if no reader can hold them any more.
   ///
-  /// On the writer's thread: ``Reclaimable/reclaim()`` is called on it, outside every lock.
+  /// Must be called on the writer's thread, on which ``Reclaimable/reclaim()`` is called, outside every lock.
   func retire(_ objects: [any Reclaimable]) {
     atomicMemoryFence(ordering: .sequentiallyConsistent)
     let now = epoch.wrappingAdd(1, ordering: .sequentiallyConsistent).newValue
@@ -57,7 +57,7 @@ final class Reclaimer: Sendable {
         let entered = reader.entered.load(ordering: .sequentiallyConsistent)
         return entered == 0 ? oldest : min(oldest, entered)
       }
-      // A read that began in an epoch sees all that was retired up to it as gone.
+      // A read that began in an epoch cannot find the objects that were retired up to that epoch.
       let count = state.retired.firstIndex { $0.epoch > oldest } ?? state.retired.count
       defer { state.retired.removeFirst(count) }
       return Array(state.retired[..<count])
@@ -65,13 +65,13 @@ final class Reclaimer: Sendable {
     for (_, object) in due { object.reclaim() }
   }
 
-  /// Whether something waits for readers to leave.
+  /// Whether retired objects wait for readers to leave.
   var hasRetired: Bool { state.withLock { !$0.retired.isEmpty } }
 }
 
-/// An object that was made unreachable for readers.
+/// An object that readers can no longer reach and that is to be reclaimed.
 protocol Reclaimable: AnyObject, Sendable {
-  /// No reader can hold the object any more. It is released afterwards.
+  /// Is called when no reader can hold the object any more. The object is released afterwards.
   func reclaim()
 }
 

@@ -1,18 +1,18 @@
 internal import BSON
 internal import Core
 
-/// The collection, read again beside what is served: rows of a snapshot, and the changes since it began.
+/// A read of the collection beside the served state: the rows of the snapshot, and the changes since its start.
 ///
-/// A change always beats a row: a row may be older than a change that has already come, and a change that is older than
-/// a row is followed by the change that made the row, before the reload ends. So the set is right as of the moment when
-/// every change up to the end of the read has come, and not before.
+/// A change always wins over a row. A row may be older than a change that has already been received; and if a change is
+/// older than a row, the change that made the row follows before the reload ends. So the documents are correct at the
+/// moment when every change up to the end of the read has been received, and not before.
 struct Reload: Sendable {
   let number: UInt64
   let reason: Invalidation.Reason?
-  /// Every change after this reaches the reload.
+  /// Every change after this revision is added to the reload.
   let start: Revision
   let began: MonotonicTime
-  /// The revision at the end of the read, once it has ended.
+  /// The revision at the end of the read; nil while the read is in progress.
   var end: Revision?
   var documents: DocumentSet
   private var changed: Set<DocumentID> = []
@@ -27,19 +27,20 @@ struct Reload: Sendable {
     self.began = began
   }
 
-  /// Takes a row, unless a change of the document has come.
+  /// Adds a row, unless a change of the document has been received.
   mutating func row(_ id: DocumentID, _ reading: Reading, known: DocumentSet.Stored?) {
     guard !changed.contains(id) else { return }
     _ = documents.set(id, share(reading, known), lastGood: known?.entry)
   }
 
-  /// Takes a change whose turn it is.
+  /// Adds a change that was released from the queue.
   mutating func change(_ ready: ChangeQueue.Ready, known: DocumentSet.Stored?) {
     changed.insert(ready.id)
     _ = documents.set(ready.id, ready.reading.map { share($0, known) }, lastGood: known?.entry)
   }
 
-  /// An entry that is served already is used again: no second copy of the bytes, and no difference to announce.
+  /// Returns the served entry where the document is unchanged, so that there is no second copy of its bytes, and no
+  /// difference to announce.
   private func share(_ reading: Reading, _ known: DocumentSet.Stored?) -> Reading {
     if case .good(let entry) = reading, let old = known?.entry, old.isSame(as: entry) { return .good(old) }
     return reading
@@ -47,7 +48,7 @@ struct Reload: Sendable {
 }
 
 extension Entry {
-  /// Whether the two answer alike under the same keys.
+  /// Whether both entries have the same content and the same keys.
   func isSame(as other: Entry) -> Bool {
     etag == other.etag && keys == other.keys && precedence == other.precedence && listings == other.listings
       && bytes == other.bytes

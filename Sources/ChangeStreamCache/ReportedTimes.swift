@@ -1,8 +1,9 @@
 internal import Core
 
-/// The operation times that a stream has reported, and when: for what was known a while ago.
+/// The operation times that a stream has reported, with the times at which it did. It answers which operation time was
+/// known some time ago.
 struct ReportedTimes: Sendable {
-  /// In order of both.
+  /// The reports, in order of both times.
   private var reports: [(at: MonotonicTime, time: Revision)] = []
 
   mutating func add(_ time: Revision, at moment: MonotonicTime) {
@@ -10,7 +11,7 @@ struct ReportedTimes: Sendable {
     reports.append((moment, time))
   }
 
-  /// The last that was reported at `moment` or before; forgets those before it.
+  /// Returns the last operation time that was reported at `moment` or before it. Removes the reports before that one.
   mutating func latest(notAfter moment: MonotonicTime) -> Revision {
     guard let place = reports.lastIndex(where: { $0.at <= moment }) else { return .none }
     reports.removeFirst(place)

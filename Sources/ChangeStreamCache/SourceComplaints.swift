@@ -1,14 +1,14 @@
 internal import Core
 
-/// Says what is wrong with the source, and when it is well again: the same complaint is worth a line a minute, not one
-/// a try. Any thread.
+/// Logs the errors of a source, and its recovery. The same error is logged at most once a minute, and not for every
+/// retry. Any thread may use it.
 final class SourceComplaints: Sendable {
   private static var repeatSeconds: Double { 60 }
 
   private let entity: String
   private let clock: any Clock
   private let logger: Logger
-  /// By event: what was said last, and when.
+  /// For each event, the last logged error and the time at which it was logged.
   private let said = Locked<[String: (text: String, time: MonotonicTime)]>([:])
 
   init(entity: String, clock: any Clock, logger: Logger) {
@@ -37,7 +37,7 @@ final class SourceComplaints: Sendable {
     }
   }
 
-  /// The source has answered: whatever was said of these is over.
+  /// Logs the recovery of the source, if one of these events was logged before.
   func end(_ events: [String]) {
     let wasGone = said.withLock { said in
       let wasGone = events.contains { said[$0] != nil }

@@ -1,8 +1,8 @@
 internal import BSON
 internal import Core
 
-/// Follows the change stream, one step at a time: the work of the cache's first thread.
-// Safe to share: touched only by whoever makes the steps, one after the other.
+/// Follows the change stream, one step at a time. This is the work of the cache's first thread.
+// Safe to share: used only by the caller that performs the steps, one after the other.
 final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
   private let source: any DocumentSource
   private let state: CacheState<Model>
@@ -16,14 +16,14 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
   private var backoff: Backoff
   /// What waited for the stream at the last step.
   private var awaited: AwaitedProgress?
-  /// How long the stream may wait for the next change, while something waits for it to come further.
+  /// The maximum wait of the stream for the next change, in seconds, while something waits for the stream to advance.
   private var hurriedWait = Limits.hurriedWaitSeconds
   private var reportedTimes = ReportedTimes()
-  /// Whether the open stream has answered.
+  /// Whether the open stream has delivered a reply.
   private var hasAnswered = false
-  /// Whether the last update brought the document as of itself.
+  /// Whether the last update event contained a post-image; nil before the first one.
   private var hasImages: Bool?
-  /// Since when the source has refused the position, without one answer in between.
+  /// The time since which the source has refused the resume position without one successful reply in between.
   private var refusedSince: MonotonicTime?
 
   init(
@@ -41,8 +41,8 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
     _ = backoff.next()
   }
 
-  /// Opens a stream; or waits for one change, and applies it or closes the stream. Gives the seconds to wait before the
-  /// next step.
+  /// Performs a step: opens a stream, or waits for one change and applies it, or closes the stream. Returns the number
+  /// of seconds to wait before the next step.
   func step() -> Double {
     guard let stream else { return open() }
     let end: SourceError?
@@ -52,7 +52,7 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
     } catch {
       end = error
     }
-    // A stopped cache keeps its position: the end of the thread is no end of the stream.
+    // A stopped cache keeps its position, because the end of the thread is not the end of the stream.
     if state.isStopping { return 0 }
     close()
     if let end { complaints.log(end, "stream_lost") }
@@ -62,7 +62,7 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
     return backoff.next()
   }
 
-  /// Lets go of the stream.
+  /// Closes the stream.
   func close() {
     stream?.close()
     stream = nil
@@ -74,7 +74,7 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
       let identity = try source.identity()
       let known = state.withEngine { $0.identity }
       if !known.isEmpty, known != identity { token = nil }
-      // Of one stream only: another connection's time may be another server's.
+      // The times belong to one stream: another connection may report the time of another server.
       reportedTimes = ReportedTimes()
       isOpening = true
       stream = try source.openStream(resumingAfter: token, reportingFields: Model.placingFields ?? [])
@@ -83,7 +83,7 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
       return 0
     } catch {
       if state.isStopping { return 0 }
-      // Only the stream's own refusals say something of the position.
+      // Only errors of opening the stream concern the resume position.
       if isOpening, token != nil, isLost(error) {
         logger.warning("history_lost", error.description, ["cache": .string(Model.entity)])
         token = nil
@@ -95,8 +95,8 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
     }
   }
 
-  /// Whether the position is lost: the source says so, or has refused it, and nothing else, for so long that it will
-  /// not become good. Elections end sooner than that.
+  /// Whether the resume position is lost: either the source reports so, or it has refused the position for
+  /// `positionPatienceSeconds` without one successful reply. Elections end sooner than that.
   private func isLost(_ error: SourceError) -> Bool {
     if error.kind == .historyLost { return true }
     guard token != nil, error.isFromServer else { return false }
@@ -108,7 +108,8 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
     return true
   }
 
-  /// Waits for a change and applies it. False: the stream has ended with it, or is not to be trusted any more.
+  /// Waits for a change and applies it. Returns false if the change ends the stream, or if the stream is suspected to
+  /// be broken.
   private func follow(_ stream: any DocumentStream) throws(SourceError) -> Bool {
     if state.withEngine({ $0.isStreamSuspect }) { return false }
     let awaited = prepare(operationTime: stream.operationTime)
@@ -134,7 +135,7 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
   ) -> Bool {
     let (now, wallNow) = (clock.now, clock.wallNow)
     guard let change else {
-      // Counted up to the question: whatever has happened since then, the reply proves nothing of it.
+      // The time counts up to the request: the reply proves nothing about what has happened since then.
       let floor = reportedTimes.latest(notAfter: asked.advanced(bySeconds: -options.reportSettlesAfterSeconds))
       state.withEngine {
         $0.receivedNothing(floor: floor, settled: settled, asked: asked, now: now, wallNow: wallNow)
@@ -166,7 +167,7 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
     }
   }
 
-  /// Reads, checks and encodes the change's document, before any lock is taken.
+  /// Reads, validates and encodes the change's document, before any lock is taken.
   private func read(_ change: DocumentChange) -> Reading? {
     switch change.operation {
     case .insert(let document), .replace(let document), .update(let document), .updateLookedUp(let document?):
@@ -175,10 +176,11 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
     }
   }
 
-  /// Asks for a read if one is due; gives what waits for the stream.
+  /// Requests a read if one is due. Returns what waits for the stream.
   private func prepare(operationTime: Revision) -> AwaitedProgress? {
     let now = clock.now
-    // Longer where reading takes long: however often it is requested, at most a fifth of the time goes to it.
+    // The interval is longer where reading takes long: however often reloads are requested, they take at most a fifth
+    // of the time.
     let interval = max(options.manualReloadSeconds, 4 * (state.health.reloadSeconds ?? 0))
     let isReloadWanted = state.control.withLock { control in
       guard let due = control.manualReloadDue, due <= now else { return false }

@@ -1,15 +1,15 @@
-/// Items by a literal beginning and a literal end: of many items it finds those that a text can match, at the cost of
-/// the distinct pairs of lengths, not of the items.
+/// An index of items by a literal prefix and a literal suffix. Finding the items that a text can match costs time in
+/// the number of distinct pairs of lengths, not of items.
 struct AffixIndex<Item: Sendable>: Sendable {
   private struct Shape: Hashable {
     let prefix: Int
     let suffix: Int
   }
 
-  /// By shape: the items of each beginning and end, joined by a byte that UTF-8 never has.
+  /// For each pair of lengths, the items by prefix and suffix, which are joined by a byte that never occurs in UTF-8.
   private var shapes: [Shape: [[UInt8]: Item]] = [:]
 
-  /// Changes the item of a beginning and an end, made by `new` where there is none.
+  /// Changes the item of a prefix and a suffix. `new` creates the item if there is none.
   mutating func update(
     prefix: [UInt8], suffix: [UInt8], default new: @autoclosure () -> Item, _ body: (inout Item) -> Void
   ) {
@@ -17,7 +17,7 @@ struct AffixIndex<Item: Sendable>: Sendable {
     body(&shapes[shape, default: [:]][prefix + [0xFF] + suffix, default: new()])
   }
 
-  /// Gives `body` the items whose beginning and end the text has, and which leave at least `rest` bytes between them.
+  /// Passes to `body` the items whose prefix and suffix the text has, with at least `rest` bytes between them.
   func forEach(matching text: some RandomAccessCollection<UInt8>, rest: Int, _ body: (Item) -> Void) {
     for (shape, items) in shapes where shape.prefix + shape.suffix + rest <= text.count {
       if let item = items[Array(text.prefix(shape.prefix)) + [0xFF] + Array(text.suffix(shape.suffix))] { body(item) }

@@ -2,7 +2,9 @@ internal import CConfigLookupProto
 internal import ProtobufMessages
 
 extension AgentConfig {
-  /// The message `configlookup.v1.AgentConfig`.
+  /// Encodes the message `configlookup.v1.AgentConfig`.
+  ///
+  /// - Returns: the encoded bytes.
   public func encoded() -> [UInt8]? {
     let arena = ProtobufArena()
     return withExtendedLifetime(arena) { ProtobufArena.pack(message(in: arena)) }

@@ -1,7 +1,10 @@
 public import BSON
 
 extension AgentConfig {
-  /// Reads and checks a document of `agent_configs`.
+  /// Reads and validates a document of `agent_configs`.
+  ///
+  /// - Parameter document: the document as stored.
+  /// - Throws: a `DocumentProblem` that names the invalid field.
   public init(reading document: BSONObject) throws(DocumentProblem) {
     agentID = try document.lookupKey("agent_id")
     version = try document.version("version")

@@ -1,20 +1,21 @@
 internal import BSON
 
-/// Rules that the three kinds of documents share.
+/// Validation rules that the three kinds of documents share.
 extension BSONObject {
-  /// A longer key is refused in every request, so a document that has one could never be found.
+  /// The maximum length of a key in bytes. Every request with a longer key is rejected, so a document with one could
+  /// never be found.
   static let maximumKeyLength = 256
-  /// What `google.protobuf.Timestamp` can say: 0001-01-01 to 9999-12-31, in milliseconds.
+  /// The range of `google.protobuf.Timestamp`, 0001-01-01 to 9999-12-31, in milliseconds since 1970.
   static let dateRange: ClosedRange<Int64> = -62_135_596_800_000...253_402_300_799_999
 
-  /// A non-empty string that can be looked up.
+  /// Reads a non-empty string that can be used as a key.
   func lookupKey(_ name: String) throws(DocumentProblem) -> String {
     let key = try nonEmptyString(name)
     try checkKey(key, name)
     return key
   }
 
-  /// Throws where no lookup could name `key`.
+  /// Throws a problem if no lookup could contain `key`.
   func checkKey(_ key: String, _ name: String) throws(DocumentProblem) {
     if key.utf8.count > Self.maximumKeyLength {
       throw problem(name, "is longer than \(Self.maximumKeyLength) bytes")
@@ -29,12 +30,13 @@ extension BSONObject {
     return version
   }
 
-  /// The field `id`, which must be `{owner}:{version}`; `ownerName` is the field that `owner` comes from.
+  /// Reads the field `id`, which must be `{owner}:{version}`. `ownerName` is the name of the field that `owner` comes
+  /// from.
   func versionedID(of owner: String, _ ownerName: String, _ version: SemanticVersion) throws(DocumentProblem)
     -> String
   {
     let id = try string("id")
-    // By bytes: `==` takes two spellings of `é` for one.
+    // Compared by bytes, because `==` treats two Unicode spellings of `é` as equal.
     guard Array(id.utf8) == Array((owner + ":" + version.text).utf8) else {
       throw problem("id", "is not {\(ownerName)}:{version}")
     }
@@ -67,14 +69,14 @@ extension BSONObject {
     try optionalInteger(name, in: Self.int32Range).map(Int32.init(truncatingIfNeeded:))
   }
 
-  /// Where the wire has an int32 and the rules name no range.
+  /// The range of fields that are int32 in the message and for which the rules set no range.
   static var int32Range: ClosedRange<Int64> { Int64(Int32.min)...Int64(Int32.max) }
 
   func stringMap(_ name: String) throws(DocumentProblem) -> [StringPair] {
     try optionalStringMap(name)?.map { StringPair(key: $0.key, value: $0.value) } ?? []
   }
 
-  /// Milliseconds since 1970; nil where the document does not say when.
+  /// Reads a date in milliseconds since 1970; nil if the document has none.
   func optionalTimestamp(_ name: String) throws(DocumentProblem) -> Int64? {
     guard let milliseconds = try optionalDate(name) else { return nil }
     guard Self.dateRange.contains(milliseconds) else { throw problem(name, "is not in the years 1 to 9999") }

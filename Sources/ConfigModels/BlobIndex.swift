@@ -1,24 +1,28 @@
 public import ChangeStreamCache
 
-/// The sources of one container, by their path patterns and file patterns: finds the source of a blob at a cost that
-/// depends on its path and on how the patterns differ, not on how many sources there are. Immutable: any thread.
+/// The sources of one container, indexed by their path patterns and file patterns. The cost of finding the source of a
+/// blob depends on its path and on the differences between the patterns, not on the number of sources. The index is
+/// immutable, so any thread may use it.
 ///
-/// A tree: one level for each component of a path, since no placeholder takes a `/`.
+/// It is a tree with one level for each component of a path, because no placeholder matches a `/`.
 public final class BlobIndex: Sendable {
   /// A source that a blob can belong to.
   public struct Source: Sendable {
+    /// The source's entry in the cache.
     public let entry: Entry
+    /// The compiled patterns of the source.
     public let kept: SourceConfig.Kept
-    /// The least of those that match wins: the one with the most literal characters, then the first by source_id.
+    /// The rank among the sources of the container. Of several that match, the lowest wins: the one with the most
+    /// literal characters, and among equals the first by source_id.
     fileprivate let rank: Int
   }
 
   private struct Node: Sendable {
-    /// Components without a placeholder.
+    /// The children for components without a placeholder.
     var literals: [[UInt8]: Node] = [:]
-    /// Components with one, by what stands before the first and after the last.
+    /// The children for components with placeholders, by the text before the first and after the last placeholder.
     var patterns: AffixIndex<[Branch]> = AffixIndex()
-    /// Sources whose pattern ends here.
+    /// The sources whose pattern ends here.
     var sources = FileIndex()
   }
 
@@ -29,13 +33,13 @@ public final class BlobIndex: Sendable {
 
   /// Sources by their file patterns.
   private struct FileIndex: Sendable {
-    /// Without a file pattern: the one of the least rank.
+    /// The lowest-ranking source without a file pattern.
     var first: Source?
     var globs: AffixIndex<[Source]> = AffixIndex()
 
     mutating func add(_ source: Source) {
       guard let glob = source.kept.filePattern else {
-        // Sources come in order of rank.
+        // Sources are added in order of rank.
         first = first ?? source
         return
       }
@@ -57,10 +61,10 @@ public final class BlobIndex: Sendable {
   }
 
   private let root: Node
-  /// Sources without a path pattern: they match every path.
+  /// The sources without a path pattern, which match every path.
   private let anywhere: FileIndex
 
-  /// Makes the index of a container's members.
+  /// Builds the index of a container's members.
   ///
   /// - Parameter members: entries of `SourceConfig`, in order of source_id.
   public init(_ members: [Entry]) {
@@ -81,8 +85,11 @@ public final class BlobIndex: Sendable {
     self.anywhere = anywhere
   }
 
-  /// The source of the blob at `path`: of those whose pattern and file pattern match it, the one with the most literal
-  /// characters in its pattern, then the first by source_id. Nil: none matches.
+  /// Finds the source of a blob. Of the sources whose path pattern and file pattern match, it is the one with the most
+  /// literal characters in its path pattern, and among equals the first by source_id.
+  ///
+  /// - Parameter path: the path of the blob in the container, in UTF-8.
+  /// - Returns: the source; nil if none matches.
   public func source(of path: UnsafeRawBufferPointer) -> Source? {
     let name = path[(path.lastIndex(of: UInt8(ascii: "/")).map { $0 + 1 } ?? 0)...]
     var best: Source?
@@ -107,7 +114,7 @@ public final class BlobIndex: Sendable {
     in node: Node, _ path: UnsafeRawBufferPointer, from start: Int, _ name: Slice<UnsafeRawBufferPointer>,
     best: inout Source?
   ) {
-    // Past the last component.
+    // The end of the path has been passed.
     guard start <= path.count else { return node.sources.find(path, name, best: &best) }
     let end = path[start...].firstIndex(of: UInt8(ascii: "/")) ?? path.count
     let text = path[start..<end]

@@ -1,4 +1,4 @@
-/// Where a version of an agent or a prompt stands: `draft -> staged -> active -> archived`.
+/// The status of a version of an agent or a prompt: `draft -> staged -> active -> archived`.
 public enum DocumentStatus: String, Sendable, CaseIterable {
   case draft, staged, active, archived
 }

@@ -1,7 +1,9 @@
-/// A glob over one component of a path: `*` takes any characters, `?` one, `[a-z]` one of these, `[!a-z]` one of the
-/// others; everything else is literal, an unclosed `[` too. Case counts.
+/// A glob pattern for one component of a path: `*` matches any characters, `?` one character, `[a-z]` one character of
+/// a set, `[!a-z]` one that is not in the set. All other characters are literal, including an unclosed `[`. Matching is
+/// case-sensitive.
 ///
-/// On a mismatch only the last `*` is tried again, which finds every match there is: at most pattern times text steps.
+/// After a mismatch only the last `*` is tried again, which finds every possible match, in at most pattern length times
+/// text length steps.
 public struct Glob: Sendable, Equatable {
   private enum Token: Sendable, Equatable {
     case literal(Unicode.Scalar)
@@ -23,9 +25,13 @@ public struct Glob: Sendable, Equatable {
     }
   }
 
+  /// The pattern as written.
   public let text: String
   private let tokens: [Token]
 
+  /// Compiles a pattern. Every text is a valid pattern.
+  ///
+  /// - Parameter text: the pattern.
   public init(_ text: String) {
     self.text = text
     let scalars = Array(text.unicodeScalars)
@@ -53,7 +59,7 @@ public struct Glob: Sendable, Equatable {
   /// The literal text before the first special character, in UTF-8.
   var literalPrefix: [UInt8] { Self.literals(of: tokens.prefix { $0.literal != nil }) }
 
-  /// The literal text after the last special character, in UTF-8; nothing where all is literal.
+  /// The literal text after the last special character, in UTF-8; empty if all characters are literal.
   var literalSuffix: [UInt8] {
     let count = tokens.reversed().prefix { $0.literal != nil }.count
     return count == tokens.count ? [] : Self.literals(of: tokens.suffix(count))
@@ -63,7 +69,10 @@ public struct Glob: Sendable, Equatable {
     Array(String(String.UnicodeScalarView(tokens.compactMap(\.literal))).utf8)
   }
 
-  /// Whether the last component of `path` matches.
+  /// Returns whether the last component of a path matches.
+  ///
+  /// - Parameter path: the path in UTF-8.
+  /// - Returns: true if the component matches.
   public func matchesLastComponent(of path: UnsafeRawBufferPointer) -> Bool {
     let start = path.lastIndex(of: UInt8(ascii: "/")).map { $0 + 1 } ?? 0
     var steps = 0
@@ -94,7 +103,8 @@ public struct Glob: Sendable, Equatable {
     return tokens[token...].allSatisfy { $0 == .any }
   }
 
-  /// The set that begins with the `[` at `start`, and where its `]` is. A `]` that comes first is a member.
+  /// Parses the set that begins with the `[` at `start`. Returns the set and the position of its `]`. A `]` at the
+  /// first position is a member.
   private static func set(in scalars: [Unicode.Scalar], from start: Int) -> (Token, Int)? {
     var index = start + 1
     let isNegated = index < scalars.count && (scalars[index] == "!" || scalars[index] == "^")

@@ -1,35 +1,39 @@
-/// A pattern of paths, compiled: `results/{plantation_id}/{batch_id}.json`.
+/// A compiled pattern of paths, e.g. `results/{plantation_id}/{batch_id}.json`.
 ///
-/// `{word}` (letters, digits, `_`) takes one or more characters other than `/`. Everything else is literal: a brace
-/// without its partner and `{not-a-word}` too. The whole path must match. Where a path can be cut in several ways, the
-/// earlier placeholder takes as much as it can, as it would in a regular expression.
+/// A placeholder `{word}` (letters, digits, `_`) matches one or more characters other than `/`. Everything else is
+/// literal, including a brace without its partner and `{not-a-word}`. The whole path must match. Where a path can be
+/// split in several ways, the earlier placeholder takes as much as possible, as in a regular expression.
 ///
-/// No regular expression is used: paths come from anyone, and a match must take time linear in the path. No placeholder
-/// can take a `/`, so each component of the path is matched by itself. Within one, the literals are looked for from the
-/// right: placing each as far right as it goes leaves the most for what stands before it, so nothing is ever tried
-/// twice.
+/// No regular expression is used, because paths are untrusted and a match must take time linear in the path. Because no
+/// placeholder matches a `/`, each component of the path is matched by itself. Within a component, the literals are
+/// searched from the right: placing each as far right as possible leaves the most text for what precedes it, so nothing
+/// is ever tried twice.
 public struct PathPattern: Sendable, Equatable {
-  /// One component: literal, placeholder, literal, ... `literals` has one element more than `names`.
+  /// One component of a pattern: literal, placeholder, literal, and so on. `literals` has one element more than
+  /// `names`.
   struct Component: Sendable, Equatable {
     var literals: [Literal]
     var names: [String] = []
   }
 
-  /// Literal bytes, with what is needed to look for them from right to left.
+  /// Literal bytes, with the table for searching them from right to left.
   struct Literal: Sendable, Equatable {
     let bytes: [UInt8]
-    /// Knuth, Morris and Pratt's table of the reversed bytes.
+    /// The failure table of Knuth, Morris and Pratt for the reversed bytes.
     let failures: [Int]
   }
 
+  /// The pattern as written.
   public let text: String
-  /// How many characters of the pattern are literal: of several sources that match, the one with the most wins.
+  /// The number of literal characters. Of several sources that match, the one with the most literal characters wins.
   public let literalCount: Int
-  /// The placeholders, in order.
+  /// The names of the placeholders, in order.
   public let names: [String]
   let components: [Component]
 
-  /// Nil for a pattern that names one placeholder twice.
+  /// Compiles a pattern. The result is nil if two placeholders have the same name.
+  ///
+  /// - Parameter text: the pattern.
   public init?(_ text: String) {
     self.text = text
     var components: [Component] = []
@@ -42,7 +46,7 @@ public struct PathPattern: Sendable, Equatable {
       components.append(component)
     }
     for (index, name) in names.enumerated() {
-      // By bytes: `==` takes two spellings of `é` for one.
+      // Compared by bytes, because `==` treats two Unicode spellings of `é` as equal.
       if names[..<index].contains(where: { $0.utf8.elementsEqual(name.utf8) }) { return nil }
     }
     self.components = components
@@ -50,12 +54,20 @@ public struct PathPattern: Sendable, Equatable {
     self.literalCount = literalCount
   }
 
-  /// Whether the whole path matches.
+  /// Returns whether the whole path matches.
+  ///
+  /// - Parameter path: the path in UTF-8.
+  /// - Returns: true if the path matches.
   public func matches(_ path: UnsafeRawBufferPointer) -> Bool {
     captures(of: path) != nil
   }
 
-  /// What the placeholders named in `wanted` take of the path, in order of name; nil where the path does not match.
+  /// Extracts the text of placeholders from a path.
+  ///
+  /// - Parameters:
+  ///   - path: the path in UTF-8.
+  ///   - wanted: the names of the placeholders to extract.
+  /// - Returns: the names and texts, in order of name; nil if the path does not match.
   public func fields(of path: UnsafeRawBufferPointer, extracting wanted: [String]) -> [StringPair]? {
     guard let captures = captures(of: path) else { return nil }
     var fields: [StringPair] = []
@@ -65,13 +77,13 @@ public struct PathPattern: Sendable, Equatable {
     return fields.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
   }
 
-  /// What each placeholder takes, or nil.
+  /// The range of each placeholder in the path; nil if the path does not match.
   func captures(of path: UnsafeRawBufferPointer) -> [Range<Int>]? {
     var steps = 0
     return captures(of: path, steps: &steps)
   }
 
-  /// `steps` counts the bytes that are looked at: tests bound it, because it does not depend on the machine.
+  /// `steps` counts the bytes that are examined. Tests limit this number, because it does not depend on the machine.
   func captures(of path: UnsafeRawBufferPointer, steps: inout Int) -> [Range<Int>]? {
     var captures = [Range<Int>](repeating: 0..<0, count: names.count)
     var start = 0
@@ -121,7 +133,7 @@ extension PathPattern.Component {
     return match(path, range, into: &captures, at: 0, steps: &steps)
   }
 
-  /// Matches `path[range]`, and writes what the placeholders take to `captures` from `offset` on.
+  /// Matches `path[range]`, and writes the ranges of the placeholders to `captures` from `offset` on.
   func match(
     _ path: UnsafeRawBufferPointer, _ range: Range<Int>, into captures: inout [Range<Int>], at offset: Int,
     steps: inout Int
@@ -138,7 +150,7 @@ extension PathPattern.Component {
     guard end > floor, path[end..<range.upperBound].elementsEqual(last) else { return false }
     var index = names.count - 1
     while index > 0 {
-      // The placeholder needs one character, which may be several bytes.
+      // The placeholder needs at least one character, which may have several bytes.
       guard end > floor else { return false }
       var limit = end - 1
       while limit > floor, path[limit] & 0xC0 == 0x80 { limit -= 1 }
@@ -167,7 +179,7 @@ extension PathPattern.Literal {
     self.failures = failures
   }
 
-  /// Where the rightmost occurrence within `range` begins.
+  /// The start of the rightmost occurrence within `range`; nil if there is none.
   func lastPlace(in path: UnsafeRawBufferPointer, _ range: Range<Int>, steps: inout Int) -> Int? {
     if bytes.isEmpty { return range.upperBound }
     var matched = 0

@@ -3,57 +3,89 @@ internal import CConfigLookupProto
 public import ChangeStreamCache
 internal import ProtobufMessages
 
-/// A prompt of an agent: one version of it.
+/// One version of a prompt of an agent. The properties correspond to the fields of a document in `prompts`.
 public struct Prompt: Sendable, Equatable {
+  /// The id: `{prompt_id}:{version}`.
   public let id: String
+  /// The id of the prompt.
   public let promptID: String
+  /// The id of the agent.
   public let agentID: String
+  /// The version of the prompt.
   public let version: SemanticVersion
+  /// The status of this version.
   public let status: DocumentStatus
+  /// The texts of the prompt.
   public let content: Content
+  /// The author and dates.
   public let metadata: Metadata
+  /// The A/B test of this version, if it is staged.
   public let abTest: ABTest
 
+  /// The texts of a prompt.
   public struct Content: Sendable, Equatable {
+    /// The system prompt.
     public let systemPrompt: String
+    /// The template, with `{{variables}}`.
     public let template: String
+    /// The schema of the output as JSON; nil if the document has none.
     public let outputSchemaJSON: String?
+    /// The few-shot examples as a JSON array; nil if the document has none.
     public let fewShotExamplesJSON: String?
   }
 
+  /// The author and dates of the document.
   public struct Metadata: Sendable, Equatable {
+    /// The name of the author.
     public let author: String
-    /// Milliseconds since 1970, as all dates here; nil where the document has none.
+    /// The creation date in milliseconds since 1970; nil if the document has none.
     public let createdAt: Int64?
+    /// The date of the last update in milliseconds since 1970; nil if the document has none.
     public let updatedAt: Int64?
+    /// The description of the change; nil if the document has none.
     public let changelog: String?
+    /// The Git commit of the prompt; nil if the document has none.
     public let gitCommit: String?
   }
 }
 
 extension Prompt: CachedModel {
-  /// The spaces of keys. An agent's active prompt and its staged one are two answers.
+  /// The key spaces of prompts. An agent's active prompt and its staged prompt are two answers.
   public enum Space {
+    /// The space of `agent_id` for active prompts.
     public static let agentID: UInt8 = 0
+    /// The space of `agent_id` for staged prompts.
     public static let stagedAgentID: UInt8 = 1
+    /// The space of `prompt_id` for active prompts.
     public static let promptID: UInt8 = 2
+    /// The space of `prompt_id` for staged prompts.
     public static let stagedPromptID: UInt8 = 3
-    /// An agent and one of its prompts: what lists show. See ``Prompt/listKey``.
+    /// The space of lists: agent and prompt together. See ``Prompt/listKey``.
     public static let agentAndPromptID: UInt8 = 4
   }
 
-  /// What settles an A/B lookup, and the version that lists show of a staged prompt.
+  /// The values that decide an A/B lookup, and the version of a staged prompt that lists show.
   public struct Kept: Sendable, Equatable {
+    /// The id of the prompt's version.
     public let id: String
+    /// The version as text.
     public let version: String
+    /// The A/B test.
     public let abTest: ABTest
   }
 
+  /// The name of the entity.
   public static let entity = "prompt"
+  /// The filter: active and staged versions.
   public static let filter = DocumentFilter.field("status", isOneOf: [.string("active"), .string("staged")])
 
+  /// The fields that the primary key is made of.
   public static let keyFields: Set<String>? = ["agent_id", "status"]
 
+  /// Returns the fields that a prompt's key in a space is made of.
+  ///
+  /// - Parameter space: the number of the space.
+  /// - Returns: the fields; nil for the space of lists.
   public static func keyFields(ofSpace space: UInt8) -> Set<String>? {
     switch space {
     case Space.agentID, Space.stagedAgentID: keyFields
@@ -62,6 +94,7 @@ extension Prompt: CachedModel {
     }
   }
 
+  /// The five key spaces, in the order of ``Space``.
   public static let keySpaces = [
     KeySpace(selector: "agent_id", composition: .winnerNamingOthers(space: Space.promptID)),
     KeySpace(selector: "agent_id", variant: "staged", composition: .winnerNamingOthers(space: Space.stagedPromptID)),
@@ -72,26 +105,34 @@ extension Prompt: CachedModel {
 
   private var isStaged: Bool { status == .staged }
 
+  /// The primary key: the `agent_id`, in the space of the prompt's status.
   public var key: LookupKey { LookupKey(agentID, space: isStaged ? Space.stagedAgentID : Space.agentID) }
 
+  /// The keys by `prompt_id` and, for an active prompt, the key of lists.
   public var aliases: [LookupKey] {
     isStaged
       ? [LookupKey(promptID, space: Space.stagedPromptID)] : [LookupKey(promptID, space: Space.promptID), listKey]
   }
 
-  /// Agent and prompt, with a zero byte in between, which neither holds: so rows come in order of agent, then prompt.
+  /// The `agent_id` and the `prompt_id` with a zero byte between them, which neither contains. So list rows are in
+  /// order of agent, then prompt.
   public var listKey: LookupKey {
     LookupKey(bytes: Array(agentID.utf8) + [0] + Array(promptID.utf8), space: Space.agentAndPromptID)
   }
 
+  /// The precedence among prompts with the same key: by semantic version, then by the date of the last update.
   public var precedence: Precedence { Precedence(version, updatedAt: metadata.updatedAt) }
 
-  /// Lists show what is active.
+  /// The lists that contain the prompt: the list of all active prompts.
   public var listings: [String] { isStaged ? [] : [""] }
 
+  /// The values that A/B lookups and lists need.
   public var kept: Kept { Kept(id: id, version: version.text, abTest: abTest) }
 
-  /// Reads and checks a document of `prompts`.
+  /// Reads and validates a document of `prompts`.
+  ///
+  /// - Parameter document: the document as stored.
+  /// - Throws: a `DocumentProblem` that names the invalid field.
   public init(reading document: BSONObject) throws(DocumentProblem) {
     promptID = try document.lookupKey("prompt_id")
     agentID = try document.lookupKey("agent_id")
@@ -103,7 +144,9 @@ extension Prompt: CachedModel {
     abTest = try ABTest(reading: document.objectOrEmpty("ab_test"))
   }
 
-  /// The message `configlookup.v1.Prompt`.
+  /// Encodes the message `configlookup.v1.Prompt`.
+  ///
+  /// - Returns: the encoded bytes.
   public func encoded() -> [UInt8]? {
     let arena = ProtobufArena()
     return withExtendedLifetime(arena) { ProtobufArena.pack(message(in: arena)) }

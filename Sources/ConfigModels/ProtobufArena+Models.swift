@@ -1,9 +1,9 @@
 internal import CConfigLookupProto
 internal import ProtobufMessages
 
-/// What the encodings of the three models share.
+/// Helper functions for the encodings of the three models.
 extension ProtobufArena {
-  /// Nil for no date: the field is not set.
+  /// Makes a timestamp; nil for no date, so that the field is not set.
   func timestamp(_ milliseconds: Int64?) -> UnsafeMutablePointer<Google__Protobuf__Timestamp>? {
     guard let milliseconds else { return nil }
     return make(google__protobuf__timestamp__init) {
@@ -13,7 +13,7 @@ extension ProtobufArena {
     }
   }
 
-  /// An absent string is an empty one on the wire.
+  /// Makes a string. An absent string is encoded as an empty one.
   func bytes(_ text: String?) -> ProtobufCBinaryData { bytes(text ?? "") }
 
   func map(_ pairs: [StringPair]) -> UnsafeMutablePointer<UnsafeMutablePointer<Configlookup__V1__MapEntry>?>? {
@@ -27,7 +27,7 @@ extension ProtobufArena {
   }
 }
 
-/// The fields of a `google.protobuf.Timestamp`: `nanos` counts forward, before 1970 too.
+/// Returns the fields of a `google.protobuf.Timestamp`. `nanos` counts forward, before 1970, too.
 func protobufTimestamp(milliseconds: Int64) -> (seconds: Int64, nanos: Int32) {
   let (quotient, remainder) = milliseconds.quotientAndRemainder(dividingBy: 1000)
   return remainder < 0

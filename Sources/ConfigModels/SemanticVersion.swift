@@ -1,17 +1,17 @@
-/// A version by the rules of Semantic Versioning 2.0.0: `1.4.0`, `2.0.0-rc.1`, `2.0.0+build.7`.
+/// A version by the rules of Semantic Versioning 2.0.0, e.g. `1.4.0`, `2.0.0-rc.1` or `2.0.0+build.7`.
 ///
 /// https://semver.org/spec/v2.0.0.html
 public struct SemanticVersion: Sendable, Equatable {
-  /// As the document writes it.
+  /// The version as written in the document.
   public let text: String
-  /// Bytes whose lexicographic order is the precedence of versions (section 11 of the specification). Build metadata is
-  /// not in it. No version's key is a proper prefix of another's.
+  /// The sort key: bytes whose lexicographic order is the precedence of versions (section 11 of the specification).
+  /// Build metadata is not part of it. No version's sort key is a proper prefix of another's.
   public let sortKey: [UInt8]
 
-  /// Reads a version.
+  /// Parses a version. The result is nil if the text violates a rule of the specification. Numbers may have any number
+  /// of digits.
   ///
-  /// - Parameter text: the version, without anything around it.
-  /// - Returns: nil where `text` breaks a rule of the specification. Numbers may have any count of digits.
+  /// - Parameter text: the version, without surrounding characters.
   public init?(_ text: String) {
     var text = text
     let key = text.withUTF8 { text in
@@ -24,12 +24,12 @@ public struct SemanticVersion: Sendable, Equatable {
   }
 }
 
-/// Reads a version from left to right, and writes its sort key.
+/// Parses a version from left to right, and writes its sort key.
 private struct SortKeyReader {
-  /// The first byte of what stands behind the three numbers, and of each identifier of a pre-release.
+  /// The bytes that mark the parts of the sort key after the three numbers.
   ///
-  /// Their order is that of section 11: the end of a pre-release is below a further identifier, a numeric identifier
-  /// below any other, and a pre-release below none.
+  /// Their order is that of section 11: the end of a pre-release is below a further identifier, a numeric identifier is
+  /// below any other, and a pre-release is below a release.
   private enum Mark {
     static let end: UInt8 = 0
     static let number: UInt8 = 1
@@ -62,7 +62,7 @@ private struct SortKeyReader {
         } else {
           key.append(Mark.word)
           key.append(contentsOf: text[identifier])
-          // Below every byte of an identifier: what is the beginning of another comes before it.
+          // A terminator below every byte of an identifier, so that a prefix of an identifier is below it.
           key.append(0)
         }
       } while take(".")
@@ -76,7 +76,7 @@ private struct SortKeyReader {
     return place == text.count ? key : nil
   }
 
-  /// Of two numbers without leading zeros, the one with more digits is the greater one.
+  /// Of two numbers without leading zeros, the one with more digits is greater.
   private mutating func appendNumber(_ digits: Range<Int>) -> Bool {
     guard !digits.isEmpty, digits.count == 1 || text[digits.lowerBound] != UInt8(ascii: "0") else { return false }
     withUnsafeBytes(of: UInt32(truncatingIfNeeded: digits.count).bigEndian) { key.append(contentsOf: $0) }

@@ -1,7 +1,10 @@
 public import BSON
 
 extension SourceConfig {
-  /// Reads and checks a document of `source_configs`.
+  /// Reads and validates a document of `source_configs`.
+  ///
+  /// - Parameter document: the document as stored.
+  /// - Throws: a `DocumentProblem` that names the invalid field.
   public init(reading document: BSONObject) throws(DocumentProblem) {
     sourceID = try document.lookupKey("source_id")
     displayName = try document.string("display_name")
@@ -19,7 +22,7 @@ extension SourceConfig.Ingestion {
   fileprivate init(reading object: BSONObject) throws(DocumentProblem) {
     mode = try object.choice("mode")
     landingContainer = try object.optionalString("landing_container")
-    // Of a source that is pulled, the container is no key.
+    // The container of a `scheduled_pull` source is not a key.
     if mode == .blobTrigger, let landingContainer { try object.checkKey(landingContainer, "landing_container") }
     filePattern = try object.optionalString("file_pattern")
     fileFormat = try object.optionalChoice("file_format")

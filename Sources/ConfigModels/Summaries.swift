@@ -1,10 +1,12 @@
 internal import ProtobufMessages
 
-// What lists show of a document: the fields of the summary's message that the document decides. The service adds the
-// others (revision, etag, and what other documents decide), whose numbers are higher.
+// The summaries of documents in lists: the fields of the summary's message that the document determines. The service
+// adds the other fields (revision, etag, and those that depend on other documents), whose numbers are higher.
 
 extension AgentConfig {
-  /// The fields 1 to 7 of `configlookup.v1.AgentConfigSummary`.
+  /// Encodes the fields 1 to 7 of `configlookup.v1.AgentConfigSummary`.
+  ///
+  /// - Returns: the encoded fields.
   public func summary() -> [UInt8] {
     var out: [UInt8] = []
     ProtobufWriter.string(1, agentID, to: &out)
@@ -19,7 +21,9 @@ extension AgentConfig {
 }
 
 extension Prompt {
-  /// The fields 1 to 5 of `configlookup.v1.PromptSummary`.
+  /// Encodes the fields 1 to 5 of `configlookup.v1.PromptSummary`.
+  ///
+  /// - Returns: the encoded fields.
   public func summary() -> [UInt8] {
     var out: [UInt8] = []
     ProtobufWriter.string(1, agentID, to: &out)
@@ -32,7 +36,9 @@ extension Prompt {
 }
 
 extension SourceConfig {
-  /// The fields 1 to 6 of `configlookup.v1.SourceConfigSummary`.
+  /// Encodes the fields 1 to 6 of `configlookup.v1.SourceConfigSummary`.
+  ///
+  /// - Returns: the encoded fields.
   public func summary() -> [UInt8] {
     var out: [UInt8] = []
     ProtobufWriter.string(1, sourceID, to: &out)
@@ -46,7 +52,7 @@ extension SourceConfig {
 }
 
 extension ProtobufWriter {
-  /// A `google.protobuf.Timestamp`; nothing for no date.
+  /// Writes a `google.protobuf.Timestamp`; nothing for no date.
   fileprivate static func timestamp(_ field: UInt32, milliseconds: Int64?, to out: inout [UInt8]) {
     guard let milliseconds else { return }
     message(field, to: &out) { out in

@@ -1,11 +1,12 @@
-/// The buckets of all histograms of durations: six a decade, from a microsecond to ten seconds. A lookup takes some
-/// microseconds: in coarser buckets, or in those that begin at milliseconds, its p99 could not be read.
+/// The buckets of all histograms of durations: six per decade, from one microsecond to ten seconds. A lookup takes some
+/// microseconds, so coarser buckets, or buckets that begin at milliseconds, would not show its p99.
 public final class DurationBuckets: Sendable {
+  /// The one instance.
   public static let shared = DurationBuckets()
 
-  /// The upper bounds, which belong to their buckets.
+  /// The inclusive upper bounds of the buckets, in nanoseconds.
   public let nanoseconds: [UInt64]
-  /// By a duration's number of bits: the first bucket that may hold it.
+  /// For each bit width of a duration, the first bucket that may contain the duration.
   private let firstByBits: [Int]
 
   private init() {
@@ -23,17 +24,25 @@ public final class DurationBuckets: Sendable {
     }
   }
 
-  /// How many buckets there are: one for each bound, and one above.
+  /// The number of buckets: one for each bound, and one above the last bound.
   public var count: Int { nanoseconds.count + 1 }
 
-  /// The bucket of a duration.
+  /// Returns the index of a duration's bucket.
+  ///
+  /// - Parameter duration: the duration in nanoseconds.
+  /// - Returns: the index; ``count`` - 1 for a duration above all bounds.
   public func index(of duration: UInt64) -> Int {
     var index = firstByBits[64 - duration.leadingZeroBitCount]
     while index < nanoseconds.count, nanoseconds[index] < duration { index += 1 }
     return index
   }
 
-  /// What was counted in the buckets, for those who read it.
+  /// Makes a histogram in seconds, as metrics need it.
+  ///
+  /// - Parameters:
+  ///   - counts: the number of durations in each bucket.
+  ///   - sumNanoseconds: the sum of all durations, in nanoseconds.
+  /// - Returns: the histogram.
   public func histogram(counts: [UInt64], sumNanoseconds: UInt64) -> Metrics.Histogram {
     Metrics.Histogram(
       bounds: nanoseconds.map { Double($0) / 1e9 }, counts: counts, sum: Double(sumNanoseconds) / 1e9)

@@ -1,7 +1,7 @@
-/// A function that is set later than it is known to those who call it, and may be taken away again. Any thread.
+/// A function that is set after its callers were created, and that can be removed again. Any thread may use it.
 ///
-/// Not a `Locked` of the function itself: each access to a function through a generic `inout` wraps it once more, so
-/// that it gets slower, and larger, with every call.
+/// A `Locked` around the function itself would not do: each access to a function through a generic `inout` parameter
+/// wraps it once more, so it would become slower and larger with every call.
 public final class LateFunction<Argument, Result>: Sendable {
   private struct Holder: Sendable {
     var function: (@Sendable (Argument) -> Result)?
@@ -9,19 +9,28 @@ public final class LateFunction<Argument, Result>: Sendable {
 
   private let holder = Locked(Holder())
 
+  /// Creates an instance without a function.
   public init() {}
 
-  /// What is called from now on; nil: nothing.
+  /// Sets the function.
+  ///
+  /// - Parameter function: the function for all later calls; nil for none.
   public func set(_ function: (@Sendable (Argument) -> Result)?) {
     holder.withLock { $0.function = function }
   }
 
-  /// Nil where nothing is set. The lock is free while the function runs.
+  /// Calls the function. The lock is not held while the function runs.
+  ///
+  /// - Parameter argument: the argument of the function.
+  /// - Returns: the function's result; nil if no function is set.
   public func callAsFunction(_ argument: Argument) -> Result? {
     holder.withLock { $0.function }?(argument)
   }
 }
 
 extension LateFunction where Argument == Void {
+  /// Calls a function without an argument.
+  ///
+  /// - Returns: the function's result; nil if no function is set.
   public func callAsFunction() -> Result? { self(()) }
 }

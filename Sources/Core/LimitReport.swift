@@ -1,39 +1,39 @@
-/// The bounds of a server that callers can reach, as metrics and log name them.
+/// The limits of a server that clients can reach, with their names in metrics and logs.
 public enum ServerLimit: String, Sendable, CaseIterable {
-  /// Connections in all.
+  /// The number of all connections.
   case connections
-  /// Connections from one address.
+  /// The number of connections from one address.
   case connectionsPerAddress = "connections_per_address"
-  /// Calls open at once on one connection.
+  /// The number of concurrent calls on one connection.
   case callsPerConnection = "calls_per_connection"
-  /// Bytes of one request.
+  /// The size of a request in bytes.
   case requestBytes = "request_bytes"
-  /// Seconds in which a new connection has to say something.
+  /// The number of seconds within which a new connection must send its first bytes.
   case silentConnection = "silent_connection"
-  /// Seconds in which a connection has to have a call.
+  /// The number of seconds within which a connection must have a call.
   case idleConnection = "idle_connection"
-  /// Watches in all.
+  /// The number of all watches.
   case subscribers
-  /// Changed keys that wait for one subscriber.
+  /// The number of changed keys in the queue of one watch.
   case queuedKeys = "queued_keys"
-  /// Lookups that wait for their `min_revision`, in all.
+  /// The number of lookups that wait for their `min_revision`.
   case waitingCalls = "waiting_calls"
-  /// Bytes that wait for slow callers, all together.
+  /// The number of bytes that are buffered for all clients.
   case bufferedBytes = "buffered_bytes"
-  /// Watches of health in all.
+  /// The number of all health watches.
   case healthWatches = "health_watches"
-  /// Watches of health on one connection.
+  /// The number of health watches on one connection.
   case healthWatchesPerConnection = "health_watches_per_connection"
-  /// Streams of questions to reflection on one connection.
+  /// The number of reflection streams on one connection.
   case reflectionStreams = "reflection_streams_per_connection"
-  /// Connections to the HTTP port in all.
+  /// The number of all connections to the HTTP port.
   case httpConnections = "http_connections"
-  /// Connections to the HTTP port from one address.
+  /// The number of connections to the HTTP port from one address.
   case httpConnectionsPerAddress = "http_connections_per_address"
-  /// Time in which a new connection to the HTTP port has to send a whole request.
+  /// The time within which a new connection to the HTTP port must send a whole request.
   case httpFirstRequest = "http_first_request"
 
-  /// Whether the limit is reached in normal operation too, so that its log lines are of level `debug`.
+  /// Whether the limit is reached in normal operation, too, so that its log lines have the level `debug`.
   var isRoutine: Bool {
     switch self {
     case .idleConnection, .silentConnection, .httpFirstRequest: true
@@ -42,16 +42,24 @@ public enum ServerLimit: String, Sendable, CaseIterable {
   }
 }
 
-/// Counts how often each limit was reached, and logs it: a few lines a minute. Any thread.
+/// Counts how often each limit was reached, and logs it at a limited rate. Any thread may use it.
 public final class LimitReport: Sendable {
   private let logger: RateLimitedLogger
   private let counts = Locked<[ServerLimit: UInt64]>([:])
 
+  /// Creates a report.
+  ///
+  /// - Parameter logger: receives the log lines.
   public init(_ logger: Logger = .silent) {
     self.logger = RateLimitedLogger(logger)
   }
 
-  /// A caller has reached the limit, and felt it. `peer` is where it is, if that is known.
+  /// Counts and logs that a client reached a limit and was rejected or disconnected.
+  ///
+  /// - Parameters:
+  ///   - limit: the limit.
+  ///   - message: the log message. It is evaluated only if the line is written.
+  ///   - peer: the address of the client, if known.
   public func reached(_ limit: ServerLimit, _ message: @autoclosure () -> String, peer: @autoclosure () -> String = "")
   {
     counts.withLock { $0[limit, default: 0] += 1 }
@@ -60,7 +68,10 @@ public final class LimitReport: Sendable {
       ["limit": .string(limit.rawValue), "peer": .string(peer())])
   }
 
-  /// How often it was reached.
+  /// Returns the number of times that a limit was reached.
+  ///
+  /// - Parameter limit: the limit.
+  /// - Returns: the number since the report was created.
   public func count(_ limit: ServerLimit) -> UInt64 {
     counts.withLock { $0[limit] ?? 0 }
   }

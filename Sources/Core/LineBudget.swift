@@ -1,4 +1,4 @@
-/// Bounds the log lines about what strangers can cause: a few a minute for each reason, whoever floods us. Any thread.
+/// Limits the number of log lines that untrusted clients can cause, separately for each reason. Any thread may use it.
 public final class LineBudget: Sendable {
   private struct Minute: Sendable {
     var start: MonotonicTime
@@ -10,13 +10,22 @@ public final class LineBudget: Sendable {
   private let seconds: Double
   private let minutes = Locked<[String: Minute]>([:])
 
-  /// So many lines for each reason in so many seconds: enough to see what is wrong.
+  /// Creates a budget. The default suffices to recognize a problem.
+  ///
+  /// - Parameters:
+  ///   - lines: the maximum number of lines for each reason in one period.
+  ///   - seconds: the length of the period in seconds.
   public init(lines: Int = 5, seconds: Double = 60) {
     self.lines = lines
     self.seconds = seconds
   }
 
-  /// Whether to write a line now: how many were left out since the last one, or nil. Reasons are few and ours.
+  /// Returns whether a line may be written now, and counts it.
+  ///
+  /// - Parameters:
+  ///   - reason: the reason. The set of reasons must be small, and clients must not be able to add to it.
+  ///   - now: the current time.
+  /// - Returns: the number of lines that were suppressed since the last written one; nil if this line is suppressed.
   public func take(_ reason: String, now: MonotonicTime = .now) -> Int64? {
     minutes.withLock { minutes in
       var minute = minutes[reason] ?? Minute(start: now)

@@ -1,15 +1,19 @@
 public import Glibc
 
-/// A value that is only reached under its lock.
+/// A value that can be accessed only under its lock.
 ///
-/// A `pthread_mutex_t` and not `Synchronization.Mutex`: ThreadSanitizer knows the former, and it carries a condition.
-/// Guard values, not references: return what is to be done, and do it after the lock is free.
+/// It uses a `pthread_mutex_t` and not `Synchronization.Mutex`, because ThreadSanitizer supports the former, and
+/// because it needs a condition variable. Guard values, not references: return what is to be done, and do it after the
+/// lock has been released.
 public final class Locked<Value: Sendable>: @unchecked Sendable {
   // Safe to share: `value` is read and written only between lock and unlock of `mutex`, which never moves.
   @usableFromInline let mutex: UnsafeMutablePointer<pthread_mutex_t>
   private let condition: UnsafeMutablePointer<pthread_cond_t>
   @usableFromInline var value: Value
 
+  /// Creates a lock around a value.
+  ///
+  /// - Parameter value: the initial value.
   public init(_ value: Value) {
     self.value = value
     mutex = .allocate(capacity: 1)
@@ -31,7 +35,11 @@ public final class Locked<Value: Sendable>: @unchecked Sendable {
     mutex.deallocate()
   }
 
-  /// Runs `body` with the value, alone. Not to be nested.
+  /// Runs a closure with the value while holding the lock. Must not be nested.
+  ///
+  /// - Parameter body: the closure, which may modify the value.
+  /// - Returns: the closure's result.
+  /// - Throws: the closure's error.
   @inlinable
   public func withLock<Result, Failure: Error>(
     _ body: (inout Value) throws(Failure) -> Result
@@ -41,12 +49,18 @@ public final class Locked<Value: Sendable>: @unchecked Sendable {
     return try body(&value)
   }
 
-  /// Wakes every thread in ``wait(until:_:)``.
+  /// Wakes every thread that waits in ``wait(until:_:)`` or ``waitForEver(_:)``.
   public func signal() {
     pthread_cond_broadcast(condition)
   }
 
-  /// Waits until `body` gives something, asked again at each ``signal()``, or until the deadline, which gives nil.
+  /// Waits until a closure returns a value. The closure is called at the start, at each ``signal()`` and at the
+  /// deadline, with the lock held.
+  ///
+  /// - Parameters:
+  ///   - deadline: the end of the wait.
+  ///   - body: the closure; nil continues the wait.
+  /// - Returns: the closure's value; nil if the deadline passed without one.
   public func wait<Result>(until deadline: MonotonicTime, _ body: (inout Value) -> Result?) -> Result? {
     pthread_mutex_lock(mutex)
     defer { pthread_mutex_unlock(mutex) }
@@ -58,7 +72,11 @@ public final class Locked<Value: Sendable>: @unchecked Sendable {
     }
   }
 
-  /// Waits until `body` gives something, asked again at each ``signal()``.
+  /// Waits until a closure returns a value. The closure is called at the start and at each ``signal()``, with the lock
+  /// held.
+  ///
+  /// - Parameter body: the closure; nil continues the wait.
+  /// - Returns: the closure's value.
   public func waitForEver<Result>(_ body: (inout Value) -> Result?) -> Result {
     pthread_mutex_lock(mutex)
     defer { pthread_mutex_unlock(mutex) }

@@ -1,24 +1,31 @@
 internal import FoundationEssentials
 internal import Glibc
 
-/// One line per event on standard error: a JSON object, or readable text.
+/// Writes one line per event to standard error: a JSON object or readable text.
 ///
-/// Never a document's text, never a secret. Any thread.
+/// A line never contains text of a document or a secret. Any thread may use a logger.
 public final class Logger: Sendable {
-  /// How much an event matters; those below the logger's level are not written.
+  /// The severity of an event. Events below the logger's level are not written.
   public enum Level: Int, Sendable, Comparable, CaseIterable {
     case debug, info, warning, error
 
+    /// Returns whether `left` is less severe.
+    ///
+    /// - Parameters:
+    ///   - left: one level.
+    ///   - right: the other one.
+    /// - Returns: true if `left` is less severe than `right`.
     public static func < (left: Level, right: Level) -> Bool { left.rawValue < right.rawValue }
+    /// The name of the level, e.g. `info`.
     public var name: String { "\(self)" }
   }
 
-  /// JSON for machines, text for people.
+  /// The format of the lines: JSON for programs, text for people.
   public enum Format: String, Sendable, CaseIterable {
     case json, text
   }
 
-  /// A value beside the message.
+  /// The value of a field beside the message.
   public enum Field: Sendable, ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByBooleanLiteral,
     ExpressibleByStringInterpolation
   {
@@ -28,16 +35,32 @@ public final class Logger: Sendable {
     case number(Double)
     case bool(Bool)
 
+    /// Creates a string.
+    ///
+    /// - Parameter value: the string.
     public init(stringLiteral value: String) { self = .string(value) }
+    /// Creates an integer.
+    ///
+    /// - Parameter value: the integer.
     public init(integerLiteral value: Int64) { self = .integer(value) }
+    /// Creates a Boolean.
+    ///
+    /// - Parameter value: the Boolean.
     public init(booleanLiteral value: Bool) { self = .bool(value) }
   }
 
+  /// The lowest level that is written.
   public let level: Level
   private let format: Format
   private let sink: @Sendable (String) -> Void
 
-  /// `sink` takes whole lines, without the newline; the default writes them to standard error, each by one `write`.
+  /// Creates a logger.
+  ///
+  /// - Parameters:
+  ///   - level: the lowest level that is written.
+  ///   - format: the format of the lines.
+  ///   - sink: receives whole lines without the newline, on the thread that logs. By default each line is written to
+  ///     standard error by one `write`.
   public init(
     level: Level = .info, format: Format = .json,
     sink: @escaping @Sendable (String) -> Void = Logger.writeToStandardError
@@ -47,25 +70,45 @@ public final class Logger: Sendable {
     self.sink = sink
   }
 
-  /// Throws every line away.
+  /// A logger that discards every line.
   public static let silent = Logger(level: .error, sink: { _ in })
 
-  /// For whoever looks for a fault.
+  /// Logs an event that helps to find a fault.
+  ///
+  /// - Parameters:
+  ///   - event: the name of the event.
+  ///   - message: the message.
+  ///   - fields: further fields.
   public func debug(_ event: String, _ message: String, _ fields: KeyValuePairs<String, Field> = [:]) {
     log(.debug, event, message, Array(fields))
   }
 
-  /// What an operator may want to know: starts, stops, reloads.
+  /// Logs an event of interest to operators: a start, a stop, a reload.
+  ///
+  /// - Parameters:
+  ///   - event: the name of the event.
+  ///   - message: the message.
+  ///   - fields: further fields.
   public func info(_ event: String, _ message: String, _ fields: KeyValuePairs<String, Field> = [:]) {
     log(.info, event, message, Array(fields))
   }
 
-  /// Something is wrong, and we go on as well as before.
+  /// Logs a problem that does not degrade the service.
+  ///
+  /// - Parameters:
+  ///   - event: the name of the event.
+  ///   - message: the message.
+  ///   - fields: further fields.
   public func warning(_ event: String, _ message: String, _ fields: KeyValuePairs<String, Field> = [:]) {
     log(.warning, event, message, Array(fields))
   }
 
-  /// Something is wrong that somebody should see to.
+  /// Logs a problem that an operator should correct.
+  ///
+  /// - Parameters:
+  ///   - event: the name of the event.
+  ///   - message: the message.
+  ///   - fields: further fields.
   public func error(_ event: String, _ message: String, _ fields: KeyValuePairs<String, Field> = [:]) {
     log(.error, event, message, Array(fields))
   }
@@ -107,7 +150,8 @@ public final class Logger: Sendable {
       case .bool(let value): line += " \(name)=\(value)"
       }
     }
-    // One event, one line, whatever a peer put into a field; and nothing that a terminal takes for a command.
+    // One event is one line, regardless of what a peer put into a field, and it contains no control sequence of a
+    // terminal.
     return escapingControls(line, escapesQuotes: false)
   }
 
@@ -115,7 +159,9 @@ public final class Logger: Sendable {
     Date().formatted(.iso8601.year().month().day().time(includingFractionalSeconds: true).timeZone(separator: .omitted))
   }
 
-  /// The line and its newline by one `write`, so that the lines of several threads do not mix.
+  /// Writes a line and its newline by one `write`, so that the lines of several threads do not mix.
+  ///
+  /// - Parameter line: the line without the newline.
   @Sendable public static func writeToStandardError(_ line: String) {
     var bytes = Array(line.utf8)
     bytes.append(UInt8(ascii: "\n"))
@@ -123,15 +169,18 @@ public final class Logger: Sendable {
   }
 }
 
-/// A JSON string, quotes and all: one line by anybody's rules.
+/// Encodes a text as a JSON string with its quotes. The result never contains a line break.
+///
+/// - Parameter text: any text.
+/// - Returns: the JSON string.
 public func quoted(_ text: String) -> String {
   "\"" + escapingControls(text, escapesQuotes: true) + "\""
 }
 
-/// The text with its control characters escaped, as `\u001b` for ESC: for a terminal, which takes some for commands.
+/// Escapes the control characters of a text, e.g. ESC as `\u001b`, because a terminal interprets some of them.
 ///
-/// - Parameter text: What may have come from a document or a peer.
-/// - Returns: One line.
+/// - Parameter text: a text that may come from a document or a peer.
+/// - Returns: a text of one line.
 public func escapingControls(_ text: String) -> String {
   escapingControls(text, escapesQuotes: false)
 }
@@ -145,8 +194,8 @@ func escapingControls(_ text: String, escapesQuotes: Bool) -> String {
     case "\n": result += "\\n"
     case "\r": result += "\\r"
     case "\t": result += "\\t"
-    // The other controls, what Unicode has for a new line and a new paragraph, and what turns the direction of writing:
-    // a line must read as it is.
+    // The other control characters, Unicode's line and paragraph separators, and the characters that change the
+    // direction of writing: a line must look as it is.
     case "\0"..."\u{1f}", "\u{7f}"..."\u{9f}", "\u{2028}", "\u{2029}", "\u{200e}", "\u{200f}",
       "\u{202a}"..."\u{202e}", "\u{2066}"..."\u{2069}":
       let digits = String(scalar.value, radix: 16)

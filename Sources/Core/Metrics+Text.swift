@@ -1,7 +1,8 @@
 extension Metrics {
+  /// The `Content-Type` of ``text``.
   public static let textContentType = "text/plain; version=0.0.4; charset=utf-8"
 
-  /// As Prometheus reads them.
+  /// The metrics in Prometheus' text format.
   ///
   /// https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
   public var text: String {
@@ -35,8 +36,8 @@ extension Metrics {
     let isPlain = text.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7f && $0 != 0x5c && $0 != 0x22 }
     guard !isPlain else { return text }
     var escaped = ""
-    // The format has an escape for a new line alone. Other control characters would reach the terminals of people who
-    // look at the page: they become text.
+    // The format has an escape sequence only for the newline. Other control characters would reach the terminal of a
+    // person who views the page, so they are written as escaped text.
     for character in text.split(separator: "\n", omittingEmptySubsequences: false)
       .map({ escapingControls(String($0)) }).joined(separator: "\n").unicodeScalars
     {

@@ -1,22 +1,22 @@
 internal import CLinux
 internal import Glibc
 
-/// A thread of the operating system: for work that blocks (libmongoc) or that owns an event loop.
+/// A thread of the operating system, for work that blocks (libmongoc) or that owns an event loop.
 ///
-/// Must be joined or detached before it is released.
+/// It must be joined or detached before it is released.
 public final class OSThread: @unchecked Sendable {
-  /// How much the thread wants the processor, where there are more threads than processors.
+  /// The scheduling priority of a thread where there are more threads than CPUs.
   public enum Urgency: Sendable {
-    /// Gets its processor soon when it wakes, before threads that have run there for long (from Linux 6.12 on).
+    /// Gets a CPU soon after it wakes, before threads that have run there for long (from Linux 6.12 on).
     case prompt
+    /// The priority of the process.
     case usual
-    /// Never takes a processor from a thread that runs on it, and when there are too few gets a third of what a usual
-    /// thread gets.
+    /// Never preempts a running thread. Where CPUs are scarce, it gets a third of the CPU time of a usual thread.
     case patient
     /// The same, with a tenth; less where it yields.
     case background
 
-    /// As setpriority(2) has it.
+    /// The nice value, see setpriority(2).
     fileprivate var niceness: Int32 {
       switch self {
       case .prompt, .usual: 0
@@ -26,11 +26,16 @@ public final class OSThread: @unchecked Sendable {
     }
   }
 
-  // Safe to share: `handle` is written in `init` only; `joined` only by the one caller of `join()` or `detach()`.
+  // Safe to share: only `init` writes `handle`, and only the one caller of `join()` or `detach()` writes `joined`.
   private var handle = pthread_t()
   private var joined = false
 
-  /// Starts a thread. `name` is cut to the 15 bytes that Linux keeps.
+  /// Starts a thread.
+  ///
+  /// - Parameters:
+  ///   - name: the name, which is truncated to the 15 bytes that Linux stores.
+  ///   - urgency: the scheduling priority.
+  ///   - body: the work of the thread.
   public init(name: String, urgency: Urgency = .usual, _ body: @escaping @Sendable () -> Void) {
     let start = Unmanaged.passRetained(ThreadStart(name: String(name.prefix(15)), urgency: urgency, body: body))
     let code = pthread_create(&handle, nil, runThread, start.toOpaque())
@@ -41,26 +46,31 @@ public final class OSThread: @unchecked Sendable {
     precondition(joined, "a thread must be joined")
   }
 
-  /// Lets a thread that waits for this one's processor have it.
+  /// Yields the CPU of the calling thread to a thread that waits for it.
   public static func yield() {
     sched_yield()
   }
 
-  /// Waits for the end of the thread. To be called once, by its owner.
+  /// Waits for the end of the thread. Must be called once, by its owner.
   public func join() {
     pthread_join(handle, nil)
     joined = true
   }
 
-  /// Lets the thread end by itself: nothing waits for it. To be called once, by its owner, in place of ``join()``. The
-  /// thread itself may call it.
+  /// Detaches the thread, so that it ends by itself and no thread waits for it. Must be called once, by its owner,
+  /// instead of ``join()``. The thread itself may call it.
   public func detach() {
     pthread_detach(handle)
     joined = true
   }
 }
 
-/// Starts a thread that nobody waits for: it must hold all that it uses.
+/// Starts a detached thread. Its closure must retain everything that it uses.
+///
+/// - Parameters:
+///   - name: the name, which is truncated to the 15 bytes that Linux stores.
+///   - urgency: the scheduling priority.
+///   - body: the work of the thread.
 public func detachThread(
   name: String, urgency: OSThread.Urgency = .usual, _ body: @escaping @Sendable () -> Void
 ) {
@@ -92,25 +102,26 @@ private func runThread(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRaw
   return nil
 }
 
-/// A system that refuses it loses nothing but time.
+/// Sets the calling thread's priority. If the system refuses, only performance suffers.
 private func setUrgency(_ urgency: OSThread.Urgency) {
   switch urgency {
   case .usual: return
   case .prompt: return _ = configlookup_set_slice(100_000)
   case .patient, .background: break
   }
-  // SCHED_BATCH of sched(7), which Swift does not see.
+  // SCHED_BATCH of sched(7), whose constant Swift does not import.
   var parameters = sched_param()
   _ = pthread_setschedparam(pthread_self(), 3, &parameters)
-  // 0: the calling thread, as Linux has it. Not less nice than the process was started.
+  // On Linux, 0 means the calling thread. The nice value is not lowered below that of the process.
   let which = __priority_which_t(PRIO_PROCESS.rawValue)
   _ = setpriority(which, 0, max(getpriority(which, 0), urgency.niceness))
-  // Longer than that of a prompt thread, which would not get the processor otherwise; and short, because who yields
-  // goes without the rest of it, as one that reads a collection does.
+  // The slice is longer than that of a prompt thread, which would otherwise not get the CPU. It is short because a
+  // thread that yields loses the rest of its slice, and a thread that reads a collection yields often.
   if urgency == .background { _ = configlookup_set_slice(200_000) }
 }
 
-/// Swift does not see `pthread_setname_np`; the kernel takes the name from a file as well (proc(5), `comm`).
+/// Sets the calling thread's name. Swift does not import `pthread_setname_np`, but the kernel also takes the name from
+/// a file (proc(5), `comm`).
 private func nameThread(_ name: String) {
   let file = open("/proc/thread-self/comm", O_WRONLY | O_CLOEXEC)
   guard file >= 0 else { return }

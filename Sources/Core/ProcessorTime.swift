@@ -1,10 +1,11 @@
 internal import Glibc
 
-/// Processor time of threads, which does not include the time of other threads and processes.
+/// The CPU time of threads, which excludes the time of other threads and processes.
 public enum ProcessorTime {
-  /// Nanoseconds of processor time that the calling thread has used since it began, by `CLOCK_THREAD_CPUTIME_ID`.
+  /// The CPU time that the calling thread has used since it began, in nanoseconds, by `CLOCK_THREAD_CPUTIME_ID`.
   ///
-  /// Makes a system call, which takes about ten times as long as ``MonotonicTime/now``: do not use it for each lookup.
+  /// It makes a system call, which takes about ten times as long as ``MonotonicTime/now``, so it must not be used for
+  /// each lookup.
   public static var ofThisThread: UInt64 {
     var time = timespec()
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)

@@ -1,13 +1,15 @@
-/// How large what is served may be: one bound for all paths, from the encoder of a document to the clients.
+/// The maximum size of served data: one limit for all paths, from the encoder of a document to the clients.
 ///
-/// A document whose encoding is longer is rejected when it is read, and named in the log; its last good version is
-/// served on. So no reply, no notice and no page of a list is ever longer than a path can take. The bounds of
-/// connections and clients are made of these.
+/// A document whose encoding is larger is rejected when it is read, and named in the log; its last valid version
+/// continues to be served. So no reply, notice or page of a list is ever larger than a path supports. The limits of
+/// connections and clients are derived from these.
 public enum ServedSize {
-  /// Bytes of an encoded document: those of the largest document that MongoDB stores. Encoded, a document is usually
-  /// shorter than it is stored, but free-form parts can grow as JSON: a control character takes six bytes.
+  /// The maximum size of an encoded document in bytes, which is that of the largest document that MongoDB stores. The
+  /// encoding is usually smaller than the stored document, but free-form parts can grow as JSON: a control character
+  /// takes six bytes.
   public static let documentBytes = 16 * 1024 * 1024
 
-  /// Bytes of a reply, a notice or a page of a list, which hold at most one document, with what goes around it.
+  /// The maximum size in bytes of a reply, a notice or a page of a list, each of which contains at most one document,
+  /// with its envelope.
   public static let replyBytes = documentBytes + 1024 * 1024
 }

@@ -1,26 +1,28 @@
 internal import Glibc
 
-/// Why a file could not be read; for people.
+/// The reason why a file could not be read, as text for people.
 public struct FileProblem: Error, Sendable, CustomStringConvertible {
+  /// The reason. In a message it follows the file's path.
   public let description: String
 }
 
-/// Reads a file that a flag names: the only function that opens such files.
+/// Reads a file that a flag names. No other function opens such files.
 ///
-/// Nothing that the path may name makes the caller wait: a FIFO, a device and a directory are refused, because a FIFO
-/// without a writer would stop the thread for good, and with it every later reading of every file.
+/// No path can make the caller wait: a FIFO, a device and a directory are rejected, because a FIFO without a writer
+/// would block the thread for ever, and with it every later read of every file.
 ///
 /// - Parameters:
-///   - path: Links are followed.
-///   - limit: More bytes than that are a problem: it is the wrong file.
-///   - acceptsPipe: Whether a pipe and a terminal are read too, and waited for: what a shell makes of `<(command)`.
-/// - Returns: The bytes.
-/// - Throws: Why the file cannot be read.
+///   - path: the path of the file; symbolic links are followed.
+///   - limit: the maximum size in bytes. A larger file is the wrong file.
+///   - acceptsPipe: whether a pipe and a terminal are also read, and waited for. A shell passes a pipe for
+///     `<(command)`.
+/// - Returns: the bytes of the file.
+/// - Throws: the reason why the file cannot be read.
 public func readSmallFile(
   _ path: String, limit: Int = 1024 * 1024, acceptsPipe: Bool = false
 ) throws(FileProblem) -> [UInt8] {
   func problem() -> FileProblem { FileProblem(description: String(cString: strerror(errno))) }
-  // Without O_NONBLOCK, opening a FIFO waits for its writer. For a regular file it changes nothing.
+  // Without O_NONBLOCK, opening a FIFO waits for its writer. It has no effect on a regular file.
   let file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | (acceptsPipe ? 0 : O_NONBLOCK))
   guard file >= 0 else { throw problem() }
   defer { close(file) }
@@ -44,7 +46,7 @@ public func readSmallFile(
   throw FileProblem(description: "holds more than \(limit) bytes")
 }
 
-/// What a file is that is no regular one, for messages; nil for a regular file.
+/// The kind of a file that is not a regular file, for messages; nil for a regular file.
 private func kindOfIrregularFile(_ mode: mode_t) -> (name: String, isPipe: Bool)? {
   switch mode & S_IFMT {
   case S_IFREG: nil
@@ -57,12 +59,13 @@ private func kindOfIrregularFile(_ mode: mode_t) -> (name: String, isPipe: Bool)
   }
 }
 
-/// What the permissions of a file let others do that they should not, for a warning.
+/// Returns a warning if the permissions of a file allow other users too much.
 ///
 /// - Parameters:
-///   - path: The file; links are followed. One that is not there has no warning: reading it says why.
-///   - isSecret: Whether its contents must not be read by every user of the machine.
-/// - Returns: What is wrong and what to do, with the path; nil: nothing is wrong.
+///   - path: the path of the file; symbolic links are followed. A missing file results in no warning, because reading
+///     it reports the error.
+///   - isSecret: whether the file must not be readable for every user of the machine.
+/// - Returns: the problem and its correction, with the path; nil if there is none.
 public func permissionWarning(_ path: String, isSecret: Bool) -> String? {
   var status = stat()
   guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
@@ -85,10 +88,14 @@ public func permissionWarning(_ path: String, isSecret: Bool) -> String? {
   return nil
 }
 
-/// The text of a file that people write, by the rule of ``WrittenText``: without a byte order mark, with LF as the only
-/// line end.
+/// Reads a text file that people write, by the rule of ``WrittenText``: without a byte order mark, and with LF as the
+/// only line end.
 ///
-/// - Parameter limit: More bytes than that are a problem: it is the wrong file.
+/// - Parameters:
+///   - path: the path of the file; symbolic links are followed.
+///   - limit: the maximum size in bytes. A larger file is the wrong file.
+/// - Returns: the text.
+/// - Throws: the reason why the file cannot be read.
 public func readTextFile(_ path: String, limit: Int = 1024 * 1024) throws(FileProblem) -> String {
   let bytes = try readSmallFile(path, limit: limit)
   do throws(WrittenTextProblem) {
@@ -98,12 +105,14 @@ public func readTextFile(_ path: String, limit: Int = 1024 * 1024) throws(FilePr
   }
 }
 
-/// The value of one line that a file holds, a token for example, by the rule of ``WrittenText``.
+/// Reads a file that contains a value of one line, such as a token, by the rule of ``WrittenText``.
 ///
 /// - Parameters:
-///   - limit: More bytes than that are a problem: it is the wrong file.
-///   - acceptsPipe: See ``readSmallFile(_:limit:acceptsPipe:)``.
-/// - Returns: The value, never empty.
+///   - path: the path of the file; symbolic links are followed.
+///   - limit: the maximum size in bytes. A larger file is the wrong file.
+///   - acceptsPipe: see ``readSmallFile(_:limit:acceptsPipe:)``.
+/// - Returns: the value, which is never empty.
+/// - Throws: the reason why the file cannot be read.
 public func readValueFile(
   _ path: String, limit: Int = 4096, acceptsPipe: Bool = false
 ) throws(FileProblem) -> String {

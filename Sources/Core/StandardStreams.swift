@@ -1,24 +1,26 @@
 internal import Glibc
 
-/// The process's standard input, output and error: made safe at start, and written to with a result.
+/// The standard input, output and error of the process: prepared at start, and written with error handling.
 public enum StandardStreams {
   /// Reserves the descriptors 0, 1 and 2, and turns SIGPIPE into an error of the write.
   ///
-  /// A program that was started with one of the three closed (`>&-`) gives its number to the next file or socket that
-  /// it opens, and what it prints goes there. A closed one is replaced by a descriptor on which reads or writes fail
-  /// with EBADF, as they do on a closed one. Call it before anything else is opened, from the main thread.
+  /// If a program is started with one of the three closed (`>&-`), the next file or socket that it opens gets that
+  /// number, and receives what the program prints. So each closed descriptor is replaced by one on which reads or
+  /// writes fail with EBADF, as they do on a closed one. Must be called on the main thread before anything else is
+  /// opened.
   public static func prepare() {
     signal(SIGPIPE, SIG_IGN)
     for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 {
-      // The wrong direction, so that its use fails. The kernel gives the lowest free number, which is this one.
+      // The wrong direction, so that its use fails. The kernel assigns the lowest free number, which is this one.
       let opened = open("/dev/null", descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY)
       if opened > descriptor { close(opened) }
     }
   }
 
-  /// Writes a text to standard output, whole, before it returns. Nothing is buffered.
+  /// Writes a whole text to standard output before it returns. Nothing is buffered.
   ///
-  /// - Throws: ``OutputProblem`` when any byte cannot be written.
+  /// - Parameter text: the text.
+  /// - Throws: ``OutputProblem`` if any byte cannot be written.
   public static func write(_ text: String) throws(OutputProblem) {
     var text = text
     let code = text.withUTF8 { bytes -> Int32 in
@@ -28,7 +30,7 @@ public enum StandardStreams {
         if count >= 0 {
           rest = UnsafeRawBufferPointer(rebasing: rest[count...])
         } else if errno == EAGAIN {
-          // Another process has made the open file non-blocking, which all of its descriptors share.
+          // Another process has made the open file non-blocking, which affects all of its descriptors.
           var item = pollfd(fd: STDOUT_FILENO, events: Int16(POLLOUT), revents: 0)
           poll(&item, 1, -1)
         } else if errno != EINTR {
@@ -41,22 +43,25 @@ public enum StandardStreams {
   }
 }
 
-/// What kept a write to standard output from being complete.
+/// The reason why a write to standard output was incomplete.
 public struct OutputProblem: Error, Sendable, Hashable, CustomStringConvertible {
-  /// The number in `errno`.
+  /// The value of `errno`.
   public let code: Int32
 
-  /// A problem with the number of an error as errno(3) has it.
+  /// Creates a problem.
+  ///
+  /// - Parameter code: an error number, see errno(3).
   public init(code: Int32) {
     self.code = code
   }
 
-  /// Whether the reader of a pipe has closed its end, as `head` does when it has enough. This is no fault.
+  /// Whether the reader of a pipe has closed its end, as `head` does when it has read enough. This is not an error.
   public var isClosedPipe: Bool { code == EPIPE }
 
-  /// `EX_IOERR` of sysexits.h; for a closed pipe the status that a shell gives a process which SIGPIPE ended.
+  /// `EX_IOERR` of sysexits.h; for a closed pipe the status that a shell reports for a process that SIGPIPE ended.
   public var exitStatus: Int32 { isClosedPipe ? 128 + SIGPIPE : EX_IOERR }
 
+  /// The message for people.
   public var description: String {
     "standard output: \(String(cString: strerror(code))); the output is not complete"
   }

@@ -1,20 +1,21 @@
 extension StringProtocol {
-  /// Whether both texts have the same UTF-8 bytes.
+  /// Returns whether both texts have the same UTF-8 bytes.
   ///
-  /// `==` of `String` is canonical equivalence: it holds U+212A (Kelvin sign) and `K` for equal, and a letter with a
-  /// combining accent for the accented letter. A name that grants something must be compared by its bytes.
+  /// `==` of `String` is canonical equivalence: it treats U+212A (Kelvin sign) and `K` as equal, and a letter with a
+  /// combining accent as equal to the accented letter. A name that grants permissions must be compared by its bytes.
   ///
-  /// - Parameter other: The text to compare with.
-  /// - Returns: Whether the bytes are equal.
-  /// - Complexity: O(*n*) in the length of the shorter text; not in constant time, so not for secrets.
+  /// - Parameter other: the text to compare with.
+  /// - Returns: whether the bytes are equal.
+  /// - Complexity: O(*n*) in the length of the shorter text. Not in constant time, so not for secrets.
   public func hasSameBytes(as other: some StringProtocol) -> Bool {
     utf8.elementsEqual(other.utf8)
   }
 
-  /// Whether both texts have the same UTF-8 bytes once ASCII letters are in lower case, as host names compare.
+  /// Returns whether both texts have the same UTF-8 bytes after ASCII letters are converted to lower case, as host
+  /// names are compared.
   ///
-  /// - Parameter other: The text to compare with.
-  /// - Returns: Whether the bytes are equal but for the case of ASCII letters.
+  /// - Parameter other: the text to compare with.
+  /// - Returns: whether the bytes are equal except for the case of ASCII letters.
   /// - Complexity: O(*n*) in the length of the shorter text.
   public func hasSameBytesIgnoringASCIICase(as other: some StringProtocol) -> Bool {
     utf8.lazy.map(inLowerCase).elementsEqual(other.utf8.lazy.map(inLowerCase))

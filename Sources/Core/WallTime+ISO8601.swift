@@ -1,9 +1,9 @@
 internal import Glibc
 
 extension WallTime {
-  /// `2026-01-09T10:20:30.123Z`
+  /// The time in UTC in ISO 8601 with milliseconds, e.g. `2026-01-09T10:20:30.123Z`.
   public var iso8601: String {
-    // Rounded down, before 1970 too: milliseconds count forward.
+    // Rounded down, before 1970, too: milliseconds count forward.
     var (seconds, milliseconds) = milliseconds.quotientAndRemainder(dividingBy: 1000)
     if milliseconds < 0 {
       seconds -= 1

@@ -1,16 +1,18 @@
-/// The one rule for text that people write: flags, environment variables and files of settings.
+/// The rule for text that people write: flags, environment variables and settings files.
 ///
 /// 1. Text is UTF-8. A byte order mark at its start is removed.
 /// 2. A line ends with LF, CRLF or CR.
 /// 3. White space around a value is removed: blanks, tabs, line ends and all other white space of Unicode.
-/// 4. A control character inside a value is an error, NUL and a line end included; a NUL anywhere in a file is one.
+/// 4. A control character inside a value is an error, including NUL and a line end. A NUL anywhere in a file is an
+///    error.
 ///
-/// The functions read Unicode scalars: to Swift, CRLF is one `Character`, which equals neither CR nor LF.
+/// The functions read Unicode scalars, because for Swift CRLF is one `Character`, which equals neither CR nor LF.
 public enum WrittenText {
-  /// Reads a value of one line, as a flag or an environment variable has it.
+  /// Reads a value of one line, from a flag or an environment variable.
   ///
-  /// - Returns: The value by the rule; empty where there is nothing but white space.
-  /// - Throws: What is wrong with the text. The message does not repeat the text, which may be a secret.
+  /// - Parameter text: the text as it was written.
+  /// - Returns: the value; empty if there is nothing but white space.
+  /// - Throws: a description of the problem. It does not repeat the text, which may be a secret.
   public static func value(_ text: String) throws(WrittenTextProblem) -> String {
     var scalars = Substring(text).unicodeScalars
     while let first = scalars.first, first.isAround { scalars.removeFirst() }
@@ -25,15 +27,18 @@ public enum WrittenText {
 
   /// Reads a value of one line from the bytes of a file.
   ///
-  /// - Throws: What is wrong with the bytes, without repeating them.
+  /// - Parameter bytes: the bytes of the file.
+  /// - Returns: the value; empty if there is nothing but white space.
+  /// - Throws: a description of the problem. It does not repeat the bytes.
   public static func value(_ bytes: [UInt8]) throws(WrittenTextProblem) -> String {
     try value(text(bytes))
   }
 
-  /// Reads the lines of a file, each without its line end and without the white space around it.
+  /// Reads the lines of a file, each without its line end and without surrounding white space.
   ///
-  /// - Returns: Every line, empty ones included, so that an index is a line number minus one. A line may hold tabs.
-  /// - Throws: What is wrong, with the number of the line.
+  /// - Parameter bytes: the bytes of the file.
+  /// - Returns: all lines, including empty ones, so that an index is a line number minus one. A line may contain tabs.
+  /// - Throws: a description of the problem, with the number of the line.
   public static func lines(_ bytes: [UInt8]) throws(WrittenTextProblem) -> [String] {
     var lines: [String] = []
     let text = try text(bytes)
@@ -49,9 +54,11 @@ public enum WrittenText {
     return lines
   }
 
-  /// Decodes the bytes of a file: without a byte order mark, and with LF as the only line end.
+  /// Decodes the bytes of a file, without a byte order mark, and with LF as the only line end.
   ///
-  /// - Throws: What is wrong with the bytes: another encoding, or a NUL.
+  /// - Parameter bytes: the bytes of the file.
+  /// - Returns: the text.
+  /// - Throws: a description of the problem: another encoding, or a NUL.
   public static func text(_ bytes: [UInt8]) throws(WrittenTextProblem) -> String {
     if bytes.starts(with: [0xff, 0xfe]) || bytes.starts(with: [0xfe, 0xff]) {
       throw WrittenTextProblem("is UTF-16; save it as UTF-8")
@@ -72,17 +79,21 @@ public enum WrittenText {
     return text
   }
 
-  /// Removes the byte order mark of UTF-8 from the start of a file's bytes.
+  /// Removes the UTF-8 byte order mark from the start of a file's bytes.
+  ///
+  /// - Parameter bytes: the bytes of the file.
+  /// - Returns: the bytes after the mark.
   public static func withoutByteOrderMark(_ bytes: [UInt8]) -> ArraySlice<UInt8> {
     bytes.starts(with: [0xef, 0xbb, 0xbf]) ? bytes.dropFirst(3) : bytes[...]
   }
 
-  /// What Swift puts in the place of bytes of an argument or a variable that are not UTF-8.
+  /// The character by which Swift replaces invalid UTF-8 in arguments and environment variables.
   private static let replacement: Unicode.Scalar = "\u{fffd}"
 }
 
-/// Why a text that people wrote cannot be read; continues a sentence that begins with the name of the text.
+/// The reason why a text that people wrote is invalid. It continues a sentence that begins with the name of the text.
 public struct WrittenTextProblem: Error, Sendable, CustomStringConvertible {
+  /// The reason.
   public let description: String
 
   init(_ description: String) {
@@ -91,7 +102,7 @@ public struct WrittenTextProblem: Error, Sendable, CustomStringConvertible {
 }
 
 extension Unicode.Scalar {
-  /// Whether it is removed where it stands around a value.
+  /// Whether the character is removed at the start and end of a value.
   fileprivate var isAround: Bool { properties.isWhitespace || self == "\u{feff}" }
 
   fileprivate var isLineEnd: Bool {
@@ -101,7 +112,7 @@ extension Unicode.Scalar {
     }
   }
 
-  /// Of a control character, for messages.
+  /// The name of a control character for messages.
   fileprivate var name: String {
     if self == "\0" { return "a NUL character" }
     let digits = String(value, radix: 16, uppercase: true)

@@ -3,8 +3,8 @@ internal import ChangeStreamCache
 internal import Core
 
 extension DocumentChange {
-  /// Reads an event of a change stream. What is not understood becomes an unknown operation, never an error.
-  /// `isExact`: an update brings the document as of itself.
+  /// Decodes an event of a change stream. An event that cannot be interpreted becomes an unknown operation, never an
+  /// error. `isExact` states whether the `fullDocument` of an update is its post-image.
   ///
   /// https://www.mongodb.com/docs/manual/reference/change-events/
   init(event: BSONDocument, isExact: Bool) {
@@ -34,7 +34,7 @@ extension DocumentChange {
 }
 
 extension PastChange {
-  /// The same of an event of the past, whose document was not looked up.
+  /// Decodes an event of earlier history, whose document was not looked up.
   init(event: BSONObject) {
     let common = CommonFields(event)
     let operation: Operation =
@@ -50,7 +50,7 @@ extension PastChange {
   }
 }
 
-/// The top-level fields of every path in `updateDescription`; nil where it cannot be understood.
+/// The top-level fields of all paths in `updateDescription`; nil if it cannot be interpreted.
 private func updatedFields(_ event: BSONObject) -> Set<String>? {
   guard let description = event.value("updateDescription").flatMap({ BSONObject(elementsOf: $0) }) else { return nil }
   var fields: Set<String> = []
@@ -72,7 +72,7 @@ private func updatedFields(_ event: BSONObject) -> Set<String>? {
   return fields
 }
 
-/// What every event has.
+/// The fields that all events have.
 private struct CommonFields {
   let name: String
   let id: DocumentID?

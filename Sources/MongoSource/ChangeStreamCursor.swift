@@ -2,15 +2,15 @@ internal import BSON
 internal import ChangeStreamCache
 internal import Core
 
-/// A server's cursor over the events of a collection: the commands that a change stream is made of.
+/// A server-side cursor over the events of a collection, with the commands that implement a change stream.
 ///
-/// Not the driver's change stream, which opens itself again after an error: without end where the server needs longer
-/// than a socket's timeout, and without a word of which connection an operation time came from. Here every error ends
-/// the cursor, and whoever follows opens the next one. To be used and closed by one thread.
+/// This is not the driver's change stream, which reopens itself after an error: endlessly where the server needs longer
+/// than the socket timeout, and without reporting which connection an operation time came from. Here every error ends
+/// the cursor, and the caller opens the next one. Only one thread may use and close it.
 ///
 /// https://github.com/mongodb/specifications/blob/master/source/change-streams/change-streams.md
 final class ChangeStreamCursor {
-  /// Where to begin.
+  /// The position at which the cursor starts.
   enum Start {
     case after(ResumeToken)
     /// At this revision or after it.
@@ -19,12 +19,13 @@ final class ChangeStreamCursor {
   }
 
   struct Options {
-    /// Updates bring the document: as of themselves where the collection keeps images for that, else as it is when they
-    /// are delivered.
+    /// Whether update events contain the document: its post-image where the collection has
+    /// `changeStreamPreAndPostImages`, otherwise the document as looked up when the event is delivered.
     var bringsDocuments: Bool
-    /// Beside the document an event says only of these whether an update touched them.
+    /// The fields for which events report whether an update touched them. The rest of the update description is omitted
+    /// beside the document.
     var reportedFields: Set<String>
-    /// How long the server waits for an event before it answers that there is none.
+    /// How long the server waits for an event before it sends an empty reply, in milliseconds.
     var awaitMilliseconds: Int
   }
 
@@ -32,24 +33,24 @@ final class ChangeStreamCursor {
   private let namespace: MongoNamespace
   private let options: Options
   private let place: String
-  /// Where the cursor began.
+  /// The position at which the cursor started.
   private var start: Start
-  /// Whether updates bring the document as of themselves (MongoDB 6.0, `changeStreamPreAndPostImages`). Believed until
-  /// the server or an update shows otherwise: so nobody needs the right to ask what options the collection has.
+  /// Whether update events contain post-images (MongoDB 6.0, `changeStreamPreAndPostImages`). This is assumed until the
+  /// server or an update shows otherwise, so that no user needs the permission to read the options of the collection.
   private(set) var hasImages: Bool
-  /// 0: the server has closed it.
+  /// The id of the server's cursor; 0 if the server has closed it.
   private var cursorID: Int64 = 0
   private var events: [BSONDocument] = []
   private var nextEvent = 0
-  /// Of the end of the batch.
+  /// The resume token of the end of the batch.
   private var batchToken: BSONDocument?
-  /// Of where the reader is.
+  /// The resume token of the last event that was returned, or of a later position without events.
   private(set) var resumeToken: ResumeToken?
 
-  /// When the command was sent that brought the present batch.
+  /// When the command was sent that returned the current batch.
   private(set) var askedAt = MonotonicTime.now
 
-  /// The moment of the server's last reply, or before it.
+  /// The operation time of the server's last reply, or of an earlier one if that was higher.
   var operationTime: Revision { session.operationTime }
 
   init(pool: MongoClientPool, namespace: MongoNamespace, start: Start, options: Options) throws(SourceError) {
@@ -67,7 +68,7 @@ final class ChangeStreamCursor {
     }
   }
 
-  /// The next event; nil when none came within `seconds`, or within the waiting time of the options.
+  /// Returns the next event; nil if none arrived within `seconds`, or within the waiting time of the options.
   func next(waitingAtMost seconds: Double = .infinity) throws(SourceError) -> BSONDocument? {
     if nextEvent == events.count {
       guard cursorID != 0 else { throw SourceError(.transient, "\(place): the server has ended the change stream") }
@@ -79,7 +80,8 @@ final class ChangeStreamCursor {
       do throws(SourceError) {
         try takeBatch(session.command(command.document, database: namespace.database), "nextBatch")
       } catch {
-        // Nobody is to be asked to close it: who does not answer would not answer that either.
+        // The cursor is not closed on the server: a server that does not reply to this command would not reply to that
+        // one either.
         cursorID = 0
         throw error
       }
@@ -96,7 +98,7 @@ final class ChangeStreamCursor {
     return event
   }
 
-  /// Lets go of the cursor, here and on the server.
+  /// Closes the cursor, here and on the server.
   func close() {
     kill()
     session.close()
@@ -107,13 +109,14 @@ final class ChangeStreamCursor {
       let command = CommandBuilder()
       command.append("killCursors", namespace.collection)
       command.append("cursors", numbers: [cursorID])
-      // One that is left is closed by the server itself, later.
+      // If this fails, the server closes the cursor later by itself.
       _ = try? session.command(command.document, database: namespace.database)
     }
     cursorID = 0
   }
 
-  /// Images are not kept, or not any more, or not for so long: from the update that lacks one, documents are looked up.
+  /// Reopens the cursor at an update without a post-image: post-images are not enabled, or were disabled, or have
+  /// expired. From this update on, documents are looked up.
   private func openWithoutImages(at update: BSONDocument) throws(SourceError) {
     kill()
     hasImages = false
@@ -121,7 +124,7 @@ final class ChangeStreamCursor {
     do throws(SourceError) {
       try open()
     } catch {
-      // After a collMod and nothing else SecantusDB gives a token that it refuses itself (Unauthorized).
+      // After a collMod and nothing else, SecantusDB returns a resume token that it later rejects (Unauthorized).
       guard error.isFromServer, error.code == 13, let time = update.clusterTime else { throw error }
       start = .at(time)
       try open()
@@ -138,8 +141,8 @@ final class ChangeStreamCursor {
     case .at(let revision):
       stage.append("startAtOperationTime", revision)
     case .now:
-      // By itself the server starts at the end of its oplog, but reports the time up to which a majority has it: a
-      // write between the two would be in neither stream nor snapshot. So the start is a time that was reported.
+      // Without a position the server starts at the end of its oplog, but it reports the majority commit point. A write
+      // between the two would be in neither the stream nor the snapshot. So the cursor starts at a reported time.
       try askForTime()
       if operationTime > .none {
         start = .at(operationTime)
@@ -150,7 +153,7 @@ final class ChangeStreamCursor {
     stream.append("$changeStream", stage.document)
     var pipeline = [stream.document]
     if options.bringsDocuments {
-      // All of what changed is of no use beside the document, and could make an event too large.
+      // The full update description is not needed beside the document, and it could make an event too large.
       let fields = CommandBuilder()
       for field in Self.eventFields + options.reportedFields.sorted().map({ "updateDescription.updatedFields.\($0)" }) {
         fields.append(field, 1)
@@ -174,11 +177,11 @@ final class ChangeStreamCursor {
       hasImages = false
       return try open()
     }
-    // SecantusDB gives the time at which the command began; documents were looked up after that.
+    // SecantusDB reports the time at which the command began, and documents were looked up after that.
     if options.bringsDocuments, !hasImages, !events.isEmpty { try askForTime() }
   }
 
-  /// What a server says that knows no images: BadValue from 5.0 on, a number of its own before.
+  /// The error codes of servers without post-images: BadValue since 5.0, a code of its own before.
   private static let unknownOptionCodes: Set<Int> = [2, 40575]
 
   private static let eventFields = [
@@ -186,7 +189,7 @@ final class ChangeStreamCursor {
     "updateDescription.removedFields",
   ]
 
-  /// Brings ``operationTime`` up to now.
+  /// Updates ``operationTime`` to the current time of the server.
   private func askForTime() throws(SourceError) {
     let ping = CommandBuilder()
     ping.append("ping", 1)
@@ -216,7 +219,7 @@ final class ChangeStreamCursor {
 }
 
 extension BSONDocument {
-  /// Whether it is an update without its document.
+  /// Whether the event is an update without a document.
   fileprivate var lacksImage: Bool {
     withObject { event in
       guard let name = event.value("operationType")?.stringBytes, name.elementsEqual("update".utf8) else {
@@ -226,10 +229,10 @@ extension BSONDocument {
     }
   }
 
-  /// When it was committed.
+  /// The cluster time of the event.
   fileprivate var clusterTime: Revision? { withObject { $0.value("clusterTime")?.timestamp.map(Revision.init) } }
 
-  /// The object in a field.
+  /// The object in a field; nil if there is none.
   fileprivate func object(_ name: String) -> BSONDocument? {
     withObject { object in
       object.value(name).flatMap { $0.type == .object ? BSONDocument(bytes: Array($0.bytes)) : nil }

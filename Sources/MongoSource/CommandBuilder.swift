@@ -2,7 +2,7 @@ internal import BSON
 internal import CMongoC
 internal import Core
 
-/// Makes a command field by field: owns libbson's pointer. One thread.
+/// Builds a command field by field. It owns libbson's pointer. Only one thread may use it.
 final class CommandBuilder {
   private let pointer: OpaquePointer
 
@@ -34,7 +34,7 @@ final class CommandBuilder {
     bson_append_array(pointer, name, -1, elements)
   }
 
-  /// Of documents.
+  /// Appends an array of documents.
   func append(_ name: String, _ array: [BSONDocument]) {
     let elements = CommandBuilder()
     for (index, element) in array.enumerated() { elements.append("\(index)", element) }

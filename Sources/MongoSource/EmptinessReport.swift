@@ -1,23 +1,26 @@
 internal import Core
 
-/// Warns of a collection in which nothing is found: its name is easily misspelt, and MongoDB takes every name. Any
-/// thread.
+/// Logs a warning for a collection in which no document is found: its name is easily misspelt, and MongoDB accepts
+/// every name. Any thread may use it.
 final class EmptinessReport: Sendable {
   private let namespace: MongoNamespace
   private let setting: String
   private let logger: Logger
   private let isReported = Locked(false)
 
-  /// - Parameter setting: What says which collection it is: a flag's name.
+  /// Creates a report.
+  ///
+  /// - Parameter setting: the setting that names the collection, e.g. a flag's name.
   init(namespace: MongoNamespace, setting: String, logger: Logger) {
     self.namespace = namespace
     self.setting = setting
     self.logger = logger
   }
 
-  /// A read has ended. Logs one warning when it is the first that found nothing, or the first after one that did.
+  /// Records that a read has ended. Logs a warning if it is the first read that found nothing, or the first such read
+  /// after one that found documents.
   ///
-  /// - Parameter holdsDocuments: Asks whether the collection holds any document at all.
+  /// - Parameter holdsDocuments: returns whether the collection contains any document at all; nil if that is not known.
   func readEnded(isEmpty: Bool, holdsDocuments: () -> Bool?) {
     let isNews = isReported.withLock { isReported in
       defer { isReported = isEmpty }

@@ -2,8 +2,8 @@ internal import BSON
 internal import ChangeStreamCache
 internal import Core
 
-/// A change stream as a cache follows it. Every error ends it, and the cache opens the next one. To be used and closed
-/// by one thread.
+/// The change stream that a cache follows. Every error ends it, and the cache opens the next one. Only one thread may
+/// use and close it.
 final class MongoChangeStream: DocumentStream {
   private let cursor: ChangeStreamCursor
 

@@ -2,35 +2,38 @@ public import BSON
 internal import CMongoC
 internal import Core
 
-/// A pool of connections to one MongoDB deployment. Any thread.
+/// A pool of connections to one MongoDB deployment. Any thread may use it.
 ///
 /// https://mongoc.org/libmongoc/current/connection-pooling.html
 public final class MongoClientPool: Sendable {
   private let uri: MongoURI
-  /// Nil until the first client is wanted, and while the name of a `mongodb+srv` URI cannot be looked up.
+  /// The libmongoc pool. Nil until the first client is needed, and while the DNS lookup of a `mongodb+srv` URI fails.
   private let handle = Locked<Handle?>(nil)
-  /// The hosts, for messages: without user and password.
+  /// The hosts of the deployment for messages, without user and password.
   public var place: String { uri.place }
 
-  /// libmongoc's pool.
+  /// The libmongoc pool.
   private struct Handle: @unchecked Sendable {
     // Safe to share: a pool may be used by every thread, and a client by one at a time.
     let pointer: OpaquePointer
   }
 
-  /// Reads a MongoDB connection string. Does not connect yet.
+  /// Creates a pool from a MongoDB connection string. It does not connect yet.
   ///
-  /// Time limits that the URI sets are kept. Where it says nothing, a reply is waited for for 10 s, a server is looked
-  /// for for 5 s, and looked at every 2 s. Reads of whole collections wait longer for a reply where the server is slow.
+  /// Time limits in the URI take effect. Without them, the socket timeout is 10 s, the server selection timeout 5 s,
+  /// and the heartbeat interval 2 s. A read of a whole collection has a longer reply timeout where the server is slow.
   ///
-  /// - Throws: What is wrong with the connection string, or with a file that it names.
+  /// - Parameter text: the connection string.
+  /// - Throws: an error that describes what is wrong with the connection string, or with a file that it names.
   public convenience init(uri text: String) throws(MongoError) {
     let uri = try MongoURI(text)
     try uri.checkFiles()
     self.init(uri)
   }
 
-  /// A pool for a connection string that has been checked. Does not connect yet.
+  /// Creates a pool from a validated connection string. It does not connect yet.
+  ///
+  /// - Parameter uri: the connection string.
   public init(_ uri: MongoURI) {
     self.uri = uri
   }
@@ -39,8 +42,8 @@ public final class MongoClientPool: Sendable {
     if let handle = handle.withLock({ $0 }) { mongoc_client_pool_destroy(handle.pointer) }
   }
 
-  /// Makes libmongoc's pool when it is first wanted: for a `mongodb+srv` URI it asks the name server at once, which may
-  /// be away as the database may.
+  /// Creates libmongoc's pool when it is first needed. For a `mongodb+srv` URI this queries DNS at once, and DNS may be
+  /// unavailable just as the database may.
   private func pool() throws(MongoError) -> OpaquePointer {
     try handle.withLock { handle throws(MongoError) in
       if let handle { return handle.pointer }
@@ -52,10 +55,10 @@ public final class MongoClientPool: Sendable {
     }
   }
 
-  /// Makes a client with a connection of its own, for one thread, to be destroyed by the caller. It does not connect
+  /// Creates a client with a connection of its own, for one thread. The caller must destroy it. It does not connect
   /// yet.
   ///
-  /// - Parameter seconds: How long one reply is waited for, where the URI does not say.
+  /// - Parameter seconds: the socket timeout in seconds, if the URI sets none.
   func dedicatedClient(replyTimeoutSeconds seconds: Double) throws(MongoError) -> OpaquePointer {
     guard let copy = mongoc_uri_copy(uri.pointer) else { throw MongoError(message: "out of memory") }
     defer { mongoc_uri_destroy(copy) }
@@ -66,9 +69,9 @@ public final class MongoClientPool: Sendable {
     return client
   }
 
-  /// Takes a client out of the pool: for one thread, to be given back by ``push(_:)``.
+  /// Takes a client out of the pool, for one thread. The caller must return it by ``push(_:)``.
   ///
-  /// Throws where the URI's `waitQueueTimeoutMS` passes first.
+  /// - Throws: an error if no client becomes available within the URI's `waitQueueTimeoutMS`.
   func pop() throws(MongoError) -> OpaquePointer {
     guard let client = mongoc_client_pool_pop(try pool()) else {
       throw MongoError(message: "\(place): no connection became free in time; raise maxPoolSize or waitQueueTimeoutMS")
@@ -76,13 +79,19 @@ public final class MongoClientPool: Sendable {
     return client
   }
 
-  /// Gives a client back.
+  /// Returns a client to the pool.
   func push(_ client: OpaquePointer) {
     guard let handle = handle.withLock({ $0 }) else { return }
     mongoc_client_pool_push(handle.pointer, client)
   }
 
-  /// Runs a command and gives its reply.
+  /// Runs a command. Blocks the calling thread until the reply has been received.
+  ///
+  /// - Parameters:
+  ///   - command: the command.
+  ///   - database: the name of the database on which it runs.
+  /// - Returns: the server's reply.
+  /// - Throws: the error of the server or of the connection.
   public func command(_ command: BSONDocument, database: String) throws(MongoError) -> BSONDocument {
     let client = try pop()
     defer { push(client) }

@@ -5,8 +5,8 @@ public import Core
 
 /// A MongoDB collection as the source of a cache.
 ///
-/// Needs the actions `find` and `changeStream` on the collection. Reads the primary, with read concern `majority`: what
-/// is served is not rolled back by a failover.
+/// It requires the actions `find` and `changeStream` on the collection. It reads from the primary with read concern
+/// `majority`, so that served data is not rolled back by a failover.
 public final class MongoDocumentSource: DocumentSource {
   private let pool: MongoClientPool
   private let namespace: MongoNamespace
@@ -14,15 +14,18 @@ public final class MongoDocumentSource: DocumentSource {
   private let timeout = ReplyTimeout()
   private let emptiness: EmptinessReport
 
-  /// `pool` is of the deployment. A read of the whole collection has a connection of its own: one that has been idle
-  /// for minutes may be dead, and only a time limit would show it.
+  /// Creates a source.
   ///
-  /// `awaitMilliseconds` is how long the server waits for a change before it answers that there is none: not how late a
-  /// change comes, but how soon a quiet collection is confirmed.
+  /// A read of the whole collection uses a connection of its own. A pooled connection that has been idle for minutes
+  /// may be dead, which only a timeout would reveal.
   ///
   /// - Parameters:
-  ///   - setting: What says which collection it is, for messages: a flag's name.
-  ///   - logger: Is told of a collection in which nothing is found.
+  ///   - pool: the connections to the deployment.
+  ///   - namespace: the collection.
+  ///   - awaitMilliseconds: how long the server waits for a change before it sends an empty reply. This does not delay
+  ///     changes; it determines how soon an idle collection is verified.
+  ///   - setting: the setting that names the collection, e.g. a flag's name, for messages.
+  ///   - logger: receives a warning if no document is found.
   public init(
     pool: MongoClientPool, namespace: MongoNamespace, awaitMilliseconds: Int = 250,
     setting: String = "the namespace", logger: Logger = .silent
@@ -33,12 +36,12 @@ public final class MongoDocumentSource: DocumentSource {
     self.awaitMilliseconds = awaitMilliseconds
   }
 
-  /// A source with connections of its own.
+  /// Creates a source with a connection pool of its own.
   ///
   /// - Parameters:
-  ///   - uri: a MongoDB connection string. Nothing is connected yet.
-  ///   - collection: `DATABASE.COLLECTION`.
-  /// - Throws: what is wrong with either.
+  ///   - uri: a MongoDB connection string. No connection is opened yet.
+  ///   - collection: the collection as `DATABASE.COLLECTION`.
+  /// - Throws: an error that describes what is wrong with either of them.
   public convenience init(uri: String, collection: String) throws(MongoError) {
     guard let namespace = MongoNamespace(collection) else {
       throw MongoError(message: "collection: \"\(collection)\" is not DATABASE.COLLECTION")
@@ -46,6 +49,10 @@ public final class MongoDocumentSource: DocumentSource {
     self.init(pool: try MongoClientPool(uri: uri), namespace: namespace)
   }
 
+  /// Returns the replica set's name and id, and the namespace. Blocks the calling thread until the server has replied.
+  ///
+  /// - Returns: the identity of the collection.
+  /// - Throws: a `SourceError` if the server cannot be reached, or if it is a standalone server.
   public func identity() throws(SourceError) -> String {
     let hello = try command(#"{"hello": 1}"#)
     var set: String?
@@ -62,6 +69,13 @@ public final class MongoDocumentSource: DocumentSource {
     return "\(set ?? "sharded")/\(try replicaSetID() ?? "")/\(namespace)"
   }
 
+  /// Opens a change stream on the primary. Blocks the calling thread until the server has replied.
+  ///
+  /// - Parameters:
+  ///   - token: the position after which the stream resumes; nil to start from now.
+  ///   - fields: top-level fields for which updates report whether they touched them.
+  /// - Returns: the open stream, which only one thread may use.
+  /// - Throws: a `SourceError`; of kind `historyLost` if the position is lost.
   public func openStream(
     resumingAfter token: ResumeToken?, reportingFields fields: Set<String>
   ) throws(SourceError) -> any DocumentStream {
@@ -69,6 +83,15 @@ public final class MongoDocumentSource: DocumentSource {
       pool: pool, namespace: namespace, token: token, fields: fields, awaitMilliseconds: awaitMilliseconds)
   }
 
+  /// Reads every document that matches a filter. A further thread fetches the documents ahead of `body`.
+  ///
+  /// - Parameters:
+  ///   - filter: the query.
+  ///   - revision: the documents are read as of this revision or later.
+  ///   - besideLookups: whether lookups are answered during the read. If so, batches are smaller.
+  ///   - body: receives each document. It returns false to stop early.
+  /// - Returns: the revision at the end of the read; `revision` if `body` stopped it.
+  /// - Throws: a `SourceError` if the read fails.
   public func readAll(
     matching filter: BSONDocument, notBefore revision: Revision, besideLookups: Bool, _ body: (BSONDocument) -> Bool
   ) throws(SourceError) -> Revision {
@@ -85,14 +108,21 @@ public final class MongoDocumentSource: DocumentSource {
     return read.endRevision ?? revision
   }
 
+  /// Reads past changes of the collection from the oplog.
+  ///
+  /// - Parameters:
+  ///   - revision: the first revision to read.
+  ///   - end: the last revision to read.
+  ///   - body: receives each change. It returns false to stop early.
+  /// - Throws: a `SourceError`; of kind `historyLost` if the oplog does not reach back to `revision`.
   public func readHistory(
     from revision: Revision, through end: Revision, _ body: (PastChange) -> Bool
   ) throws(SourceError) {
     try MongoHistory(pool: pool, namespace: namespace).read(from: revision, through: end, body)
   }
 
-  /// The number that a replica set got when it was made. Asking for it may not be allowed: then its name has to do.
-  /// Any other refusal is passed on: a failover must not look like another database.
+  /// The id that the replica set received when it was initiated. The user may lack the permission to read it; then the
+  /// set's name must suffice. Any other error is thrown, because a failover must not look like another database.
   private func replicaSetID() throws(SourceError) -> String? {
     let reply: BSONDocument
     do throws(SourceError) {
@@ -110,7 +140,7 @@ public final class MongoDocumentSource: DocumentSource {
     }
   }
 
-  /// Whether the collection holds any document at all; nil where that cannot be read.
+  /// Whether the collection contains any document at all; nil if it cannot be read.
   private func holdsDocuments() -> Bool? {
     let find = CommandBuilder()
     find.append("find", namespace.collection)

@@ -2,16 +2,19 @@ internal import BSON
 internal import CMongoC
 internal import ChangeStreamCache
 
-/// What libmongoc or the server said: code, labels and message kept. Never quotes a document or a password.
+/// An error of libmongoc or of the server, with its code, labels and message. It never contains a document or a
+/// password.
 public struct MongoError: Error, Sendable, CustomStringConvertible {
-  /// The server's code where ``isFromServer``, else libmongoc's.
+  /// The server's error code if ``isFromServer``, otherwise libmongoc's.
   public let code: Int
+  /// The message of the server or of libmongoc.
   public let message: String
   /// The server's error labels, e.g. `ResumableChangeStreamError`.
   public let labels: [String]
+  /// Whether the server returned the error.
   public let isFromServer: Bool
 
-  /// `reply` is the server's reply, if there is one; it is only read.
+  /// Creates an error from libmongoc's. `reply` is the server's reply, if there is one; it is only read.
   init(_ error: bson_error_t, reply: OpaquePointer? = nil) {
     var error = error
     code = Int(error.code)
@@ -37,19 +40,20 @@ public struct MongoError: Error, Sendable, CustomStringConvertible {
     isFromServer = false
   }
 
-  /// The same error with what was waited for, where it ended a wait of more than a second and the server did not send
-  /// it.
+  /// Adds what was waited for to the message, if the error ended a wait of at least one second and did not come from
+  /// the server.
   func afterWaiting(_ seconds: Double, for what: @autoclosure () -> String) -> MongoError {
     guard !isFromServer, seconds >= 1 else { return self }
     return MongoError(
       code: code, message: "\(message), after waiting \(Int(seconds.rounded())) s for \(what())", labels: labels)
   }
 
+  /// The message, followed by the code if there is one.
   public var description: String { code == 0 ? message : "\(message) (code \(code))" }
 }
 
 extension MongoClientPool {
-  /// A client, or the error as the cache knows it.
+  /// Takes a client out of the pool. Throws the error as a `SourceError`.
   func popForSource() throws(SourceError) -> OpaquePointer {
     do throws(MongoError) {
       return try pop()
@@ -60,10 +64,11 @@ extension MongoClientPool {
 }
 
 extension SourceError {
-  /// Sorts an error of MongoDB into what the cache can do about it. `place` is what to call the database in messages.
+  /// Classifies an error of MongoDB by the way in which the cache can handle it. `place` is the name of the database in
+  /// messages.
   ///
-  /// Codes: https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml. Which of them end a change
-  /// stream: https://www.mongodb.com/docs/manual/administration/change-streams-production-recommendations/
+  /// Error codes: https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml. The codes that end a
+  /// change stream: https://www.mongodb.com/docs/manual/administration/change-streams-production-recommendations/
   init(_ error: MongoError, at place: String) {
     let text = "\(place): \(error.description)"
     if error.isFromServer,
@@ -78,8 +83,8 @@ extension SourceError {
     }
   }
 
-  /// CappedPositionLost, InvalidResumeToken, ChangeStreamFatalError, ChangeStreamHistoryLost, and what servers before
-  /// 4.2 said instead.
+  /// CappedPositionLost, InvalidResumeToken, ChangeStreamFatalError, ChangeStreamHistoryLost, and the codes that
+  /// servers before 4.2 returned instead.
   private static let historyLostCodes: Set<Int> = [136, 260, 280, 286, 40576, 40585, 40615, 50811]
 
   private static func advice(for error: MongoError) -> String? {

@@ -2,7 +2,7 @@ internal import BSON
 internal import ChangeStreamCache
 internal import Core
 
-/// Reads past changes of a collection from the oplog. One thread.
+/// Reads past changes of a collection from the oplog. Only one thread may use it.
 struct MongoHistory {
   private let pool: MongoClientPool
   private let namespace: MongoNamespace
@@ -12,26 +12,27 @@ struct MongoHistory {
     self.namespace = namespace
   }
 
-  /// Gives every change from `revision` up to `end`, in order.
+  /// Passes every change from `revision` up to `end` to `body`, in order.
   func read(from revision: Revision, through end: Revision, _ body: (PastChange) -> Bool) throws(SourceError) {
     var start = revision
-    // Where the collection was dropped or renamed the server closes the cursor, and there may be more after it.
+    // After the collection was dropped or renamed, the server closes the cursor. More changes may follow.
     while let invalidated = try readCursor(from: start, through: end, body), invalidated < end {
       start = Revision(invalidated.rawValue + 1)
     }
   }
 
-  /// The revision at which the server closed the cursor; nil: all has been read.
+  /// Reads one cursor. Returns the revision at which the server closed it; nil if everything has been read.
   private func readCursor(
     from revision: Revision, through end: Revision, _ body: (PastChange) -> Bool
   ) throws(SourceError) -> Revision? {
     let cursor = try ChangeStreamCursor(
       pool: pool, namespace: namespace, start: .at(revision),
-      // What is still to come is not waited for.
+      // The read does not wait for future changes.
       options: .init(bringsDocuments: false, reportedFields: [], awaitMilliseconds: 1))
     defer { cursor.close() }
     while true {
-      // An empty batch proves that there is nothing up to a time that was known before it was asked for.
+      // An empty batch proves that there is no further change up to a time that was known before the batch was
+      // requested.
       let known = cursor.operationTime
       guard let event = try cursor.next() else {
         if known >= end { return nil }

@@ -2,11 +2,11 @@ internal import CMongoC
 internal import Core
 internal import Glibc
 
-/// libmongoc's own start-up, once in a process, and what it logs.
+/// Initializes libmongoc once per process, and captures what it logs.
 enum MongoLibrary {
-  /// Touch it before the first call.
+  /// Must be accessed before the first call of libmongoc.
   static let started: Void = {
-    // Errors reach us as values; what the library prints besides could hold a URI. Its start-up prints, too.
+    // Errors are returned as values. The library's log output could contain a URI, and its initialization logs, too.
     mongoc_log_set_handler(
       { _, _, message, _ in
         guard let message else { return }
@@ -16,10 +16,10 @@ enum MongoLibrary {
     mongoc_init()
   }()
 
-  /// What libmongoc has logged, by each thread that asks for it.
+  /// The captured log lines, for each thread that records them.
   private static let recordings = Locked<[pthread_t: [String]]>([:])
 
-  /// Runs `body`, and gives what libmongoc logs meanwhile on this thread.
+  /// Runs `body`, and returns its result and what libmongoc logged meanwhile on this thread.
   static func withWarnings<Result>(_ body: () -> Result) -> (Result, [String]) {
     let thread = pthread_self()
     recordings.withLock { $0[thread] = [] }

@@ -1,16 +1,18 @@
 internal import Core
 
-/// The whole name of a collection: `ai_model.prompts`.
+/// The full name of a collection, e.g. `ai_model.prompts`.
 public struct MongoNamespace: Sendable, Hashable, CustomStringConvertible {
+  /// The name of the database.
   public let database: String
+  /// The name of the collection within the database.
   public let collection: String
 
-  /// Reads `DATABASE.COLLECTION` by the rule of ``WrittenText``; a collection's name may hold further dots, each with
-  /// something on either side.
-  ///
-  /// - Returns: Nil for any other text.
+  /// Parses `DATABASE.COLLECTION` by the rule of ``WrittenText``. The name of a collection may contain further dots,
+  /// each with at least one character on either side. Any other text results in nil.
   ///
   /// https://www.mongodb.com/docs/manual/reference/limits/#naming-restrictions
+  ///
+  /// - Parameter text: the text.
   public init?(_ text: String) {
     guard let text = try? WrittenText.value(text), let dot = text.firstIndex(of: ".") else { return nil }
     database = String(text[..<dot])
@@ -23,5 +25,6 @@ public struct MongoNamespace: Sendable, Hashable, CustomStringConvertible {
     else { return nil }
   }
 
+  /// The name as `DATABASE.COLLECTION`.
   public var description: String { "\(database).\(collection)" }
 }

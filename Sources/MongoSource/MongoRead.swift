@@ -3,13 +3,13 @@ internal import CMongoC
 internal import ChangeStreamCache
 internal import Core
 
-/// A read of a collection under way, on a connection of its own: owns libmongoc's cursor, its session and its client.
-/// One thread.
+/// A read of a collection in progress, on a connection of its own. It owns libmongoc's cursor, its session and its
+/// client. Only one thread may use it.
 final class MongoRead {
   private let place: String
   private let namespace: MongoNamespace
   private let timeout: ReplyTimeout
-  /// How long the longest wait for a reply has been.
+  /// The duration of the longest wait for a reply, in seconds.
   private var longestWait = 0.0
   private let client: OpaquePointer
   private let session: OpaquePointer
@@ -17,10 +17,10 @@ final class MongoRead {
   private let cursor: OpaquePointer
   private var isClosed = false
 
-  /// Reads as of `revision` or later: the session is causally consistent and starts there, so a primary that has just
-  /// taken over waits until it has come so far.
+  /// Starts a read as of `revision` or later. The session is causally consistent and starts at `revision`, so a new
+  /// primary waits until it has reached that time.
   ///
-  /// `batchCount` documents come with the first reply. One reply is waited for as long as `timeout` says.
+  /// The first reply contains up to `batchCount` documents. The socket timeout is that of `timeout`.
   init(
     pool: MongoClientPool, namespace: MongoNamespace, filter: BSONDocument, notBefore revision: Revision,
     batchCount: Int, timeout: ReplyTimeout
@@ -58,7 +58,7 @@ final class MongoRead {
     mongoc_read_concern_set_level(concern, "majority")
     mongoc_read_concern_append(concern, options)
     _ = mongoc_client_session_append(session, options, &error)
-    // As a 64-bit number: another kind cannot be set again later.
+    // The number must be a 64-bit integer: another type cannot be changed later.
     bson_append_int64(options, "batchSize", -1, Int64(batchCount))
     cursor = filter.withBSONPointer { mongoc_collection_find_with_opts(collection, $0, options, nil) }
   }
@@ -67,7 +67,7 @@ final class MongoRead {
     precondition(isClosed, "a read must be closed by its thread")
   }
 
-  /// The next document; nil at the end.
+  /// Returns the next document; nil at the end.
   func next() throws(SourceError) -> BSONDocument? {
     var document: OpaquePointer?
     let began = MonotonicTime.now
@@ -88,12 +88,12 @@ final class MongoRead {
     return nil
   }
 
-  /// So many documents are to come with each further reply; fewer where they would pass 16 MiB.
+  /// Sets the maximum number of documents in each further reply. A reply never exceeds 16 MiB.
   func setBatchCount(_ count: Int) {
     mongoc_cursor_set_batch_size(cursor, UInt32(clamping: count))
   }
 
-  /// The server's time when it last answered.
+  /// The operation time of the server's last reply.
   var operationTime: Revision {
     var seconds: UInt32 = 0
     var increment: UInt32 = 0

@@ -2,22 +2,23 @@ internal import BSON
 internal import ChangeStreamCache
 internal import Core
 
-/// A read of a collection on a thread of its own, some documents ahead of who takes them: while those are decoded, the
-/// database makes the next. To be used and closed by one thread.
+/// A read of a collection on a thread of its own, some documents ahead of the caller: while the caller decodes
+/// documents, the database prepares the next ones. Only one thread may use and close it.
 final class MongoReadAhead {
-  /// So many bytes of documents are asked for at once: with a MiB the way to the database does not show.
+  /// The number of bytes of documents that are requested at once. With 1 MiB the latency to the database has no visible
+  /// effect.
   static let batchBytes = 1 << 20
-  /// Where lookups are answered meanwhile. The kernel copies what has come in one piece, and no other thread gets the
-  /// processor before it has done so; the same where the database sends.
+  /// The same number while lookups are answered. The kernel copies the received data without a break, and no other
+  /// thread gets the CPU before it has done so; the same holds where the database sends.
   static let batchBytesBesideLookups = 1 << 18
-  /// So many batches may wait to be taken.
+  /// The maximum number of batches that wait to be taken.
   private static let waitingBatches = 4
-  /// Until the size of the documents is known.
+  /// The number of documents in a batch until their size is known.
   private static let firstBatchCount = 128
 
   private struct State: Sendable {
     var batches: [[BSONDocument]] = []
-    /// How the read ended: well, at this revision, or not.
+    /// The end of the read: the revision of a successful one, or the error. Nil while the read is in progress.
     var end: Result<Revision, SourceError>?
     var isClosed = false
   }
@@ -48,7 +49,7 @@ final class MongoReadAhead {
     }
   }
 
-  /// The next documents; nil at the end.
+  /// Returns the next documents; nil at the end.
   func next() throws(SourceError) -> [BSONDocument]? {
     let next: Result<[BSONDocument]?, SourceError> = state.waitForEver { state in
       if !state.batches.isEmpty { return .success(state.batches.removeFirst()) }
@@ -58,10 +59,10 @@ final class MongoReadAhead {
     return try next.get()
   }
 
-  /// The revision at the end of the read, once it has ended.
+  /// The revision at the end of the read; nil until it has ended.
   var endRevision: Revision? { state.withLock { try? $0.end?.get() } }
 
-  /// Ends the read, and waits for the reply that it waits for.
+  /// Ends the read, and waits for the reply that the read waits for.
   func close() {
     state.withLock { $0.isClosed = true }
     state.signal()
@@ -72,7 +73,7 @@ final class MongoReadAhead {
     var batch: [BSONDocument] = []
     var byteCount = 0
     var batchCount = firstBatchCount
-    /// False: nobody wants more.
+    /// Passes the batch on. Returns false if no further documents are wanted.
     func hand() -> Bool {
       let full = batch
       batch = []

@@ -1,13 +1,21 @@
 public import BSON
 internal import CMongoC
 
-/// A document to be written, and the one that it takes the place of.
+/// A document to write, and the selector of the document that it replaces.
 public struct MongoReplacement: Sendable {
+  /// The collection.
   public let namespace: MongoNamespace
+  /// The query that finds the document to replace.
   public let selector: BSONDocument
+  /// The new document.
   public let document: BSONDocument
 
-  /// `document` replaces the one that `selector` finds in the collection, or is added where it finds none.
+  /// Creates a replacement. If no document matches, the new document is inserted (an upsert).
+  ///
+  /// - Parameters:
+  ///   - namespace: the collection.
+  ///   - selector: the query that finds the document to replace.
+  ///   - document: the new document.
   public init(namespace: MongoNamespace, selector: BSONDocument, document: BSONDocument) {
     self.namespace = namespace
     self.selector = selector
@@ -15,23 +23,26 @@ public struct MongoReplacement: Sendable {
   }
 }
 
-/// Why replacements were not all written, and what is in the database now.
+/// The reason why not all replacements were written, and what the database contains now.
 public struct MongoWriteFailure: Error, Sendable {
-  /// What libmongoc or the server said.
+  /// The error of libmongoc or of the server.
   public let error: MongoError
-  /// The replacement that failed; nil where the failure belongs to none of them: no connection, or no commit.
+  /// The index of the replacement that failed; nil if the failure belongs to none of them, such as a failed connection
+  /// or commit.
   public let index: Int?
-  /// How many of the replacements, counted from the first, are in the database. 0 after a transaction.
+  /// The number of replacements, counted from the first, that the database contains. It is 0 after a transaction.
   public let writtenCount: Int
-  /// Whether the connection ended during the commit, so that the database holds either all of them or none.
+  /// Whether the connection failed during the commit, so that the database contains either all replacements or none.
   public let isCommitUnknown: Bool
 }
 
 extension MongoClientPool {
   /// Writes all replacements, in order, in one transaction: either all of them are written or none.
   ///
-  /// A deployment without transactions gets them one by one, up to the first that fails. Blocks the calling thread.
+  /// Where the deployment has no transactions, they are written one by one, up to the first failure. Blocks the calling
+  /// thread.
   ///
+  /// - Parameter replacements: the documents to write.
   /// - Throws: ``MongoWriteFailure``.
   public func replaceAll(_ replacements: [MongoReplacement]) throws(MongoWriteFailure) {
     let work: ReplacementWork
@@ -52,7 +63,7 @@ extension MongoClientPool {
   }
 }
 
-/// The replacements while they are written. Used by one thread.
+/// The state of writing the replacements. Only one thread uses it.
 private final class ReplacementWork {
   let client: OpaquePointer
   private let replacements: [MongoReplacement]
@@ -65,22 +76,22 @@ private final class ReplacementWork {
     self.client = client
   }
 
-  /// IllegalOperation (a standalone server), CommandNotFound, CommandNotSupported, and
-  /// OperationNotSupportedInTransaction; and what libmongoc says of a server that is too old.
+  /// Whether the deployment has no transactions: IllegalOperation (a standalone server), CommandNotFound,
+  /// CommandNotSupported, OperationNotSupportedInTransaction, or libmongoc's error for a server that is too old.
   func isRefusedTransaction(_ error: MongoError) -> Bool {
     error.isFromServer
       ? [20, 59, 115, 263].contains(error.code)
       : error.code == Int(MONGOC_ERROR_TRANSACTION_INVALID_STATE.rawValue)
   }
 
-  /// Runs the transaction, again where the server says that this may help. Returns the error, or nil.
+  /// Runs the transaction, and repeats it where the server reports that this may help. Returns the error, or nil.
   func runTransaction() -> MongoError? {
     var error = bson_error_t()
     guard let session = mongoc_client_start_session(client, nil, &error) else { return MongoError(error) }
     defer { mongoc_client_session_destroy(session) }
     let options = mongoc_transaction_opts_new()
     defer { mongoc_transaction_opts_destroy(options) }
-    // A change stream shows what a majority holds, and nothing else.
+    // A change stream delivers only majority-committed writes.
     let concern = mongoc_write_concern_new()
     defer { mongoc_write_concern_destroy(concern) }
     mongoc_write_concern_set_w(concern, MONGOC_WRITE_CONCERN_W_MAJORITY)
@@ -106,10 +117,10 @@ private final class ReplacementWork {
   /// Writes in order, up to the first failure.
   ///
   /// - Parameters:
-  ///   - session: of the transaction; nil: there is none.
-  ///   - reply: receives a copy of the server's reply to a failed write, which the caller owns. Its labels tell
-  ///     libmongoc whether to run the transaction again.
-  /// - Returns: whether all were written.
+  ///   - session: the session of the transaction; nil if there is none.
+  ///   - reply: receives a copy of the server's reply to a failed write, which the caller owns. libmongoc decides by
+  ///     its labels whether to repeat the transaction.
+  /// - Returns: whether all replacements were written.
   fileprivate func write(
     session: OpaquePointer?, reply: UnsafeMutablePointer<OpaquePointer?>?, _ error: inout bson_error_t
   ) -> Bool {
@@ -155,14 +166,14 @@ private final class ReplacementWork {
       }
       return true
     } catch {
-      // The library wants its own form of it.
+      // libmongoc needs the error in its own form.
     }
     error = problem
     return false
   }
 }
 
-/// For `mongoc_client_session_with_transaction`; `context` is the ``ReplacementWork``.
+/// The callback for `mongoc_client_session_with_transaction`; `context` is the ``ReplacementWork``.
 private func runInTransaction(
   _ session: OpaquePointer?, _ context: UnsafeMutableRawPointer?, _ reply: UnsafeMutablePointer<OpaquePointer?>?,
   _ error: UnsafeMutablePointer<bson_error_t>?

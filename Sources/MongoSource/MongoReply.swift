@@ -1,9 +1,10 @@
 internal import BSON
 internal import CMongoC
 
-/// The reply that `body`, a call to libmongoc, makes in the memory it is lent; it answers false for an error.
+/// Calls libmongoc by `body`, which writes a reply into the memory that it receives and returns false for an error.
+/// Returns a copy of the reply.
 func mongoReply(_ body: (OpaquePointer, inout bson_error_t) -> Bool) throws(MongoError) -> BSONDocument {
-  // Of an alignment that Swift cannot give a local variable.
+  // The reply needs an alignment that Swift cannot give to a local variable.
   let outcome = withUnsafeTemporaryAllocation(
     byteCount: Int(cmongoc_bson_size), alignment: Int(cmongoc_bson_alignment)
   ) { memory -> Result<BSONDocument, MongoError> in

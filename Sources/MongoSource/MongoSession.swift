@@ -3,8 +3,8 @@ internal import CMongoC
 internal import ChangeStreamCache
 internal import Core
 
-/// A client of the pool in a session on one server: for commands that belong together, as those of a cursor do, which
-/// the server refuses in another session. Never sends anything twice. To be used and closed by one thread.
+/// A client of the pool in a session on one server. It serves commands that belong together, such as those of a cursor,
+/// which the server rejects in another session. It never sends a command twice. Only one thread may use and close it.
 ///
 /// https://github.com/mongodb/specifications/blob/master/source/sessions/driver-sessions.md
 final class MongoSession {
@@ -16,10 +16,10 @@ final class MongoSession {
   private let pool: MongoClientPool
   private let serverID: UInt32
   private var state: State
-  /// The highest that the server has reported: the moment of its last reply.
+  /// The highest operation time that the server has reported.
   private(set) var operationTime = Revision.none
 
-  /// On the primary.
+  /// Starts a session on the primary.
   init(pool: MongoClientPool) throws(SourceError) {
     self.pool = pool
     let client = try pool.popForSource()
@@ -32,7 +32,7 @@ final class MongoSession {
     mongoc_server_description_destroy(server)
     let options = mongoc_session_opts_new()
     defer { mongoc_session_opts_destroy(options) }
-    // The session is here for the cursor. Nothing in it has to wait for what came before.
+    // The session serves the cursor. None of its commands has to wait for earlier operations.
     mongoc_session_opts_set_causal_consistency(options, false)
     guard let session = mongoc_client_start_session(client, options, &error) else {
       pool.push(client)
@@ -45,7 +45,7 @@ final class MongoSession {
     guard case .closed = state else { preconditionFailure("a session must be closed by its thread") }
   }
 
-  /// Runs a command and gives its reply.
+  /// Runs a command and returns its reply.
   func command(_ command: BSONDocument, database: String) throws(SourceError) -> BSONDocument {
     guard case .open(let session, let client) = state, let options = bson_new() else {
       throw SourceError(.transient, "closed")
@@ -88,7 +88,7 @@ final class MongoSession {
 }
 
 extension BSONDocument {
-  /// The name of its first field: of a command, the command's.
+  /// The name of the first field, which is the name of a command.
   fileprivate var firstName: String {
     var name = ""
     withObject { object in

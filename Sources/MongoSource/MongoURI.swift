@@ -1,32 +1,34 @@
 internal import CMongoC
 internal import Core
 
-/// A MongoDB connection string that has been checked, before anything connects: what libmongoc would take on trust,
-/// and end the process over later, is refused, and what it would drop silently is a warning. Any thread.
+/// A MongoDB connection string that has been validated before any connection is opened. Settings that libmongoc would
+/// accept and that would later end the process are rejected; settings that it would drop silently result in warnings.
+/// Any thread may use it.
 ///
-/// No message holds a password.
+/// No message contains a password.
 ///
 /// https://www.mongodb.com/docs/manual/reference/connection-string/
 public final class MongoURI: @unchecked Sendable {
-  // Safe to share: the URI is changed by `init` only, and the pointer is set once.
+  // Safe to share: only `init` changes the URI, and the pointer is set once.
   let pointer: OpaquePointer
-  /// The hosts, for messages: without user and password.
+  /// The hosts for messages, without user and password.
   public let place: String
-  /// What is dropped or replaced, one sentence each.
+  /// The settings that are dropped or replaced, one sentence each.
   public let warnings: [String]
   /// The files that options name.
   public let files: [(option: String, path: String)]
-  /// Whether the URI itself says how long a reply may take.
+  /// Whether the URI sets a socket timeout.
   let hasSocketTimeout: Bool
 
-  /// Three streams, three reads, and commands beside them.
+  /// The minimum pool size: three streams, three reads, and commands beside them.
   private static let leastClients: Int32 = 16
-  /// The size of the pool where the URI asks for no limit: libmongoc knows none.
+  /// The pool size if the URI requests no limit, which libmongoc does not support.
   private static let manyClients: Int32 = 100
 
-  /// Reads a connection string by the rule of ``WrittenText``. Opens no file and no connection.
+  /// Parses and validates a connection string by the rule of ``WrittenText``. Opens no file and no connection.
   ///
-  /// - Throws: What is wrong with the text, by option.
+  /// - Parameter text: the connection string.
+  /// - Throws: an error that describes what is wrong with the text, by option.
   public init(_ text: String) throws(MongoError) {
     let written = try MongoURIText(reading: text)
     let (uri, lines) = try written.parse()
@@ -41,7 +43,7 @@ public final class MongoURI: @unchecked Sendable {
     var warnings = lines.map { written.warning(of: $0, isEncrypted: mongoc_uri_get_tls(uri)) }
     let hasSocketTimeout = mongoc_uri_get_option_as_int32(uri, "sockettimeoutms", 0) > 0
     do throws(MongoError) {
-      // A host may hold one percent-encoded.
+      // A host may contain a percent-encoded at sign.
       guard !hosts.contains(where: { $0.contains("@") }) else { throw MongoURIText.percentEncoding }
       try Self.checkAuthentication(uri)
       warnings += try Self.setLimits(uri)
@@ -63,9 +65,9 @@ public final class MongoURI: @unchecked Sendable {
     mongoc_uri_destroy(pointer)
   }
 
-  /// Opens and reads every file that the URI names.
+  /// Reads and checks every file that the URI names.
   ///
-  /// - Throws: The option and the file that cannot be read, and why.
+  /// - Throws: an error that names the option and the file that cannot be used, and the reason.
   public func checkFiles() throws(MongoError) {
     for (option, path) in files {
       let bytes: [UInt8]
@@ -88,7 +90,7 @@ public final class MongoURI: @unchecked Sendable {
 
   private static let mechanisms = ["SCRAM-SHA-256", "SCRAM-SHA-1", "MONGODB-X509", "PLAIN", "GSSAPI", "MONGODB-AWS"]
 
-  /// Refuses what ends the process in libmongoc 1.23 as soon as the database answers, and what no server accepts.
+  /// Rejects what ends the process in libmongoc 1.23 as soon as the database replies, and what no server accepts.
   private static func checkAuthentication(_ uri: OpaquePointer) throws(MongoError) {
     let mechanism = mechanism(uri)
     if let mechanism, !mechanisms.contains(mechanism) {
@@ -114,17 +116,17 @@ public final class MongoURI: @unchecked Sendable {
 
   /// Sets the time limits and the size of the pool.
   ///
-  /// libmongoc takes 0 for its own default, which for a reply is 5 minutes, and a negative time for no limit.
+  /// libmongoc interprets 0 as its own default, which for a reply is 5 minutes, and a negative time as no limit.
   ///
-  /// - Returns: What of the URI is replaced.
+  /// - Returns: warnings about the settings of the URI that are replaced.
   private static func setLimits(_ uri: OpaquePointer) throws(MongoError) -> [String] {
     var warnings: [String] = []
     let times: [(String, Int32)] = [
       ("connectTimeoutMS", 5_000), ("serverSelectionTimeoutMS", 5_000), ("waitQueueTimeoutMS", 5_000),
-      // A getMore is answered within a second, so a silence of 10 s is a dead connection.
+      // A getMore is answered within a second, so a silence of 10 s means a dead connection.
       ("socketTimeoutMS", 10_000),
-      // After an error of a primary that steps down, the driver takes no server until its monitor has heard from one:
-      // up to 10 s by itself.
+      // After an error of a primary that steps down, the driver selects no server until its monitor has received a
+      // reply: up to 10 s by default.
       ("heartbeatFrequencyMS", 2_000),
     ]
     for (name, milliseconds) in times {
@@ -145,14 +147,14 @@ public final class MongoURI: @unchecked Sendable {
       let given = mongoc_uri_get_option_as_int32(uri, name, 0)
       if given < 0 { throw MongoError(message: "\(name)=\(given): a whole number of at least 0 is wanted") }
     }
-    // A stream holds a client for as long as it lives: with fewer, the last cache would wait for ever. 0 is no limit to
-    // other drivers, and a pool of one to libmongoc.
+    // A stream holds a client until it is closed: with fewer clients, the last cache would wait for ever. Other drivers
+    // interpret 0 as no limit, but libmongoc as a pool of one.
     let clients = mongoc_uri_get_option_as_int32(uri, "maxpoolsize", 0)
     if clients > 0, clients < leastClients {
       warnings.append("maxPoolSize=\(clients): raised to \(leastClients), which streams and reads need")
     }
     mongoc_uri_set_option_as_int32(uri, "maxpoolsize", clients == 0 ? manyClients : max(clients, leastClients))
-    // To libmongoc, how many idle clients it keeps at most.
+    // libmongoc interprets this as the maximum number of idle clients.
     if mongoc_uri_has_option(uri, "minpoolsize") {
       warnings.append("minPoolSize is not used: to libmongoc it is the number of idle connections that are kept")
       mongoc_uri_set_option_as_int32(uri, "minpoolsize", 0)
@@ -160,9 +162,9 @@ public final class MongoURI: @unchecked Sendable {
     return warnings
   }
 
-  /// Sets how the database is read.
+  /// Sets the read preference and the application name, and checks the concerns of the URI.
   ///
-  /// - Returns: What of the URI is replaced.
+  /// - Returns: warnings about the settings of the URI that are replaced.
   private static func setPreferences(_ uri: OpaquePointer) throws(MongoError) -> [String] {
     var warnings: [String] = []
     if let concern = mongoc_uri_get_write_concern(uri), mongoc_write_concern_get_w(concern) == 0 {
@@ -176,7 +178,7 @@ public final class MongoURI: @unchecked Sendable {
     {
       warnings.append("readConcernLevel is not used: reads are always of the majority")
     }
-    // What is served must not be rolled back, nor lie behind the stream: streams and reads are the primary's.
+    // Served data must not be rolled back, nor be older than the stream: both streams and reads use the primary.
     guard let primary = mongoc_read_prefs_new(MONGOC_READ_PRIMARY) else { throw MongoError(message: "out of memory") }
     defer { mongoc_read_prefs_destroy(primary) }
     mongoc_uri_set_read_prefs_t(uri, primary)

@@ -1,20 +1,20 @@
 internal import CMongoC
 internal import Core
 
-/// The text of a connection string, split far enough to check what libmongoc does not.
+/// The text of a connection string, parsed far enough to validate what libmongoc does not.
 struct MongoURIText {
   let text: String
-  /// Name and value as they are written, in order.
+  /// The names and values of the options as written, in order.
   private let options: [(name: String, value: String)]
-  /// What stands for a secret in no message.
+  /// Secrets that must not appear in any message.
   private let secrets: [String]
 
   static let percentEncoding = MongoError(
     message: "user and password must be percent-encoded (an at sign is %40, a colon %3A, a slash %2F)")
 
-  /// Reads a connection string by the rule of ``WrittenText``.
+  /// Parses a connection string by the rule of ``WrittenText``.
   ///
-  /// - Throws: What is wrong, without repeating any of the text that may be a secret.
+  /// - Throws: an error that describes the problem, without any part of the text that may be a secret.
   init(reading unread: String) throws(MongoError) {
     do throws(WrittenTextProblem) {
       text = try WrittenText.value(unread)
@@ -27,7 +27,8 @@ struct MongoURIText {
     let rest = text.dropFirst(scheme.count)
     let authority = rest.prefix { $0 != "/" }
     let path = rest.dropFirst(authority.count).prefix { $0 != "?" }
-    // An @ that is not the end of the user's part belongs to a password, which must not pass for a host or a database.
+    // An @ that does not end the user information belongs to a password, which must not be taken for a host or a
+    // database.
     guard authority.count(where: { $0 == "@" }) < 2, !path.contains("@") else { throw Self.percentEncoding }
     var secrets: [String] = []
     if let end = authority.firstIndex(of: "@"), let colon = authority[..<end].firstIndex(of: ":") {
@@ -35,7 +36,7 @@ struct MongoURIText {
     }
     var options: [(name: String, value: String)] = []
     let query = rest.dropFirst(authority.count + path.count + 1)
-    // One & at the end is taken, as libmongoc takes it.
+    // One & at the end is accepted, as libmongoc accepts it.
     let pairs = (query.hasSuffix("&") ? query.dropLast() : query).split(
       separator: "&", omittingEmptySubsequences: false)
     for pair in pairs where !query.isEmpty {
@@ -52,23 +53,23 @@ struct MongoURIText {
       throw MongoError(message: "\(name) is empty; give it a value, or leave it out")
     }
     self.options = options
-    // A shorter one stands in too many words.
+    // Shorter secrets are not removed from messages, because they occur in too many words.
     self.secrets = secrets.filter { $0.count >= 4 }
   }
 
-  /// Has libmongoc read it. Gives the URI, the caller's, and what libmongoc would log about it.
+  /// Parses the text by libmongoc. Returns the URI, which the caller owns, and what libmongoc would log about it.
   func parse() throws(MongoError) -> (OpaquePointer, [String]) {
     _ = MongoLibrary.started
     var error = bson_error_t()
     let (uri, lines) = MongoLibrary.withWarnings { mongoc_uri_new_with_error(text, &error) }
     if let uri { return (uri, lines) }
-    // libmongoc quotes a user or a password that it cannot read.
+    // libmongoc's message contains a user name or a password that it cannot decode.
     let message = MongoError(error).message
     guard !message.hasPrefix("Password"), !message.hasPrefix("Username") else { throw Self.percentEncoding }
     throw MongoError(message: withoutSecrets(message))
   }
 
-  /// A message of libmongoc, which may quote an option's value.
+  /// Returns a message of libmongoc, which may contain the value of an option, without secrets.
   func withoutSecrets(_ message: String) -> String {
     var message = message
     for secret in secrets {
@@ -77,7 +78,7 @@ struct MongoURIText {
     return message
   }
 
-  /// What a line that libmongoc would log says to people.
+  /// Returns a warning for a line that libmongoc would log.
   func warning(of line: String, isEncrypted: Bool) -> String {
     let words = line.split(separator: "\"", omittingEmptySubsequences: false)
     guard line.hasPrefix("Unsupported URI option"), words.count == 3 else { return withoutSecrets(line) }

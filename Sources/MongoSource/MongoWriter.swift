@@ -1,17 +1,28 @@
 public import BSON
 internal import CMongoC
 
-/// Writes documents to a collection: for seeding and for tests. The service itself only reads. Any thread.
+/// Writes documents to a collection, for seeding and for tests. The service itself only reads. Any thread may use it;
+/// each call blocks until the server has replied.
 public final class MongoWriter: Sendable {
   private let pool: MongoClientPool
   private let namespace: MongoNamespace
 
+  /// Creates a writer.
+  ///
+  /// - Parameters:
+  ///   - pool: the connections to the deployment.
+  ///   - namespace: the collection.
   public init(pool: MongoClientPool, namespace: MongoNamespace) {
     self.pool = pool
     self.namespace = namespace
   }
 
-  /// Puts `document` in the place of the one that `selector` finds, or adds it.
+  /// Replaces the document that a selector finds, or inserts the new document if it finds none.
+  ///
+  /// - Parameters:
+  ///   - selector: the query.
+  ///   - document: the new document.
+  /// - Throws: the error of the server or of the connection.
   public func replace(_ selector: BSONDocument, with document: BSONDocument) throws(MongoError) {
     let upsertOptions = BSONDocument(uncheckedBytes: [14, 0, 0, 0, 8] + Array("upsert".utf8) + [0, 1, 0])
     try write { collection, error in
@@ -25,14 +36,22 @@ public final class MongoWriter: Sendable {
     }
   }
 
-  /// Adds a document; fails where its `_id` is there already.
+  /// Inserts a document.
+  ///
+  /// - Parameter document: the document.
+  /// - Throws: the error of the server or of the connection, e.g. if the `_id` exists already.
   public func insert(_ document: BSONDocument) throws(MongoError) {
     try write { collection, error in
       document.withBSONPointer { mongoc_collection_insert_one(collection, $0, nil, nil, &error) }
     }
   }
 
-  /// Applies update operators, e.g. `{"$set": {"status": "archived"}}`, to the document that `selector` finds.
+  /// Applies update operators, e.g. `{"$set": {"status": "archived"}}`, to the first document that a selector finds.
+  ///
+  /// - Parameters:
+  ///   - selector: the query.
+  ///   - update: the update operators.
+  /// - Throws: the error of the server or of the connection.
   public func update(_ selector: BSONDocument, _ update: BSONDocument) throws(MongoError) {
     try write { collection, error in
       selector.withBSONPointer { selector in
@@ -41,14 +60,19 @@ public final class MongoWriter: Sendable {
     }
   }
 
-  /// Deletes one document that `selector` finds, if there is one.
+  /// Deletes the first document that a selector finds, if there is one.
+  ///
+  /// - Parameter selector: the query.
+  /// - Throws: the error of the server or of the connection.
   public func delete(_ selector: BSONDocument) throws(MongoError) {
     try write { collection, error in
       selector.withBSONPointer { mongoc_collection_delete_one(collection, $0, nil, nil, &error) }
     }
   }
 
-  /// Deletes the whole collection; fails where there is none.
+  /// Drops the collection.
+  ///
+  /// - Throws: the error of the server or of the connection, e.g. if the collection does not exist.
   public func drop() throws(MongoError) {
     try write { collection, error in mongoc_collection_drop(collection, &error) }
   }

@@ -1,27 +1,36 @@
-/// Shows any message of protobuf-c, by its descriptor: as JSON for programs, as text for people.
+/// Formats any protobuf-c message by its descriptor: as JSON for programs, or as text for people.
 ///
-/// Neither form lets a document reach the terminal: control characters, and those that turn the direction of text, are
-/// escaped.
+/// In neither form can text of a document control the terminal: control characters, and characters that change the
+/// direction of text, are escaped.
 public struct MessagePrinter: Sendable {
-  /// Whether fields that are zero or empty are shown.
+  /// Whether fields with their default value, zero or empty, are printed.
   public var includesDefaults: Bool
 
+  /// Creates a printer.
+  ///
+  /// - Parameter includesDefaults: whether fields with their default value are printed.
   public init(includesDefaults: Bool = false) {
     self.includesDefaults = includesDefaults
   }
 
-  /// One line of proto3's JSON with the field names of the .proto. Bytes are shown as text: in our C every string is
-  /// bytes.
+  /// Formats a message as one line of proto3's JSON, with the field names of the .proto file. Bytes are printed as
+  /// text, because the generated C represents every string as bytes.
   ///
-  /// `message` points at any generated message. https://protobuf.dev/programming-guides/json/
+  /// https://protobuf.dev/programming-guides/json/
+  ///
+  /// - Parameter message: a generated protobuf-c message.
+  /// - Returns: the JSON text.
   public func json<Message>(_ message: UnsafePointer<Message>) -> String {
     var out = ""
     appendJSON(MessageReader(includesDefaults: includesDefaults).tree(of: UnsafeRawPointer(message)), to: &out)
     return out
   }
 
-  /// Indented text: `name: value`, strings of several lines as lines, JSON in it laid out. Ends with a line break
-  /// unless empty.
+  /// Formats a message as indented text: `name: value`. Strings of several lines are printed as lines, and JSON in
+  /// strings is indented.
+  ///
+  /// - Parameter message: a generated protobuf-c message.
+  /// - Returns: the text, which ends with a line break unless it is empty.
   public func text<Message>(_ message: UnsafePointer<Message>) -> String {
     let tree = MessageReader(includesDefaults: includesDefaults).tree(of: UnsafeRawPointer(message))
     var out = ""
@@ -62,14 +71,14 @@ public struct MessagePrinter: Sendable {
 
   private func appendText(_ fields: [(name: String, value: MessageTree)], indent: Int, to out: inout String) {
     for (index, field) in fields.enumerated() {
-      // The first field of a list's element stands behind its dash.
+      // The first field of a list element follows the element's dash.
       if index > 0 || !out.hasSuffix("- ") { out += spaces(indent) }
       out += shown(field.name) + ":"
       appendText(value: field.value, indent: indent, to: &out)
     }
   }
 
-  /// What stands behind the colon, with its line break.
+  /// Appends the text after the colon, with its line break.
   private func appendText(value: MessageTree, indent: Int, to out: inout String) {
     switch value {
     case .number(let text), .longNumber(let text): out += " \(text)\n"
@@ -112,7 +121,7 @@ public struct MessagePrinter: Sendable {
   private func spaces(_ count: Int) -> String { String(repeating: " ", count: count) }
 }
 
-/// A string of JSON, quotes and all.
+/// Encodes a JSON string with its quotes.
 func quotedJSON(_ text: String) -> String {
   var out = "\""
   for scalar in text.unicodeScalars {
@@ -134,7 +143,7 @@ func quotedJSON(_ text: String) -> String {
   return out + "\""
 }
 
-/// A line for a terminal: what could steer it is shown as `\u{1b}`. A tab stays.
+/// Returns a line for a terminal: characters that could control it are printed as `\u{1b}`. A tab is kept.
 private func shown(_ text: String) -> String {
   guard text.unicodeScalars.contains(where: { isUnsafe($0) && $0 != "\t" }) else { return text }
   var out = ""
@@ -148,7 +157,8 @@ private func shown(_ text: String) -> String {
   return out
 }
 
-/// Control characters (C0, DEL, C1), separators of lines, and what turns the direction of text. All fit four digits.
+/// Whether the character is a control character (C0, DEL, C1), a line separator, or one that changes the direction of
+/// text. All of them fit into four hexadecimal digits.
 func isUnsafe(_ scalar: Unicode.Scalar) -> Bool {
   switch scalar.value {
   case 0..<0x20, 0x7F...0x9F, 0x061C, 0x200E, 0x200F, 0x2028...0x202E, 0x2066...0x2069: true
@@ -156,8 +166,8 @@ func isUnsafe(_ scalar: Unicode.Scalar) -> Bool {
   }
 }
 
-/// JSON as one line where that is short, else a member or element a line. Takes any text: what is no JSON comes out
-/// readable too.
+/// Formats JSON as one line if that is short, otherwise with one line for each member or element. It accepts any text:
+/// text that is not JSON is also readable afterwards.
 private func laidOutJSON(_ text: String) -> [String] {
   var lines: [String] = []
   var line = ""
@@ -184,7 +194,7 @@ private func laidOutJSON(_ text: String) -> [String] {
     line.unicodeScalars.append(scalar)
     switch scalar {
     case "{", "[":
-      // Hostile text could nest without end: indent no further than a document may nest.
+      // Hostile text could be nested without limit, so the indentation is limited to the depth of documents.
       depth = min(depth + 1, 200)
       justOpened = true
     case ",": endLine()

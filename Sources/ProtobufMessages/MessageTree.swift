@@ -18,7 +18,8 @@ package indirect enum MessageTree {
   case object([(name: String, value: MessageTree)])
 }
 
-/// Reads a message by its descriptor. The memory of every field is where the descriptor says: protoc-c made both.
+/// Reads a message by its descriptor. The descriptor and the memory layout of the fields agree, because protoc-c
+/// generates both.
 struct MessageReader {
   let includesDefaults: Bool
 
@@ -43,7 +44,7 @@ struct MessageReader {
     if field.type == PROTOBUF_C_TYPE_MESSAGE {
       return place.load(as: UnsafeRawPointer?.self).map(tree(of:))
     }
-    // A member of a oneof that is set says so, even where it is zero.
+    // A oneof member that is set is printed even if it is zero.
     return scalar(at: place, field, keepsDefault: isOneOf || includesDefaults)
   }
 
@@ -62,7 +63,7 @@ struct MessageReader {
       })
   }
 
-  /// A map is a list of `MapEntry {key = 1, value = 2}` in our C.
+  /// The generated C represents a map as a list of `MapEntry {key = 1, value = 2}`.
   private func isMapEntry(_ field: ProtobufCFieldDescriptor) -> Bool {
     guard let descriptor = field.descriptor?.assumingMemoryBound(to: ProtobufCMessageDescriptor.self).pointee
     else { return false }
@@ -142,7 +143,7 @@ struct MessageReader {
     }
   }
 
-  /// `seconds` = 1 and `nanos` = 2, by the descriptor: this target needs no generated header for it.
+  /// Finds the fields `seconds` = 1 and `nanos` = 2 by the descriptor, so that this target needs no generated header.
   private func timestamp(_ message: UnsafeRawPointer) -> String {
     guard let descriptor = message.assumingMemoryBound(to: ProtobufCMessage.self).pointee.descriptor else { return "" }
     var seconds: Int64 = 0
@@ -156,7 +157,8 @@ struct MessageReader {
   }
 }
 
-/// `2026-01-09T00:00:00.250Z`. Outside the years 1 to 9999, which the form cannot say: the seconds since 1970, `-1s`.
+/// Formats a time as `2026-01-09T00:00:00.250Z`. Times outside of the years 1 to 9999, which this format cannot
+/// express, are formatted as seconds since 1970, e.g. `-1s`.
 func rfc3339(seconds: Int64, nanoseconds: Int32) -> String {
   guard (-62_135_596_800...253_402_300_799).contains(seconds), (0...999_999_999).contains(nanoseconds) else {
     return "\(seconds)s"

@@ -1,42 +1,46 @@
 public import CConfigLookupProto
 
-/// Memory for a tree of protobuf-c messages: handed out piece by piece, given back all at once.
+/// An arena for trees of protobuf-c messages: memory is allocated piece by piece and released all at once.
 ///
-/// For replies it builds messages from Swift (``make(_:_:)``, ``bytes(_:)``, ``pointers(_:)``, ``values(_:)``,
-/// ``pack(_:)``); for requests it is the bounded allocator that protobuf-c unpacks into
-/// (``withUnpacked(_:by:limit:_:)``). A first chunk is kept and used again, so small work costs no call of the system's
-/// allocator. Pointers are good until ``reset()``. Belongs to one thread at a time.
+/// For replies, it builds messages from Swift (``make(_:_:)``, ``bytes(_:)``, ``pointers(_:)``, ``values(_:)``,
+/// ``pack(_:)``). For requests, it is the bounded allocator that protobuf-c unpacks into
+/// (``withUnpacked(_:by:limit:_:)``). The first chunk is kept and reused, so small messages need no call of the
+/// system's allocator. Pointers are valid until ``reset()``. Only one thread at a time may use an arena.
 public final class ProtobufArena {
-  /// Enough for a request of the usual size, unpacked, or a document of some KiB.
+  /// The size of the first chunk in bytes, which suffices for an unpacked request of usual size, or for a document of
+  /// some KiB.
   public static let firstChunkSize = 16 * 1024
-  /// What one request may take: protobuf-c needs up to 40 times the bytes of a message of unknown fields.
+  /// The maximum memory of one request in bytes: protobuf-c needs up to 40 times the size of a message of unknown
+  /// fields.
   public static let requestLimit = 1024 * 1024
 
-  /// As strict as `malloc`: right for every type of C.
+  /// The alignment of `malloc`, which is right for every C type.
   private static let alignment = 16
   private static let largestStep = 256 * 1024
 
   private var chunks: [UnsafeMutableRawBufferPointer]
-  /// Bytes handed out of the last chunk, and where it is.
+  /// The number of bytes that are allocated from the last chunk. The next properties are the last chunk's start and
+  /// size.
   private var used = 0
   private var last: UnsafeMutableRawPointer
   private var lastSize: Int
-  /// Bytes handed out since the last reset, rounded up.
+  /// The number of bytes that are allocated since the last reset, rounded up.
   private var total = 0
-  /// ``total`` may not pass this.
+  /// The maximum of ``total``.
   private var ceiling = Int.max
-  /// Whether an allocation has been refused since it was last asked for.
+  /// Whether an allocation has been refused since the flag was last cleared.
   private var wasRefused = false
-  /// The C side of this arena, at an address that stays.
+  /// The C allocator of this arena, at a stable address.
   private let allocator: UnsafeMutablePointer<ProtobufCAllocator>
 
+  /// Creates an arena with its first chunk.
   public init() {
     last = .allocate(byteCount: Self.firstChunkSize, alignment: Self.alignment)
     lastSize = Self.firstChunkSize
     chunks = [UnsafeMutableRawBufferPointer(start: last, count: lastSize)]
     allocator = .allocate(capacity: 1)
     allocator.initialize(to: ProtobufCAllocator(alloc: allocateForC, free: freeForC, allocator_data: nil))
-    // Unretained: the allocator dies with self.
+    // Unretained: the allocator is released together with self.
     allocator.pointee.allocator_data = Unmanaged.passUnretained(self).toOpaque()
   }
 
@@ -45,19 +49,24 @@ public final class ProtobufArena {
     allocator.deallocate()
   }
 
-  /// Takes everything back. Keeps the first chunk.
+  /// Releases all memory except the first chunk. All pointers become invalid.
   public func reset() {
     rewind(to: Mark(chunk: 0, used: 0, total: 0))
   }
 
-  /// How many bytes are handed out.
+  /// The number of allocated bytes.
   package var bytesInUse: Int { total }
-  /// How many chunks are held: 1 means that nothing beyond the first was needed.
+  /// The number of chunks; 1 if the first chunk sufficed.
   package var chunkCount: Int { chunks.count }
 
   // MARK: Building messages
 
-  /// A new message of C, set up by its `..._init` function and then filled by `fill`.
+  /// Creates a C message.
+  ///
+  /// - Parameters:
+  ///   - initialize: the generated `..._init` function.
+  ///   - fill: sets the fields of the message.
+  /// - Returns: the message, valid until ``reset()``.
   @inlinable
   public func make<Message>(
     _ initialize: (UnsafeMutablePointer<Message>?) -> Void, _ fill: (inout Message) -> Void
@@ -69,13 +78,19 @@ public final class ProtobufArena {
     return message
   }
 
-  /// The UTF-8 of a string, copied.
+  /// Copies the UTF-8 of a string.
+  ///
+  /// - Parameter text: the string.
+  /// - Returns: the copy, valid until ``reset()``.
   public func bytes(_ text: String) -> ProtobufCBinaryData {
     var text = text
     return text.withUTF8 { bytes(UnsafeRawBufferPointer($0)) }
   }
 
-  /// Bytes, copied.
+  /// Copies bytes.
+  ///
+  /// - Parameter source: the bytes.
+  /// - Returns: the copy, valid until ``reset()``.
   public func bytes(_ source: UnsafeRawBufferPointer) -> ProtobufCBinaryData {
     guard !source.isEmpty else { return ProtobufCBinaryData(len: 0, data: nil) }
     let memory = allocateOrTrap(source.count)
@@ -83,12 +98,18 @@ public final class ProtobufArena {
     return ProtobufCBinaryData(len: source.count, data: memory.bindMemory(to: UInt8.self, capacity: source.count))
   }
 
-  /// Bytes, copied.
+  /// Copies bytes.
+  ///
+  /// - Parameter source: the bytes.
+  /// - Returns: the copy, valid until ``reset()``.
   public func bytes(_ source: [UInt8]) -> ProtobufCBinaryData {
     source.withUnsafeBytes { bytes($0) }
   }
 
-  /// A repeated field of messages: an array of pointers. Nil for none.
+  /// Makes a repeated field of messages.
+  ///
+  /// - Parameter messages: the messages, allocated from this arena.
+  /// - Returns: an array of pointers, valid until ``reset()``; nil for no messages.
   @inlinable
   public func pointers<Message>(
     _ messages: [UnsafeMutablePointer<Message>]
@@ -96,7 +117,10 @@ public final class ProtobufArena {
     values(messages.map(Optional.some))
   }
 
-  /// A repeated field of numbers or bytes: an array of values. Nil for none.
+  /// Makes a repeated field of numbers or bytes.
+  ///
+  /// - Parameter values: the values.
+  /// - Returns: an array of values, valid until ``reset()``; nil for no values.
   @inlinable
   public func values<Value: BitwiseCopyable>(_ values: [Value]) -> UnsafeMutablePointer<Value>? {
     guard !values.isEmpty else { return nil }
@@ -106,12 +130,18 @@ public final class ProtobufArena {
     return array
   }
 
-  /// A repeated field of strings. Nil for none.
+  /// Makes a repeated field of strings.
+  ///
+  /// - Parameter texts: the strings.
+  /// - Returns: an array of copies, valid until ``reset()``; nil for no strings.
   public func texts(_ texts: [String]) -> UnsafeMutablePointer<ProtobufCBinaryData>? {
     values(texts.map { bytes($0) })
   }
 
-  /// A message on the wire. Equal trees give equal bytes.
+  /// Encodes a message. Equal messages have equal bytes.
+  ///
+  /// - Parameter message: a generated protobuf-c message.
+  /// - Returns: the encoded message.
   public static func pack<Message>(_ message: UnsafePointer<Message>) -> [UInt8] {
     message.withMemoryRebound(to: ProtobufCMessage.self, capacity: 1) { base in
       let size = protobuf_c_message_get_packed_size(base)
@@ -123,13 +153,15 @@ public final class ProtobufArena {
 
   // MARK: Unpacking requests
 
-  /// Reads a message from bytes of anywhere, lends it to `body`, and takes its memory back.
+  /// Decodes a message from untrusted bytes, calls a closure with it, and releases its memory.
   ///
   /// - Parameters:
-  ///   - bytes: the message on the wire.
+  ///   - bytes: the encoded message.
   ///   - unpack: the generated `..._unpack` function.
-  ///   - limit: how much memory it may take.
-  /// - Throws: ``ProtobufError``, or what `body` throws.
+  ///   - limit: the maximum memory of the decoded message, in bytes.
+  ///   - body: the closure. The message must not outlive the call.
+  /// - Returns: the closure's result.
+  /// - Throws: ``ProtobufError``, or the closure's error.
   public func withUnpacked<Message, Result>(
     _ bytes: UnsafeRawBufferPointer,
     by unpack: (UnsafeMutablePointer<ProtobufCAllocator>?, Int, UnsafePointer<UInt8>?) -> UnsafeMutablePointer<
@@ -143,7 +175,14 @@ public final class ProtobufArena {
     return try body(try self.unpack(bytes, by: unpack, limit: limit))
   }
 
-  /// Reads a message from bytes of anywhere; good until ``reset()``.
+  /// Decodes a message from untrusted bytes.
+  ///
+  /// - Parameters:
+  ///   - bytes: the encoded message.
+  ///   - unpack: the generated `..._unpack` function.
+  ///   - limit: the maximum memory of the decoded message, in bytes.
+  /// - Returns: the message, valid until ``reset()``.
+  /// - Throws: ``ProtobufError`` if the bytes are malformed or the limit is exceeded.
   public func unpack<Message>(
     _ bytes: UnsafeRawBufferPointer,
     by unpack: (UnsafeMutablePointer<ProtobufCAllocator>?, Int, UnsafePointer<UInt8>?) -> UnsafeMutablePointer<
@@ -161,7 +200,7 @@ public final class ProtobufArena {
     return UnsafePointer(message)
   }
 
-  // MARK: Beneath
+  // MARK: Private
 
   private struct Mark {
     let chunk: Int
@@ -184,7 +223,7 @@ public final class ProtobufArena {
     lastSize = chunk.count
   }
 
-  /// What we build ourselves has no limit but the machine's.
+  /// Allocates memory for messages that the program itself builds, which are limited only by the machine's memory.
   @usableFromInline
   func allocateOrTrap(_ size: Int) -> UnsafeMutableRawPointer {
     guard let memory = allocate(size) else { preconditionFailure("building has no limit") }
@@ -192,7 +231,7 @@ public final class ProtobufArena {
   }
 
   fileprivate func allocate(_ size: Int) -> UnsafeMutableRawPointer? {
-    // A size near the largest number would overflow when rounded up.
+    // A size near the maximum would overflow when it is rounded up.
     guard size >= 0, size < Int.max / 2 else {
       wasRefused = true
       return nil
@@ -215,13 +254,14 @@ public final class ProtobufArena {
   }
 }
 
-/// Why a message could not be read.
+/// The reason why a message could not be decoded.
 public enum ProtobufError: Error, Sendable, Equatable, CustomStringConvertible {
-  /// The bytes are no message of the type.
+  /// The bytes are not a valid message of the type.
   case malformed
-  /// Unpacked, it would take more memory than allowed.
+  /// The decoded message would exceed the memory limit, in bytes.
   case tooLarge(limit: Int)
 
+  /// The reason, which continues a sentence that begins with the name of the bytes.
   public var description: String {
     switch self {
     case .malformed: "is not a valid protobuf message of its type"
@@ -235,5 +275,5 @@ private func allocateForC(_ arena: UnsafeMutableRawPointer?, _ size: Int) -> Uns
   return Unmanaged<ProtobufArena>.fromOpaque(arena).takeUnretainedValue().allocate(size)
 }
 
-/// The arena takes everything back at once.
+/// Does nothing, because the arena releases all memory at once.
 private func freeForC(_ arena: UnsafeMutableRawPointer?, _ memory: UnsafeMutableRawPointer?) {}

@@ -1,16 +1,25 @@
-/// Writes the wire format field by field where it stands, without a check of the room: who lends it has made enough.
+/// Encodes the protobuf wire format field by field into existing memory, without a bounds check: the caller must
+/// provide enough memory.
 ///
-/// As ``ProtobufWriter``, it leaves out a field of value zero or of no bytes. Fields are below 16.
+/// Like ``ProtobufWriter``, it omits a field with the value zero or without bytes. Field numbers must be below 16.
 public struct ProtobufCursor {
-  /// Where the next byte goes.
+  /// The address of the next byte.
   public var place: UnsafeMutableRawPointer
 
   @inlinable
+  /// Creates a cursor.
+  ///
+  /// - Parameter place: the address of the first byte.
   public init(place: UnsafeMutableRawPointer) {
     self.place = place
   }
 
-  /// What `body` writes, which is at most so many bytes.
+  /// Returns the bytes that a closure writes.
+  ///
+  /// - Parameters:
+  ///   - maximum: the maximum number of bytes that the closure writes.
+  ///   - body: the closure.
+  /// - Returns: the written bytes.
   @inlinable
   public static func bytes(atMost maximum: Int, _ body: (inout ProtobufCursor) -> Void) -> [UInt8] {
     [UInt8](unsafeUninitializedCapacity: maximum) { buffer, count in
@@ -38,14 +47,22 @@ public struct ProtobufCursor {
     byte(UInt8(truncatingIfNeeded: rest))
   }
 
-  /// The tag and the length of what is written next.
+  /// Writes the tag and the length of the bytes that are written next.
+  ///
+  /// - Parameters:
+  ///   - field: the field number.
+  ///   - length: the length in bytes.
   @inlinable
   public mutating func prefix(_ field: UInt8, _ length: Int) {
     byte(field << 3 | 2)
     varint(UInt64(length))
   }
 
-  /// At most 11 bytes.
+  /// Writes an unsigned number, with at most 11 bytes.
+  ///
+  /// - Parameters:
+  ///   - field: the field number.
+  ///   - value: the value.
   @inlinable
   public mutating func unsigned(_ field: UInt8, _ value: UInt64) {
     guard value != 0 else { return }
@@ -53,13 +70,20 @@ public struct ProtobufCursor {
     varint(value)
   }
 
-  /// How many bytes ``unsigned(_:_:)`` writes.
+  /// Returns the number of bytes that ``unsigned(_:_:)`` writes.
+  ///
+  /// - Parameter value: the value.
+  /// - Returns: the number of bytes.
   @inlinable
   public static func unsignedSize(_ value: UInt64) -> Int {
     value == 0 ? 0 : 1 + ProtobufWriter.varintSize(value)
   }
 
-  /// A string or bytes: at most 11 bytes more than they are.
+  /// Writes a string or bytes field, with at most 11 bytes more than the value has.
+  ///
+  /// - Parameters:
+  ///   - field: the field number.
+  ///   - bytes: the value.
   @inlinable
   public mutating func bytes(_ field: UInt8, _ bytes: UnsafeRawBufferPointer) {
     guard !bytes.isEmpty else { return }
@@ -67,13 +91,20 @@ public struct ProtobufCursor {
     raw(bytes)
   }
 
+  /// Writes a string field.
+  ///
+  /// - Parameters:
+  ///   - field: the field number.
+  ///   - text: the value.
   @inlinable
   public mutating func string(_ field: UInt8, _ text: String) {
     var text = text
     text.withUTF8 { bytes(field, UnsafeRawBufferPointer($0)) }
   }
 
-  /// Bytes that are in no field of their own.
+  /// Writes bytes without a field of their own.
+  ///
+  /// - Parameter bytes: the bytes.
   @inlinable
   public mutating func raw(_ bytes: UnsafeRawBufferPointer) {
     guard let start = bytes.baseAddress else { return }
@@ -81,6 +112,9 @@ public struct ProtobufCursor {
     place += bytes.count
   }
 
+  /// Writes a static text without a field of its own.
+  ///
+  /// - Parameter text: the text.
   @inlinable
   public mutating func raw(_ text: StaticString) {
     raw(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))

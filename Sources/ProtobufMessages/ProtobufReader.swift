@@ -1,11 +1,11 @@
-/// Reads the wire format of protobuf field by field, for the messages that are worth no generated code.
+/// Decodes the protobuf wire format field by field, for messages that do not justify generated code.
 ///
-/// Borrows its bytes: no part of it, and no value that it gives, may outlive them. Groups are refused.
-/// https://protobuf.dev/programming-guides/encoding/
+/// The reader does not own its bytes: neither the reader nor any value that it returns may outlive them. Groups are
+/// rejected. https://protobuf.dev/programming-guides/encoding/
 public struct ProtobufReader {
-  /// What a field holds, by its wire type.
+  /// The value of a field, by its wire type.
   public enum Value {
-    /// A number, a bool or an enum.
+    /// A number, a Boolean or an enum.
     case varint(UInt64)
     /// A string, bytes or a message.
     case bytes(UnsafeRawBufferPointer)
@@ -15,11 +15,17 @@ public struct ProtobufReader {
 
   private var rest: UnsafeRawBufferPointer
 
+  /// Creates a reader.
+  ///
+  /// - Parameter bytes: the encoded message.
   public init(_ bytes: UnsafeRawBufferPointer) {
     rest = bytes
   }
 
-  /// The next field; nil at the end.
+  /// Decodes the next field.
+  ///
+  /// - Returns: the field number and the value; nil at the end.
+  /// - Throws: ``ProtobufError/malformed`` if the bytes are not a valid message.
   public mutating func next() throws(ProtobufError) -> (number: UInt32, value: Value)? {
     guard !rest.isEmpty else { return nil }
     let tag = try varint()

@@ -1,14 +1,16 @@
-/// Room for a short run of the wire format, written field by field without a check of the room: for what is written on
-/// every call. Whoever writes knows how long it can get. One thread.
+/// A buffer for a short piece of the protobuf wire format that is written on every call, field by field and without
+/// bounds checks: the caller must know the maximum length. Only one thread may use it.
 ///
-/// As ``ProtobufWriter``, it leaves out a field of value zero. Fields are below 16.
+/// Like ``ProtobufWriter``, it omits a field with the value zero. Field numbers must be below 16.
 public final class ProtobufScratch {
   @usableFromInline let memory: UnsafeMutableRawPointer
   @usableFromInline let capacity: Int
   @usableFromInline var start = 0
   @usableFromInline var end = 0
 
-  /// Room for `capacity` bytes.
+  /// Creates a buffer.
+  ///
+  /// - Parameter capacity: the size in bytes.
   public init(capacity: Int) {
     memory = .allocate(byteCount: capacity, alignment: 16)
     self.capacity = capacity
@@ -18,11 +20,17 @@ public final class ProtobufScratch {
     memory.deallocate()
   }
 
-  /// What has been written. Good until the next change.
+  /// The written bytes, valid until the next change.
   @inlinable
   public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: memory + start, count: end - start) }
 
-  /// Writes a message of at most `capacity` bytes less those of its own prefix, as field `field` of another.
+  /// Writes a nested message, and replaces the previous content.
+  ///
+  /// - Parameters:
+  ///   - field: the field number.
+  ///   - maximum: the maximum number of bytes that the closure writes. With the message's prefix they must fit into the
+  ///     capacity.
+  ///   - body: writes the fields of the message.
   @inlinable
   public func message(_ field: UInt8, maximum: Int, _ body: (inout ProtobufCursor) -> Void) {
     precondition(maximum + Self.prefixBytes <= capacity, "a scratch that is too small")
@@ -30,14 +38,18 @@ public final class ProtobufScratch {
     body(&cursor)
     end = cursor.place - memory
     let length = end - Self.prefixBytes
-    // Its length is known last and stands in front.
+    // The length is known last, but is placed in front.
     let prefix = 1 + ProtobufWriter.varintSize(UInt64(length))
     start = Self.prefixBytes - prefix
     var front = ProtobufCursor(place: memory + start)
     front.prefix(field, length)
   }
 
-  /// Writes the tag and the length of what follows elsewhere.
+  /// Appends the tag and the length of bytes that follow in another buffer.
+  ///
+  /// - Parameters:
+  ///   - field: the field number.
+  ///   - length: the length in bytes.
   @inlinable
   public func prefix(_ field: UInt8, _ length: Int) {
     precondition(end + Self.prefixBytes <= capacity, "a scratch that is too small")
@@ -46,6 +58,6 @@ public final class ProtobufScratch {
     end = cursor.place - memory
   }
 
-  /// A tag and a length take at most this.
+  /// The maximum size of a tag and a length, in bytes.
   @usableFromInline static let prefixBytes = 16
 }

@@ -1,9 +1,13 @@
-/// Writes the wire format of protobuf field by field, straight into a buffer, for what is written on every call.
+/// Encodes the protobuf wire format field by field into an array, for messages that are written on every call.
 ///
-/// As in proto3, a field of value zero (or an empty string) is left out; write fields in order of number and the bytes
-/// are those that protobuf-c makes. https://protobuf.dev/programming-guides/encoding/
+/// As in proto3, a field with the value zero, or an empty string, is omitted. If fields are written in order of their
+/// numbers, the bytes are those that protobuf-c generates. https://protobuf.dev/programming-guides/encoding/
 public enum ProtobufWriter {
-  /// A number in 1 to 10 bytes.
+  /// Appends a varint of 1 to 10 bytes.
+  ///
+  /// - Parameters:
+  ///   - value: the value.
+  ///   - out: the encoded bytes.
   @inlinable
   public static func varint(_ value: UInt64, to out: inout [UInt8]) {
     var rest = value
@@ -14,13 +18,21 @@ public enum ProtobufWriter {
     out.append(UInt8(truncatingIfNeeded: rest))
   }
 
-  /// How many bytes ``varint(_:to:)`` writes.
+  /// Returns the number of bytes that ``varint(_:to:)`` appends.
+  ///
+  /// - Parameter value: the value.
+  /// - Returns: the number of bytes.
   @inlinable
   public static func varintSize(_ value: UInt64) -> Int {
     (70 - (value | 1).leadingZeroBitCount) / 7
   }
 
-  /// A `uint64`, `uint32` or enum.
+  /// Appends a `uint64`, `uint32` or enum field.
+  ///
+  /// - Parameters:
+  ///   - field: the field number.
+  ///   - value: the value.
+  ///   - out: the encoded bytes.
   @inlinable
   public static func unsigned(_ field: UInt32, _ value: UInt64, to out: inout [UInt8]) {
     guard value != 0 else { return }
@@ -28,32 +40,59 @@ public enum ProtobufWriter {
     varint(value, to: &out)
   }
 
-  /// An `int64` or `int32`: a negative one takes 10 bytes.
+  /// Appends an `int64` or `int32` field. A negative value takes 10 bytes.
+  ///
+  /// - Parameters:
+  ///   - field: the field number.
+  ///   - value: the value.
+  ///   - out: the encoded bytes.
   @inlinable
   public static func signed(_ field: UInt32, _ value: Int64, to out: inout [UInt8]) {
     unsigned(field, UInt64(bitPattern: value), to: &out)
   }
 
+  /// Appends a `bool` field.
+  ///
+  /// - Parameters:
+  ///   - field: the field number.
+  ///   - value: the value.
+  ///   - out: the encoded bytes.
   @inlinable
   public static func bool(_ field: UInt32, _ value: Bool, to out: inout [UInt8]) {
     unsigned(field, value ? 1 : 0, to: &out)
   }
 
-  /// A `fixed64`.
+  /// Appends a `fixed64` field.
+  ///
+  /// - Parameters:
+  ///   - field: the field number.
+  ///   - value: the value.
+  ///   - out: the encoded bytes.
   @inlinable
   public static func fixed64(_ field: UInt32, _ value: UInt64, to out: inout [UInt8]) {
     guard value != 0 else { return }
     presentFixed64(field, value, to: &out)
   }
 
-  /// A `fixed64` or the bits of a `double`, for 0 too: of a field whose presence says something.
+  /// Appends a `fixed64` field, or the bits of a `double` field. It is not omitted for the value 0, for fields whose
+  /// presence is significant.
+  ///
+  /// - Parameters:
+  ///   - field: the field number.
+  ///   - value: the value.
+  ///   - out: the encoded bytes.
   @inlinable
   public static func presentFixed64(_ field: UInt32, _ value: UInt64, to out: inout [UInt8]) {
     tag(field, wireType: 1, to: &out)
     eightBytes(value, to: &out)
   }
 
-  /// A `repeated fixed64`, or the bits of a `repeated double`.
+  /// Appends a `repeated fixed64` field, or the bits of a `repeated double` field.
+  ///
+  /// - Parameters:
+  ///   - field: the field number.
+  ///   - values: the values.
+  ///   - out: the encoded bytes.
   @inlinable
   public static func packedFixed64(_ field: UInt32, _ values: [UInt64], to out: inout [UInt8]) {
     guard !values.isEmpty else { return }
@@ -61,17 +100,29 @@ public enum ProtobufWriter {
     for value in values { eightBytes(value, to: &out) }
   }
 
+  /// Appends the eight bytes of a number, the lowest first.
   @inlinable
   static func eightBytes(_ value: UInt64, to out: inout [UInt8]) {
     for shift in stride(from: UInt64(0), to: 64, by: 8) { out.append(UInt8(truncatingIfNeeded: value >> shift)) }
   }
 
-  /// A `double`. Minus zero is zero here, as it is for protobuf-c.
+  /// Appends a `double` field. Minus zero counts as zero, as in protobuf-c.
+  ///
+  /// - Parameters:
+  ///   - field: the field number.
+  ///   - value: the value.
+  ///   - out: the encoded bytes.
   @inlinable
   public static func double(_ field: UInt32, _ value: Double, to out: inout [UInt8]) {
     fixed64(field, value == 0 ? 0 : value.bitPattern, to: &out)
   }
 
+  /// Appends a `string` field.
+  ///
+  /// - Parameters:
+  ///   - field: the field number.
+  ///   - text: the value.
+  ///   - out: the encoded bytes.
   @inlinable
   public static func string(_ field: UInt32, _ text: String, to out: inout [UInt8]) {
     let utf8 = text.utf8
@@ -80,6 +131,12 @@ public enum ProtobufWriter {
     out.append(contentsOf: utf8)
   }
 
+  /// Appends a `bytes` field.
+  ///
+  /// - Parameters:
+  ///   - field: the field number.
+  ///   - bytes: the value.
+  ///   - out: the encoded bytes.
   @inlinable
   public static func bytes(_ field: UInt32, _ bytes: some Collection<UInt8>, to out: inout [UInt8]) {
     guard !bytes.isEmpty else { return }
@@ -87,21 +144,36 @@ public enum ProtobufWriter {
     out.append(contentsOf: bytes)
   }
 
-  /// Tag and length of a string or a nested message whose `length` bytes the caller appends next. Written for 0 too: an
-  /// empty message that is there differs from none.
+  /// Appends the tag and the length of a string or a nested message whose bytes the caller appends next. It is not
+  /// omitted for the length 0, because an empty message differs from an absent one.
+  ///
+  /// - Parameters:
+  ///   - field: the field number.
+  ///   - length: the length in bytes.
+  ///   - out: the encoded bytes.
   @inlinable
   public static func lengthPrefix(_ field: UInt32, _ length: Int, to out: inout [UInt8]) {
     tag(field, wireType: 2, to: &out)
     varint(UInt64(length), to: &out)
   }
 
-  /// How many bytes a nested message, string or bytes field of `length` bytes takes in all.
+  /// Returns the total number of bytes of a nested message, string or bytes field.
+  ///
+  /// - Parameters:
+  ///   - field: the field number.
+  ///   - length: the length of the value in bytes.
+  /// - Returns: the number of bytes.
   @inlinable
   public static func lengthPrefixedSize(_ field: UInt32, _ length: Int) -> Int {
     varintSize(UInt64(field) << 3) + varintSize(UInt64(length)) + length
   }
 
-  /// A nested message, written by `body`. Costs a move of its bytes where it is longer than 127.
+  /// Appends a nested message. If it is longer than 127 bytes, its bytes are moved once.
+  ///
+  /// - Parameters:
+  ///   - field: the field number.
+  ///   - out: the encoded bytes.
+  ///   - body: appends the fields of the message.
   @inlinable
   public static func message(_ field: UInt32, to out: inout [UInt8], _ body: (inout [UInt8]) -> Void) {
     tag(field, wireType: 2, to: &out)

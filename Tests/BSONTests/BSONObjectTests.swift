@@ -1,7 +1,7 @@
 import BSON
 import Testing
 
-/// The text of the problem, or what was read where there was none.
+/// The text of the problem, or the value if there was no problem.
 private func outcome<Value>(_ json: String, _ read: (BSONObject) throws(DocumentProblem) -> Value) throws -> String {
   try outcome(BSONDocument(json: json), read)
 }
@@ -16,7 +16,7 @@ private func outcome<Value>(_ document: BSONDocument, _ read: (BSONObject) throw
   }
 }
 
-/// A document whose field `a` is a string of any bytes.
+/// A document whose field `a` is a string of the given bytes.
 private func document(ofBytes text: [UInt8], nested: Bool = false) -> BSONDocument {
   func wrap(_ type: UInt8, _ value: [UInt8]) -> [UInt8] {
     let count = UInt32(4 + 3 + value.count + 1)
@@ -56,14 +56,15 @@ private func document(ofBytes text: [UInt8], nested: Bool = false) -> BSONDocume
     }
   }
 
-  /// libbson's JSON had no value where an object inside lacked its last byte: `{ "b" : , "d" : 1 }` was served.
+  /// Regression test: libbson's JSON omitted the value where a nested object lacked its last byte: `{ "b" : , "d" : 1
+  /// }` was served.
   @Test func `free-form parts are read whole or not at all`() throws {
     let read = { (o: BSONObject) throws(DocumentProblem) -> String in try o.json("a") }
     let good = try BSONDocument(json: #"{"a": {"b": {"c": 1}, "d": {"$code": "x", "$scope": {"e": 2}}}}"#)
     #expect(outcome(good, read).hasSuffix("}"))
     #expect(good.json != nil)
     // No zero byte at the end of an object, and of a scope; a name that is not UTF-8; a length too long, and one too
-    // short; a type that there is not; an end before the end; code longer than it is.
+    // short; an undefined type; an end before the end; code longer than its bytes.
     for (part, damage): ([UInt8], [UInt8]) in [
       ([1, 0, 0, 0, 0], [1, 0, 0, 0, 1]), ([2, 0, 0, 0, 0], [2, 0, 0, 0, 1]),
       ([0x63, 0, 1, 0, 0, 0], [0xFF, 0, 1, 0, 0, 0]), ([12, 0, 0, 0, 0x10], [13, 0, 0, 0, 0x10]),
@@ -77,7 +78,7 @@ private func document(ofBytes text: [UInt8], nested: Bool = false) -> BSONDocume
       #expect(outcome(bad, read) == "a: is malformed, or holds text that is not valid UTF-8", "\(damage)")
       #expect(bad.json == nil, "\(damage)")
     }
-    // An object of nothing but its length.
+    // An object that consists only of its length.
     let short = [20, 0, 0, 0, 3, 0x61, 0] + [12, 0, 0, 0, 3, 0x62, 0] + [4, 0, 0, 0] + [0, 0] as [UInt8]
     #expect(BSONDocument(uncheckedBytes: short).json == nil)
   }
@@ -147,7 +148,7 @@ private func document(ofBytes text: [UInt8], nested: Bool = false) -> BSONDocume
   }
 
   @Test func `free-form is an object or an array, and no deeper than the limit`() throws {
-    // By bytes, because libbson's reader of JSON stops at 100.
+    // The documents are built as bytes, because libbson's JSON parser stops at depth 100.
     func nested(_ depth: Int) -> BSONDocument {
       var bytes: [UInt8] = [5, 0, 0, 0, 0]
       for level in 0..<depth {
@@ -177,7 +178,7 @@ private func document(ofBytes text: [UInt8], nested: Bool = false) -> BSONDocume
   }
 
   @Test func `a document that is cut off ends where it is whole`() {
-    // The string says that it is longer than the document.
+    // The length of the string exceeds the document.
     let cut = BSONDocument(uncheckedBytes: [14, 0, 0, 0, 2, 0x61, 0, 100, 0, 0, 0, 0x78, 0, 0])
     #expect(outcome(cut) { o throws(DocumentProblem) in try o.string("a") } == "a: is missing")
   }

@@ -1,7 +1,7 @@
 import BSON
 import Testing
 
-/// Two ids are one exactly where MongoDB takes them for one.
+/// Tests that two ids are equal exactly if MongoDB treats them as equal.
 ///
 /// https://www.mongodb.com/docs/manual/reference/bson-type-comparison-order/
 @Suite struct DocumentIDTests {
@@ -9,7 +9,7 @@ import Testing
     try #require(BSONDocument(json: "{\"_id\": \(json)}").id)
   }
 
-  /// Each line is one value, in the forms that are equal; no two lines are.
+  /// Each line contains equal forms of one value. Values of different lines are not equal.
   private static let values: [[String]] = [
     ["777777", long("777777"), double("777777.0"), decimal("777777"), decimal("777777.00"), decimal("7.77777E+5")],
     ["0", long("0"), double("0.0"), double("-0.0"), decimal("0"), decimal("-0"), decimal("0E+6111"), decimal("-0.00")],
@@ -19,7 +19,7 @@ import Testing
     [double("NaN"), decimal("NaN")],
     [double("Infinity"), decimal("Infinity")], [double("-Infinity"), decimal("-Infinity")],
     [long("9223372036854775807"), decimal("9223372036854775807")],
-    // Of these two no double says which: the nearest is 2 to the power of 63.
+    // No double distinguishes these two: the nearest one is 2 to the power of 63.
     [double("9223372036854775808"), decimal("9223372036854775808")],
     [long("-9223372036854775808"), double("-9223372036854775808"), decimal("-9223372036854775808.0")],
     [long("9007199254740993"), decimal("9007199254740993")],

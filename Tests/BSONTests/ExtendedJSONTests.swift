@@ -3,15 +3,15 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What free-form parts are written as.
+/// Tests of the JSON text of free-form parts.
 @Suite struct ExtendedJSONTests {
-  /// The field `v` of a document, as free-form text.
+  /// The field `v` of a document as free-form text.
   private func json(_ document: BSONDocument) throws -> String {
     try document.withObject { object throws(DocumentProblem) in try object.json("v") }
   }
 
   @Test(arguments: [
-    // Beyond what JavaScript's numbers hold.
+    // Integers beyond the range of JavaScript numbers.
     (#"{"$numberLong": "9007199254740991"}"#, "9007199254740991"),
     (#"{"$numberLong": "-9007199254740991"}"#, "-9007199254740991"),
     (#"{"$numberLong": "9007199254740992"}"#, #"{ "$numberLong" : "9007199254740992" }"#),
@@ -19,7 +19,7 @@ import Testing
     (#"{"$numberDouble": "-0.0"}"#, "-0.0"), (#"{"$numberDouble": "1.0"}"#, "1.0"),
     (#"{"$numberDouble": "1e308"}"#, "1.000000000000000011e+308"),
     (#"{"$numberDouble": "NaN"}"#, #"{ "$numberDouble" : "NaN" }"#),
-    // The year 10000 is no date of JSON's readers, and neither is one before 1970.
+    // JSON decoders do not accept the year 10000 as a date, nor a year before 1970.
     (#"{"$date": {"$numberLong": "253402300799999"}}"#, #"{ "$date" : "9999-12-31T23:59:59.999Z" }"#),
     (#"{"$date": {"$numberLong": "253402300800000"}}"#, #"{ "$date" : { "$numberLong" : "253402300800000" } }"#),
     (#"{"$date": {"$numberLong": "-1"}}"#, #"{ "$date" : { "$numberLong" : "-1" } }"#),
@@ -29,7 +29,7 @@ import Testing
     #expect(try json(BSONDocument(json: "{\"v\": [\(value)]}")) == "[ \(expected) ]")
   }
 
-  /// Equal texts, equal etags: a change here is seen by every client.
+  /// Equal texts have equal etags, so every client sees a change of the text.
   @Test func `the text is the same for ever`() throws {
     let document = try BSONDocument(
       json: #"{"v": {"a": {}, "b": [], "c": [1, {"d": null}, true], "e\"": "\n\u0001é"}}"#)
@@ -53,7 +53,7 @@ import Testing
     }
   }
 
-  /// Every type at its extremes, and documents by chance, read back by MongoDB's Python driver and by node.
+  /// Values of every type at its limits, and random documents, are decoded by MongoDB's Python driver and by node.
   @Test func `others read back the same values`() throws {
     let random = SeededRandom.fresh("others read back the same values")
     let python = try PythonEnvironment.command("python")

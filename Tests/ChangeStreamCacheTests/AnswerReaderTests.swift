@@ -7,8 +7,8 @@ internal import Testing
 
 @testable internal import ChangeStreamCache
 
-/// Reads without a lock: what is found stays valid, what is there is found, what was replaced is reclaimed, and a
-/// publication is seen whole or not at all.
+/// Tests of lock-free reads: a found answer remains valid, an existing key is always found, replaced answers are
+/// reclaimed, and a publication is visible completely or not at all.
 struct AnswerReaderTests {
   private final class Thing: Reclaimable {
     let count: Locked<Int>
@@ -30,7 +30,7 @@ struct AnswerReaderTests {
       committedAt: WallTime(milliseconds: 0), publication: UInt64(publication))
   }
 
-  /// Publishes answers as the cache's publisher does, and that the keys of `gone` have none.
+  /// Publishes answers as the cache's publisher does, and removes the answers of the keys in `gone`.
   private func publish(_ table: AnswerTable, _ publication: Int, _ answers: [Answer], gone: [String] = []) {
     let all =
       answers + gone.compactMap { table.latest(LookupKey($0)) }.map { .gone($0, publication: UInt64(publication)) }
@@ -55,7 +55,7 @@ struct AnswerReaderTests {
     let (early, late) = (reclaimer.makeReader(), reclaimer.makeReader())
     reclaimer.enter(early)
     reclaimer.retire([Thing(alive)])
-    // It began afterwards, and cannot have found the first.
+    // This reader entered after the object was retired, and cannot have found it.
     reclaimer.enter(late)
     reclaimer.retire([Thing(alive)])
     #expect(alive.withLock { $0 } == 2)
@@ -99,7 +99,7 @@ struct AnswerReaderTests {
     #expect(old == nil)
   }
 
-  /// A reader sees what was published when it entered or advanced, whatever has been stored or published since.
+  /// A reader sees the publication at which it entered or advanced, regardless of later stores and publications.
   @Test func aReaderLooksAtOnePublication() throws {
     let table = AnswerTable()
     let reader = AnswerReader(table, Listings())
@@ -109,7 +109,7 @@ struct AnswerReaderTests {
       ["a", "b", "c"].map { reader.answer(LookupKey($0))?.revision.seconds }
     }
     #expect(seen(reader) == [1, 1, nil])
-    // Stored, and not published yet: neither a reader nor a look without one sees any of it.
+    // Answers that are stored but not published are visible neither to a reader nor to a lookup without one.
     let old = try #require(table.latest(LookupKey("b")))
     for answer in try [answer("a", 2, publication: 2), answer("c", 2, publication: 2), .gone(old, publication: 2)] {
       table.store(answer)
@@ -145,9 +145,9 @@ struct AnswerReaderTests {
     #expect(table.answer(LookupKey("a")) == nil && table.latest(LookupKey("a")) == nil)
   }
 
-  /// One thread publishes, others read all the time. A key that is always there is always found, with an answer no
-  /// older than the last that was known before; every answer is its key's own; and keys that change places in one
-  /// publication are never seen both, nor neither.
+  /// One thread publishes while others read continuously. A key that always exists is always found, with an answer that
+  /// is no older than the last one known before. Every answer belongs to its key. Of two keys that are swapped in one
+  /// publication, exactly one is visible at any time.
   @Test func readersSeeWholePublications() throws {
     var random = SeededRandom.fresh("readersSeeWholePublications")
     let table = AnswerTable()
@@ -188,7 +188,7 @@ struct AnswerReaderTests {
         }
       }
     }
-    // Others come and go, so that shards grow and gaps are closed; and those that stay get newer answers.
+    // Other keys are added and removed, so that shards grow and gaps are closed. The permanent keys get newer answers.
     var round = 1
     while looks.load(ordering: .relaxed) < 50_000 || round < 50 {
       round += 1
@@ -205,7 +205,7 @@ struct AnswerReaderTests {
     #expect(problems.withLock { $0 }.prefix(5) == [])
   }
 
-  /// A shard of its own, whose answers all begin to be looked for at one slot: every second one is to go.
+  /// A separate shard in which the search for all answers begins at the same slot. Every second answer is removed.
   private final class Row: Sendable {
     let shard: AnswerShard
 
@@ -218,7 +218,7 @@ struct AnswerReaderTests {
     }
   }
 
-  /// Each removal moves back what lies behind it: a reader finds that all the same.
+  /// Each removal moves back the answers behind it. A reader finds them all the same.
   @Test func whatIsMovedIsFound() throws {
     let reclaimer = Reclaimer()
     let stay = try (0..<40).map { try answer("s\($0)", 1, publication: 1) }

@@ -3,7 +3,8 @@ internal import Core
 internal import TestSupport
 internal import Testing
 
-/// A cache of countries over a source in memory, and what it announced. Started by ``start()``, always stopped.
+/// A cache of countries with an in-memory source, and the notices that it announced. It is started by ``start()`` and
+/// must be stopped.
 final class CacheHarness: Sendable {
   let source: InMemorySource
   let log = CapturedLog()
@@ -17,7 +18,7 @@ final class CacheHarness: Sendable {
     options.ttlSeconds = ttlSeconds
     options.firstRetrySeconds = 0.001
     options.retryLimitSeconds = 0.01
-    // The clock stands still.
+    // The manual clock does not advance by itself.
     options.reportSettlesAfterSeconds = 0
     let announced = announced
     cache = ChangeStreamCache(source: source, options: options, clock: clock, logger: log.logger) { invalidations in
@@ -25,7 +26,7 @@ final class CacheHarness: Sendable {
     }
   }
 
-  /// Runs `body` on a started cache.
+  /// Runs `body` with a started cache, and stops the cache afterwards.
   static func run(ttlSeconds: Double = 300, seed: [String] = [], _ body: (CacheHarness) throws -> Void) throws {
     let harness = CacheHarness(ttlSeconds: ttlSeconds)
     for document in seed { try harness.source.put(document) }
@@ -39,12 +40,12 @@ final class CacheHarness: Sendable {
     try body(harness)
   }
 
-  /// What `code` answers.
+  /// The name of the country that the key `code` is answered with.
   func name(_ code: String) -> String? { cache.value(for: LookupKey(code))?.name }
 
   func revision(_ code: String) -> Revision? { cache.reader.answer(LookupKey(code))?.revision }
 
-  /// Waits until every change so far has been applied.
+  /// Waits until all changes so far have been applied.
   func settle() throws {
     let now = source.now
     try poll("the cache has observed \(now)") { cache.reader.observedRevision >= now }
@@ -52,7 +53,7 @@ final class CacheHarness: Sendable {
 
   var invalidations: [Invalidation] { announced.withLock { $0 } }
 
-  /// What was announced, in short: `upsert KE change_stream:insert`.
+  /// The announced notices in short form: `upsert KE change_stream:insert`.
   var notices: [String] {
     invalidations.map { "\($0.kind) \($0.key.text) \($0.reason)" }
   }

@@ -50,7 +50,8 @@ struct ChangeQueueTests {
     #expect(released(&queue, upTo: 4) == [], "it may have been looked up as of 9")
     queue.settle(upTo: Revision(9))
     #expect(released(&queue, upTo: 4) == [5])
-    // Looked up as of 9 as well, and later: the next change of the document could be seen by then.
+    // This document was also looked up as of 9, and later: by then the next change of the document may have been
+    // visible.
     add(update(6), "a", at: 9, to: &queue)
     #expect(released(&queue, upTo: 5) == [])
     add(delete(7), "a", at: 9, to: &queue)
@@ -67,7 +68,8 @@ struct ChangeQueueTests {
     #expect(released(&queue, upTo: 9) == [5, 5])
   }
 
-  /// The random history by a plain rule: a change is in the past of the queue's reader, whole, or not at all.
+  /// Compares random histories with a simple rule: each change is in the past of the queue's reader completely or not
+  /// at all.
   @Test func randomChangesComeInOrderAndNoneIsLeftBehind() {
     var random = SeededRandom.fresh("changes that wait")
     for _ in 0..<300 {

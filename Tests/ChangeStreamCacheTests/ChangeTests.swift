@@ -4,7 +4,7 @@ internal import Core
 internal import TestSupport
 internal import Testing
 
-/// Each change of a document, and what becomes of the answer.
+/// Tests of each kind of change of a document, and of the resulting answer.
 struct ChangeTests {
   @Test func warmBeforeServing() throws {
     let harness = CacheHarness()
@@ -19,7 +19,7 @@ struct ChangeTests {
     try poll("the cache is warm") { harness.cache.reader.isLoaded }
     #expect(harness.name("KE") == "Kenya")
     #expect(harness.cache.health.isValid)
-    // A load announces nothing: nobody has been told anything else before.
+    // A load announces nothing, because no other state has been announced before.
     #expect(harness.notices.isEmpty)
   }
 
@@ -90,11 +90,11 @@ struct ChangeTests {
     try CacheHarness.run(seed: seed) { harness in
       #expect(harness.name("KE") == "new")
       #expect(harness.log.lines(event: "key_claimed_twice").count == 1)
-      // The loser changes: the answer stays, so nothing is announced.
+      // The document that loses the key changes. The answer remains the same, so nothing is announced.
       try harness.source.put(country("1", "KE", "older", rank: 1))
       try harness.settle()
       #expect(harness.notices.isEmpty)
-      // The winner goes: the next one shows, at the revision of that change.
+      // The winner is deleted. The next document is served, at the revision of that change.
       let deleted = harness.source.delete("2")
       try harness.settle()
       #expect(harness.name("KE") == "older")
@@ -118,12 +118,13 @@ struct ChangeTests {
       try harness.settle()
       #expect(harness.notices.isEmpty)
       #expect(harness.cache.reader.answer(LookupKey("KE"))?.entry.etagText == etag)
-      // The key has itself reached the revision of the write.
+      // The key itself has reached the revision of the write.
       #expect(harness.revision("KE") == revision)
     }
   }
 
-  /// Every answer that can be looked up is announced, by whatever selector; one of members with each of them.
+  /// Every answer that can be looked up is announced, for every selector. An answer of members is announced with each
+  /// change of a member.
   @Test func answersOfEverySelectorAreAnnounced() throws {
     let seed = [country("1", "KE", "Kenya", rank: 1, continent: "Africa")]
     try CacheHarness.run(seed: seed) { harness in
@@ -134,7 +135,7 @@ struct ChangeTests {
       #expect(answer.entry.key.text == "KE" && answer.otherNames == [Array("UG".utf8)])
       #expect(answer.revision == inserted)
       #expect(harness.notices == ["upsert UG change_stream:insert", "upsert Africa change_stream:insert"])
-      // The value of the answer stays as it is, and another of its members changes.
+      // The value of the answer remains the same, and another of its members changes.
       try harness.source.put(country("2", "UG", "Republic of Uganda", rank: 2, continent: "Africa"))
       try harness.settle()
       #expect(harness.notices.suffix(2) == ["upsert UG change_stream:replace", "upsert Africa change_stream:replace"])
@@ -147,7 +148,7 @@ struct ChangeTests {
     }
   }
 
-  /// Whatever the order in which they come: a second document of a key is a mistake that its authors must hear of.
+  /// Regardless of the order of events, a second document of a key is an error that must be reported to its authors.
   @Test func aSecondDocumentOfAKeyIsReported() throws {
     try CacheHarness.run(seed: [country("1", "KE", "first", rank: 5, continent: "Africa")]) { harness in
       #expect(harness.cache.health.conflicts.isEmpty)
@@ -166,7 +167,7 @@ struct ChangeTests {
     }
   }
 
-  /// Two documents of one key take turns: an answer of members has one of them, always.
+  /// Two documents of one key win alternately. An answer of members always contains exactly one of them.
   @Test func aMemberThatLosesItsKeyIsReplacedByTheOneThatWins() throws {
     let seed = [country("1", "KE", "first", continent: "Africa"), country("2", "UG", "Uganda", continent: "Africa")]
     try CacheHarness.run(seed: seed) { harness in
@@ -199,13 +200,13 @@ struct ChangeTests {
       #expect(harness.log.lines(event: "document_rejected").count == 2)
       #expect(harness.notices.isEmpty)
 
-      // A reload finds the same, and still has the last good version.
+      // A reload reads the same documents, and still has the last valid version.
       harness.cache.reload()
       try poll("the reload is done") { harness.cache.health.reloads == 2 }
       #expect(harness.name("KE") == "Kenya")
       #expect(harness.cache.health.rejectedCount == 2)
 
-      // Bad, but outside the filter now: gone. And mended: served.
+      // An invalid document outside of the filter is removed. A corrected document is served.
       try harness.source.put(#"{"_id": "1", "code": "KE", "name": 7, "active": false}"#)
       try harness.source.put(country("3", "TZ", "Tanzania"))
       try harness.settle()
@@ -233,8 +234,8 @@ struct ChangeTests {
     }
   }
 
-  /// MongoDB compares `_id` by value: a replacement may write the same one in another type. The first version came back
-  /// when the second was deleted.
+  /// MongoDB compares `_id` by value, so a replacement may write the same `_id` in another type. Regression test: the
+  /// first version returned when the second was deleted.
   @Test func anIDInAnotherTypeIsTheSameDocument() throws {
     func document(_ id: String, _ name: String) -> String {
       country("ID", "KE", name).replacing("\"ID\"", with: id)
@@ -261,14 +262,14 @@ struct ChangeTests {
   @Test func aDocumentThatIsTooLargeIsRejectedByName() throws {
     let good = country("1", "KE", "Kenya")
     try CacheHarness.run(seed: [good]) { harness throws in
-      // Of the model's two texts, the one that is larger.
+      // The larger of the model's two texts.
       let text = String(repeating: "x", count: ServedSize.documentBytes)
       try harness.source.put(country("1", "KE", text, continent: "Africa"))
       try harness.settle()
       #expect(harness.name("KE") == "Kenya")
       let line = try #require(harness.log.lines(event: "document_rejected").first)
       #expect(line.contains("\"field\":\"name\"") && line.contains("above the 16777216 that are served"))
-      // As large as may be: the name, with `KE=` before and `/0/` behind.
+      // The maximum size: the name, preceded by `KE=` and followed by `/0/`.
       try harness.source.put(country("1", "KE", String(text.dropLast(6))))
       try harness.settle()
       #expect(harness.cache.reader.answer(LookupKey("KE"))?.bytes.count == ServedSize.documentBytes)

@@ -1,7 +1,7 @@
 internal import BSON
 internal import ChangeStreamCache
 
-/// A model of a collection that has nothing to do with agents: the cache is generic.
+/// A model of a collection that is unrelated to agents, because the cache is generic.
 struct Country: CachedModel, Equatable {
   static let entity = "country"
   static let filter = DocumentFilter.field("active", isOneOf: [.bool(true)])
@@ -29,7 +29,7 @@ struct Country: CachedModel, Equatable {
   func encoded() -> [UInt8]? { Array("\(code)=\(name)/\(rank)/\(continent ?? "")".utf8) }
 }
 
-/// A document of ``Country`` as JSON.
+/// Returns a document of ``Country`` as JSON.
 func country(
   _ id: String, _ code: String, _ name: String, rank: Int = 0, active: Bool = true, continent: String? = nil
 ) -> String {

@@ -5,7 +5,7 @@ internal import Testing
 
 @testable internal import ChangeStreamCache
 
-/// The engine by itself, step by step: orders of events that a source seldom gives.
+/// Tests of the engine alone, step by step, with orders of events that a source seldom produces.
 struct EngineTests {
   private final class Steps {
     let reader = CacheReader(entity: "country", ttlSeconds: 300, clock: SystemClock(), onObserved: {})
@@ -24,7 +24,7 @@ struct EngineTests {
       engine.streamOpened(resumed: false, identity: "test")
     }
 
-    /// Loads an empty collection, as of revision 5.
+    /// Loads an empty collection as of revision 5.
     func load() throws {
       let begun = engine.nextRead(operationTime: Revision(5), now: now)
       let reload = try #require(begun)
@@ -54,7 +54,7 @@ struct EngineTests {
       engine.receivedNothing(floor: Revision(floor), settled: Revision(floor), asked: now, now: now, wallNow: .now)
     }
 
-    /// What has been announced since it was last asked, in order of key.
+    /// The notices since the last call, in order of key.
     var news: [String] {
       announced.withLock { announced in
         defer { announced = [] }
@@ -72,7 +72,7 @@ struct EngineTests {
     try steps.load()
     #expect(steps.reader.observedRevision == Revision(5))
     try steps.receive(.insert(BSONDocument(json: country("1", "KE", "Kenya"))), "1", 8, at: 8)
-    // Others may share its cluster time.
+    // Other changes may share its cluster time.
     #expect(steps.name("KE") == "Kenya")
     #expect(steps.reader.observedRevision == Revision(7))
     try steps.receive(.insert(BSONDocument(json: country("2", "UG", "Uganda"))), "2", 8, at: 8)
@@ -81,13 +81,13 @@ struct EngineTests {
     #expect(steps.reader.observedRevision == Revision(8))
   }
 
-  /// Found by a watch that came from a server where this change was the first one not told.
+  /// Regression test: a watch that came from a server where this change was the first unannounced one missed it.
   @Test func theChangeThatEndsALoadIsAnnouncedAfterIt() throws {
     let steps = Steps()
     let begun = steps.engine.nextRead(operationTime: Revision(5), now: .now)
     let reload = try #require(begun)
     steps.engine.readEnded(reload.number, at: Revision(7), now: .now, wallNow: .now)
-    // It proves everything before itself.
+    // The change proves that everything before it was received.
     try steps.receive(.insert(BSONDocument(json: country("1", "KE", "Kenya"))), "1", 8, at: 8)
     #expect(steps.name("KE") == "Kenya" && steps.reader.isLoaded)
     #expect(steps.reader.observedRevision == Revision(7))
@@ -95,7 +95,7 @@ struct EngineTests {
     #expect(steps.news == ["upsert KE 8"])
   }
 
-  /// A watch that starts at a position that was handed out leaves out what is older.
+  /// A watch that starts at a position which was sent before omits older changes.
   @Test func aChangeThatComesLateIsAnnouncedAfterWhatWasObserved() throws {
     let steps = Steps()
     try steps.load()
@@ -107,7 +107,7 @@ struct EngineTests {
     #expect(steps.name("KE") == "Kenya")
   }
 
-  /// A row has a version that the stream passes over.
+  /// A row contains a version that the stream passes over.
   @Test func aReloadPutsNoOtherVersionInThePlaceOfABadDocumentsLastGoodOne() throws {
     let steps = Steps()
     try steps.load()
@@ -128,7 +128,7 @@ struct EngineTests {
     #expect(steps.engine.currentHealth().rejectedCount == 1)
   }
 
-  /// Who asks for the transaction's revision must not get what was true in the middle of it.
+  /// A lookup with the transaction's revision as minimum must not see a state in the middle of the transaction.
   @Test func aTransactionIsShownWhenItIsWhole() throws {
     let steps = Steps()
     try steps.load()
@@ -140,8 +140,8 @@ struct EngineTests {
     #expect(steps.reader.observedRevision == Revision(8) && steps.engine.awaited != .change)
   }
 
-  /// What was looked up may be newer than the update; a server that is ahead of this one, or behind it, would show
-  /// something else at its revision.
+  /// A looked-up document may be newer than the update. Another server that is ahead of this one, or behind it, would
+  /// serve a different state at the update's revision.
   @Test func anUpdateIsShownWhenTheStreamHasPassedTheMomentOfItsLookup() throws {
     let steps = Steps()
     try steps.load()
@@ -158,7 +158,7 @@ struct EngineTests {
     #expect(steps.reader.answer(LookupKey("KE"))?.revision == Revision(6))
   }
 
-  /// A database may report a time before a change of that time can be seen.
+  /// A database may report a time before a change of that time is visible.
   @Test func whatWaitsIsSettledBeforeAnythingIsPromised() throws {
     let steps = Steps()
     try steps.load()
@@ -179,7 +179,7 @@ struct EngineTests {
     #expect(steps.reader.observedRevision == Revision(5))
   }
 
-  /// An image of the document as of the update is that, however late it comes.
+  /// A post-image is the document as of the update, regardless of the delay of the event.
   @Test func anUpdateWithAnImageIsShownAtOnce() throws {
     let steps = Steps()
     try steps.load()
@@ -225,7 +225,7 @@ struct EngineTests {
     #expect(steps.reader.observedRevision == Revision(10))
   }
 
-  /// What the first update made is known to nobody who looked it up later.
+  /// The result of the first update is unknown if the document was looked up later.
   @Test func anUpdateThatWasFollowedByAnotherBeforeItsLookupIsPassedOver() throws {
     let steps = Steps()
     try steps.load()
@@ -234,7 +234,7 @@ struct EngineTests {
       .updateLookedUp(BSONDocument(json: country("1", "KE", "third"))), "1", 7, at: 10, touched: ["name"])
     try steps.receive(.insert(BSONDocument(json: country("2", "UG", "Uganda"))), "2", 8, at: 10)
     try steps.receive(.replace(BSONDocument(json: country("1", "KE", "second"))), "1", 9, at: 10)
-    // A change that carries the document as of itself need not wait: and the one before is settled with it.
+    // A change with the document as of itself need not wait, and the change before it can be released, too.
     #expect(steps.name("KE") == "second" && steps.name("UG") == "Uganda")
     #expect(steps.news == ["upsert KE 6", "upsert KE 9", "upsert UG 9"])
     steps.idle(10)
@@ -242,7 +242,7 @@ struct EngineTests {
     #expect(steps.historyStart.withLock { $0 } == Revision(5), "all of it was under one key")
   }
 
-  /// Two documents of one key change in one transaction: what the first made of the key was never so.
+  /// Two documents of one key change in one transaction: the state after the first change never existed.
   @Test func ofATransactionOnlyItsOutcomeIsAnnounced() throws {
     let steps = Steps()
     try steps.load()
@@ -258,7 +258,7 @@ struct EngineTests {
     #expect(steps.news == ["delete KE 9"])
   }
 
-  /// It may have shown something that is gone again; a server that looked it up in time has announced that.
+  /// The update may have had a result that is gone again. A server that looked it up in time has announced it.
   @Test func whoComesFromAnotherServerIsToldOfWhatWasPassedOver() throws {
     let steps = Steps()
     try steps.load()
@@ -270,13 +270,13 @@ struct EngineTests {
     steps.idle(10)
     #expect(steps.news == ["upsert KE 8"])
     #expect(steps.reader.answer(LookupKey("KE"))?.revision == Revision(8))
-    // Where nothing was passed over, what changes nothing is no news.
+    // If nothing was passed over, a change that has no effect is not announced.
     steps.receive(.updateLookedUp(document), "1", 12, at: 13, touched: ["name"])
     steps.idle(13)
     #expect(steps.news == [])
   }
 
-  /// A server that is ahead has announced the key in between; here nobody can say that it is gone.
+  /// A server that is ahead has announced the key in between. For this server it is unknown whether it is gone.
   @Test func historyBeginsAnewWhereWhatWasPassedOverMayHaveMovedADocument() throws {
     let steps = Steps()
     try steps.load()
@@ -290,7 +290,7 @@ struct EngineTests {
     #expect(steps.news == ["upsert KE 7"])
   }
 
-  /// Updates without a pause would otherwise keep a reload from ever ending.
+  /// Otherwise continuous updates would prevent a reload from ever ending.
   @Test func aReloadEndsWhileAChangeWaits() throws {
     let steps = Steps()
     try steps.load()
@@ -313,7 +313,8 @@ struct EngineTests {
     #expect(steps.news == ["delete KE 9", "upsert KE 6", "upsert UG 7"])
   }
 
-  /// More than is kept: reading anew takes less time and memory. What is older than the read is in it.
+  /// If too many changes are queued, reading the collection takes less time and memory. Changes before the read are
+  /// part of it.
   @Test func whatIsTooFarBehindIsReadAnew() throws {
     let steps = Steps()
     try steps.load()
@@ -333,7 +334,7 @@ struct EngineTests {
     #expect(steps.engine.currentHealth().resyncs == 1)
   }
 
-  /// The database said too early that all of the transaction's time had come.
+  /// The database reported too early that the transaction's time was complete.
   @Test func aTransactionThatComesLateIsShownWhole() throws {
     let steps = Steps()
     try steps.load()
@@ -347,7 +348,7 @@ struct EngineTests {
     #expect(steps.engine.nextRead(operationTime: Revision(9), now: .now) == nil, "nothing was left out")
   }
 
-  /// The database had reported the transaction's time before the transaction could be seen.
+  /// The database had reported the transaction's time before the transaction was visible.
   @Test func aTransactionOfAReportedTimeIsShownWhole() throws {
     let steps = Steps()
     try steps.load()
@@ -359,7 +360,8 @@ struct EngineTests {
     #expect(steps.news == ["upsert KE 8", "upsert UG 8"])
   }
 
-  /// Half of it was applied before the rest came: that is shown as well, and nothing is thrown away.
+  /// Half of the transaction was applied before the rest was received. The rest is published as well, and nothing is
+  /// discarded.
   @Test func theRestOfATransactionThatComesLateIsApplied() throws {
     let steps = Steps()
     try steps.load()
@@ -372,7 +374,7 @@ struct EngineTests {
     #expect(steps.engine.nextRead(operationTime: Revision(9), now: .now) == nil, "nothing was left out")
   }
 
-  /// Readers at any moment see both members of a transaction or none, by every selector.
+  /// At any moment, readers see both members of a transaction or none, by every selector.
   @Test func aTransactionIsOnePublication() throws {
     let steps = Steps()
     try steps.load()
@@ -405,7 +407,7 @@ struct EngineTests {
     let seconds = UInt32(WallTime.now.milliseconds / 1000)
     func revision(_ ahead: UInt32) -> Revision { Revision(seconds: seconds + ahead, increment: 1) }
     #expect(!steps.reader.isInTheFuture(revision(50)) && steps.reader.isInTheFuture(revision(70)))
-    // The database's clock is two minutes ahead of ours.
+    // The database's clock is two minutes ahead of the local one.
     steps.idle(revision(120).rawValue)
     #expect(!steps.reader.isInTheFuture(revision(170)) && steps.reader.isInTheFuture(revision(190)))
   }
@@ -435,7 +437,7 @@ struct EngineTests {
     engine.receivedNothing(floor: Revision(100), settled: Revision(100), asked: now, now: now, wallNow: .now)
     engine.streamClosed(nil, historyLost: true)
     engine.streamOpened(resumed: false, identity: "new")
-    // Until the new one is served, everything is said of the old one.
+    // Until the new database is served, all values refer to the old one.
     #expect(reader.identity == "old" && reader.observedRevision == Revision(100))
     let begun2 = engine.nextRead(operationTime: Revision(7), now: now)
     let second = try #require(begun2)

@@ -5,7 +5,7 @@ internal import Testing
 
 @testable internal import ChangeStreamCache
 
-/// The parts of the cache, each by itself.
+/// Tests of the parts of the cache, each by itself.
 struct PartsTests {
   private func reading(_ json: String) throws -> (id: DocumentID, reading: Reading) {
     let document = try BSONDocument(json: json)
@@ -63,7 +63,7 @@ struct PartsTests {
     var model: [String: Answer] = [:]
     for step in 0..<300 {
       var changes = Listings.Changes()
-      // Now and then so many at once that everything is put in order anew.
+      // Sometimes there are so many changes at once that the whole list is merged anew.
       var touched: Set<String> = []
       for _ in 0..<(random.once(in: 20) ? 100 : 1 + random.below(4)) {
         let code = "k\(random.below(200))"
@@ -126,7 +126,8 @@ struct PartsTests {
   }
 
   @Test func etagsAreStable() {
-    // XXH3's 128 bits of nothing and of "a", from xxHash's own tool: equal on every server, for ever.
+    // XXH3's 128 bits of the empty input and of "a", from xxHash's own tool. They are equal on every server and must
+    // never change.
     let empty = ETag(of: UnsafeRawBufferPointer(start: nil, count: 0))
     #expect(empty.text == "99aa06d3014798d86001c324468d497f")
     let a = Array("a".utf8).withUnsafeBytes { ETag(of: $0) }

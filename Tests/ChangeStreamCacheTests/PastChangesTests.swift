@@ -5,7 +5,7 @@ internal import Testing
 
 @testable internal import ChangeStreamCache
 
-/// What the changes before the load tell of keys, and what they do not.
+/// Tests of which keys the changes before the load determine, and which they do not.
 struct PastChangesTests {
   private func marks(_ changes: [(UInt64, String, PastChange.Operation)], served: [String] = []) throws -> (
     floor: UInt64, keys: [String]
@@ -76,7 +76,7 @@ struct PastChangesTests {
       [(11, "1", .insert(document(country("1", "UG", "Uganda")))), (12, "1", .update(fields: ["code", "name"]))],
       served: [country("1", "KE", "Kenya")])
     #expect(known.floor == 10 && known.keys == ["KE@12", "UG@12"])
-    // What the document was between the two is not known.
+    // The state of the document between the two changes is not known.
     let twice = try marks(
       [
         (11, "1", .insert(document(country("1", "UG", "Uganda")))), (12, "1", .update(fields: ["code"])),
@@ -89,7 +89,7 @@ struct PastChangesTests {
     let bad = #"{"_id": "1", "code": "KE", "active": true}"#
     #expect(try marks([(11, "1", .update(fields: ["name"]))], served: [bad]).floor == 12)
     #expect(try marks([(11, "1", .replace(document(bad)))]).floor == 12)
-    // Its last good version goes on being served, under its own key.
+    // Its last valid version continues to be served, under its own key.
     let known = try marks([
       (11, "1", .insert(document(country("1", "KE", "Kenya")))), (12, "1", .replace(document(bad))),
       (13, "1", .replace(document(country("1", "UG", "Uganda")))),
@@ -131,7 +131,7 @@ private struct Sensor: CachedModel {
   }
 }
 
-/// What the changes before the load tell of keys in every space that is announced.
+/// Tests of which keys the changes before the load determine in every announced space.
 struct PastKeysOfAllSpacesTests {
   private func marks(
     _ changes: [(UInt64, String, PastChange.Operation)], served: [(String, String, String)]
@@ -173,14 +173,14 @@ struct PastKeysOfAllSpacesTests {
     let known = try marks(
       [(11, "1", .insert(Sensor.json("1", "a", "x"))), (12, "1", .update(fields: ["site"]))], served: [("1", "a", "y")])
     #expect(known.floor == 10 && known.keys == ["0:a@12", "1:x@12", "1:y@12"])
-    // The site before is not known.
+    // The previous site is not known.
     let unknown = try marks(
       [(12, "1", .update(fields: ["site"])), (13, "1", .update(fields: ["name"]))], served: [("1", "a", "y")])
     #expect(unknown.floor == 13 && unknown.keys == ["0:a@13", "1:y@13"])
   }
 
-  /// Two documents of one id take turns in answering it: that one answers decides whether the other counts under its
-  /// site, although it has not changed.
+  /// Two documents of one id win it alternately. Whether a document answers its id decides whether it is a member of
+  /// its site's answer, although the document itself has not changed.
   @Test func theOtherClaimantsOfAPrimaryKeyAreMarked() throws {
     let found = try marks(
       [(11, "2", .insert(Sensor.json("2", "a", "y"))), (12, "2", .delete)], served: [("1", "a", "x")])
@@ -188,7 +188,7 @@ struct PastKeysOfAllSpacesTests {
   }
 }
 
-/// A cache that is asked for what changed before it was made.
+/// Tests of a cache with a receiver for the changes from before it was created.
 struct EarlierHistoryTests {
   private struct Told: Sendable {
     var floor = Revision.none

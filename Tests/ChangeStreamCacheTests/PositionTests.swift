@@ -4,7 +4,7 @@ internal import Core
 internal import TestSupport
 internal import Testing
 
-/// A source whose resumed streams open and then fail at the first getMore with a server error, for ever.
+/// A source whose resumed streams open and then always fail at the first getMore with a server error.
 private final class PoisonSource: DocumentSource {
   let inner = InMemorySource()
   let poisoned = Locked(false)
@@ -45,7 +45,7 @@ private final class PoisonStream: DocumentStream {
   func close() { inner.close() }
 }
 
-/// Positions that do not become good by trying again.
+/// Tests of resume positions that do not become valid by retrying.
 struct PositionTests {
   @Test func aPositionBehindWhichNothingCanBeReadIsGivenUp() throws {
     let source = PoisonSource()

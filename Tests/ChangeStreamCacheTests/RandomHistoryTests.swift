@@ -5,8 +5,9 @@ internal import TestSupport
 internal import Testing
 
 /// Random histories with faults, against an independent idea of what the answers are.
+/// Compares random histories with faults with an independent model of the answers.
 struct RandomHistoryTests {
-  /// What the collection should answer: the document of the highest rank, then of the greater id.
+  /// The expected answers: for each key the document of the highest rank, then of the greater id.
   private struct Model {
     struct Document {
       var code: String
@@ -89,7 +90,7 @@ struct RandomHistoryTests {
     }
   }
 
-  /// One document a key, its versions counted up: whoever asks must never see a lower one than before.
+  /// Each key has one document with an increasing version. A lookup must never return a lower version than before.
   @Test(arguments: 0..<10) func neverBack(run: Int) throws {
     var random = SeededRandom.fresh("neverBack \(run)")
     try CacheHarness.run { harness in
@@ -114,7 +115,7 @@ struct RandomHistoryTests {
         case 1: harness.source.disconnect(forgettingHistory: true)
         case 2: harness.clock.advance(seconds: 301)
         case 3, 4: harness.source.delete("\(key)")
-        // A burst: updates are looked up late, so their documents run ahead of the changes behind them.
+        // A burst: updates are looked up late, so their documents are ahead of the changes behind them.
         case 5...10:
           try harness.source.update(country("\(key)", "K\(key)", "v\(version)"), keepsImage: version % 3 == 0)
         default: try harness.source.put(country("\(key)", "K\(key)", "v\(version)"))
@@ -125,7 +126,7 @@ struct RandomHistoryTests {
       isDone.withLock { $0 = true }
       asker.join()
       #expect(problems.withLock { $0 } == [])
-      // A subscriber who keeps what notices say never goes back either.
+      // A subscriber that applies the notices must never see a lower version either.
       var versions: [String: String] = [:]
       for notice in harness.invalidations {
         guard let entry = notice.answer?.entry as? ModelEntry<Country> else { continue }

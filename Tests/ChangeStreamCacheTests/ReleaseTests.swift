@@ -3,9 +3,9 @@ internal import Core
 internal import TestSupport
 internal import Testing
 
-/// A cache that is released without `stop()`.
+/// Tests of a cache that is released without `stop()`.
 @Suite struct ReleaseTests {
-  /// Its threads end, and with them the last references to the source. One of the threads may release the cache.
+  /// The threads end and release the last references to the source. One of the threads may release the cache.
   @Test(arguments: [false, true]) func itsThreadsEnd(onItsThread: Bool) throws {
     weak var held: InMemorySource?
     do {

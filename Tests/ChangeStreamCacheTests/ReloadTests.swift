@@ -4,12 +4,12 @@ internal import Core
 internal import TestSupport
 internal import Testing
 
-/// Snapshots, lost connections and lost history: nothing lost, never back.
+/// Tests of snapshots, lost connections and lost history: no change is lost, and no answer goes back.
 struct ReloadTests {
   @Test func changesDuringTheSnapshot() throws {
     let harness = CacheHarness()
     for index in 0..<20 { try harness.source.put(country("\(index + 10)", "C\(index + 10)", "old")) }
-    // While row 15 is being read: one change before it, one after it, a delete on either side, and an insert.
+    // While row 15 is read, a change occurs before it and one after it, a deletion on either side, and an insert.
     harness.source.setOnRow { id in
       guard id.text == "15" else { return }
       _ = try? harness.source.put(country("11", "C11", "new"))
@@ -38,7 +38,7 @@ struct ReloadTests {
     try harness.source.put(country("1", "KE", "old"))
     let read = Locked(false)
     harness.source.setOnRow { _ in
-      // The snapshot has the old state; the change is on its way.
+      // The snapshot has the old state, and the change has not been delivered yet.
       harness.source.setHoldingDeliveries(true)
       _ = try? harness.source.put(country("1", "KE", "new"))
       read.withLock { $0 = true }
@@ -68,7 +68,7 @@ struct ReloadTests {
       harness.source.setConnected(true)
       try harness.settle()
       #expect(harness.name("KE") == "Kenia")
-      // Resumed: each change came, none by a reload.
+      // The stream was resumed: each change was delivered, and no reload was needed.
       #expect(
         harness.notices == [
           "upsert KE change_stream:replace", "upsert UG change_stream:insert", "delete UG change_stream:delete",
@@ -97,7 +97,7 @@ struct ReloadTests {
       #expect(harness.name("KE") == "new")
       #expect(harness.name("UG") == nil)
       #expect(harness.name("RW") == "old")
-      // Revisions go on, for what came back to what it was too.
+      // Revisions increase, also for a value that returned to its earlier state.
       for invalidation in harness.invalidations { #expect(invalidation.revision > Revision(1 << 32)) }
     }
   }
@@ -120,7 +120,8 @@ struct ReloadTests {
       try harness.source.putSilently(country("1", "KE", "missed"))
       harness.source.deleteSilently("2")
       harness.clock.advance(seconds: 301)
-      // A stream that did not bring these may be blind for good: another one is opened, beside which all is read again.
+      // A stream that did not deliver these changes may never deliver any. Another one is opened, beside which the
+      // whole collection is read again.
       try poll("a new stream carries on") { harness.cache.health.resyncs == 1 }
       #expect(harness.source.opens == 2)
       #expect(harness.name("KE") == "missed")
@@ -128,7 +129,7 @@ struct ReloadTests {
       #expect(harness.cache.health.drift == 2)
       #expect(Set(harness.notices) == ["upsert KE ttl_reload", "delete UG ttl_reload"])
       #expect(harness.log.lines(event: "drift").count == 1)
-      // And the next one, when all is well, finds nothing.
+      // The next reload finds no difference.
       harness.clock.advance(seconds: 301)
       try poll("another reload is done") { harness.cache.health.reloads == 4 }
       #expect(harness.cache.health.drift == 2 && harness.source.opens == 2)
@@ -164,7 +165,7 @@ struct ReloadTests {
     defer { harness.cache.stop() }
     try poll("the cache is warm") { harness.cache.reader.isLoaded }
     #expect(harness.name("KE") == "Kenya")
-    // The same complaint again and again is one line.
+    // Repeated identical errors result in one line.
     #expect(harness.log.lines(event: "read_failed").count == 1)
   }
 
@@ -189,7 +190,8 @@ struct ReloadTests {
       try poll("the reload is done") { harness.name("KE") == "Kenia" }
       try harness.settle()
       #expect(harness.notices == ["upsert KE manual"])
-      // What was asked for while one ran is one more; and one is beside the stream that the difference opens.
+      // Requests during a reload share one more reload. A further one belongs to the new stream, which the difference
+      // causes.
       try poll("a new stream carries on") { harness.cache.health.resyncs == 1 }
       #expect(harness.source.reads <= 4)
     }
@@ -225,7 +227,7 @@ struct ReloadTests {
       harness.clock.advance(seconds: 2)
       #expect(!harness.cache.reader.isValid)
       #expect(harness.cache.reader.ageMilliseconds >= 11_000)
-      // Always an answer.
+      // Lookups still return an answer.
       #expect(harness.name("KE") == "Kenya")
       harness.source.setConnected(true)
       try poll("the contents are confirmed again") { harness.cache.reader.isValid }

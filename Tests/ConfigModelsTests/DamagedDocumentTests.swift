@@ -4,7 +4,7 @@ import ConfigModels
 import ProtobufMessages
 import Testing
 
-/// The same numbers in every run (splitmix64), so that a failure can be run again.
+/// A generator of the same numbers in every run (splitmix64), so that a failure can be reproduced.
 private struct SeededNumbers: RandomNumberGenerator {
   var state: UInt64
 
@@ -18,7 +18,7 @@ private struct SeededNumbers: RandomNumberGenerator {
 }
 
 @Suite struct DamagedDocumentTests {
-  /// A database never holds such bytes; but nothing from outside may end the process.
+  /// A database never contains such bytes, but no external input may end the process.
   @Test(arguments: 1...8)
   func `a damaged document is read or refused`(_ seed: UInt64) throws {
     var numbers = SeededNumbers(state: seed)
@@ -27,7 +27,7 @@ private struct SeededNumbers: RandomNumberGenerator {
       for _ in 0..<300 {
         var bytes = whole
         for _ in 0..<Int.random(in: 1...4, using: &numbers) {
-          // Not the length at the start: `BSONDocument` checks that.
+          // The length at the start is not damaged, because `BSONDocument` validates it.
           bytes[Int.random(in: 4..<(bytes.count - 1), using: &numbers)] = UInt8.random(in: 0...255, using: &numbers)
         }
         let document = try #require(BSONDocument(bytes: bytes))

@@ -3,7 +3,7 @@ import ChangeStreamCache
 import Foundation
 import Testing
 
-/// Good documents of every kind, and what to change in them.
+/// Valid documents of every kind, and functions that change them.
 enum Documents {
   static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .deletingLastPathComponent()
@@ -74,7 +74,8 @@ enum Documents {
 
   struct BadPath: Error {}
 
-  /// The document of `json` with what stands at `path` replaced by `value` (JSON), or taken out where that is nil.
+  /// Returns the document of `json` in which the value at `path` is replaced by `value` (JSON), or removed if `value`
+  /// is nil.
   static func changed(_ json: String, _ path: String, to value: String?) throws -> BSONDocument {
     let steps = path.split(separator: ".").map(String.init)
     let tree = try JSONSerialization.jsonObject(with: Data(json.utf8))
@@ -96,7 +97,7 @@ enum Documents {
     return array
   }
 
-  /// The documents of a file that holds one array.
+  /// Returns the documents of a file that contains one array.
   static func array(at url: URL) throws -> [BSONDocument] {
     let tree = try JSONSerialization.jsonObject(with: Data(contentsOf: url))
     guard let array = tree as? [Any] else { throw BadPath() }
@@ -106,7 +107,7 @@ enum Documents {
   }
 }
 
-/// What is wrong with a document as a model; nil where nothing is.
+/// The problem of a document as a model; nil if it is valid.
 func problem<Model: CachedModel>(_ document: BSONDocument, as _: Model.Type) -> String? {
   document.withObject { object in
     do throws(DocumentProblem) {
@@ -126,7 +127,7 @@ func read<Model: CachedModel>(_ json: String, as type: Model.Type) throws -> Mod
   try read(BSONDocument(json: json), as: type)
 }
 
-/// A change of a document and what is then wrong with it; nil: nothing.
+/// A change of a document and the resulting problem; nil if the document remains valid.
 struct Rule: Sendable, CustomTestStringConvertible {
   let path: String
   let value: String?
@@ -143,5 +144,5 @@ struct Rule: Sendable, CustomTestStringConvertible {
 
 let long = "\"" + String(repeating: "k", count: 257) + "\""
 
-/// What is said of a version that is none.
+/// The problem of a version that violates the rules.
 let notAVersion = "version: is not a semantic version (X.Y.Z, then -PRERELEASE and +BUILD where wanted)"

@@ -69,7 +69,7 @@ private func json<Message>(
 
   @Test func `a source comes back as it was`() throws {
     let bytes = try #require(try read(Documents.source, as: SourceConfig.self).encoded())
-    // The zeros of archive_ttl_days and schema_version are there: they are members of a oneof.
+    // The zeros of archive_ttl_days and schema_version are encoded, because they are members of a oneof.
     let expected = """
       {"source_id":"s","display_name":"n","description":"d","enabled":true,\
       "ingestion":{"mode":"blob_trigger","landing_container":"c","file_pattern":"*.json","file_format":"json",\
@@ -164,7 +164,7 @@ private func json<Message>(
     try checkAll(in: Documents.root.appending(path: "Tests/Fixtures/stored"), agents: 3, prompts: 3, sources: 5)
   }
 
-  /// As people write them, before a tool has stored them: without `_id`, and sources without `enabled`.
+  /// Documents as people write them, before a tool has stored them: without `_id`, and sources without `enabled`.
   @Test func `the documents that people write are good`() throws {
     let folder = Documents.root.appending(path: "Tests/Fixtures/authored")
     try check(folder.appending(path: "agent_configs.json"), AgentConfig.self, count: 3)
@@ -172,7 +172,8 @@ private func json<Message>(
     try check(folder.appending(path: "source_configs.json"), SourceConfig.self, count: 3, areInForce: false)
   }
 
-  /// The filter is on what is stored, so a source that does not say `enabled` is not in force; what it says is good.
+  /// The filter applies to the stored document, so a source without `enabled` is not in force. The document itself is
+  /// valid.
   @Test func `a source without enabled is read as enabled`() throws {
     let bare = try Documents.changed(Documents.source, "enabled", to: nil)
     #expect(try read(bare, as: SourceConfig.self).enabled)

@@ -1,17 +1,17 @@
 import BSON
 import Testing
 
-/// One field of a document and its rule, as the table of the documents gives it.
+/// One field of a document and its rule, as in the table of the documents.
 struct FieldRule: Sendable, CustomTestStringConvertible {
   enum Kind: Sendable {
     case string
-    /// A string that is one of these.
+    /// A string that is one of these words.
     case choice([String])
     case bool
     case integer(ClosedRange<Int64>)
     case double(ClosedRange<Double>)
     case date
-    /// Its fields have rules of their own.
+    /// An object whose fields have rules of their own.
     case object
     case objects
     case strings
@@ -22,9 +22,9 @@ struct FieldRule: Sendable, CustomTestStringConvertible {
 
   enum Absence: Sendable {
     case isRefused
-    /// The field is left out of what is served.
+    /// The field is omitted from the served message.
     case isServed
-    /// Served as if the document held this value (JSON).
+    /// The field is served as if the document contained this value (JSON).
     case means(String)
   }
 
@@ -42,7 +42,7 @@ struct FieldRule: Sendable, CustomTestStringConvertible {
 
   var testDescription: String { "\(path) (\(kind))" }
 
-  /// A value of every BSON type, as extended JSON, with what messages call the type.
+  /// A value of every BSON type as extended JSON, with the type.
   static let valueOfEachType: [(type: BSONType, json: String)] = [
     (.double, #"{"$numberDouble": "1.0"}"#), (.string, #""x""#), (.object, "{}"), (.array, "[]"),
     (.binary, #"{"$binary": {"base64": "AQI=", "subType": "00"}}"#), (.undefined, #"{"$undefined": true}"#),
@@ -56,9 +56,10 @@ struct FieldRule: Sendable, CustomTestStringConvertible {
     (.decimal128, #"{"$numberDecimal": "1"}"#), (.maximumKey, #"{"$maxKey": 1}"#), (.minimumKey, #"{"$minKey": 1}"#),
   ]
 
-  /// What is wrong with a value of a type; nil where it is served.
+  /// The problem of a value of a type; nil if the value is served.
   ///
-  /// Of a string that has to be one of several words, the word is none; a list that is empty is one.
+  /// For a string that must be one of several words, the value is none of them. For a list, the value is empty and
+  /// valid.
   func problem(with type: BSONType) -> String? {
     if type == .null || type == .undefined {
       if case .isRefused = absence { return "\(path): is missing" }
@@ -81,7 +82,7 @@ struct FieldRule: Sendable, CustomTestStringConvertible {
     }
   }
 
-  /// Values that are good, each with one that is served the same way where the types allow several.
+  /// Groups of valid values. The values of a group have different types and are served in the same way.
   var equalValues: [[String]] {
     switch kind {
     case .string: [[#""""#], [#""ü""#]]
@@ -118,7 +119,7 @@ struct FieldRule: Sendable, CustomTestStringConvertible {
     }
   }
 
-  /// Values that are out of range, with what is wrong.
+  /// Values that are out of range, with their problems.
   var badValues: [(json: String, problem: String)] {
     switch kind {
     case .integer(let range):

@@ -3,7 +3,7 @@ import ChangeStreamCache
 import ConfigModels
 import Testing
 
-/// Every field of the three kinds of documents: absent, null, its default, and a value of each BSON type.
+/// Tests of every field of the three kinds of documents: absent, null, its default, and a value of each BSON type.
 @Suite struct FieldTableTests {
   private static let anyInt32 = Int64(Int32.min)...Int64(Int32.max)
   private static let statuses = ["draft", "staged", "active", "archived"]
@@ -182,14 +182,14 @@ import Testing
   @Test(arguments: ingestion + rest)
   func `a field of source configs`(_ rule: FieldRule) throws { try check(rule, SourceConfig.self) }
 
-  // MARK: Beneath
+  // MARK: Private
 
   private func check<Model: CachedModel>(_ rule: FieldRule, _: Model.Type) throws {
     func document(_ value: String?) throws -> BSONDocument { try Documents.changed(rule.base, rule.path, to: value) }
     func encoded(_ value: String?) throws -> [UInt8]? { try read(document(value), as: Model.self).encoded() }
 
     for (type, json) in FieldRule.valueOfEachType {
-      // What an object lacks, the rules of its fields say.
+      // The rules of the object's fields determine the problem of an empty object.
       if case .object = rule.kind, type == .object { continue }
       #expect(try problem(document(json), as: Model.self) == rule.problem(with: type), "\(type)")
     }

@@ -2,7 +2,7 @@ import Testing
 
 @testable import ConfigModels
 
-/// What the pattern takes of a path, all placeholders: `a=1 b=2`; nil without a match.
+/// The texts of all placeholders, e.g. `a=1 b=2`; nil without a match.
 private func taken(_ pattern: String, _ path: String) throws -> String? {
   let pattern = try #require(PathPattern(pattern))
   return Array(path.utf8).withUnsafeBytes { pattern.fields(of: $0, extracting: pattern.names) }
@@ -21,18 +21,18 @@ private func taken(_ pattern: String, _ path: String) throws -> String? {
       ("{farmer_id}/{event_id}.json", "WM-1/.json", nil), ("{farmer_id}/{event_id}.json", "/e.json", nil),
       ("{farmer_id}/{event_id}.json", "WM-1/exjson", nil), ("{farmer_id}/{event_id}.json", "", nil),
       ("{farmer_id}/{event_id}.json", "WM-1", nil), ("a/{x}", "a/b/", nil), ("a/{x}/", "a/b/", "x=b"),
-      // Regular-expression characters are literal.
+      // Characters of regular expressions are literal.
       ("a+(b)[c].*/{x}$", "a+(b)[c].*/1$", "x=1"), ("a+(b)[c].*/{x}$", "aab c.xx/1$", nil), ("^{x}|y", "^z|y", "x=z"),
       ("a\\d{x}", "a\\d5", "x=5"), ("a?c", "ac", nil), ("a?c", "a?c", ""),
-      // Literals within what a placeholder could take.
+      // Literals within a text that a placeholder could match.
       ("{a}_{b}", "x_y_z", "a=x_y b=z"), ("{a}-{b}-{c}", "1-2-3-4", "a=1-2 b=3 c=4"), ("{a}aa{b}", "aaaa", "a=a b=a"),
       ("{a}aa{b}", "aaa", nil), ("ab{x}ba", "aba", nil), ("ab{x}ba", "abba", nil), ("ab{x}ba", "abxba", "x=x"),
       ("{a}.json.json", "x.json.json.json", "a=x.json"), ("{a}aba{b}", "xabababay", "a=xabab b=y"),
-      // Adjacent placeholders: each takes a character.
+      // Adjacent placeholders: each matches at least one character.
       ("{a}{b}", "xyz", "a=xy b=z"), ("{a}{b}", "x", nil), ("{a}{b}{c}", "xyz", "a=x b=y c=z"), ("{a}{b}", "x/y", nil),
       ("{a}{b}", "xé", "a=x b=é"), ("{a}{b}", "é", nil), ("{a}{b}", "🍃🍵", "a=🍃 b=🍵"),
       ("{a}é{b}", "éé\u{e9}é", "a=éé b=é"),
-      // No placeholder.
+      // There is no placeholder.
       ("a/{not-a-word}", "a/{not-a-word}", ""), ("a/{not-a-word}", "a/x", nil), ("{}", "{}", ""), ("{}", "x", nil),
       ("a{b", "a{b", ""), ("a}b", "a}b", ""), ("{{x}}", "{1}", "x=1"), ("{{x}", "{1", "x=1"),
       ("{a b}{c}", "{a b}1", "c=1"),
@@ -63,7 +63,7 @@ private func taken(_ pattern: String, _ path: String) throws -> String? {
     #expect(PathPattern(pattern)?.literalCount == count)
   }
 
-  /// Every pattern of a small alphabet against every path, decided by trying all ways.
+  /// Compares every pattern of a small alphabet with every path, using a matcher that tries all possibilities.
   @Test func `agrees with trying everything`() throws {
     func strings(_ alphabet: [String], _ length: Int) -> [String] {
       length == 0 ? [""] : strings(alphabet, length - 1).flatMap { head in [head] + alphabet.map { head + $0 } }
@@ -81,7 +81,7 @@ private func taken(_ pattern: String, _ path: String) throws -> String? {
       for path in paths {
         let bytes = Array(path.utf8)
         let captures = bytes.withUnsafeBytes { pattern.captures(of: $0) }
-        // `#expect` for each of the million would be most of the time.
+        // `#expect` for each of the million cases would take most of the time.
         if captures != greedy(Array(shape.utf8)[...], bytes[...]) { Issue.record("\(text) \(path)") }
       }
     }
@@ -104,7 +104,7 @@ private func taken(_ pattern: String, _ path: String) throws -> String? {
   }
 }
 
-/// As a regular expression would, by trying all ways: the earlier `*` takes as much as it can.
+/// Matches by trying all possibilities, as a regular expression does: the earlier `*` takes as much as possible.
 private func greedy(_ shape: ArraySlice<UInt8>, _ path: ArraySlice<UInt8>) -> [Range<Int>]? {
   guard let first = shape.first else { return path.isEmpty ? [] : nil }
   guard first == UInt8(ascii: "*") else {

@@ -70,7 +70,8 @@ import Testing
 }
 
 @Suite struct ABTestTests {
-  /// Made with another implementation of XXH3. They must never change: running tests would be shuffled.
+  /// Test vectors from another implementation of XXH3. They must never change, because that would reassign the subjects
+  /// of tests in progress.
   @Test(arguments: [
     ("", "", 76.678275783279631), ("diagnosis-wording", "farmer-1", 98.558531152150309),
     ("diagnosis-wording", "farmer-2", 6.8074177640917171), ("disease-diagnosis:1.1.0", "WM-4521", 75.51377881554825),

@@ -74,7 +74,7 @@ import Testing
 }
 
 @Suite struct ProtobufArenaTests {
-  /// `{agent_id: "a\0b"}` and then what `rest` is.
+  /// The encoded message `{agent_id: "a\0b"}`, followed by `rest`.
   private func request(_ rest: [UInt8] = []) -> [UInt8] { [0x0A, 3, 0x61, 0, 0x62] + rest }
 
   private func agentID(_ bytes: [UInt8], _ arena: ProtobufArena, limit: Int = ProtobufArena.requestLimit) throws
@@ -122,7 +122,7 @@ import Testing
 
   @Test func `a bomb of unknown fields is refused`() throws {
     let arena = ProtobufArena()
-    // Field 15, a varint: 2 bytes of request, 24 and more of memory each.
+    // Field 15 as a varint: each takes 2 bytes of the request, and at least 24 bytes of memory.
     let bomb = [UInt8](repeating: 0, count: 60_000).enumerated().map { $0.offset % 2 == 0 ? UInt8(15 << 3) : 1 }
     #expect(throws: ProtobufError.tooLarge(limit: ProtobufArena.requestLimit)) { try agentID(bomb, arena) }
     #expect(arena.bytesInUse == 0)

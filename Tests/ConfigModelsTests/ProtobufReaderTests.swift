@@ -33,7 +33,7 @@ internal import Testing
     #expect(throws: ProtobufError.malformed) { try fields(bytes) }
   }
 
-  /// Anything ends in fields or in an error.
+  /// Any bytes result in fields or in an error.
   @Test func randomBytesAreRead() {
     var random = SeededRandom.fresh("randomBytesAreRead")
     for _ in 0..<20_000 {

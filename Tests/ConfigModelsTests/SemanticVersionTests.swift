@@ -2,7 +2,7 @@ import ChangeStreamCache
 import ConfigModels
 import Testing
 
-/// Semantic Versioning 2.0.0: which texts are versions, and which of two comes first.
+/// Tests of Semantic Versioning 2.0.0: which texts are versions, and which of two versions is lower.
 @Suite struct SemanticVersionTests {
   @Test(arguments: [
     "0.0.0", "1.2.3", "10.20.30", "1.2.99999999999999999999", "1.1.2-prerelease+meta", "1.1.2+meta", "1.1.2+meta-valid",
@@ -25,7 +25,7 @@ import Testing
     #expect(SemanticVersion(text) == nil)
   }
 
-  /// From the specification, and what lies about its examples.
+  /// The examples of the specification, and versions near them.
   private static let ordered = [
     "0.0.0-0", "0.0.0", "0.0.1", "0.9.9", "1.0.0-0.9", "1.0.0-2", "1.0.0-2.0", "1.0.0-10", "1.0.0-99999999999999999999",
     "1.0.0-100000000000000000000", "1.0.0-A", "1.0.0-a", "1.0.0-a.0", "1.0.0-a-", "1.0.0-a0", "1.0.0-aa", "1.0.0-alpha",
@@ -48,7 +48,7 @@ import Testing
         #expect((keys[left] < keys[right]) == (left < right), "\(ordered[left]) and \(ordered[right])")
       }
     }
-    // An identifier that is not numeric is above every number: "-" too.
+    // An identifier that is not numeric is above every number; so is "-".
     #expect(try precedence("1.0.0-99") < precedence("1.0.0--"))
     #expect(try precedence("1.0.0--") < precedence("1.0.0-A"))
   }

@@ -116,7 +116,7 @@ import Testing
     let nowhere = try read(
       Documents.changed(Documents.source, "ingestion.landing_container", to: "\"\""), as: SourceConfig.self)
     #expect(nowhere.aliases == [LookupKey("a", space: 2)])
-    // What is no key may be long.
+    // A field that is not a key may be long.
     let long = try Documents.changed(
       Documents.source.replacing("blob_trigger", with: "scheduled_pull"), "ingestion.landing_container", to: long)
     #expect(problem(long, as: SourceConfig.self) == nil)

@@ -13,7 +13,7 @@ internal import Testing
     #expect(double(2) == nil)
   }
 
-  /// A function in a generic lock is wrapped once more by every access: the stack beneath the call shows how often.
+  /// A function in a generic lock is wrapped once more by every access. The stack depth of the call shows how often.
   @Test func doesNotGrowWithItsCalls() {
     let depth = LateFunction<Void, UInt>()
     depth.set { stackPosition() }
@@ -23,7 +23,7 @@ internal import Testing
   }
 }
 
-/// Where the stack is now.
+/// The current position of the stack.
 @inline(never)
 private func stackPosition() -> UInt {
   var place: UInt8 = 0

@@ -4,7 +4,7 @@ internal import TestSupport
 internal import Testing
 
 struct LoggerTests {
-  /// Every control character and what else is dangerous in a line.
+  /// Every control character, and all other characters that are dangerous in a line.
   private static let nasty =
     String(String.UnicodeScalarView((0...0x20).compactMap { Unicode.Scalar($0) }))
     + "\r\n\"\\\u{7f}\u{85}\u{9b}é\u{2028}\u{1f600}"
@@ -65,7 +65,7 @@ struct LoggerTests {
     for line in [
       lines(.text) { $0.info("event", text) }, lines(.text) { $0.info("event", "m", ["field": .string(text)]) },
     ].flatMap({ $0 }) {
-      // Neither a new line nor anything that moves a terminal's cursor.
+      // Neither a newline nor a character that moves the cursor of a terminal.
       let bad = line.unicodeScalars.filter {
         CharacterSet.newlines.contains($0) || $0.properties.generalCategory == .control
       }

@@ -30,7 +30,7 @@ struct MetricsTests {
         """)
   }
 
-  /// What a terminal takes for a command, and what turns the direction of writing.
+  /// Characters that a terminal interprets, and characters that change the direction of text.
   @Test func noRawControlCharacterIsInTheText() {
     var metrics = Metrics()
     metrics.family("a", .gauge, "How much.")

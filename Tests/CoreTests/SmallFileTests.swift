@@ -3,9 +3,9 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Files that a flag names, of every kind.
+/// Tests of all kinds of files that a flag may name.
 struct SmallFileTests {
-  /// Regression test: a FIFO without a writer stopped its reader for good, and `/dev/zero` was read up to the limit.
+  /// Regression test: a FIFO without a writer blocked its reader for ever, and `/dev/zero` was read up to the limit.
   @Test func whatIsNoRegularFileIsRefusedAtOnce() throws {
     try temporaryFolder { folder in
       let fifo = folder.appendingPathComponent("fifo").path
@@ -29,7 +29,7 @@ struct SmallFileTests {
       try Data(repeating: 1, count: 100).write(to: file)
       #expect(try readSmallFile(file.path, limit: 100).count == 100)
       #expect(throws: FileProblem.self) { try readSmallFile(file.path, limit: 99) }
-      // A size of its own, and no contents: nothing of it is read.
+      // The file has a size but no contents, so that nothing of it is read.
       let handle = try FileHandle(forWritingTo: file)
       try handle.truncate(atOffset: 1 << 40)
       try handle.close()

@@ -20,7 +20,7 @@ struct ThreadTests {
     #expect(counter.withLock { $0 } == 80_000)
   }
 
-  /// What the thread is scheduled by, as sched(7) and proc(5) have it: the policy 3 is SCHED_BATCH.
+  /// The scheduling attributes of a thread, see sched(7) and proc(5): policy 3 is SCHED_BATCH.
   @Test(arguments: [(OSThread.Urgency.usual, 0, 0), (.patient, 3, 5), (.background, 3, 10)])
   func urgencyIsTheThreadsOwn(urgency: OSThread.Urgency, policy: Int, niceness: Int) throws {
     let seen = Locked<[String]>([])
@@ -29,7 +29,7 @@ struct ThreadTests {
       seen.withLock { $0 = stat.split(separator: ")").last?.split(separator: " ").map(String.init) ?? [] }
     }
     thread.join()
-    // Fields 19 and 41; the first of these is field 3.
+    // Fields 19 and 41; the first of these fields is field 3.
     let fields = seen.withLock { $0 }
     try #require(fields.count > 38)
     let own = Int(getpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0))

@@ -20,7 +20,7 @@ internal import Testing
     #expect(problem?.description.contains(words) == true, "\(String(describing: problem))")
   }
 
-  /// Swift takes CRLF for one `Character`: a split at "\n" does not see it.
+  /// For Swift, CRLF is one `Character`, so a split at "\n" does not find it.
   @Test(arguments: ["a b\n\n c\t \n", "a b\r\n\r\n c\t \r\n", "a b\r\n\n c\t \r", "\u{feff}a b\r\r c\t\r\n"])
   func linesEndInEveryWay(text: String) throws {
     let lines = try WrittenText.lines(Array(text.utf8))

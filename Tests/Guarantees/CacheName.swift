@@ -1,17 +1,23 @@
-/// A cache key in its parts: `{entity}:{key}[:{variant}]`, or `{entity}.{selector}:{key}[:{variant}]`.
+/// The parts of a cache key: `{entity}:{key}[:{variant}]`, or `{entity}.{selector}:{key}[:{variant}]`.
 public struct CacheName: Sendable, Hashable {
+  /// The entity, e.g. `prompt`.
   public let entity: String
-  /// The field of the lookup request that holds ``key``.
+  /// The field of the lookup request that contains ``key``.
   public let selector: String
+  /// The key.
   public let key: String
+  /// The variant, e.g. `staged`; nil for none.
   public let variant: String?
 
-  /// The first selector of each entity, which its cache keys leave out.
+  /// The primary selector of each entity, which its cache keys omit.
   public static let primarySelectors = [
     "agent_config": "agent_id", "prompt": "agent_id", "source_config": "source_id",
   ]
 
-  /// Nil for a text that is no cache key. Keys with a colon or a `#` in them are not read.
+  /// Parses a cache key. The result is nil for a text that is not a cache key. Keys that contain a colon or a `#` are
+  /// not supported.
+  ///
+  /// - Parameter text: the text.
   public init?(_ text: String) {
     guard !text.utf8.contains(UInt8(ascii: "#")) else { return nil }
     let parts = text.split(separator: ":", omittingEmptySubsequences: false)
@@ -20,7 +26,7 @@ public struct CacheName: Sendable, Hashable {
     entity = String(space[0])
     guard let primary = Self.primarySelectors[entity], space.count < 3 else { return nil }
     selector = space.count == 2 ? String(space[1]) : primary
-    // A primary selector is never written.
+    // A cache key never contains a primary selector.
     guard space.count == 1 || selector != primary else { return nil }
     key = String(parts[1])
     variant = parts.count == 3 ? String(parts[2]) : nil

@@ -1,8 +1,9 @@
-/// What a caller of the service can rely on.
+/// The guarantees that a client of the service can rely on.
 public enum Guarantee: Int, Sendable, CaseIterable, CustomStringConvertible {
   case warmFirst = 1
   case neverBack, noticeAfterTheFact, nothingLost, anyServer, asOfWhen, alwaysAnAnswer, bounded
 
+  /// The name in reports.
   public var name: String {
     switch self {
     case .warmFirst: "warm start"
@@ -16,13 +17,17 @@ public enum Guarantee: Int, Sendable, CaseIterable, CustomStringConvertible {
     }
   }
 
+  /// The number and the name.
   public var description: String { "\(rawValue) \(name)" }
 }
 
-/// A guarantee was not kept.
+/// A violation of a guarantee.
 public struct Violation: Sendable, CustomStringConvertible {
+  /// The violated guarantee.
   public let guarantee: Guarantee
+  /// The observation that violates it.
   public let text: String
 
+  /// The guarantee and the observation.
   public var description: String { "guarantee \(guarantee): \(text)" }
 }

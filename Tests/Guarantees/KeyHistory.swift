@@ -1,74 +1,81 @@
 internal import Core
 
-/// What a document gives a cache key to show, from some moment on.
+/// What a document contributes to the answer of a cache key from some time on.
 public enum Showing: Sendable, Hashable {
-  /// The document is gone, or outside the filter, or stands under another key.
+  /// Nothing: the document is deleted, outside of the filter, or has another key.
   case nothing
-  /// A text that stands for the content: equal content, equal label. Of several documents the one with the greatest
-  /// rank answers; then the one with the greater identifier.
+  /// A label that identifies the content: equal contents have equal labels. Of several documents, the one with the
+  /// greatest rank is the answer, then the one with the greater identifier.
   case label(String, rank: [Int] = [])
-  /// The document matches the filter and breaks a rule: its last good version stands in for it, as far as a server
-  /// has had one.
+  /// The document matches the filter and violates a rule. Its last valid version replaces it, if the server has read
+  /// one.
   case bad
-  /// It is not known what is shown: any answer is accepted.
+  /// The content is not known: any answer is accepted.
   case unknown
 }
 
-/// One of the documents that a key answers together.
+/// One of the documents that answer a key together.
 public struct Member: Sendable, Hashable {
   /// The name by which replies list the members after the first.
   public let name: String
+  /// The label of the member's content.
   public let label: String
 
+  /// Creates a member.
+  ///
+  /// - Parameters:
+  ///   - name: the name by which replies list the member.
+  ///   - label: the label of the member's content.
   public init(_ name: String, _ label: String) {
     self.name = name
     self.label = label
   }
 }
 
-/// What was true of one cache key, and when: for each document that ever claimed it, its versions in order.
+/// The states of one cache key and their times: for each document that ever claimed the key, its versions in order.
 ///
-/// Nearly always one document. Where several claim a key, what may be answered is decided for each document by itself,
-/// and the greatest of what may be shown together answers.
+/// There is nearly always one document. If several documents claim a key, the possible versions are determined for each
+/// document separately, and the greatest of the versions that are possible together is the answer.
 struct KeyHistory: Sendable {
   struct Version: Sendable {
     let showing: Showing
-    /// Not true before this revision.
+    /// The version is not in force before this revision.
     let from: Revision
-    /// True at this revision at the latest; `.max` while nobody knows.
+    /// The version is in force at this revision at the latest; `.max` while that is not known.
     var by: Revision
   }
 
   struct Document: Sendable {
     let id: String
-    /// The first: nothing, since ever.
+    /// The first version is nothing, since the beginning.
     var versions = [Version(showing: .nothing, from: .none, by: .none)]
 
-    /// The version that is surely true at `revision`, or one that is followed by those that may be.
+    /// The index of the version that is certainly in force at `revision`. Later versions may be in force as well.
     func position(at revision: Revision) -> Int {
       versions.lastIndex { $0.by <= revision } ?? 0
     }
   }
 
-  /// What a viewer has seen of a document: it cannot see anything older afterwards.
+  /// A lower bound of the versions of a document that a viewer has seen. The viewer must not see older ones afterwards.
   struct Bound: Sendable, Hashable {
-    /// The version that is in force is this or a later one.
+    /// The version in force is this one or a later one.
     var position = 0
-    /// What is shown is this version or a later one: differs from `position` where a bad version is in force.
+    /// The shown version is this one or a later one. It differs from `position` if the version in force is invalid.
     var shown = 0
   }
 
-  /// By place in ``documents``; missing ones are ``Bound/init()``.
+  /// The bounds by index in ``documents``; missing ones are ``Bound/init()``.
   typealias Bounds = [Bound]
 
   private(set) var documents: [Document] = []
-  /// The members of each answer that several documents give together, by the label of the whole answer. Empty where one
-  /// document answers the key.
+  /// For each label of an answer that several documents determine together, its members. Empty if one document answers
+  /// the key.
   private(set) var groups: [String: [Member]] = [:]
-  /// Whether several documents answer together.
+  /// Whether several documents answer the key together.
   private(set) var isGroup = false
 
-  /// `from` nil: some moment after the version before, whose latest moment is known by then.
+  /// Appends a version of a document. If `from` is nil, the version begins at an unknown time after the previous one,
+  /// whose latest time must be known by then.
   mutating func append(
     _ showing: Showing, of id: String, from: Revision? = nil, by revision: Revision
   ) -> (document: Int, version: Int) {
@@ -85,7 +92,8 @@ struct KeyHistory: Sendable {
     return (place, documents[place].versions.count - 1)
   }
 
-  /// The members together answer the key; none: the key has no answer; nil: it is not known which.
+  /// Appends an answer of several members. Without members the key has no answer; nil means that the members are not
+  /// known.
   mutating func append(
     _ members: [Member]?, from: Revision? = nil, by revision: Revision
   ) -> (document: Int, version: Int) {
@@ -96,7 +104,7 @@ struct KeyHistory: Sendable {
     return append(members.isEmpty ? .nothing : .label(label), of: "", from: from, by: revision)
   }
 
-  /// The answers of a group that may have been given as of `revision`, latest first; nil where nothing is known.
+  /// The answers of a group that may be in force as of `revision`, the latest first; nil if they are not known.
   func groups(asOf revision: Revision) -> [(label: String, members: [Member])]? {
     guard let versions = documents.first?.versions, let position = documents.first?.position(at: revision) else {
       return []
@@ -117,15 +125,16 @@ struct KeyHistory: Sendable {
     documents[version.document].versions[version.version].by = min(known, revision)
   }
 
-  /// Everything that is surely true at `revision` has been seen.
+  /// The bounds of a viewer that has seen everything that is certainly in force at `revision`.
   func bounds(at revision: Revision) -> Bounds {
     documents.map { Bound(position: $0.position(at: revision), shown: 0) }
   }
 
-  /// What a viewer has seen at least that sees `label` (nil: no answer) as the state of `revision`, no older and no
-  /// newer; nil if it was not so then.
+  /// Returns the lower bounds of a viewer that sees `label` (nil for no answer) as the state of exactly `revision`.
+  /// Returns nil if that was not the state then.
   ///
-  /// Says nothing of a document that was ever bad: a server may have passed over the good versions that another had.
+  /// A document that was ever invalid is not bounded, because a server may have passed over valid versions that another
+  /// one has read.
   func seeing(_ label: String?, asOf revision: Revision) -> Bounds? {
     var then = self
     var bounds = bounds(at: revision)
@@ -139,7 +148,8 @@ struct KeyHistory: Sendable {
     return then.seeing(label, bounds)
   }
 
-  /// What a viewer with `bounds` has seen at least, if it now sees `label` (nil: no answer); nil if it must not.
+  /// Returns the new lower bounds of a viewer with `bounds` that now sees `label` (nil for no answer). Returns nil if
+  /// it must not see this.
   func seeing(_ label: String?, _ bounds: Bounds) -> Bounds? {
     guard let label else {
       return ofOneMoment(bounds) { bounds in
@@ -154,13 +164,14 @@ struct KeyHistory: Sendable {
     return found
   }
 
-  /// Whether one document after the other can be seen so, although never at one moment: as half of a transaction.
+  /// Whether the state can be seen one document after the other, although it was never in force at one time: for
+  /// example as half of a transaction.
   func canBeSeenInParts(_ label: String?) -> Bool {
     guard let label else { return allShow([], except: nil) { showing, _ in showing == .nothing } != nil }
     return documents.indices.contains { winning(label, of: $0, []) != nil }
   }
 
-  /// No earlier than this was the key as a viewer with `bounds` has seen it.
+  /// The earliest time at which the key was in a state that a viewer with `bounds` has seen.
   func moment(of bounds: Bounds) -> Revision {
     var moment = Revision.none
     for (document, bound) in zip(documents, bounds) where bound.position < document.versions.count {
@@ -169,7 +180,7 @@ struct KeyHistory: Sendable {
     return moment
   }
 
-  /// The label that answers once everything has been seen; nil where none does. Means something without bad documents.
+  /// The label of the final answer; nil if there is none. It is meaningful only without invalid documents.
   var last: String? {
     var best: (label: String, rank: [Int], id: String)?
     for document in documents {
@@ -180,7 +191,7 @@ struct KeyHistory: Sendable {
     return best?.label
   }
 
-  /// Whether the key ever had this to show.
+  /// Whether the key ever had this label.
   func knows(_ label: String) -> Bool {
     documents.contains { document in
       document.versions.contains { version in
@@ -189,9 +200,9 @@ struct KeyHistory: Sendable {
     }
   }
 
-  // MARK: Beneath
+  // MARK: Private
 
-  /// What `see` finds from the earliest bounds on that are of one moment: of documents that change at one revision, all
+  /// Applies `see` to the earliest bounds that belong to one time: of documents that change at one revision, either all
   /// have changed or none has.
   private func ofOneMoment(_ bounds: Bounds, _ see: (Bounds) -> Bounds?) -> Bounds? {
     var bounds = bounds
@@ -203,7 +214,7 @@ struct KeyHistory: Sendable {
     return nil
   }
 
-  /// The document at `place` shows `label`, and no other one wins over it.
+  /// Returns the bounds with which the document at `place` shows `label` and no other document wins over it.
   private func winning(_ label: String, of place: Int, _ bounds: Bounds) -> Bounds? {
     guard let (own, rank) = earliest(place, bounds, showing: label) else { return nil }
     let id = documents[place].id
@@ -220,7 +231,8 @@ struct KeyHistory: Sendable {
     place < bounds.count ? bounds[place] : Bound()
   }
 
-  /// Each document, at the earliest version at which it shows something that `admits`; nil if one never does.
+  /// Returns the bounds with each document at the earliest version that `admits` accepts; nil if one document never has
+  /// such a version.
   private func allShow(_ bounds: Bounds, except: Int?, _ admits: (Showing, String) -> Bool) -> Bounds? {
     var seen: Bounds = []
     seen.reserveCapacity(documents.count)
@@ -261,7 +273,7 @@ struct KeyHistory: Sendable {
       } else {
         guard admits(document.versions[position].showing) else { continue }
       }
-      // It may as well be a later, bad version that an older one stands in for.
+      // The version in force may also be a later, invalid one that an older version replaces.
       return Bound(position: position, shown: admitted(bound.shown..<document.versions.count) ?? bound.shown)
     }
     return nil
@@ -278,7 +290,7 @@ struct KeyHistory: Sendable {
     }
   }
 
-  /// What has been seen by both counts.
+  /// Combines the bounds of two viewers: what either has seen counts.
   static func higher(_ left: Bounds, _ right: Bounds) -> Bounds {
     (0..<max(left.count, right.count)).map { place in
       let one = place < left.count ? left[place] : Bound()

@@ -2,40 +2,59 @@ internal import Core
 
 /// A row of a list.
 public struct ListRow: Sendable, Hashable {
-  /// Rows are in order of this.
+  /// The sort key of the row.
   public let key: [String]
-  /// Everything that the row shows, but for its revision.
+  /// The whole content of the row, except its revision.
   public let text: String
 
+  /// Creates a row.
+  ///
+  /// - Parameters:
+  ///   - key: the sort key.
+  ///   - text: the content.
   public init(_ key: [String], _ text: String) {
     self.key = key
     self.text = text
   }
 }
 
-/// A part of a list, as it is asked for.
+/// A request for a page of a list.
 public struct PageRequest: Sendable, Hashable {
+  /// The name of the list.
   public let list: String
-  /// The last row of the page before; nil: the page is the first.
+  /// The last row of the previous page; nil for the first page.
   public let after: [String]?
+  /// The maximum number of rows.
   public let size: Int
 
+  /// Creates a request.
+  ///
+  /// - Parameters:
+  ///   - list: the name of the list.
+  ///   - after: the last row of the previous page; nil for the first page.
+  ///   - size: the maximum number of rows.
   public init(of list: String, after: [String]?, size: Int) {
     self.list = list
     self.after = after
     self.size = size
   }
 
-  /// The label of a page: its rows, whether the list goes on, and how many rows the whole list has.
+  /// Returns the label of a page.
+  ///
+  /// - Parameters:
+  ///   - rows: the rows of the page.
+  ///   - hasMore: whether the list has a next page.
+  ///   - totalCount: the number of rows of the whole list.
+  /// - Returns: the label.
   public static func text(rows: [String], hasMore: Bool, totalCount: Int) -> String {
     "[\(rows.joined(separator: ", "))]\(hasMore ? " and more" : ""), \(totalCount) in all"
   }
 }
 
-/// The rows of a list, and when it had them.
+/// The rows of a list and their times.
 struct ListHistory: Sendable {
   private struct Version: Sendable {
-    /// Nil: nothing is known.
+    /// The rows; nil if they are not known.
     let rows: [ListRow]?
     let from: Revision
     let by: Revision
@@ -47,7 +66,7 @@ struct ListHistory: Sendable {
     versions.append(Version(rows: rows, from: from, by: revision))
   }
 
-  /// What a page of the list showed, and when, as the history of one key: its positions are those of every other page.
+  /// The history of a page of the list in the form of a key's history. Its positions equal those of every other page.
   func page(_ request: PageRequest) -> KeyHistory {
     var history = KeyHistory()
     if versions.first.map({ $0.from > .none }) ?? true {
@@ -60,7 +79,7 @@ struct ListHistory: Sendable {
     return history
   }
 
-  /// What a page of these rows shows.
+  /// The label of a page of these rows.
   private static func text(_ rows: [ListRow], _ request: PageRequest) -> String {
     let rest = request.after.map { after in rows.filter { after.lexicographicallyPrecedes($0.key) } } ?? rows
     return PageRequest.text(

@@ -1,56 +1,77 @@
 public import Core
 
-/// What was asked of a server.
+/// A request to a server.
 public struct Lookup: Sendable {
-  /// One life of one server: it gets a new name when it starts again.
+  /// The name of a server process. A server gets a new name when it is restarted.
   public var server: String
-  /// A cache key (``CacheName``), or another name under which the true history has what the reply shows.
+  /// A cache key (``CacheName``), or another name of the true history for the content of the reply.
   public var key: String
-  /// The part of a list that is asked for, in place of a key.
+  /// The requested page of a list; nil for a lookup of a key.
   public var page: PageRequest?
+  /// The minimum revision of the request; none for no condition.
   public var minimumRevision = Revision.none
+  /// The maximum staleness of the request in milliseconds; 0 for no condition.
   public var maximumStalenessMilliseconds: UInt64 = 0
-  /// The near cache that keeps the answer; nil: nobody does.
+  /// The near cache that keeps the answer; nil for none.
   public var client: String?
-  /// The caller knows that the server must have come as far as this: at the end, when all is quiet.
+  /// A revision that the server is known to have observed, at the end of a history.
   public var knownRevision = Revision.none
 
+  /// Creates a lookup of a key.
+  ///
+  /// - Parameters:
+  ///   - key: the cache key, or another name of the true history.
+  ///   - server: the name of the server process.
   public init(_ key: String, of server: String) {
     self.key = key
     self.server = server
   }
 
-  /// Asks for a page of a list.
+  /// Creates a request for a page of a list.
+  ///
+  /// - Parameters:
+  ///   - page: the page.
+  ///   - server: the name of the server process.
   public init(_ page: PageRequest, of server: String) {
     key = page.list
     self.page = page
     self.server = server
   }
 
-  /// Asks for nothing that could be refused.
+  /// Whether the request has no condition that could lead to its rejection.
   var isUnconditional: Bool { minimumRevision == .none && maximumStalenessMilliseconds == 0 }
 }
 
-/// What a server said of a key, and as of when.
+/// A server's reply, with the time that it refers to.
 public struct LookupReply: Sendable {
+  /// The result of a lookup.
   public enum Result: Sendable, Equatable {
-    /// `label` is nil where the reply had no value (`not_modified`).
+    /// A value. `label` is nil if the reply contains no value (`not_modified`).
     case found(label: String?, etag: String, revision: Revision)
-    /// The label stands for all that the reply shows, and is made of several answers. It must be of one moment; each of
+    /// A label of the whole content of a reply that several answers determine. The content must be of one time; each of
     /// `parts` must be as of its own revision.
     case composed(label: String, parts: [Part])
+    /// The key has no answer.
     case notFound
-    /// A status that says nothing of the key; the text is for messages.
+    /// A status that contains no information about the key. The text is for messages.
     case refused(isUnavailable: Bool, String)
   }
 
   /// A value within a reply.
   public struct Part: Sendable, Equatable {
-    /// Under which the true history has it.
+    /// The name of the value in the true history.
     public let key: String
+    /// The label of the value.
     public let label: String
+    /// The revision of the value.
     public let revision: Revision
 
+    /// Creates a part.
+    ///
+    /// - Parameters:
+    ///   - key: the name in the true history.
+    ///   - label: the label of the value.
+    ///   - revision: the revision of the value.
     public init(_ key: String, _ label: String, at revision: Revision) {
       self.key = key
       self.label = label
@@ -58,28 +79,37 @@ public struct LookupReply: Sendable {
     }
   }
 
+  /// The result.
   public var result: Result
-  /// The further documents that the reply names, in its order; nil: it was not looked for them.
+  /// The names of the other documents, in the order of the reply; nil if they were not read.
   public var others: [String]?
+  /// The observed revision.
   public var observed = Revision.none
+  /// The epoch.
   public var epoch = ""
+  /// The age in milliseconds.
   public var ageMilliseconds: UInt64 = 0
+  /// Whether the reply is marked as stale.
   public var isStale = false
-  /// What the caller knows of the age: for so long no question has been asked whose reply the server has read.
+  /// A known lower bound of the age, in milliseconds: in this time the server has read no reply to a
+  /// new request.
   public var leastAgeMilliseconds: UInt64 = 0
 
+  /// Creates a reply.
+  ///
+  /// - Parameter result: the result.
   public init(_ result: Result) {
     self.result = result
   }
 }
 
-/// A lookup that is under way, with what the server had shown when it was asked.
+/// A lookup in progress, with what the server had shown when the request was sent.
 public struct PendingLookup: Sendable {
   let lookup: Lookup
   let answered: KeyHistory.Bounds
   let announced: KeyHistory.Bounds
   let observed: Revision
-  /// The server had shown the entity as of this, or later.
+  /// The server had shown the entity as of this time, or of a later one.
   let shown: Revision
   let wasWarm: Bool
   let noticeCount: Int

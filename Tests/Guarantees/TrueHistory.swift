@@ -1,13 +1,13 @@
 public import Core
 
-/// What was true of each cache key, in order, as those who write to the database know it.
+/// The true states of each cache key, in order, from the point of view of the writers of the database.
 ///
-/// Knows no server. On a simulated database revisions are exact: ``set(_:document:_:at:)``. On a real one a write is
-/// first attempted (its label may show from now on) and then acknowledged with its operation time, an upper bound.
-/// A write whose fate is unknown is tried again until it is acknowledged, as one attempt. The writes of one document
-/// come one after the other.
+/// It is independent of servers. With a simulated database, revisions are exact: ``set(_:document:_:at:)``. With a real
+/// database, a write is first attempted (its label may be shown from now on) and then acknowledged with its operation
+/// time, which is an upper bound. A write with an unknown outcome is repeated until it is acknowledged, and counts as
+/// one attempt. The writes of one document must not overlap.
 public struct TrueHistory: Sendable {
-  /// A write that may be under way.
+  /// A write that may be in progress.
   public struct Attempt: Sendable {
     fileprivate let key: String
     fileprivate let version: (document: Int, version: Int)
@@ -16,48 +16,86 @@ public struct TrueHistory: Sendable {
   private var keys: [String: KeyHistory] = [:]
   private var lists: [String: ListHistory] = [:]
 
+  /// Creates an empty history.
   public init() {}
 
-  /// From `revision` on, and not before, `document` gives `key` this to show.
+  /// Records that a document contributes something to a key's answer from exactly one revision on.
+  ///
+  /// - Parameters:
+  ///   - key: the cache key.
+  ///   - document: the identifier of the document.
+  ///   - showing: what the document contributes.
+  ///   - revision: the revision from which this holds.
   public mutating func set(_ key: String, document: String = "", _ showing: Showing, at revision: Revision) {
     _ = keys[key, default: KeyHistory()].append(showing, of: document, from: revision, by: revision)
   }
 
-  /// From `revision` on, and not before, `members` answer `key` together, in this order: the first is the value, and
-  /// the answer names the others. Without members the key has no answer; with nil it is not known what it answers.
+  /// Records that several members answer a key together from exactly one revision on.
   ///
-  /// Such an answer changes when any of its members does, whether a reply shows that or not.
+  /// Such an answer changes when any of its members changes, whether a reply shows the change or not.
+  ///
+  /// - Parameters:
+  ///   - key: the cache key.
+  ///   - members: the members in order: the first is the value, and the answer names the others. Without members the
+  ///     key has no answer; nil means that the answer is not known.
+  ///   - revision: the revision from which this holds.
   public mutating func set(_ key: String, members: [Member]?, at revision: Revision) {
     _ = keys[key, default: KeyHistory()].append(members, from: revision, by: revision)
   }
 
-  /// From `revision` on, and not before, the list has these rows; nil: it is not known which.
+  /// Records the rows of a list from exactly one revision on.
+  ///
+  /// - Parameters:
+  ///   - list: the name of the list.
+  ///   - rows: the rows; nil if they are not known.
+  ///   - revision: the revision from which this holds.
   public mutating func set(_ list: String, rows: [ListRow]?, at revision: Revision) {
     lists[list, default: ListHistory()].append(rows, from: revision, by: revision)
   }
 
-  /// From some moment on `members` answer `key` together; when is not known yet.
+  /// Records that several members answer a key together from a time on that is not known yet.
+  ///
+  /// - Parameters:
+  ///   - key: the cache key.
+  ///   - members: the members in order.
+  /// - Returns: the attempt, for ``acknowledge(_:by:)``.
   public mutating func attempt(_ key: String, members: [Member]) -> Attempt {
     Attempt(key: key, version: keys[key, default: KeyHistory()].append(members, by: Revision(.max)))
   }
 
-  /// From some moment on `document` gives `key` this to show; when is not known yet.
+  /// Records that a document contributes something to a key's answer from a time on that is not known yet.
+  ///
+  /// - Parameters:
+  ///   - key: the cache key.
+  ///   - document: the identifier of the document.
+  ///   - showing: what the document contributes.
+  /// - Returns: the attempt, for ``acknowledge(_:by:)``.
   public mutating func attempt(_ key: String, document: String = "", _ showing: Showing) -> Attempt {
     Attempt(key: key, version: keys[key, default: KeyHistory()].append(showing, of: document, by: Revision(.max)))
   }
 
-  /// What was attempted is true at `revision` at the latest.
+  /// Records that an attempted write is in force at a revision at the latest.
+  ///
+  /// - Parameters:
+  ///   - attempt: the attempt.
+  ///   - revision: the operation time of the acknowledgement.
   public mutating func acknowledge(_ attempt: Attempt, by revision: Revision) {
     keys[attempt.key]?.acknowledge(attempt.version, by: revision)
   }
 
-  /// Every key that ever had an answer, in order.
+  /// All keys that ever had an answer, in order.
   public var allKeys: [String] { keys.keys.sorted() }
 
-  /// What the key answers once everything has been seen.
+  /// Returns the final answer of a key.
+  ///
+  /// - Parameter key: the cache key.
+  /// - Returns: the label; nil if there is no answer.
   public func last(_ key: String) -> String? { keys[key]?.last }
 
-  /// The members that answer the key together once everything has been seen; empty where none do.
+  /// Returns the members of the final answer of a key.
+  ///
+  /// - Parameter key: the cache key.
+  /// - Returns: the members in order; empty if there are none.
   public func lastMembers(_ key: String) -> [Member] {
     guard let history = keys[key], let label = history.last else { return [] }
     return history.groups[label] ?? []
@@ -67,7 +105,7 @@ public struct TrueHistory: Sendable {
 
   subscript(key: String) -> KeyHistory { keys[key] ?? KeyHistory() }
 
-  /// For messages.
+  /// Describes the history of a key for messages.
   func describe(_ key: String, _ known: KeyHistory? = nil) -> String {
     let history = known ?? self[key]
     if history.documents.isEmpty { return "\(key) never had an answer" }
@@ -89,6 +127,6 @@ public struct TrueHistory: Sendable {
 }
 
 extension Revision {
-  /// `seconds.increment`, easier to compare by eye.
+  /// The revision as `seconds.increment`, which people can compare easily.
   public var short: String { "\(seconds).\(increment)" }
 }

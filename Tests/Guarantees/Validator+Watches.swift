@@ -1,9 +1,14 @@
 public import Core
 
 extension Validator {
-  /// A client opens a watch; one that it had is over. What it holds stays only if the watch has a start.
+  /// Records that a client opens a watch. Its previous watch is over. The client keeps its content only if the new
+  /// watch has a start.
   ///
-  /// To be called before the first notice is given to ``noticed(_:_:)``.
+  /// Must be called before the first notice is passed to ``noticed(_:_:)``.
+  ///
+  /// - Parameters:
+  ///   - client: the name of the client.
+  ///   - request: the request of the watch.
   public mutating func opened(_ client: String, _ request: WatchRequest) {
     var cache = clients[client] ?? NearCache()
     if request.start == nil {
@@ -15,18 +20,32 @@ extension Validator {
     clients[client] = cache
   }
 
-  /// The watch is over; what is held may be taken to another one, by a start at ``position(_:)``.
+  /// Records that the watch of a client is over. Another watch with a start at ``position(_:)`` may keep the client's
+  /// content.
+  ///
+  /// - Parameter client: the name of the client.
   public mutating func closed(_ client: String) {
     clients[client]?.watch = nil
   }
 
-  /// From where the client would resume; nil while it holds nothing for sure.
+  /// Returns the position from which a client can resume.
+  ///
+  /// - Parameter client: the name of the client.
+  /// - Returns: the position; nil if the content of the client is not reliable.
   public func position(_ client: String) -> Revision? { clients[client]?.position }
 
-  /// Whether an answer may be kept: the watch says from when on nothing will be missed.
+  /// Returns whether a client may keep an answer: whether its watch has announced a revision from which on nothing is
+  /// missed.
+  ///
+  /// - Parameter client: the name of the client.
+  /// - Returns: true if the client may keep an answer.
   public func mayHold(_ client: String) -> Bool { clients[client]?.watch?.progress != nil }
 
-  /// What the client was told.
+  /// Checks a notice that a client has received.
+  ///
+  /// - Parameters:
+  ///   - client: the name of the client, which must have a watch.
+  ///   - notice: the notice.
   public mutating func noticed(_ client: String, _ notice: SeenNotice) {
     judged += 1
     guard let watch = clients[client]?.watch else {
@@ -51,7 +70,7 @@ extension Validator {
   }
 
   private mutating func changed(_ client: String, _ watch: Watch, _ notice: SeenNotice) {
-    // Made only where it is needed: every notice comes here.
+    // This is evaluated only if needed, because every notice is checked here.
     var what: String { "\(watch.request.server) tells \(client) \(notice)" }
     let key = history[notice.key]
     if !watch.request.includes(notice.key) { violate(.nothingLost, "\(what), which it did not ask for") }
@@ -64,7 +83,7 @@ extension Validator {
     if let label = notice.label { learn(notice.etag, label) }
     judgeName(notice, what)
     var label = notice.kind == .delete ? nil : self.label(notice.etag)
-    // No more has been announced than the earliest answer that looks like this one.
+    // The bound of the announced state is that of the earliest answer that looks like this one.
     var least = label
     if let value = label, key.isGroup {
       let candidates = key.groups(asOf: notice.revision)
@@ -74,11 +93,11 @@ extension Validator {
         violate(.nothingLost, "\(what), which was not so then; \(history.describe(notice.key))")
       }
     }
-    // An etag that nobody has seen a value of, or an answer that is not known: nothing can be said of it.
+    // The etag belongs to no known value, or the answer is not known: the notice cannot be checked.
     guard notice.kind == .delete || label != nil else {
       clients[client]?.held[notice.key] = nil
       clients[client]?.isWhole = false
-      // An initial state with it in it says nothing of the whole either.
+      // An initial state that contains it is not known completely either.
       clients[client]?.watch?.isInitial = false
       return
     }
@@ -86,19 +105,19 @@ extension Validator {
       violate(.nothingLost, "\(what), which was not so then; \(history.describe(notice.key))")
       return
     }
-    // Which bad version stood in for is another matter: the notice may be of a life before this one.
+    // The invalid version may differ, because the notice may come from an earlier server process.
     let announced = seen.map { KeyHistory.Bound(position: $0.position, shown: 0) }
     let known = servers[watch.request.server]?.announced[notice.key] ?? []
     servers[watch.request.server]?.announced[notice.key] = KeyHistory.higher(known, announced)
     showed(watch.request.server, Self.entity(notice.key), key.moment(of: announced))
-    // Which others the answer names now only a lookup can tell.
+    // Only a lookup shows which other documents the answer names now.
     clients[client]?.held[Self.keyWithOthers(notice.key)] = nil
     if let held = clients[client]?.held[notice.key], notice.revision < held.revision { return }
     clients[client]?.held[notice.key] = NearCache.Held(
       label: label, revision: notice.kind == .delete ? .none : notice.revision)
   }
 
-  /// Cache key, selector and key of a notice say the same.
+  /// Checks that cache key, selector and key of a notice agree.
   private mutating func judgeName(_ notice: SeenNotice, _ what: @autoclosure () -> String) {
     guard let selector = notice.selector else { return }
     guard let name = CacheName(notice.key) else {
@@ -119,17 +138,23 @@ extension Validator {
       clients[client]?.watch?.isInitial = false
       clients[client]?.isWhole = true
     }
-    // Every PROGRESS is a position to resume at, the first one too: what is held must be as of then, or later.
+    // Every PROGRESS is a resume position, including the first one: the content of the client must be as of that
+    // revision, or of a later one.
     judgeHeld(client, at: revision, "\(watch.request.server) said \(notice)")
     clients[client]?.position = revision
   }
 
-  /// All is quiet, and every server has come as far as `revision`: what is held must be what is true now.
+  /// Checks that the content of a client is the current state, after every server has observed a revision and no events
+  /// are outstanding.
+  ///
+  /// - Parameters:
+  ///   - client: the name of the client.
+  ///   - revision: the revision.
   public mutating func settled(_ client: String, at revision: Revision) {
     judgeHeld(client, at: revision, "all is quiet")
   }
 
-  /// Everything that the client holds must be true as of `revision` or later.
+  /// Checks that everything that the client holds is in force as of `revision` or later.
   private mutating func judgeHeld(_ client: String, at revision: Revision, _ when: @autoclosure () -> String) {
     guard let cache = clients[client], let watch = cache.watch else { return }
     let known = Array(cache.held.keys)
@@ -145,14 +170,14 @@ extension Validator {
     }
   }
 
-  /// A client keeps an answer that it has looked up, unless news of the key came in between or it has moved on.
-  /// With it the client keeps the names of others that came along.
+  /// Lets a client keep an answer that it has looked up, unless a notice of the key arrived in between or the client
+  /// has moved to another server. The client also keeps the names of the other documents in the reply.
   mutating func keep(
     _ client: String, _ pending: PendingLookup, _ label: String?, _ revision: Revision, others: String?
   ) {
     let key = pending.lookup.key
     guard let cache = clients[client], let watch = cache.watch, watch.progress != nil, watch.request.includes(key),
-      // An answer of a server that it has left may be older than what the other has announced.
+      // An answer of a server that the client has left may be older than what the new server has announced.
       watch.request.server == pending.lookup.server, cache.noticeCount(key) == pending.noticeCount
     else { return }
     clients[client]?.held[key] = NearCache.Held(label: label, revision: revision)
@@ -161,7 +186,7 @@ extension Validator {
 }
 
 extension NearCache {
-  /// Empties what `isMeant`.
+  /// Removes the keys that `isMeant` accepts.
   mutating func drop(_ isMeant: (String) -> Bool) {
     held = held.filter { !isMeant($0.key) }
     drops += 1

@@ -1,33 +1,35 @@
 public import Core
 
-/// Judges what was seen of one or more servers of one database against what was true.
+/// Compares the observations of one or more servers of one database with the true history.
 ///
-/// Independent of the product's code. Strict, but never wrong: what it calls a violation is one, whatever the order in
-/// which threads ran. Feed it in an order in which things may have happened: a lookup that was answered before another
-/// was asked comes first; a notice comes when its subscriber has it.
+/// It is independent of the product's code. It is strict and never wrong: every reported violation is one, regardless
+/// of the order in which threads ran. Observations must be passed in an order in which they may have happened: a lookup
+/// that was answered before another was requested comes first, and a notice comes when its subscriber has received it.
 public struct Validator: Sendable {
-  /// What is known of one life of a server.
+  /// The state of one server process.
   struct Server {
-    /// What it has answered.
+    /// For each key, the bounds of what the server has answered.
     var answered: [String: KeyHistory.Bounds] = [:]
-    /// What its subscribers were told.
+    /// For each key, the bounds of what the server has announced to its subscribers.
     var announced: [String: KeyHistory.Bounds] = [:]
-    /// By entity: the highest observed revision it has said.
+    /// For each entity, the highest observed revision in a reply.
     var observed: [String: Revision] = [:]
-    /// By entity: a moment that lookups or notices have shown, and none before it may be shown afterwards. What shares
-    /// a revision is shown together, whatever the keys.
+    /// For each entity, a time that lookups or notices have shown. Nothing before it may be shown afterwards. Changes
+    /// of one revision are shown together, for all keys.
     var shown: [String: Revision] = [:]
-    /// True at least when it began to load.
+    /// A revision that was in force when the server began to load.
     let start: Revision
     var mayBeWarm = false
     var isWarm = false
   }
 
+  /// The true history.
   public var history = TrueHistory()
+  /// The violations so far.
   public internal(set) var violations: [Violation] = []
-  /// Of lookups and notices: what was judged.
+  /// The number of checked lookups and notices.
   public internal(set) var judged = 0
-  /// Contents are stale after this.
+  /// The age from which contents are stale, in milliseconds.
   let ttlMilliseconds: UInt64
   var servers: [String: Server] = [:]
   var clients: [String: NearCache] = [:]
@@ -35,30 +37,44 @@ public struct Validator: Sendable {
   private var etags: [String: String] = [:]
   private var epoch = ""
 
+  /// Creates a validator.
+  ///
+  /// - Parameter ttlMilliseconds: the TTL of the servers, in milliseconds.
   public init(ttlMilliseconds: UInt64 = 300_000) {
     self.ttlMilliseconds = ttlMilliseconds
   }
 
   // MARK: Servers
 
-  /// A server begins its life: everything up to `revision` was true before it began to load.
+  /// Records that a server process starts.
+  ///
+  /// - Parameters:
+  ///   - server: the name of the server process.
+  ///   - revision: a revision up to which everything was in force before the server began to load.
   public mutating func started(_ server: String, at revision: Revision) {
     servers[server] = Server(start: revision)
   }
 
-  /// From now on the server may have loaded everything; before, it cannot have.
+  /// Records that the server may have loaded everything. Before this call it cannot have.
+  ///
+  /// - Parameter server: the name of the server process.
   public mutating func mayBeWarm(_ server: String) {
     servers[server]?.mayBeWarm = true
   }
 
-  /// From now on the server must answer.
+  /// Records that the server must answer from now on.
+  ///
+  /// - Parameter server: the name of the server process.
   public mutating func mustBeWarm(_ server: String) {
     servers[server]?.isWarm = true
   }
 
   // MARK: Lookups
 
-  /// To be called before the request is sent.
+  /// Begins a lookup. Must be called before the request is sent.
+  ///
+  /// - Parameter lookup: the request.
+  /// - Returns: the lookup in progress, for ``answered(_:_:)``.
   public func ask(_ lookup: Lookup) -> PendingLookup {
     let server = servers[lookup.server]
     return PendingLookup(
@@ -69,7 +85,11 @@ public struct Validator: Sendable {
       noticeCount: lookup.client.flatMap { clients[$0]?.noticeCount(lookup.key) } ?? 0)
   }
 
-  /// To be called when the reply has come.
+  /// Checks a reply. Must be called after it has been received.
+  ///
+  /// - Parameters:
+  ///   - pending: the lookup in progress.
+  ///   - reply: the reply.
   public mutating func answered(_ pending: PendingLookup, _ reply: LookupReply) {
     judged += 1
     let lookup = pending.lookup
@@ -92,11 +112,11 @@ public struct Validator: Sendable {
       return
     }
     guard let (labels, revision) = content(lookup, key, reply) else { return }
-    // What looks the same may be several answers of a group: no more is concluded than the earliest possible one says.
+    // Several answers of a group can look the same. Then only what follows from the earliest possible one is concluded.
     let bounds = labels.count > 1 ? bounds(pending, reply, lookup.key, key) : []
     let label = labels.count > 1 ? labels.last { key.seeing($0, bounds) != nil } ?? labels[0] : labels[0]
     judgeState(pending, reply, lookup.key, key, label, label == nil ? nil : revision)
-    // Where the true history knows nothing of others, none are looked for.
+    // If the true history contains no other documents, they are not checked.
     let isNamingOthers = !key.isGroup && !history[Self.keyWithOthers(lookup.key)].documents.isEmpty
     let others = label.flatMap { label in
       isNamingOthers ? reply.others.map { Self.label(label, withOthers: $0) } : nil
@@ -105,10 +125,18 @@ public struct Validator: Sendable {
     if let client = lookup.client { keep(client, pending, labels[0], revision, others: others) }
   }
 
-  /// The key under which the true history has an answer together with the names of others that its reply gives.
+  /// Returns the name in the true history of an answer together with the names of the other documents in its reply.
+  ///
+  /// - Parameter key: the cache key.
+  /// - Returns: the name.
   public static func keyWithOthers(_ key: String) -> String { key + "#others" }
 
-  /// What is shown under ``keyWithOthers(_:)``.
+  /// Returns the label that belongs to ``keyWithOthers(_:)``.
+  ///
+  /// - Parameters:
+  ///   - label: the label of the answer.
+  ///   - others: the names of the other documents.
+  /// - Returns: the label.
   public static func label(_ label: String, withOthers others: [String]) -> String { "\(label), others \(others)" }
 
   private mutating func judgeOthers(_ pending: PendingLookup, _ reply: LookupReply, _ others: String) {
@@ -136,7 +164,7 @@ public struct Validator: Sendable {
 
   private mutating func judgePosition(_ pending: PendingLookup, _ reply: LookupReply) {
     let (lookup, entity) = (pending.lookup, Self.entity(pending.lookup.key))
-    // Made only where it is needed: every lookup comes here.
+    // This is evaluated only if needed, because every lookup is checked here.
     var what: String { "\(lookup.server) on \(lookup.key)" }
     if reply.observed < pending.observed {
       violate(
@@ -146,7 +174,7 @@ public struct Validator: Sendable {
     servers[lookup.server]?.observed[entity] = max(known, reply.observed)
     if reply.observed == .none { violate(.asOfWhen, "\(what): no observed revision") }
     judgeEpoch(reply.epoch, what)
-    // A NOT_FOUND carries its position only.
+    // A NOT_FOUND contains only its position.
     if case .notFound = reply.result { return }
     if case .found(_, let etag, let revision) = reply.result {
       if revision == .none { violate(.asOfWhen, "\(what): no revision") }
@@ -166,7 +194,8 @@ public struct Validator: Sendable {
     }
   }
 
-  /// What the reply may show, the latest first, and since when; nil where it cannot be known.
+  /// The possible labels of the reply, the latest first, and the revision since which they hold; nil if they are not
+  /// known.
   private mutating func content(
     _ lookup: Lookup, _ key: KeyHistory, _ reply: LookupReply
   ) -> (labels: [String?], revision: Revision)? {
@@ -189,7 +218,7 @@ public struct Validator: Sendable {
     }
   }
 
-  /// Of the answers of a group those that are seen as `label` with these others, in the same order.
+  /// Returns those answers of a group that a reply shows as `label`, with these others in the same order.
   static func whole(
     _ candidates: [(label: String, members: [Member])], _ label: String, _ others: [String]?
   ) -> [String] {
@@ -198,7 +227,7 @@ public struct Validator: Sendable {
     }.map(\.label)
   }
 
-  /// What the server must have seen of a key that answers the lookup with this reply.
+  /// The lower bounds of what the server must have seen of a key when it sends this reply.
   private func bounds(
     _ pending: PendingLookup, _ reply: LookupReply, _ name: String, _ key: KeyHistory
   ) -> KeyHistory.Bounds {
@@ -210,7 +239,7 @@ public struct Validator: Sendable {
     ].reduce([], KeyHistory.higher)
   }
 
-  /// `revision` nil: the reply does not say since when all that it shows is so.
+  /// Checks the state that a reply shows. `revision` is nil if the reply contains no revision for its whole content.
   private mutating func judgeState(
     _ pending: PendingLookup, _ reply: LookupReply, _ name: String, _ key: KeyHistory, _ label: String?,
     _ revision: Revision?
@@ -232,7 +261,7 @@ public struct Validator: Sendable {
       servers[lookup.server]?.answered[name] = KeyHistory.higher(known, seen)
       return
     }
-    // Each by itself, so that the message says which one was broken.
+    // Each bound is checked by itself, so that the message names the violated guarantee.
     let before = violations.count
     let said = "\(lookup.server) answers \(lookup.page.map { "\($0)" } ?? name) with \(label ?? "nothing")"
     func check(_ guarantee: Guarantee, _ bounds: KeyHistory.Bounds, _ why: String) {
@@ -242,7 +271,7 @@ public struct Validator: Sendable {
     if key.canBeSeenInParts(label) {
       check(.asOfWhen, [], "which was never so at one moment")
     } else {
-      // What is put together of several answers can be wrong without being old.
+      // A content of several answers can be wrong without being old.
       check(revision == nil && label != nil ? .asOfWhen : .neverBack, [], "which was never so")
     }
     guard violations.count == before else { return }
@@ -257,7 +286,7 @@ public struct Validator: Sendable {
     if violations.count == before { check(.neverBack, all, "which was so, but not after all that it has said") }
   }
 
-  /// The server has shown the entity as of a moment no earlier than this.
+  /// Records that the server has shown the entity as of a time that is not before `moment`.
   mutating func showed(_ server: String, _ entity: String, _ moment: Revision) {
     let known = servers[server]?.shown[entity] ?? .none
     servers[server]?.shown[entity] = max(known, moment)
@@ -265,18 +294,27 @@ public struct Validator: Sendable {
 
   // MARK: Figures
 
-  /// Something that must not grow beyond a limit.
+  /// Checks that a number does not exceed a limit.
+  ///
+  /// - Parameters:
+  ///   - what: the name of the number.
+  ///   - figure: the number.
+  ///   - limit: the limit.
   public mutating func measured(_ what: String, _ figure: Int, limit: Int) {
     judged += 1
     if figure > limit { violate(.bounded, "\(what): \(figure), more than \(limit)") }
   }
 
-  /// A guarantee was broken in a way that only the caller can see.
+  /// Reports a violation that only the caller can observe.
+  ///
+  /// - Parameters:
+  ///   - guarantee: the violated guarantee.
+  ///   - text: the observation.
   public mutating func report(_ guarantee: Guarantee, _ text: String) {
     violate(guarantee, text)
   }
 
-  // MARK: Beneath
+  // MARK: Private
 
   mutating func violate(_ guarantee: Guarantee, _ text: String) {
     violations.append(Violation(guarantee: guarantee, text: text))
@@ -288,7 +326,11 @@ public struct Validator: Sendable {
     violate(.asOfWhen, "\(what()): the epoch is \"\(said)\", and not \"\(epoch)\"")
   }
 
-  /// Equal content has an equal etag, on every server.
+  /// Records that an etag belongs to a content, and checks that equal contents have equal etags on every server.
+  ///
+  /// - Parameters:
+  ///   - etag: the etag.
+  ///   - label: the label of the content.
   public mutating func learn(_ etag: String, _ label: String) {
     if let known = labels[etag], known != label {
       violate(.asOfWhen, "etag \(etag) stands for \(known) and for \(label)")
@@ -300,10 +342,13 @@ public struct Validator: Sendable {
     etags[label] = etag
   }
 
-  /// The content that the etag stands for; nil if it was never seen.
+  /// Returns the content that belongs to an etag.
+  ///
+  /// - Parameter etag: the etag.
+  /// - Returns: the label; nil if the etag is not known.
   public func label(_ etag: String) -> String? { labels[etag] }
 
-  /// The first part of a cache key, or of a name like one.
+  /// The first part of a cache key, or of a similar name.
   static func entity(_ key: String) -> String {
     String(key.prefix { $0 == "_" || $0.isLetter })
   }

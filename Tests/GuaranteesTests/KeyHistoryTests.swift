@@ -2,7 +2,7 @@ internal import Core
 internal import Guarantees
 internal import Testing
 
-/// Several documents under one key, and bad ones.
+/// Tests of several documents with one key, and of invalid documents.
 struct KeyHistoryTests {
   @Test func theGreatestRankAnswers() {
     var story = Story("prompt:x")
@@ -29,7 +29,7 @@ struct KeyHistoryTests {
     #expect(story.broken == [.asOfWhen])
   }
 
-  /// `a` as of 30 and `b` as of 15 was never so.
+  /// `a` as of 30 and `b` as of 15 was never the state.
   @Test func theDocumentsOfAKeyAreSeenAsOfOneMoment() {
     var story = Story("prompt:x")
     story.validator.history.set("prompt:x", document: "a", .label("A5", rank: [5]), at: at(10))

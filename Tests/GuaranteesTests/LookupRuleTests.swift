@@ -78,7 +78,7 @@ struct LookupRuleTests {
     #expect(story.broken == [.asOfWhen])
   }
 
-  /// Another server that is asked for the revision may show what was so then.
+  /// Another server that is asked with this revision as minimum may show the older state of that time.
   @Test func aValueNewerThanItsRevision() {
     var story = Story("prompt:x", "A", "B")
     story.lookUp("B", revision: 20)
@@ -87,7 +87,8 @@ struct LookupRuleTests {
     #expect(story.broken == [.asOfWhen])
   }
 
-  /// On a real database only the end of a write is known: what it made may be shown from the end of the one before.
+  /// With a real database only the end of a write is known: its result may be shown from the end of the previous write
+  /// on.
   @Test func aWriteIsTrueSomewhereBeforeItIsAcknowledged() {
     var story = Story("prompt:x")
     let first = story.validator.history.attempt("prompt:x", .label("A"))

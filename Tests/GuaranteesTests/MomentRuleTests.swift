@@ -2,10 +2,10 @@ internal import Core
 internal import Guarantees
 internal import Testing
 
-/// What is seen together is of one moment: documents that share a key, keys that share a revision, answers that are put
-/// together of several.
+/// Tests that what is shown together is of one time: documents with the same key, keys with the same revision, and
+/// replies that combine several answers.
 struct MomentRuleTests {
-  /// Two documents of one key change places in one transaction: neither nothing nor both was ever so.
+  /// Two documents of one key are swapped in one transaction: neither none nor both of them was ever the state.
   @Test func documentsThatTakeTurnsAreNotMissing() {
     var story = Story("source_config:x")
     story.validator.history.set("source_config:x", document: "a", .label("A"), at: at(10))
@@ -148,7 +148,7 @@ struct MomentRuleTests {
     }
   }
 
-  /// An A/B lookup shows the value of another key, which is as of its own revision.
+  /// An A/B lookup shows the value of another key as of that value's own revision.
   @Test func anAnswerOfSeveralLooks() {
     for (label, part, revision, expected) in [
       ("A active", "A", 10, []), ("B staged", "B", 20, []), ("A staged", "A", 10, [.asOfWhen]),

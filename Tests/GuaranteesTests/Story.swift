@@ -1,15 +1,15 @@
 internal import Core
 internal import Guarantees
 
-/// Revisions 1, 2, 3 ...
+/// The revisions 1, 2, 3, and so on.
 func at(_ number: UInt64) -> Revision { Revision(number) }
 
-/// A validator, and short words for what it is fed with.
+/// A validator with short functions for its inputs.
 struct Story {
   var validator = Validator(ttlMilliseconds: 1000)
   private var since: [String: UInt64] = [:]
 
-  /// `key` was `labels` from revision 10, 20, 30 ... on; nil: nothing.
+  /// Creates a story in which `key` has the given labels from the revisions 10, 20, 30 and so on; nil for no answer.
   init(_ key: String = "prompt:x", _ labels: String?..., warm: Bool = true) {
     for (index, label) in labels.enumerated() {
       if let label { since[label] = UInt64(index + 1) * 10 }
@@ -21,7 +21,7 @@ struct Story {
 
   var broken: [Guarantee] { validator.violations.map(\.guarantee) }
 
-  /// `revision` nil: since when the label is what is shown.
+  /// Performs a lookup. If `revision` is nil, the reply has the revision from which the label holds.
   mutating func lookUp(
     _ label: String?, _ key: String = "prompt:x", of server: String = "one", observed: UInt64 = 1,
     revision: UInt64? = nil, minimum: UInt64 = 0, client: String? = nil

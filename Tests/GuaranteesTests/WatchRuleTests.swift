@@ -35,7 +35,7 @@ struct WatchRuleTests {
     #expect(story.broken == [.nothingLost])
   }
 
-  /// A client may take it for its position, and be gone before the rest comes.
+  /// A client may use it as its position, and may disconnect before the rest arrives.
   @Test func theFirstProgressIsAPositionToResumeAt() {
     var story = Story("prompt:x", "A", "B")
     story.watch()

@@ -1,4 +1,4 @@
-/// Random decisions that a seed brings back (SplitMix64).
+/// Random decisions that a seed reproduces (SplitMix64).
 struct Chance: RandomNumberGenerator {
   private var state: UInt64
 
@@ -14,12 +14,12 @@ struct Chance: RandomNumberGenerator {
     return mixed ^ (mixed >> 31)
   }
 
-  /// In 0..<`bound`.
+  /// Returns a number in 0..<`bound`.
   mutating func below(_ bound: Int) -> Int {
     Int(next() % UInt64(bound))
   }
 
-  /// True once in `times`.
+  /// Returns true with the probability 1/`times`.
   mutating func once(in times: Int) -> Bool {
     below(times) == 0
   }
@@ -28,7 +28,7 @@ struct Chance: RandomNumberGenerator {
     elements[below(elements.count)]
   }
 
-  /// In `low...high`.
+  /// Returns a number in `low...high`.
   mutating func between(_ low: UInt64, _ high: UInt64) -> UInt64 {
     low + next() % (high - low + 1)
   }

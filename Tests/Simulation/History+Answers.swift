@@ -1,7 +1,7 @@
 internal import Core
 internal import Guarantees
 
-/// What the answers are that several documents give together: of a container, of an A/B test, of a list.
+/// The answers that several documents determine together: of a container, of an A/B test, of a list.
 extension History {
   /// The names of containers and of the agents of sources.
   static let containers = ["c0", "c1"]
@@ -11,10 +11,10 @@ extension History {
   static func blobKey(_ container: String) -> String { "source_config#blob:\(container)" }
   static func list(_ collection: Collection) -> String { "\(collection.entity)#list" }
 
-  /// Tells the true history what the documents of a collection answer together from `time` on.
+  /// Records in the true history which answers the documents of a collection determine together from `time` on.
   func recordAnswers(of collection: Collection, at time: Revision) {
     let documents = documents[collection.rawValue].values.filter(\.isInFilter)
-    // A bad document may be stood in for by another one on each server.
+    // An invalid document may be replaced by a different last valid version on each server.
     if unsureCollections.contains(collection) || documents.contains(where: \.isBad) {
       return forgetAnswers(of: collection, at: time)
     }
@@ -45,7 +45,7 @@ extension History {
       }
       record(Validator.keyWithOthers("prompt:\(name)"), label, at: time)
     }
-    // Beside a prompt stands what is staged under its `prompt_id`, of whatever agent.
+    // An active prompt's row contains the version that is staged under the same `prompt_id`, regardless of its agent.
     let stagedPrompts = Self.winners(staged) { $0.promptID }
     let rows = Self.winners(active) { [$0.key, $0.promptID] }
     record(
@@ -68,7 +68,7 @@ extension History {
     record(.sourceConfigs, sources.map { ListRow([$0.key], Self.row([$0.key], $0)) }, at: time)
   }
 
-  /// What they answer together is not known from `time` on.
+  /// Records that the answers which several documents determine together are not known from `time` on.
   private func forgetAnswers(of collection: Collection, at time: Revision) {
     switch collection {
     case .agentConfigs: break
@@ -120,7 +120,7 @@ extension History {
 
   // MARK: Rules
 
-  /// Under each key the document of the greatest rank, then of the greater `_id`.
+  /// For each key, the document of the greatest rank, then of the greater `_id`.
   private static func winners<Key: Hashable>(
     _ documents: [SimulatedDocument], _ key: (SimulatedDocument) -> Key
   ) -> [Key: SimulatedDocument] {
@@ -137,7 +137,7 @@ extension History {
     return winners
   }
 
-  /// What an A/B lookup answers.
+  /// The answer of an A/B lookup.
   private static func tested(_ active: SimulatedDocument?, _ staged: SimulatedDocument?) -> String? {
     guard let staged, staged.test != .off else { return active.map { tested($0.label, isStaged: false, test: "") } }
     let name = staged.testName ?? ""
@@ -145,7 +145,7 @@ extension History {
     return tested(staged.label, isStaged: true, test: name)
   }
 
-  /// What a reply to an A/B lookup shows.
+  /// The label of a reply to an A/B lookup.
   static func tested(_ label: String, isStaged: Bool, test: String) -> String {
     "\(label) \(isStaged ? "staged" : "active") test \"\(test)\""
   }
@@ -156,7 +156,7 @@ extension History {
       stagedVersion: staged ?? "")
   }
 
-  /// What a row of a list shows.
+  /// The label of a row of a list.
   static func row(_ key: [String], _ label: String, version: String, stagedVersion: String) -> String {
     "\(key.joined(separator: "/")) = \(label) \(version) staged \"\(stagedVersion)\""
   }

@@ -1,7 +1,7 @@
 internal import Core
 
 extension History {
-  /// Something goes wrong.
+  /// Causes a random fault.
   func fault() {
     let server = chance.pick(servers)
     let source = chance.pick(server.sources)

@@ -3,9 +3,9 @@ internal import Core
 internal import Guarantees
 internal import RPC
 
-/// What callers ask, and when.
+/// The calls of clients, and their times.
 extension History {
-  /// Everything that a lookup of one key can ask for.
+  /// All names that a lookup of one key can contain.
   var lookupKeys: [String] { Collection.allCases.flatMap(lookupKeys) }
 
   func lookupKeys(_ collection: Collection) -> [String] {
@@ -24,7 +24,8 @@ extension History {
   }
 
   var keyNames: [String] { (0..<traits.keyCount).map { "k\($0)" } }
-  /// In a plain history each prompt has its own; else they are fewer than the documents, and more than the agents.
+  /// The names of prompts. In a plain history each prompt has its own name; otherwise there are fewer names than
+  /// documents, and more than agents.
   var promptNames: [String] { (0..<traits.keyCount + (traits.isPlain ? 0 : 1)).map { "p\($0)" } }
 
   func lookUpAnything(of server: SimulatedServer) {
@@ -33,7 +34,7 @@ extension History {
     switch chance.below(6) {
     case 0: lookup.minimumRevision = database.now
     case 1:
-      // Who has written reads what it wrote.
+      // A client that has written reads what it wrote.
       guard let written = lastWritten, let key = written.keys.randomElement(using: &chance) else { break }
       lookup.key = key
       lookup.minimumRevision = written.time
@@ -42,13 +43,13 @@ extension History {
     }
     if chance.once(in: 2), let subscriber = subscribers.first(where: { $0.server === server && !$0.isFinished }) {
       lookup.client = subscriber.name
-      // Who comes from another server asks for what it has seen there at least.
+      // A client that comes from another server requires at least the revision that it has seen there.
       lookup.minimumRevision = max(lookup.minimumRevision, subscriber.start ?? .none)
     }
     ask(lookup, server)
   }
 
-  /// A page of a list: the first, or the one after a page that was given before.
+  /// Requests a page of a list: the first one, or the one after a page that was returned before.
   func lookUpPage(of collection: Collection, _ server: SimulatedServer) {
     let list = Self.list(collection)
     let walk = chance.once(in: 3) ? nil : walks.removeValue(forKey: server.name + list)
@@ -78,7 +79,7 @@ extension History {
     }
   }
 
-  /// What waited for a revision is asked again where it is told to, and given up after a while.
+  /// Retries the calls that wait for a revision, where they are notified, and gives them up after a while.
   func retryWaiting() {
     let all = waiting
     waiting = []
@@ -95,9 +96,9 @@ extension History {
     }
   }
 
-  // MARK: Whatever runs at the same time
+  // MARK: Concurrent events
 
-  /// Other threads run while one waits.
+  /// Lets other threads run while one waits.
   func goOn(_ times: Int) {
     guard depth < 2 else { return }
     depth += 1
@@ -105,8 +106,8 @@ extension History {
     depth -= 1
   }
 
-  /// A question of the server's to the database is on its way, or the reply is. Other threads and other processes go
-  /// on; or the server's process stands still, and the world goes on without it.
+  /// A request of the server to the database is on its way, or its reply is. Other threads and other processes
+  /// continue. Or the server's process is paused, while everything else continues.
   func wait(_ server: SimulatedServer, isReply: Bool) {
     guard traits.hasPauses, depth < 2, chance.once(in: 60) else { return }
     if chance.once(in: 2) {
@@ -116,7 +117,7 @@ extension History {
     pause(server)
   }
 
-  /// The server's process stands still: in the middle of a turn of its loop, or between two.
+  /// Pauses the server's process, during an event-loop iteration or between two.
   func pause(_ server: SimulatedServer) {
     let milliseconds = chance.pick([20, 150, 1000, 4000, 7000])
     log("\(server.name) stands still for \(milliseconds) ms")
@@ -124,11 +125,11 @@ extension History {
     database.tick(&chance)
     for _ in 0..<chance.below(3) { write() }
     if chance.once(in: 2) { server.worker.pauseInTurn() }
-    // What was sent meanwhile is read now.
+    // The requests that were sent meanwhile are read now.
     for _ in 0..<chance.below(3) where violations.isEmpty && !server.isAnswering { lookUpAnything(of: server) }
   }
 
-  /// The cache's thread has stored one answer of a publication, and not yet the next: a call may come now.
+  /// The cache's thread has stored one answer of a publication and not yet the next one. A call may arrive now.
   func look(at server: SimulatedServer, betweenStoresOf collection: Collection) {
     guard chance.once(in: 3), violations.isEmpty, !server.isAnswering else { return }
     server.isPublishing = true
@@ -142,7 +143,7 @@ extension History {
     }
   }
 
-  /// A call has looked into the cache, and may look again: the cache may go on in between.
+  /// A call has performed one lookup in the cache and may perform another. The cache may continue in between.
   func goOnBetweenLooks(of collection: Collection, _ server: SimulatedServer) {
     guard server.isAnswering, !server.isPublishing, depth < 2, chance.once(in: 6) else { return }
     depth += 1

@@ -2,7 +2,8 @@ internal import Core
 internal import Guarantees
 
 extension History {
-  /// All faults end, all that waits is done; then every server and every subscriber must have what is true.
+  /// Ends all faults and completes all waiting work. Afterwards every server and every subscriber must have the true
+  /// state.
   func settle() {
     log("all comes to rest at \(database.now.short)")
     for server in servers {
@@ -35,10 +36,10 @@ extension History {
     lookUpAll(end)
   }
 
-  /// What no oplog told of is found by the next reload.
+  /// Lets the next reload find the changes that are not in the oplog.
   private func findDrift() {
-    // Twice: a read that is under way may have begun too early to find it. Where a stream is opened anew, the
-    // collection is read once more.
+    // Two reloads, because a read in progress may have begun too early to find the changes. Where a new stream is
+    // opened, the collection is read once more.
     for _ in 0..<2 {
       clock.advance(milliseconds: 6000)
       for _ in 0..<60 { advance() }
@@ -51,8 +52,8 @@ extension History {
     rest(until: now)
   }
 
-  /// Another copy of the database is in its place, with other documents in each collection. Streams of the one before
-  /// say nothing of that, and nothing of what comes.
+  /// Replaces the database by another copy, with other documents in each collection. Streams of the former database
+  /// report neither the replacement nor later changes.
   private func restoreDatabase() {
     log("another copy of the database is in its place")
     database.restore()
@@ -62,12 +63,12 @@ extension History {
     }
   }
 
-  /// What is written now must be seen although the collections cannot be read: the streams bring it, and bring it
-  /// whole.
+  /// Changes that are written now must become visible although the collections cannot be read: the streams deliver
+  /// them, and deliver transactions completely.
   private func followWithoutReading() {
     for source in servers.flatMap(\.sources) { source.isReadable = false }
     let late = traits.comesLate ? writeLate() : []
-    // What comes behind it in the oplog would be late, too.
+    // Later changes in the oplog would be late, too.
     for _ in 0..<30 { advance() }
     for _ in 0..<3 { write() }
     for _ in 0..<30 { advance() }
@@ -81,7 +82,7 @@ extension History {
     for source in servers.flatMap(\.sources) { source.isReadable = true }
   }
 
-  /// Goes on without faults until every cache has observed `revision`.
+  /// Continues without faults until every cache has observed `revision`.
   private func rest(until revision: Revision) {
     for _ in 0..<60 where violations.isEmpty {
       for _ in 0..<5 { advance() }
@@ -90,7 +91,7 @@ extension History {
     if violations.isEmpty { validator.report(.nothingLost, "a server does not come as far as \(revision.short)") }
   }
 
-  /// Everybody goes on.
+  /// Lets every server and every subscriber continue.
   func advance() {
     clock.advance(milliseconds: 25)
     database.tick(&chance)

@@ -2,7 +2,7 @@ internal import Core
 internal import Guarantees
 
 extension History {
-  /// A subscriber does something: opens a watch, moves to the other server, reads or stops reading.
+  /// Lets a subscriber act: open a watch, move to the other server, read or stop reading.
   func subscribe() {
     let subscriber = chance.pick(subscribers)
     if subscriber.isFinished { return open(subscriber) }
@@ -34,13 +34,13 @@ extension History {
     if start == nil {
       filters[name] = WatchFilter(&chance, chance.pick([keyNames, promptNames, Self.containers, Self.sourceAgents]))
     } else if chance.once(in: 6), let position = start {
-      // Earlier than it must.
+      // Earlier than necessary.
       start = Revision(position.rawValue - min(position.rawValue, UInt64(chance.below(4))))
     }
     let filter = filters[name] ?? WatchFilter()
     filter.write(to: &wire)
     wire.add(4, start?.rawValue ?? 0)
-    // Who comes with another epoch cannot take anything with it.
+    // The positions of a client with another epoch are not valid here.
     let isForeign = start != nil && chance.once(in: 12)
     if start != nil { wire.add(5, isForeign ? "another" : subscriber.epoch) }
     var request = WatchRequest(of: server.name, includes: { filter.includes($0) })
@@ -63,7 +63,7 @@ extension History {
   func take(_ subscriber: Subscriber, _ count: Int) {
     let wasCaughtUp = subscriber.isCaughtUp
     if let server = subscriber.server {
-      // Of all watches together; each may hold as many as the limit says.
+      // The total of all watches; the limit applies to each of them.
       validator.measured(
         "keys queued by \(server.name)", server.queuedKeyCount, limit: traits.queuedKeys * subscribers.count)
     }

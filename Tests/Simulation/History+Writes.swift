@@ -5,7 +5,7 @@ internal import Core
 internal import Guarantees
 
 extension History {
-  /// Somebody writes: one change, or several at once.
+  /// Writes one change, or several at once.
   func write() {
     if traits.hasTransactions, chance.once(in: 4), let changes = handover() { return commit(changes) }
     let count = traits.hasTransactions && chance.once(in: 4) ? 2 + chance.below(3) : 1
@@ -24,7 +24,8 @@ extension History {
     for collection in Set(changes.map(\.collection)) { recordAnswers(of: collection, at: time) }
   }
 
-  /// One document leaves its key to another: an active prompt to a staged one, a source to another that was disabled.
+  /// One document hands its key over to another: an active prompt to a staged one, or a source to another one that was
+  /// disabled.
   private func handover() -> [SimulatedDatabase.Change]? {
     let collection = chance.pick(Collection.allCases)
     let all = documents[collection.rawValue].values.sorted { $0.id < $1.id }
@@ -44,7 +45,7 @@ extension History {
     return chance.once(in: 2) ? changes : changes.reversed()
   }
 
-  /// A change that no oplog tells of.
+  /// Makes a change that is not in the oplog.
   func writeSilently(to collection: Collection? = nil) {
     var pending: [String: SimulatedDocument?] = [:]
     writeSilently(randomChange(&pending, collection))
@@ -57,7 +58,7 @@ extension History {
     recordAnswers(of: change.collection, at: database.now)
   }
 
-  /// A document that was not there, and that is shown.
+  /// Returns the insert of a new document that is in the filter.
   func newDocument(_ collection: Collection) -> SimulatedDatabase.Change {
     writeCount += 1
     let id = "\(collection.entity.prefix(1))new\(writeCount)"
@@ -68,8 +69,9 @@ extension History {
     return .insert(document)
   }
 
-  /// A transaction of which the whole, or all but the first change, comes after the database has said for long that
-  /// everything of its time had come. What it was true from, as far as the servers can know, is later than its time.
+  /// Commits a transaction that arrives late, completely or except for its first change: long after the database has
+  /// reported that everything of its time had been delivered. For the servers, the time from which it holds is later
+  /// than its own time.
   func writeLate() -> [TrueHistory.Attempt] {
     let collection = chance.pick(Collection.allCases)
     let changes = [newDocument(collection), newDocument(collection)]
@@ -88,7 +90,8 @@ extension History {
     return late
   }
 
-  /// When a change is seen is not known: nor, from now on, what the documents of its collection answer together.
+  /// Records that the time at which a change becomes visible is not known. From now on, the answers that the documents
+  /// of its collection determine together are not known either.
   private func attempt(_ change: SimulatedDatabase.Change) -> [TrueHistory.Attempt] {
     var attempts: [TrueHistory.Attempt] = []
     record(change) { key, id, showing in attempts.append(validator.history.attempt(key, document: id, showing)) }
@@ -111,7 +114,7 @@ extension History {
     }
   }
 
-  /// `pending` are the changes before it in the same transaction.
+  /// `pending` are the earlier changes of the same transaction.
   private func randomChange(
     _ pending: inout [String: SimulatedDocument?], _ collection: Collection? = nil
   ) -> SimulatedDatabase.Change {
@@ -163,7 +166,7 @@ extension History {
     if chance.once(in: 3) { document.test = chance.pick(SimulatedDocument.Test.allCases) }
   }
 
-  /// Sources share containers and agents, also where none of them ever moves.
+  /// Sources share containers and agents, also in histories in which none of them ever moves.
   private func choosePlace(_ document: inout SimulatedDocument, _ number: Int, isNew: Bool) {
     guard isNew || !traits.isPlain && chance.once(in: 4) else { return }
     document.container = chance.once(in: 5) ? nil : chance.pick(Self.containers)
@@ -171,7 +174,7 @@ extension History {
     document.hasPattern = chance.once(in: 2)
   }
 
-  /// Tells the true history what the change means for every key.
+  /// Records the effect of the change on every key in the true history.
   private func record(_ change: SimulatedDatabase.Change, _ set: (String, String, Showing) -> Void) {
     let id: String
     var document: SimulatedDocument?
@@ -189,14 +192,14 @@ extension History {
     for (key, before) in shown {
       let now: Showing
       if let document, document.isInFilter, document.isBad {
-        // Whatever it claimed when it was good.
+        // Regardless of the keys that it claimed while it was valid.
         now = .bad
       } else if let document, document.keys.contains(key) {
         now = .label(document.label, rank: document.rank)
       } else {
         now = .nothing
       }
-      // The same content once more is a change: its revision is a new one.
+      // Writing the same content again is a change with a new revision.
       if now == .nothing, before == .nothing { continue }
       shown[key] = now
       set(key, id, now)
@@ -206,7 +209,7 @@ extension History {
 }
 
 extension SimulatedDocument {
-  /// Of the message that the product makes of it: notices have nothing else to say which content they are about.
+  /// The etag of the message that the product makes of the document. Notices identify a content only by it.
   fileprivate var etag: String? {
     bson.withObject { object in
       let bytes: [UInt8]? =

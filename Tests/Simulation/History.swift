@@ -4,8 +4,9 @@ internal import Core
 public import Guarantees
 internal import RPC
 
-/// One simulated history: two servers over one database, subscribers, and everything that can happen to them, in an
-/// order that a seed decides. One thread, no sleep, no real clock; the validator judges all that can be seen.
+/// One simulated history: two servers with one database, subscribers, and all kinds of events, in an order that a seed
+/// determines. It runs on one thread, without sleeping and without a real clock. The validator checks everything that
+/// is observable.
 public final class History {
   /// A call that waits for its `min_revision`.
   struct Waiting {
@@ -20,12 +21,17 @@ public final class History {
     var isReady = false
   }
 
+  /// The seed that reproduces the history.
   public let seed: UInt64
-  /// What happened, if it was asked for.
+  /// The events, if they are recorded.
   public private(set) var events: [String] = []
+  /// The number of lookups.
   public internal(set) var lookupCount = 0
+  /// The number of notices that subscribers received.
   public private(set) var noticeCount = 0
+  /// The number of steps.
   public private(set) var stepCount = 0
+  /// The violations of guarantees.
   public var violations: [Violation] { validator.violations }
 
   let traits: Traits
@@ -38,28 +44,33 @@ public final class History {
   var subscribers: [Subscriber] = []
   var filters: [String: WatchFilter] = [:]
   var waiting: [Waiting] = []
-  /// By document: the keys that it ever claimed, and what it gives each to show now.
+  /// For each document, the keys that it ever claimed, and what each of them shows now because of it.
   var claims: [String: [String: Showing]] = [:]
-  /// By collection: what is stored.
+  /// For each collection, the stored documents.
   var documents: [[String: SimulatedDocument]] = Collection.allCases.map { _ in [:] }
-  /// The last answers that the true history was told of, by key: those that several documents give together.
+  /// For each key, the last recorded answer that several documents determine together.
   var recorded: [String: String] = [:]
   var recordedRows: [[ListRow]?] = Collection.allCases.map { _ in [] }
   var silent: [TrueHistory.Attempt] = []
-  /// Documents of them have changed silently.
+  /// The collections in which documents were changed without an oplog entry.
   var unsureCollections: Set<Collection> = []
-  /// Of each server and list: the token and the last row of a page that has a next one.
+  /// For each server and list, the token and the last row of a page that has a next page.
   var walks: [String: (token: String, after: [String])] = [:]
   var writeCount: UInt64 = 0
   var depth = 0
-  /// The keys that the last write was about.
+  /// The keys of the last write.
   var lastWritten: (keys: [String], time: Revision)?
   private var noticedKeys: Set<String> = []
-  /// Mixes what is not promised to go together, too.
+  /// Whether combinations are included that are outside of the guarantees.
   let isWild: Bool
   private let isVerbose: Bool
 
-  /// With `isVerbose`, ``events`` are kept. `isWild` mixes what is not promised to go together, too.
+  /// Creates a history.
+  ///
+  /// - Parameters:
+  ///   - seed: the seed, which determines everything.
+  ///   - isWild: whether combinations are included that are outside of the guarantees.
+  ///   - isVerbose: whether ``events`` are recorded.
   public init(seed: UInt64, isWild: Bool = false, isVerbose: Bool = false) {
     self.seed = seed
     self.isWild = isWild
@@ -71,7 +82,10 @@ public final class History {
     validator = Validator(ttlMilliseconds: UInt64(SimulatedServer.Limits().ttlSeconds * 1000))
   }
 
-  /// Runs `steps` steps, or fewer if a guarantee is broken; then lets all come to rest, and judges the end.
+  /// Runs a number of steps, or fewer if a guarantee is violated. Then lets all servers come to rest, and checks the
+  /// final state.
+  ///
+  /// - Parameter steps: the maximum number of steps.
   public func run(steps: Int) {
     log("\(traits)")
     for _ in 0..<chance.below(8) { write() }
@@ -79,7 +93,7 @@ public final class History {
     subscribers = (0..<3).map { index in
       Subscriber("client\(index)") { [weak self] subscriber, notice in self?.noticed(subscriber, notice) }
     }
-    // Most histories are about what comes after the first load.
+    // Most histories concern the time after the first load.
     if !chance.once(in: 4) { for _ in 0..<12 { advance() } }
     for _ in 0..<steps where violations.isEmpty {
       stepCount += 1
@@ -90,10 +104,11 @@ public final class History {
     for server in servers { server.stop() }
   }
 
-  /// One thing happens.
+  /// Performs one random event.
   func step() {
     for server in servers { learnWarmth(server) }
-    // The thread that answers a call does nothing else meanwhile: what it shares between its calls is the call's own.
+    // A thread that answers a call does nothing else meanwhile: the state that it shares between its calls belongs to
+    // this call.
     let isAnswering = servers.contains(where: \.isAnswering)
     if !isAnswering, chance.once(in: traits.faultOnceIn) { return fault() }
     let server = chance.pick(servers)
@@ -112,7 +127,7 @@ public final class History {
     }
   }
 
-  /// Time goes by, and the servers' timers with it.
+  /// Advances the time, and fires the servers' timers.
   func pass(milliseconds: Int) {
     clock.advance(milliseconds: milliseconds)
     database.tick(&chance)
@@ -121,7 +136,7 @@ public final class History {
 
   // MARK: Servers
 
-  /// A server begins a new life.
+  /// Starts a server process.
   func start(_ index: Int) {
     lives[index] += 1
     let name = "server\(index).\(lives[index])"
@@ -166,14 +181,14 @@ public final class History {
     start(index)
   }
 
-  /// A notice has just been handed on: a subscriber may have it at once, and ask.
+  /// A notice has just been delivered. A subscriber may receive it immediately, and perform a lookup.
   private func look(at server: SimulatedServer) {
     guard chance.once(in: 3), violations.isEmpty, !server.isAnswering else { return }
     server.isPublishing = true
     defer { server.isPublishing = false }
     noticedKeys = []
     server.worker.runJobs()
-    // Which watch is told first depends on addresses, and a seed must bring back the same.
+    // Which watch is notified first depends on addresses, but a seed must reproduce the same history.
     if let key = noticedKeys.max() { ask(Lookup(key, of: server.name), server) }
   }
 
@@ -181,7 +196,7 @@ public final class History {
     if server.mayBeWarm { validator.mayBeWarm(server.name) }
   }
 
-  // MARK: Telling
+  // MARK: Recording events
 
   func noticed(_ subscriber: Subscriber, _ notice: SeenNotice) {
     noticeCount += 1

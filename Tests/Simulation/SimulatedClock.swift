@@ -1,7 +1,7 @@
 internal import Core
 
-/// The time of a whole simulation: stands still until it is moved.
-// Safe to share: a simulation is one thread.
+/// The clock of a whole simulation. It advances only when it is set.
+// Safe to share: a simulation runs on one thread.
 final class SimulatedClock: Clock, @unchecked Sendable {
   private var milliseconds: UInt64 = 1_000_000
 

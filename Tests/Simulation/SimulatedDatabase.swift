@@ -2,9 +2,10 @@ internal import BSON
 internal import ChangeStreamCache
 internal import Core
 
-/// A database with three collections and one oplog, as MongoDB has it where it matters: cluster times, transactions
-/// that share one, documents as of any moment, history that can be truncated. One thread.
-// Safe to share: a simulation is one thread.
+/// A database with three collections and one oplog, which models the relevant parts of MongoDB: cluster times,
+/// transactions whose changes share one, documents as of any time, and history that can be truncated. It runs on one
+/// thread.
+// Safe to share: a simulation runs on one thread.
 final class SimulatedDatabase: @unchecked Sendable {
   enum Change {
     case insert(SimulatedDocument)
@@ -26,7 +27,7 @@ final class SimulatedDatabase: @unchecked Sendable {
     let time: Revision
     let change: Change
     let document: BSONDocument?
-    /// What an update touched.
+    /// The fields that an update touched.
     let fields: Set<String>
     let isInTransaction: Bool
   }
@@ -37,16 +38,17 @@ final class SimulatedDatabase: @unchecked Sendable {
   }
 
   private(set) var oplog: [Event] = []
-  /// Counts the copies of the database that have been restored in its place.
+  /// The number of copies of the database that have been restored.
   private(set) var copyNumber = 0
-  /// Events before this place are gone.
+  /// The index of the first event in the oplog that has not been truncated.
   private(set) var floor = 0
-  /// Of the last command: moves on without changes too.
+  /// The time of the last command. It advances without changes, too.
   private(set) var now = Revision(seconds: 1_700_000_000, increment: 1)
   private var documents: [[String: [Version]]] = Collection.allCases.map { _ in [:] }
-  /// Documents are never looked up as of an earlier moment than before: the majority does not go back.
+  /// The time of the last lookup. A document is never looked up as of an earlier time, because the majority commit
+  /// point never goes back.
   private var lookedUp = Revision.none
-  /// The last commit has its time, and cannot be seen yet: neither in the oplog, from this place on, nor in a document.
+  /// The last commit has its time, but is not visible yet: neither in the oplog, from this index on, nor in a document.
   private var hidden: (place: Int, until: MonotonicTime)?
   private let clock: SimulatedClock
 
@@ -56,15 +58,15 @@ final class SimulatedDatabase: @unchecked Sendable {
 
   // MARK: Changes
 
-  /// Time goes by without a change.
+  /// Advances the cluster time without a change.
   func tick(_ chance: inout Chance) {
     now =
       chance.once(in: 8)
       ? Revision(seconds: now.seconds + 1, increment: 1) : Revision(seconds: now.seconds, increment: now.increment + 1)
   }
 
-  /// Commits the changes together, at a new time. From the one at `place` on they can be seen after `hiddenFor` only,
-  /// although the database reports their time at once: it does that before it has made them visible.
+  /// Commits changes together, at a new time. From the one at `place` on, they become visible only after `hiddenFor`,
+  /// although the database reports their time at once: it does so before it has made them visible.
   func commit(
     _ changes: [Change], hiddenFor milliseconds: UInt64 = 0, from place: Int = 0, _ chance: inout Chance
   ) -> Revision {
@@ -84,19 +86,19 @@ final class SimulatedDatabase: @unchecked Sendable {
     return now
   }
 
-  /// Changes a document without a trace in the oplog.
+  /// Changes a document without an oplog entry.
   func changeSilently(_ change: Change, _ chance: inout Chance) {
     tick(&chance)
     _ = apply(change)
   }
 
-  /// The database is another copy of itself from now on: what follows it from before this sees nothing any more, and
-  /// is not told so.
+  /// Replaces the database by another copy of itself. Streams that were opened before receive no more events and no
+  /// notice of the replacement.
   func restore() {
     copyNumber += 1
   }
 
-  /// Forgets what happened before the last `kept` events.
+  /// Truncates the oplog to the last `kept` events.
   func truncate(keeping kept: Int) {
     floor = max(floor, oplog.count - kept)
   }
@@ -121,19 +123,19 @@ final class SimulatedDatabase: @unchecked Sendable {
 
   // MARK: Reading
 
-  /// How much of the oplog can be seen.
+  /// The number of visible oplog events.
   var visibleCount: Int {
     if let hidden, clock.now >= hidden.until { self.hidden = nil }
     return hidden?.place ?? oplog.count
   }
 
-  /// Everything up to this can be seen.
+  /// The time up to which everything is visible.
   var visibleTime: Revision {
     let count = visibleCount
     return count < oplog.count ? Revision(oplog[count].time.rawValue - 1) : now
   }
 
-  /// A reader waits until everything up to `time` can be seen.
+  /// Makes a reader wait until everything up to `time` is visible.
   func wait(for time: Revision) {
     if visibleTime < time { hidden = nil }
   }
@@ -143,7 +145,7 @@ final class SimulatedDatabase: @unchecked Sendable {
     documents[collection.rawValue][id]?.last?.document?.model
   }
 
-  /// The `_id`s of what is there now.
+  /// The `_id`s of the existing documents.
   func ids(_ collection: Collection) -> [String] {
     documents[collection.rawValue].filter { $0.value.last?.document != nil }.keys.sorted()
   }
@@ -153,7 +155,7 @@ final class SimulatedDatabase: @unchecked Sendable {
     documents[collection.rawValue][id]?.last { $0.time <= time }?.document
   }
 
-  /// A moment between `earliest` and now, most often now; never before one that was given.
+  /// Returns a time between `earliest` and now, usually now. It is never earlier than one that was returned before.
   func majorityTime(notBefore earliest: Revision, _ chance: inout Chance) -> Revision {
     wait(for: earliest)
     let (low, high) = (max(earliest, lookedUp), max(lookedUp, visibleTime))

@@ -4,7 +4,7 @@ internal import BSON
 enum Collection: Int, CaseIterable {
   case agentConfigs, prompts, sourceConfigs
 
-  /// The first part of its cache keys.
+  /// The first part of the collection's cache keys.
   var entity: String {
     switch self {
     case .agentConfigs: "agent_config"
@@ -13,7 +13,7 @@ enum Collection: Int, CaseIterable {
     }
   }
 
-  /// The request fields by which its answers are looked up.
+  /// The request fields by which the collection's answers are looked up.
   var selectors: [String] {
     switch self {
     case .agentConfigs: ["agent_id"]
@@ -23,33 +23,35 @@ enum Collection: Int, CaseIterable {
   }
 }
 
-/// A document as those know it who write it: which keys it answers is decided here, without the product's code.
+/// A document from the point of view of its writers. Which keys it answers is decided here, without the product's code.
 struct SimulatedDocument {
   let collection: Collection
   let id: String
-  /// `agent_id`, or `source_id`.
+  /// The `agent_id`, or the `source_id`.
   var key: String
-  /// `prompt_id`.
+  /// The `prompt_id`.
   var promptID = ""
   var major = 1
-  /// `active`, `staged`, `draft`; for a source `enabled` and `disabled`.
+  /// The status: `active`, `staged` or `draft`; for a source `enabled` or `disabled`.
   var status: String
   var marker: Int
   var isBad = false
-  /// Of a prompt.
+  /// The A/B test of a prompt.
   var test = Test.off
-  /// Of a source: its landing container, without which it is a `scheduled_pull`, and its `ai_agent_id`.
+  /// The landing container of a source, without which the source is a `scheduled_pull`. The next property is its
+  /// `ai_agent_id`.
   var container: String?
   var aiAgentID: String?
-  /// Of a source: its paths begin with `x/`.
+  /// Whether the paths of a source begin with `x/`.
   var hasPattern = false
 
-  /// The A/B test of a staged prompt: for nobody or for everybody, so that it needs no hash to say who gets what.
+  /// The A/B test of a staged prompt. It includes no subject or all subjects, so that no hash is needed to determine
+  /// the variant.
   enum Test: Int, CaseIterable {
     case off, forNobody, forEverybody, unnamedForEverybody
   }
 
-  /// Whether a query with the collection's filter finds it.
+  /// Whether a query with the collection's filter finds the document.
   var isInFilter: Bool {
     switch collection {
     case .agentConfigs: status == "active"
@@ -60,8 +62,8 @@ struct SimulatedDocument {
 
   var isStaged: Bool { status == "staged" }
 
-  /// The keys that it claims, of which one document each is the answer. The last one of a prompt is no cache key: it is
-  /// that of its row in the list.
+  /// The keys that the document claims and that are answered by one document each. The last one of a prompt is not a
+  /// cache key; it is the key of its list row.
   var keys: [String] {
     guard isInFilter else { return [] }
     let variant = isStaged ? ":staged" : ""
@@ -70,12 +72,12 @@ struct SimulatedDocument {
     return [cacheKey, "prompt.prompt_id:\(promptID)\(variant)", Self.rowKey(key, promptID) + variant]
   }
 
-  /// Under which the true history has the prompt that a row of the list shows.
+  /// The name in the true history of the prompt in a list row.
   static func rowKey(_ agentID: String, _ promptID: String) -> String { "prompt#row:\(agentID)/\(promptID)" }
 
   var version: String { isBad ? "bad" : "\(major).0.0" }
 
-  /// What the test is called.
+  /// The name of the A/B test.
   var testName: String? {
     switch test {
     case .off: nil
@@ -84,10 +86,10 @@ struct SimulatedDocument {
     }
   }
 
-  /// Of several documents under a key the greatest answers; then the greater `_id`.
+  /// The rank among the documents with the same key. The greatest rank is served, then the greater `_id`.
   var rank: [Int] { collection == .sourceConfigs ? [] : [major] }
 
-  /// All that is in it, so that equal content has equal labels and no other.
+  /// A label of the whole content. Contents are equal exactly if their labels are.
   var label: String {
     let more =
       switch collection {
@@ -98,7 +100,7 @@ struct SimulatedDocument {
     return "\(id)/\(key)/\(major)/\(status)/\(marker)\(more)"
   }
 
-  /// The top-level fields that an update from `old` to this touches.
+  /// Returns the top-level fields that an update from `old` to this document touches.
   func fields(changedFrom old: SimulatedDocument) -> Set<String> {
     var fields: Set<String> = collection == .prompts ? ["content", "ab_test"] : ["description"]
     if key != old.key { fields.insert(collection == .sourceConfigs ? "source_id" : "agent_id") }

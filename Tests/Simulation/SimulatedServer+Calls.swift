@@ -2,9 +2,9 @@ internal import Core
 internal import Guarantees
 internal import RPC
 
-/// Calls of a simulated server: requests and replies as they are on the wire.
+/// Calls of a simulated server, with requests and replies in their wire format.
 extension SimulatedServer {
-  /// Gives a call to the server. `pageToken` is that of the page before.
+  /// Passes a call to the server. `pageToken` is the token of the previous page.
   func lookUp(_ lookup: Lookup, pageToken: String = "") -> Outcome {
     let request = request(lookup, pageToken)
     guard let method = methods[request.method], case .unary(let handler) = method.handler else {
@@ -14,13 +14,13 @@ extension SimulatedServer {
     var wait: RPCWait?
     var status = RPCStatus.ok
     worker.beginCall()
-    // Time may pass while the call looks: what it says is as of before.
+    // Time may pass during the lookup; the reply's values are as of the time before.
     let collection = Collection.allCases.first { lookup.key.hasPrefix($0.entity) } ?? .agentConfigs
     let leastAge = clock.now.milliseconds(since: sources[collection.rawValue].askedAt)
     isAnswering = true
     defer { isAnswering = false }
     request.bytes.withUnsafeBytes { buffer in
-      // As a transport does: first the short way.
+      // Like a transport, this tries the fast path first.
       if let plain = plainReply(request.method, buffer) {
         (reply.head, reply.body) = (Array(plain.head), Array(plain.body))
         return
@@ -55,7 +55,7 @@ extension SimulatedServer {
 
   // MARK: Requests
 
-  /// A name of the true history as a request.
+  /// Encodes a name of the true history as a request.
   private func request(_ lookup: Lookup, _ pageToken: String) -> (method: String, bytes: [UInt8]) {
     var options = Wire()
     options.add(2, lookup.minimumRevision.rawValue)
@@ -111,7 +111,7 @@ extension SimulatedServer {
     var result = LookupReply(lookup.page.map { read($0, message) } ?? read(lookup, message, metadata))
     if lookup.key.hasPrefix("prompt:") || lookup.key.hasPrefix("source_config.") {
       let others = message.texts(lookup.key.hasPrefix("prompt:") ? 5 : 3)
-      // Of a staged prompt none are asked for.
+      // An A/B lookup that serves a staged prompt names no other prompts.
       result.others = lookup.key.hasSuffix(":staged") ? nil : others
     }
     result.isStale = metadata.number(4) != 0
@@ -169,7 +169,7 @@ extension SimulatedServer {
       parts: parts)
   }
 
-  /// The text that says what is in a document, from its encoded message.
+  /// Returns the label of a document's content from its encoded message.
   static func label(_ value: Wire, _ key: String) -> String {
     if key.hasPrefix("agent_config") { return value.text(6) }
     if key.hasPrefix("source_config") { return value.text(3) }

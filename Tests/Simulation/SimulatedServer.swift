@@ -5,9 +5,9 @@ internal import Guarantees
 internal import LookupService
 internal import RPC
 
-/// One life of one server: the real caches, hub, service and router, over simulated sources and a simulated worker.
+/// One process of a server: the real caches, hub, service and router, with simulated sources and a simulated worker.
 final class SimulatedServer {
-  /// One of the three caches, and when its two threads go on.
+  /// One of the three caches, and when its two threads continue.
   struct Steps {
     let stream: () -> Double
     let read: () -> Double?
@@ -26,12 +26,12 @@ final class SimulatedServer {
     var historySeconds = 600.0
   }
 
-  // Safe to share: a simulation is one thread.
+  // Safe to share: a simulation runs on one thread.
   private final class Moment: @unchecked Sendable {
     weak var server: SimulatedServer?
   }
 
-  /// What came of a call.
+  /// The outcome of a call.
   enum Outcome {
     case reply(LookupReply)
     case wait(RPCWait)
@@ -42,20 +42,20 @@ final class SimulatedServer {
   let worker: SimulatedWorker
   let limits: Limits
   private(set) var caches: [Steps] = []
-  /// What other threads do at the moment when notices have been handed on, and the cache has not gone on yet.
+  /// The actions of other threads at the moment when notices have been delivered and the cache has not continued yet.
   var onPublished: () -> Void = {}
-  /// What another thread does where the cache's thread is between two stores of one publication.
+  /// The actions of another thread while the cache's thread is between two stores of one publication.
   var betweenStores: (Collection) -> Void = { _ in }
-  /// What the cache's threads do where a call has looked into the cache, and may look again.
+  /// The actions of the cache's threads between two lookups of one call.
   var betweenLooks: (Collection) -> Void = { _ in }
-  /// The content that an etag stands for.
+  /// Returns the content that belongs to an etag.
   var label: (String) -> String? = { _ in nil }
-  /// Of the last page that a list gave: its token, and its last row.
+  /// The token of the last page that a list returned. The next property is the page's last row.
   var pageToken = ""
   var lastKey: [String]?
-  /// A call is being answered.
+  /// Whether a call is being answered.
   var isAnswering = false
-  /// A cache is in the middle of a publication, and holds its engine's lock.
+  /// Whether a cache is in the middle of a publication, and holds its engine's lock.
   var isPublishing = false
   let clock: SimulatedClock
   private let hub: InvalidationHub
@@ -113,14 +113,14 @@ final class SimulatedServer {
     }
   }
 
-  /// Whether every collection has been read to its end at least once: before, nothing can be warm.
+  /// Whether every collection has been read completely at least once. Before that, no cache can be warm.
   var mayBeWarm: Bool { sources.allSatisfy { $0.readCount > 0 } }
-  /// One of its threads is in the middle of a step.
+  /// Whether one of the server's threads is in the middle of a step.
   var isBusy: Bool { caches.contains { $0.isReading || $0.isFollowing } }
 
-  /// How many changed keys wait for slow watches.
+  /// The number of changed keys that are queued for slow watches.
   var queuedKeyCount: Int { service.watchFigures.queuedKeys }
-  /// How many notices a cache keeps for watches that start in the past, at most.
+  /// The maximum number of notices that a cache keeps for watches that start in the past.
   var replayableCount: Int { service.figures.map(\.replayableNotices).max() ?? 0 }
 
   // MARK: Steps
@@ -129,7 +129,7 @@ final class SimulatedServer {
     let index = collection.rawValue
     guard clock.now >= caches[index].streamDue, !caches[index].isFollowing else { return }
     caches[index].isFollowing = true
-    // The wait's length is up to chance: what matters is that there is one.
+    // The length of the wait is random; only its existence matters.
     let wait = caches[index].stream()
     caches[index].isFollowing = false
     if wait > 0 { caches[index].streamDue = clock.now.advanced(bySeconds: 0.02) }
@@ -144,7 +144,7 @@ final class SimulatedServer {
     if wait > 0 { caches[index].readDue = clock.now.advanced(bySeconds: 0.02) }
   }
 
-  /// The process ends.
+  /// Ends the process.
   func stop() {
     for cache in caches { cache.close() }
     hub.stop()

@@ -2,31 +2,31 @@ internal import BSON
 internal import ChangeStreamCache
 internal import Core
 
-/// A collection of the simulated database as one cache of one server reaches it: over a link that can break anywhere.
-// Safe to share: a simulation is one thread.
+/// A collection of the simulated database, over a connection of one cache of one server that can fail anywhere.
+// Safe to share: a simulation runs on one thread.
 final class SimulatedSource: DocumentSource, @unchecked Sendable {
   let collection: Collection
   let database: SimulatedDatabase
   let clock: SimulatedClock
   var chance: Chance
-  /// While false, nothing answers.
+  /// Whether the database answers.
   var isReachable = true
-  /// While false, the collection cannot be read; it can be followed.
+  /// Whether the collection can be read. It can always be followed.
   var isReadable = true
-  /// Streams and reads of an older generation have lost their link.
+  /// The generation of connections. Streams and reads of an older generation have lost their connection.
   private(set) var generation = 0
-  /// What goes on while a read is under way.
+  /// The concurrent events while a read is in progress.
   var betweenRows: () -> Void = {}
   private(set) var readCount = 0
-  /// Told of what the cache asks of the database.
+  /// Records the cache's requests to the database.
   var log: (String) -> Void = { _ in }
-  /// What goes on while a question is on its way to the database (false), or its reply back to the process (true).
+  /// The concurrent events while a request is on its way to the database (false), or its reply on the way back (true).
   var onTheWay: (Bool) -> Void = { _ in }
-  /// Of the replies that the cache has read: when the last question was asked.
+  /// The time of the last request whose reply the cache has read.
   var askedAt: MonotonicTime
-  /// Where the stream began that is resumed since.
+  /// The position at which the current stream first began, before it was resumed.
   private var firstPlace = 0
-  /// Once in so many opens the same events are delivered again; 0: never.
+  /// The same events are delivered again once in this number of openings; 0 for never.
   private let duplicatesOnceIn: Int
   let looksUpLate: Bool
   let imageOnceIn: Int
@@ -45,7 +45,7 @@ final class SimulatedSource: DocumentSource, @unchecked Sendable {
     askedAt = clock.now
   }
 
-  /// The link breaks.
+  /// Breaks the connection.
   func disconnect() {
     generation += 1
   }
@@ -108,7 +108,7 @@ final class SimulatedSource: DocumentSource, @unchecked Sendable {
         betweenRows()
       }
       betweenRows()
-      // What was inserted meanwhile may be found or not.
+      // A document that was inserted meanwhile may be found or not.
       if ids.isEmpty, chance.once(in: 2) {
         ids = database.ids(collection).filter { seen.insert($0).inserted }
       }
@@ -150,9 +150,9 @@ final class SimulatedSource: DocumentSource, @unchecked Sendable {
 }
 
 extension ResumeToken {
-  /// The place in the oplog up to which a stream has come, and the copy of the database that it follows.
+  /// The position of a stream in the oplog, and the copy of the database that it follows.
   init(place: Int, copyNumber: Int) {
-    // {"at": place, "of": copyNumber}, with int32s.
+    // The document {"at": place, "of": copyNumber}, with int32 values.
     var bytes: [UInt8] = [21, 0, 0, 0]
     for (name, number) in [("at", place), ("of", copyNumber)] {
       bytes.append(0x10)

@@ -2,21 +2,22 @@ internal import BSON
 internal import ChangeStreamCache
 internal import Core
 
-/// An open change stream: asks for batches as a driver does, and gives their events one by one.
+/// An open change stream. It requests batches like a driver, and returns their events one by one.
 ///
-/// A reply's operation time is that of the moment, but its events may end earlier: at what the majority had, or where
-/// the batch was full. The next reply has everything up to the operation time of the one before.
+/// The operation time of a reply is the current time, but the events of the reply may end earlier: at the majority
+/// commit point, or where the batch was full. The next reply contains everything up to the operation time of the
+/// previous one.
 final class SimulatedStream: DocumentStream {
   private let source: SimulatedSource
   private let generation: Int
-  /// Of a copy of the database that is not there any more nothing comes.
+  /// The copy of the database that the stream follows. A copy that was replaced delivers no events.
   private let copyNumber: Int
-  /// Of the next event to ask for.
+  /// The index of the next event to request.
   private var place: Int
   private var batch: ArraySlice<(change: DocumentChange, place: Int)> = []
   private(set) var operationTime: Revision
   private var tokenPlace: Int
-  /// When the question behind the last reply was asked.
+  /// The time of the request that the last reply answers.
   private(set) var askedAt: MonotonicTime
 
   init(_ source: SimulatedSource, place: Int, generation: Int, copyNumber: Int) {
@@ -67,10 +68,10 @@ final class SimulatedStream: DocumentStream {
       if event.change.collection == source.collection { events.append((delivered(event), place)) }
       place += 1
     }
-    // A reply whose time is that of its one event leaves no doubt as of when the document was looked up.
+    // If the time of a reply equals that of its one event, the time of the document's lookup is certain.
     operationTime = source.looksUpLate ? database.now : max(operationTime, events.first?.change.revision ?? end)
     batch = events[...]
-    // What has come back is read however late, also over a link that has broken since.
+    // A received reply is read regardless of its delay, also if the connection has failed since.
     source.onTheWay(true)
     askedAt = asked
   }

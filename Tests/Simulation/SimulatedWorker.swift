@@ -1,8 +1,8 @@
 internal import Core
 internal import RPC
 
-/// A worker whose thread is the simulation's: jobs run when it says so, in order, and timers when they are due.
-// Safe to share: a simulation is one thread.
+/// A worker that runs on the simulation's thread: jobs run on request, in order, and timers when they are due.
+// Safe to share: a simulation runs on one thread.
 final class SimulatedWorker: RPCWorker, @unchecked Sendable {
   private final class Timer: RPCTimer {
     let due: MonotonicTime
@@ -21,7 +21,8 @@ final class SimulatedWorker: RPCWorker, @unchecked Sendable {
   private let clock: SimulatedClock
   private var jobs: [@Sendable () -> Void] = []
   private var timers: [Timer] = []
-  /// A turn goes on as long as the clock stands still, and no job runs: whatever comes meanwhile, comes within it.
+  /// The observers of the current event-loop iteration. An iteration lasts while the clock does not advance and no job
+  /// runs; everything that arrives meanwhile belongs to it.
   private var turnObservers: [any RPCTurnObserver] = []
   private var turnBegan = MonotonicTime(nanoseconds: 0)
   private var turnNumber: UInt64 = 1
@@ -49,13 +50,13 @@ final class SimulatedWorker: RPCWorker, @unchecked Sendable {
     return true
   }
 
-  /// A call comes: in the turn that is under way, if there is one.
+  /// Begins a call, in the current iteration if there is one.
   func beginCall() {
     if turnBegan != clock.now { endTurn() }
     turnBegan = clock.now
   }
 
-  /// The process was paused in the middle of a turn, before the next calls were read.
+  /// The process was paused during an iteration, before the next calls were read.
   func pauseInTurn() {
     turnBegan = clock.now
   }
@@ -66,7 +67,7 @@ final class SimulatedWorker: RPCWorker, @unchecked Sendable {
     turnObservers = []
   }
 
-  /// Runs what waits, and what that brings: in as many turns as it takes.
+  /// Runs all waiting jobs and those that they add, in as many iterations as needed.
   func runJobs() {
     repeat {
       endTurn()
@@ -76,7 +77,7 @@ final class SimulatedWorker: RPCWorker, @unchecked Sendable {
     } while !jobs.isEmpty
   }
 
-  /// Fires what is due.
+  /// Fires the timers that are due.
   func fireTimers() {
     timers.removeAll { $0.isCancelled }
     let due = timers.filter { $0.due <= clock.now }
@@ -84,7 +85,7 @@ final class SimulatedWorker: RPCWorker, @unchecked Sendable {
     for timer in due where !timer.isCancelled { timer.job() }
   }
 
-  /// Lets go of everything, as a process that ends.
+  /// Releases everything, like a process that ends.
   func clear() {
     endTurn()
     jobs = []

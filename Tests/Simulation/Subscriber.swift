@@ -2,23 +2,23 @@ internal import Core
 internal import Guarantees
 internal import RPC
 
-/// A client with a near cache and a watch: as fast or as slow as it is told to be.
+/// A client with a near cache and a watch, whose speed is configurable.
 final class Subscriber: RPCStreamWriter {
   let name: String
-  /// Told of each notice, from within the send.
+  /// Is called for each notice, during the send.
   private let onNotice: (Subscriber, SeenNotice) -> Void
-  /// How many messages the peer still takes.
+  /// The number of messages that the peer still accepts.
   var room = Int.max
   private(set) var isFinished = true
   private(set) var server: SimulatedServer?
   private var handler: (any RPCStreamHandler)?
-  /// Since the watch was opened, or last taken from: keys that were announced, and RESYNCs.
+  /// The number of announced keys and RESYNCs since the watch was opened, or since messages were last taken from it.
   private(set) var changes = 0
   private(set) var resyncs = 0
-  /// The watch has said all that it had; what waits now came afterwards.
+  /// Whether the watch had sent everything. What waits now was added afterwards.
   private(set) var isCaughtUp = false
   private(set) var epoch = ""
-  /// The position of another watch at which this one began; nil: from now on.
+  /// The position of another watch at which this one began; nil if it began at the current revision.
   private(set) var start: Revision?
 
   init(_ name: String, _ onNotice: @escaping (Subscriber, SeenNotice) -> Void) {
@@ -26,7 +26,7 @@ final class Subscriber: RPCStreamWriter {
     self.onNotice = onNotice
   }
 
-  /// Opens a watch; false if it was refused.
+  /// Opens a watch. Returns false if it was rejected.
   func open(_ server: SimulatedServer, _ request: Wire, start: Revision?) -> Bool {
     self.server = server
     self.start = start
@@ -42,12 +42,12 @@ final class Subscriber: RPCStreamWriter {
     return true
   }
 
-  /// The peer takes so many more messages; gives whether it then had taken all.
+  /// Lets the peer accept more messages. Returns whether it had then received all of them.
   func take(_ count: Int) {
     (changes, resyncs) = (0, 0)
     room = count
     if isWritable, !isFinished { handler?.writable() }
-    // What does not fit into one turn is sent in the next ones.
+    // What exceeds one iteration is sent in the following ones.
     server?.worker.runJobs()
     isCaughtUp = isCaughtUp || isWritable
   }

@@ -1,34 +1,37 @@
-/// What kind of history a seed makes: some are strict and simple, others mix everything.
+/// The kind of history that a seed produces: some are strict and simple, others combine everything.
 struct Traits {
-  /// Each key is claimed by one document only, which never moves: nothing blurs what may be seen.
+  /// Whether each key is claimed by only one document, which never moves, so that exactly one observation is correct.
   let isPlain: Bool
   let hasBadDocuments: Bool
   let hasTransactions: Bool
   let hasRestarts: Bool
-  /// Changes that no oplog tells of; the reload of every TTL finds them.
+  /// Whether there are changes that are not in the oplog. The reload of every TTL finds them.
   let hasDrift: Bool
-  /// Events are delivered again after a reconnect. Not in the middle of a transaction: two changes of one document
-  /// at one time would then come in the wrong order, and nothing tells which was later.
+  /// Whether events are delivered again after a reconnect. This does not happen in the middle of a transaction: two
+  /// changes of one document at one time would then arrive in the wrong order, and nothing would show which one was
+  /// later.
   let hasDuplicates: Bool
-  /// An update brings the document as of when it was delivered, and not as of itself; and the cache cannot tell.
+  /// Whether an update contains the document as of its delivery instead of as of itself, without the cache being able
+  /// to detect it.
   let looksUpLate: Bool
-  /// One update in so many brings the document as of itself, whatever `looksUpLate` says; 0: none.
+  /// One in this number of updates contains a post-image, regardless of `looksUpLate`; 0 for none.
   let imageOnceIn: Int
-  /// Questions to the database and its replies take their time, and the whole process stands still for a while.
+  /// Whether requests to the database and its replies take time, and the whole process is paused occasionally.
   let hasPauses: Bool
-  /// The database reports the time of a change some milliseconds before the change can be seen.
+  /// Whether the database reports the time of a change some milliseconds before the change is visible.
   let hidesCommits: Bool
-  /// At the end a copy of the database is restored in its place.
+  /// Whether a copy of the database is restored at the end.
   let isRestored: Bool
-  /// At the end a transaction comes that is late: the database has said that everything of its time had come.
+  /// Whether a late transaction arrives at the end: the database has reported that everything of its time had been
+  /// delivered.
   let comesLate: Bool
-  /// Content comes back after other content.
+  /// Whether earlier content returns after other content.
   let repeatsContent: Bool
   let queuedKeys: Int
   let replay: Int
-  /// So far back a server that starts reads what changed.
+  /// How far back a starting server reads earlier changes, in seconds.
   let historySeconds: Double
-  /// One fault in so many steps.
+  /// One in this number of steps is a fault.
   let faultOnceIn: Int
   let keyCount: Int
 
@@ -39,7 +42,7 @@ struct Traits {
     hasDrift = chance.once(in: 8)
     hasDuplicates = chance.once(in: 8)
     hasTransactions = chance.once(in: 2) && !hasDuplicates
-    // A look-up would find what no oplog tells of, and the next change would take it away again.
+    // A lookup would find a change that is not in the oplog, and the next change would remove it again.
     looksUpLate = !chance.once(in: 3) && !hasDrift
     repeatsContent = chance.once(in: 3)
     queuedKeys = chance.pick([2, 4, 10_000, 10_000])
@@ -54,7 +57,7 @@ struct Traits {
     hidesCommits = chance.once(in: 2)
   }
 
-  /// Whether a subscriber takes what it holds to another server. Not where each server may have a last good version of
-  /// its own, or finds drift at another time. See docs/guarantees.md, "What is not promised".
+  /// Whether a subscriber keeps its content when it moves to another server. It does not where each server may have its
+  /// own last valid version, or finds drift at another time. See docs/guarantees.md, "What is not promised".
   var movesBetweenServers: Bool { !hasBadDocuments && !hasDrift }
 }

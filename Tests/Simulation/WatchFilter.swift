@@ -1,6 +1,6 @@
 internal import Guarantees
 
-/// Which keys a subscriber asks for.
+/// The keys that a subscriber requests.
 struct WatchFilter {
   var collections: [Collection] = []
   var keys: [String] = []
@@ -22,7 +22,7 @@ struct WatchFilter {
     if chance.once(in: 3) { selectors = known.filter { _ in chance.once(in: 2) } }
   }
 
-  /// Whether the cache key is asked for. Other names than cache keys are only looked up.
+  /// Whether the cache key is requested. Names other than cache keys are only looked up.
   func includes(_ cacheKey: String) -> Bool {
     guard let name = CacheName(cacheKey) else { return false }
     guard collections.isEmpty || collections.contains(where: { $0.entity == name.entity }),
@@ -32,7 +32,7 @@ struct WatchFilter {
       || prefixes.contains { name.key.hasPrefix($0) }
   }
 
-  /// The fields of `WatchInvalidationsRequest`.
+  /// Writes the fields of `WatchInvalidationsRequest`.
   func write(to request: inout Wire) {
     for collection in collections { request.add(1, UInt64(collection.rawValue + 1)) }
     for key in keys { request.add(2, key) }

@@ -1,4 +1,4 @@
-/// A protobuf message on the wire, read and written without the product's code: fields by number.
+/// An encoded protobuf message that is read and written by field numbers, without the product's code.
 struct Wire {
   private enum Value {
     case number(UInt64)
@@ -9,7 +9,7 @@ struct Wire {
 
   init() {}
 
-  /// Stops at what it cannot read.
+  /// Decodes a message. Decoding ends at the first invalid field.
   init(_ bytes: ArraySlice<UInt8>) {
     var rest = bytes
     while let tag = Self.varint(&rest) {
@@ -27,19 +27,19 @@ struct Wire {
     }
   }
 
-  /// 0 where the field is absent.
+  /// The value of a field; 0 if it is absent.
   func number(_ field: Int) -> UInt64 {
     for case (field, .number(let value)) in fields { return value }
     return 0
   }
 
-  /// Nil where the field is absent.
+  /// The bytes of a field; nil if it is absent.
   func bytes(_ field: Int) -> ArraySlice<UInt8>? {
     for case (field, .bytes(let value)) in fields { return value }
     return nil
   }
 
-  /// All of a repeated field.
+  /// All messages of a repeated field.
   func messages(_ field: Int) -> [Wire] {
     fields.compactMap { number, value in
       if case .bytes(let bytes) = value, number == field { Wire(bytes) } else { nil }

@@ -2,16 +2,19 @@ internal import Core
 public import Foundation
 internal import Glibc
 
-/// An executable that a test runs, its lines, and its end.
+/// A process that a test runs, with its output and its exit status.
 ///
-/// It never outlives the test process, however that ends: a watchdog in its process group reads from a pipe whose other
-/// end only we hold, and kills the group when that closes. (`PR_SET_PDEATHSIG` would not do: it follows the *thread*
-/// that made the child, and threads of a pool come and go.) Any thread.
+/// It never outlives the test process, however that one ends: a watchdog in its process group reads from a pipe whose
+/// other end only the test process holds, and kills the group when that end is closed. (`PR_SET_PDEATHSIG` is no
+/// alternative: it follows the *thread* that created the child, and the threads of a pool come and go.) Any thread may
+/// use it.
 public final class ChildProcess: Sendable {
+  /// An output stream of the process.
   public enum Stream: Sendable {
     case output, error
   }
 
+  /// The exit status of the process: its exit code, or the signal that ended it.
   public enum Status: Sendable, Equatable {
     case exited(Int32)
     case signaled(Int32)
@@ -28,6 +31,7 @@ public final class ChildProcess: Sendable {
     var threads: [OSThread]
   }
 
+  /// The process id.
   public let pid: pid_t
   private let name: String
   private let state: Locked<State>
@@ -42,7 +46,14 @@ public final class ChildProcess: Sendable {
     exec "$@"
     """
 
-  /// Starts `executable`; `environment` is added to our own. Its standard input is empty.
+  /// Starts a process. Its standard input is empty.
+  ///
+  /// - Parameters:
+  ///   - executable: the path of the executable.
+  ///   - arguments: the arguments.
+  ///   - environment: variables that are added to those of the test process.
+  ///   - folder: the working directory; nil for that of the test process.
+  /// - Throws: ``TestFailure`` if the process cannot be started.
   public init(
     _ executable: String, _ arguments: [String] = [], environment: [String: String] = [:], folder: URL? = nil
   ) throws {
@@ -50,8 +61,9 @@ public final class ChildProcess: Sendable {
     let folder = folder?.path ?? FileManager.default.currentDirectoryPath
     let command = ["/bin/sh", "-c", Self.launcher, "sh", folder, executable] + arguments
     var all = ProcessInfo.processInfo.environment.merging(environment) { _, new in new }
-    // libmongoc keeps counters in shared memory, which a killed process leaves behind; as it is loaded, before our code
-    // runs, it complains on standard error of what one with the same number has left.
+    // libmongoc keeps counters in shared memory, which remains after a process was killed. When the library is loaded,
+    // before any code of the program runs, it logs errors about the rest of a process with the same id to standard
+    // error.
     all["MONGOC_DISABLE_SHM"] = "1"
     let started = try startOne.withLock { _ in
       try start(command, environment: all.map { "\($0)=\($1)" })
@@ -78,18 +90,26 @@ public final class ChildProcess: Sendable {
   /// The lines of standard error so far.
   public var errorLines: [String] { lines(of: .error) }
 
+  /// Whether the process has not ended.
   public var isRunning: Bool { state.withLock { $0.status == nil } }
 
   private func lines(of stream: Stream) -> [String] {
     state.withLock { state in state.lines.filter { $0.stream == stream }.map(\.text) }
   }
 
-  /// Both streams' last lines, for a message.
+  /// The last lines of both streams, for a message.
   public var lastLines: String {
     state.withLock { $0.lines.suffix(20).map(\.text).joined(separator: "\n") }
   }
 
-  /// Waits for a line, one already there included, that `matches`. Throws when the process ends without it.
+  /// Waits for a line that fulfils a condition, including the lines so far.
+  ///
+  /// - Parameters:
+  ///   - what: a description of the line, for the error message.
+  ///   - timeoutSeconds: the longest wait in seconds.
+  ///   - matches: the condition.
+  /// - Returns: the line.
+  /// - Throws: ``TestFailure`` if the process ends or the time passes without the line.
   @discardableResult
   public func waitForLine(
     _ what: String, timeoutSeconds: Double = 120, where matches: (String) -> Bool
@@ -106,13 +126,19 @@ public final class ChildProcess: Sendable {
     return line
   }
 
-  /// Sends a signal; nothing happens when the process has ended.
+  /// Sends a signal. It has no effect if the process has ended.
+  ///
+  /// - Parameter signal: the number of the signal.
   public func send(_ signal: Int32) {
-    // Under the lock that reaping takes: the number cannot belong to another process yet.
+    // The process is reaped under the same lock, so its id cannot belong to another process yet.
     state.withLock { if $0.status == nil { _ = Glibc.kill(pid, signal) } }
   }
 
-  /// Waits for the end, and for the last line to be read.
+  /// Waits until the process has ended and its last line has been read.
+  ///
+  /// - Parameter timeoutSeconds: the longest wait in seconds.
+  /// - Returns: the exit status.
+  /// - Throws: ``TestFailure`` if the time passes first.
   @discardableResult
   public func waitForExit(timeoutSeconds: Double = 120) throws -> Status {
     let deadline = MonotonicTime.now.advanced(bySeconds: timeoutSeconds)
@@ -123,7 +149,11 @@ public final class ChildProcess: Sendable {
     return status
   }
 
-  /// SIGTERM, and SIGKILL when that has not ended it in time. Gives how it ended.
+  /// Ends the process by SIGTERM, and by SIGKILL if it has not ended in time.
+  ///
+  /// - Parameter timeoutSeconds: the wait before SIGKILL, in seconds.
+  /// - Returns: the exit status.
+  /// - Throws: ``TestFailure`` if the process does not end.
   @discardableResult
   public func stop(timeoutSeconds: Double = 60) throws -> Status {
     send(SIGCONT)
@@ -133,7 +163,16 @@ public final class ChildProcess: Sendable {
     return try waitForExit()
   }
 
-  /// Runs to the end and gives standard output. Throws, with its last lines, when it fails.
+  /// Runs a process to its end.
+  ///
+  /// - Parameters:
+  ///   - executable: the path of the executable.
+  ///   - arguments: the arguments.
+  ///   - environment: variables that are added to those of the test process.
+  ///   - folder: the working directory; nil for that of the test process.
+  ///   - timeoutSeconds: the longest run time in seconds.
+  /// - Returns: the lines of standard output.
+  /// - Throws: ``TestFailure`` with the last lines, if the process fails or the time passes.
   @discardableResult
   public static func run(
     _ executable: String, _ arguments: [String] = [], environment: [String: String] = [:], folder: URL? = nil,
@@ -147,14 +186,14 @@ public final class ChildProcess: Sendable {
     return child.outputLines
   }
 
-  /// Both threads' part of the work: kept out of the class, so that they do not keep it alive.
+  /// The work of the two threads. These functions are static, so that the threads do not retain the object.
   private static func readLines(_ sources: [(file: Int32, stream: Stream)], into state: Locked<State>) {
     var open = sources.map { pollfd(fd: $0.file, events: Int16(POLLIN), revents: 0) }
     var rest = sources.map { _ in [UInt8]() }
     var chunk = [UInt8](repeating: 0, count: 65_536)
     while open.contains(where: { $0.fd >= 0 }) {
       let ready = poll(&open, nfds_t(open.count), 100)
-      // What a grandchild holds open is not waited for.
+      // The output that a grandchild keeps open is not awaited.
       if ready == 0 && state.withLock({ $0.status != nil }) { break }
       for index in open.indices where open[index].fd >= 0 && open[index].revents != 0 {
         let count = read(open[index].fd, &chunk, chunk.count)
@@ -183,7 +222,7 @@ public final class ChildProcess: Sendable {
   }
 
   private static func reap(_ pid: pid_t, into state: Locked<State>) {
-    // Waits without reaping, and reaps under the lock: see `send`.
+    // Waits without reaping, and then reaps under the lock; see `send`.
     var info = siginfo_t()
     while waitid(P_PID, id_t(pid), &info, WEXITED | WNOWAIT) != 0 && errno == EINTR {}
     state.withLock { state in
@@ -195,7 +234,8 @@ public final class ChildProcess: Sendable {
   }
 }
 
-/// One start at a time: a child made between a pipe and its close-on-exec would hold another's watchdog asleep.
+/// Serializes starts: a child that was created between the creation of a pipe and its close-on-exec flag would keep the
+/// pipe of another child's watchdog open.
 private let startOne = Locked(0)
 
 private struct Started: Sendable {
@@ -223,7 +263,7 @@ private func start(_ command: [String], environment: [String]) throws -> Started
   }
 }
 
-/// Starts a process group with the three files, and with all signals as they are by default.
+/// Starts a process group with the three files, and with the default action for all signals.
 private func spawn(_ command: [String], environment: [String], files: [Int32]) throws -> pid_t {
   var actions = posix_spawn_file_actions_t()
   posix_spawn_file_actions_init(&actions)

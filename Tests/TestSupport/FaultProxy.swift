@@ -1,20 +1,21 @@
 internal import Core
 internal import Glibc
 
-/// Stands between a server and the database, and does to their connections what a network can do.
+/// A TCP proxy between a server and the database that simulates network faults.
 ///
-/// One thread owns all sockets; others change the mode and wake it. Any thread.
+/// One thread owns all sockets. Any thread may change the mode, which wakes that thread.
 public final class FaultProxy: Sendable {
+  /// The behavior of the proxy.
   public enum Mode: Sendable, Equatable {
-    /// As if it were not there.
+    /// Forwards all data.
     case pass
-    /// Connections are accepted, and not a byte arrives: a black hole, or half of one.
+    /// Accepts connections but forwards no data, in one direction or in both: a black hole.
     case stall(toDatabase: Bool, toServer: Bool)
-    /// Each piece of data arrives so much later.
+    /// Forwards each piece of data after a random delay in this range.
     case delay(milliseconds: ClosedRange<Int>)
-    /// Each connection is reset once so many bytes have come from the database.
+    /// Resets each connection after a random number of bytes from the database, in this range.
     case cut(afterBytes: ClosedRange<Int>)
-    /// Nobody listens; what was open is reset.
+    /// Does not listen, and resets open connections.
     case refuse
   }
 
@@ -23,19 +24,24 @@ public final class FaultProxy: Sendable {
     var resets = false
     var stallsOpen = false
     var stops = false
-    /// Connections that were made to the database.
+    /// The number of connections that were made to the database.
     var linkCount = 0
-    /// Connections that it has reset.
+    /// The number of connections that the proxy has reset.
     var resetCount = 0
     var thread: OSThread?
   }
 
-  /// Where it listens, on 127.0.0.1.
+  /// The port on 127.0.0.1 on which the proxy listens.
   public let port: UInt16
   private let orders = Locked(Orders())
   private let wakeUp: Int32
 
-  /// Begins to listen, and passes everything on to the port `database` on 127.0.0.1.
+  /// Starts a proxy on a free port.
+  ///
+  /// - Parameters:
+  ///   - database: the port on 127.0.0.1 that connections are forwarded to.
+  ///   - seed: the seed of all random decisions.
+  /// - Throws: ``TestFailure`` if the sockets cannot be created.
   public init(to database: UInt16, seed: UInt64) throws {
     port = try freePort()
     var ends: [Int32] = [-1, -1]
@@ -69,23 +75,26 @@ public final class FaultProxy: Sendable {
     _ = isListening.wait(until: soon()) { $0 ? true : nil }
   }
 
-  /// What it does now.
+  /// The current mode.
   public var mode: Mode { orders.withLock { $0.mode } }
-  /// How many connections were made to the database.
+  /// The number of connections that were made to the database.
   public var linkCount: Int { orders.withLock { $0.linkCount } }
-  /// How many connections it has reset.
+  /// The number of connections that the proxy has reset.
   public var resetCount: Int { orders.withLock { $0.resetCount } }
 
-  /// From now on it does something else to every connection.
+  /// Changes the mode for all connections.
+  ///
+  /// - Parameter mode: the new mode.
   public func set(_ mode: Mode) { order { $0.mode = mode } }
 
-  /// Resets every connection that is open now.
+  /// Resets every open connection.
   public func reset() { order { $0.resets = true } }
 
-  /// From now on nothing arrives on any connection that is open now, and no end either; new ones are as ``mode`` says.
+  /// Stops forwarding data, and the end of the stream, on every connection that is open now. The mode applies to new
+  /// connections.
   public func stallOpen() { order { $0.stallsOpen = true } }
 
-  /// Resets every connection and ends.
+  /// Resets every connection and ends the proxy's thread.
   public func stop() {
     order { $0.stops = true }
     let thread = orders.withLock { orders in
@@ -104,7 +113,7 @@ public final class FaultProxy: Sendable {
   }
 }
 
-/// The sockets of a proxy. Its thread only.
+/// The sockets of a proxy. Only its thread uses them.
 private struct ProxyLinks {
   private let port: UInt16
   private let database: UInt16
@@ -122,7 +131,7 @@ private struct ProxyLinks {
     random = SeededRandom(seed: seed)
   }
 
-  /// Waits until something can be done, and does it.
+  /// Waits for events and handles them.
   mutating func turn(_ mode: FaultProxy.Mode, resets: Bool) {
     if mode == .refuse {
       if listener >= 0 { Glibc.close(listener) }
@@ -139,7 +148,7 @@ private struct ProxyLinks {
     ]
     let now = MonotonicTime.now
     for link in links { polled += link.interests(mode, now) }
-    // Data that is not due yet is looked at again in a moment.
+    // While data is delayed, the wait is short.
     poll(&polled, nfds_t(polled.count), links.contains { $0.isWaiting } ? 2 : 50)
     var scratch = [UInt8](repeating: 0, count: 64)
     if polled[0].revents != 0 { while read(woken, &scratch, 64) > 0 {} }
@@ -174,14 +183,14 @@ private struct ProxyLinks {
   }
 }
 
-/// A connection of the server, and ours to the database for it.
+/// A connection of the server, with the proxy's connection to the database.
 private struct Link {
   private var toDatabase: Flow
   private var toServer: Flow
-  /// So many bytes from the database until it is cut.
+  /// The number of bytes from the database until the connection is reset.
   private var bytesLeft: Int?
   private(set) var isDone = false
-  /// Whether nothing arrives, whatever the mode is.
+  /// Whether no data is forwarded, regardless of the mode.
   var isStalled = false
 
   init(server: Int32, database: Int32) {
@@ -189,10 +198,10 @@ private struct Link {
     toServer = Flow(from: database, to: server)
   }
 
-  /// Whether data waits for its time.
+  /// Whether data is waiting to be sent.
   var isWaiting: Bool { !toDatabase.pieces.isEmpty || !toServer.pieces.isEmpty }
 
-  /// What to poll the server's socket for, and the database's.
+  /// The events to poll for on the server's socket and on the database's.
   func interests(_ mode: FaultProxy.Mode, _ now: MonotonicTime) -> [pollfd] {
     let (up, down) = isStalled ? (true, true) : mode.stalls
     return [
@@ -212,7 +221,7 @@ private struct Link {
       let left = (bytesLeft ?? .random(in: range, using: &random)) - received
       bytesLeft = left
       if left <= 0 {
-        // Up to there it arrives.
+        // The bytes up to the limit are still forwarded.
         toServer.removeLast(-left)
         toServer.send()
         reset()
@@ -224,7 +233,7 @@ private struct Link {
     if !up { toDatabase.send() }
     if !down { toServer.send() }
     let broken = Int16(POLLERR | POLLHUP | POLLNVAL)
-    // A peer that is gone reads no more. What it said before that has been read above.
+    // A peer that has closed the connection reads no more data. The data that it sent before has been read above.
     if server.revents & broken != 0 || toDatabase.isOver || toServer.isOver
       || (database.revents & broken != 0 && toServer.pieces.isEmpty)
     {
@@ -244,11 +253,11 @@ private struct Link {
 private struct Flow {
   let from: Int32
   let to: Int32
-  /// What has been read, and when it is due.
+  /// The received data, with the times at which it may be sent.
   private(set) var pieces: [(bytes: [UInt8], due: MonotonicTime)] = []
   private var hasEnded = false
 
-  /// What waits for a slow reader.
+  /// The maximum number of bytes that are buffered for a slow reader.
   private static let bytesMax = 1 << 20
 
   init(from: Int32, to: Int32) {
@@ -266,7 +275,7 @@ private struct Flow {
     if let piece = pieces.first, piece.due <= now { Int16(POLLOUT) } else { 0 }
   }
 
-  /// Gives how many bytes came.
+  /// Receives data. Returns the number of bytes.
   mutating func receive(_ mode: FaultProxy.Mode, _ random: inout SeededRandom) -> Int {
     var bytes = [UInt8](repeating: 0, count: 65_536)
     let count = recv(from, &bytes, bytes.count, 0)
@@ -278,19 +287,19 @@ private struct Flow {
     if case .delay(let range) = mode {
       due = due.advanced(bySeconds: Double(Int.random(in: range, using: &random)) / 1000)
     }
-    // Never before what came earlier.
+    // Never before the data that was received earlier.
     pieces.append((Array(bytes[..<count]), max(due, pieces.last?.due ?? due)))
     return count
   }
 
-  /// Of what came last.
+  /// Removes the last bytes that were received.
   mutating func removeLast(_ count: Int) {
     guard let last = pieces.indices.last else { return }
     pieces[last].bytes.removeLast(min(count, pieces[last].bytes.count))
     if pieces[last].bytes.isEmpty { pieces.removeLast() }
   }
 
-  /// Sends what is due, as much as the peer takes.
+  /// Sends the data that is due, as far as the peer accepts it.
   mutating func send() {
     let now = MonotonicTime.now
     while let piece = pieces.first, piece.due <= now {
@@ -333,7 +342,7 @@ private func listenAtLoopback(_ port: UInt16) -> Int32 {
 private func connectToLoopback(_ port: UInt16) -> Int32? {
   let file = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
   guard file >= 0 else { return nil }
-  // On one machine, a connection is made or refused at once.
+  // On one machine, a connection is established or refused immediately.
   guard atLoopback(port, file, connect) else {
     close(file)
     return nil
@@ -347,14 +356,14 @@ private func setNoDelay(_ socket: Int32) {
   setsockopt(socket, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
 }
 
-/// Closes with a reset: what is under way is lost.
+/// Closes a socket with a reset, so that data in transit is lost.
 private func resetSocket(_ socket: Int32) {
   var none = linger(l_onoff: 1, l_linger: 0)
   setsockopt(socket, SOL_SOCKET, SO_LINGER, &none, socklen_t(MemoryLayout<linger>.size))
   close(socket)
 }
 
-/// Never waits, and is no child's.
+/// Makes a file non-blocking, and closes it in child processes.
 private func makeOurs(_ file: Int32) {
   _ = fcntl(file, F_SETFL, fcntl(file, F_GETFL) | O_NONBLOCK)
   _ = fcntl(file, F_SETFD, FD_CLOEXEC)

@@ -2,24 +2,25 @@ public import BSON
 public import ChangeStreamCache
 public import Core
 
-/// A collection in memory, with a change stream: stands in for MongoDB where a test wants to rule time and faults.
+/// An in-memory collection with a change stream. It replaces MongoDB where a test controls time and faults.
 ///
-/// Behaves as MongoDB does where it matters to a cache: a change has a cluster time, an update's document is looked up
-/// when the change is delivered, a read visits the documents one after the other while they change. Any thread.
+/// It behaves like MongoDB in the aspects that matter to a cache: each change has a cluster time, the document of an
+/// update is looked up when the change is delivered, and a read visits the documents one after the other while they
+/// change. Any thread may use it.
 public final class InMemorySource: DocumentSource {
   struct State: Sendable {
     var documents: [DocumentID: BSONDocument] = [:]
     var log: [DocumentChange] = []
-    /// The changes before this place in the log are gone.
+    /// The changes before this index of the log are no longer available.
     var floor = 0
-    /// What an update touched.
+    /// The fields that each update touched.
     var updatedFields: [Revision: Set<String>] = [:]
     var time: UInt64 = 1 << 32
     var identity = "memory"
     var openErrors: [SourceError] = []
     var readErrors: [SourceError] = []
     var isConnected = true
-    /// Streams of an older generation end.
+    /// The generation of connections. Streams of an older generation end.
     var generation = 0
     var opens = 0
     var reads = 0
@@ -30,10 +31,14 @@ public final class InMemorySource: DocumentSource {
   let state = Locked(State())
   private let waitSeconds: Double
   private let onRow = LateFunction<DocumentID, Void>()
-  /// Says when questions are asked.
+  /// The clock that dates requests.
   let clock: any Clock
 
-  /// A stream waits `waitSeconds` for a change.
+  /// Creates an empty collection.
+  ///
+  /// - Parameters:
+  ///   - waitSeconds: how long a stream waits for a change, in seconds.
+  ///   - clock: the clock that dates requests.
   public init(waitSeconds: Double = 0.002, clock: any Clock = SystemClock()) {
     self.waitSeconds = waitSeconds
     self.clock = clock
@@ -41,7 +46,11 @@ public final class InMemorySource: DocumentSource {
 
   // MARK: Changes
 
-  /// Inserts or replaces a document given as JSON, which holds a string `_id`; gives the revision.
+  /// Inserts or replaces a document.
+  ///
+  /// - Parameter json: the document as JSON, with an `_id`.
+  /// - Returns: the revision of the change.
+  /// - Throws: a `BSONError` if the JSON is invalid or has no `_id`.
   @discardableResult
   public func put(_ json: String) throws -> Revision {
     let document = try BSONDocument(json: json)
@@ -53,8 +62,14 @@ public final class InMemorySource: DocumentSource {
     }
   }
 
-  /// Updates a document: the stream looks it up when it delivers the change, unless the collection `keepsImage` of the
-  /// document as of the update. `fields` are the top-level ones that the update is said to touch.
+  /// Updates a document. The stream looks the document up when it delivers the change, unless there is a post-image.
+  ///
+  /// - Parameters:
+  ///   - json: the document after the update as JSON, with an `_id`.
+  ///   - fields: the top-level fields that the update reports as touched.
+  ///   - keepsImage: whether the change contains the post-image.
+  /// - Returns: the revision of the change.
+  /// - Throws: a `BSONError` if the JSON is invalid or has no `_id`.
   @discardableResult
   public func update(_ json: String, fields: Set<String> = [], keepsImage: Bool = false) throws -> Revision {
     let document = try BSONDocument(json: json)
@@ -66,9 +81,17 @@ public final class InMemorySource: DocumentSource {
     }
   }
 
+  /// Deletes a document.
+  ///
+  /// - Parameter id: the `_id` of the document, a string.
+  /// - Returns: the revision of the change.
   @discardableResult
   public func delete(_ id: String) -> Revision { delete(DocumentID(id)) }
 
+  /// Deletes a document.
+  ///
+  /// - Parameter id: the `_id` of the document.
+  /// - Returns: the revision of the change.
   @discardableResult
   public func delete(_ id: DocumentID) -> Revision {
     change { state in
@@ -77,7 +100,7 @@ public final class InMemorySource: DocumentSource {
     }
   }
 
-  /// Drops the collection: the stream says so and ends.
+  /// Drops the collection. The stream delivers this and ends.
   public func drop() {
     _ = change { state in
       state.documents = [:]
@@ -85,24 +108,33 @@ public final class InMemorySource: DocumentSource {
     }
   }
 
+  /// Delivers an operation that the cache does not support.
   public func sendUnknownOperation() {
     _ = change { _ in (.unknown("frobnicate"), nil) }
   }
 
-  /// Changes the collection behind the stream's back.
+  /// Inserts or replaces a document without a change event.
+  ///
+  /// - Parameter json: the document as JSON, with an `_id`.
+  /// - Throws: a `BSONError` if the JSON is invalid or has no `_id`.
   public func putSilently(_ json: String) throws {
     let document = try BSONDocument(json: json)
     guard let id = document.id else { throw BSONError(message: "no _id") }
     state.withLock { $0.documents[id] = document }
   }
 
+  /// Deletes a document without a change event.
+  ///
+  /// - Parameter id: the `_id` of the document, a string.
   public func deleteSilently(_ id: String) {
     state.withLock { $0.documents[DocumentID(id)] = nil }
   }
 
   // MARK: Faults
 
-  /// Ends every open stream, as a lost connection does; with `forgettingHistory`, nothing can be resumed.
+  /// Ends every open stream, as a lost connection does.
+  ///
+  /// - Parameter forgettingHistory: whether no stream can be resumed afterwards.
   public func disconnect(forgettingHistory: Bool = false) {
     state.withLock { state in
       state.generation += 1
@@ -111,7 +143,9 @@ public final class InMemorySource: DocumentSource {
     state.signal()
   }
 
-  /// While false, nothing can be opened or read.
+  /// Sets whether the source can be reached. While it cannot, streams and reads fail.
+  ///
+  /// - Parameter isConnected: whether the source can be reached.
   public func setConnected(_ isConnected: Bool) {
     state.withLock { state in
       state.isConnected = isConnected
@@ -120,25 +154,45 @@ public final class InMemorySource: DocumentSource {
     state.signal()
   }
 
-  /// Keeps changes from being delivered, as a slow network would. To be ended before the cache stops.
+  /// Sets whether changes are held back, as by a slow network. This must be ended before the cache stops.
+  ///
+  /// - Parameter isHolding: whether changes are held back.
   public func setHoldingDeliveries(_ isHolding: Bool) {
     state.withLock { $0.isHoldingDeliveries = isHolding }
     state.signal()
   }
 
+  /// Lets the next opening of a stream fail.
+  ///
+  /// - Parameter error: the error.
   public func failNextOpen(_ error: SourceError) { state.withLock { $0.openErrors.append(error) } }
+  /// Lets the next read of the collection fail.
+  ///
+  /// - Parameter error: the error.
   public func failNextRead(_ error: SourceError) { state.withLock { $0.readErrors.append(error) } }
+  /// Changes the identity of the database.
+  ///
+  /// - Parameter identity: the new identity.
   public func setIdentity(_ identity: String) { state.withLock { $0.identity = identity } }
 
-  /// Calls `body` after each row of a read has been handed on.
+  /// Sets a closure that is called after each row of a read was passed on.
+  ///
+  /// - Parameter body: the closure; nil for none.
   public func setOnRow(_ body: (@Sendable (DocumentID) -> Void)?) { onRow.set(body) }
 
+  /// The number of opened streams.
   public var opens: Int { state.withLock { $0.opens } }
+  /// The number of started reads.
   public var reads: Int { state.withLock { $0.reads } }
+  /// The current cluster time.
   public var now: Revision { state.withLock { Revision($0.time) } }
 
   // MARK: DocumentSource
 
+  /// Returns the identity of the database.
+  ///
+  /// - Returns: the identity.
+  /// - Throws: a `SourceError` if the source cannot be reached.
   public func identity() throws(SourceError) -> String {
     try state.withLock { state throws(SourceError) in
       guard state.isConnected else { throw SourceError(.transient, "not connected") }
@@ -146,6 +200,14 @@ public final class InMemorySource: DocumentSource {
     }
   }
 
+  /// Opens a change stream.
+  ///
+  /// - Parameters:
+  ///   - token: the position after which the stream resumes; nil to start from now.
+  ///   - fields: is ignored; updates report the fields of ``update(_:fields:keepsImage:)``.
+  /// - Returns: the open stream.
+  /// - Throws: the error of ``failNextOpen(_:)``, or a `SourceError` if the position is lost or the source cannot be
+  ///   reached.
   public func openStream(
     resumingAfter token: ResumeToken?, reportingFields fields: Set<String>
   ) throws(SourceError) -> any DocumentStream {
@@ -163,6 +225,15 @@ public final class InMemorySource: DocumentSource {
     }
   }
 
+  /// Reads all documents in order of `_id`.
+  ///
+  /// - Parameters:
+  ///   - filter: is ignored.
+  ///   - revision: is ignored.
+  ///   - besideLookups: is ignored.
+  ///   - body: receives each document. It returns false to stop early.
+  /// - Returns: the cluster time at the end of the read.
+  /// - Throws: the error of ``failNextRead(_:)``, or a `SourceError` if the source cannot be reached.
   public func readAll(
     matching filter: BSONDocument, notBefore revision: Revision, besideLookups: Bool, _ body: (BSONDocument) -> Bool
   ) throws(SourceError) -> Revision {
@@ -172,7 +243,7 @@ public final class InMemorySource: DocumentSource {
       state.reads += 1
       return state.documents.keys.sorted { $0.text < $1.text }
     }
-    // Every document, whatever the filter: the cache has to decide it anyway.
+    // Every document is passed on regardless of the filter, because the cache has to evaluate it anyway.
     for id in ids {
       guard let document = state.withLock({ $0.documents[id] }) else { continue }
       guard body(document) else { break }
@@ -181,6 +252,13 @@ public final class InMemorySource: DocumentSource {
     return state.withLock { Revision($0.time) }
   }
 
+  /// Reads past changes.
+  ///
+  /// - Parameters:
+  ///   - revision: the first revision to read.
+  ///   - end: the last revision to read.
+  ///   - body: receives each change. It returns false to stop early.
+  /// - Throws: a `SourceError` if the history is lost or the source cannot be reached.
   public func readHistory(
     from revision: Revision, through end: Revision, _ body: (PastChange) -> Bool
   ) throws(SourceError) {
@@ -242,7 +320,7 @@ private final class InMemoryStream: DocumentStream {
       case change(DocumentChange, Revision)
     }
     askedAt = source.clock.now
-    // Held changes are on their way: nobody may conclude that there are none.
+    // Changes that are held back are in transit, so an empty reply would be wrong.
     _ = source.state.wait(until: .now.advanced(bySeconds: 60)) { state in
       state.isHoldingDeliveries && state.generation == generation ? nil : true
     }

@@ -1,6 +1,9 @@
 public import Glibc
 
-/// A port of 127.0.0.1 that nobody has, below those the system hands out by itself: it stays free over a restart.
+/// Finds a free port of 127.0.0.1 below the system's ephemeral ports, so that it stays free across a restart.
+///
+/// - Returns: the port.
+/// - Throws: ``TestFailure`` if no free port was found.
 public func freePort() throws -> UInt16 {
   for _ in 0..<200 {
     let port = UInt16.random(in: 20_000..<32_000)
@@ -10,7 +13,7 @@ public func freePort() throws -> UInt16 {
   throw TestFailure("no free port found")
 }
 
-/// Whether a MongoDB at this port accepts a connection and says, to `hello`, that it can be written to.
+/// Whether a MongoDB server at this port accepts a connection and replies to `hello` that it is writable.
 func answersHello(port: UInt16) -> Bool {
   withSocket { socket in
     var limit = timeval(tv_sec: 2, tv_usec: 0)
@@ -50,6 +53,12 @@ private func withSocket(_ body: (Int32) -> Bool) -> Bool {
 }
 
 /// Calls `bind` or `connect` with 127.0.0.1 and a port.
+///
+/// - Parameters:
+///   - port: the port.
+///   - socket: the socket.
+///   - call: `bind` or `connect`.
+/// - Returns: true if the call succeeded.
 public func atLoopback(
   _ port: UInt16, _ socket: Int32, _ call: (Int32, UnsafePointer<sockaddr>, socklen_t) -> Int32
 ) -> Bool {

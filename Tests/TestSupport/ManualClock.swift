@@ -1,9 +1,14 @@
 public import Core
 
-/// A clock that stands still until a test moves it.
+/// A clock that advances only when a test advances it. Any thread may use it.
 public final class ManualClock: Clock {
   private let times: Locked<(now: MonotonicTime, wall: WallTime)>
 
+  /// Creates a clock.
+  ///
+  /// - Parameters:
+  ///   - now: the monotonic time.
+  ///   - wallNow: the calendar time.
   public init(
     now: MonotonicTime = MonotonicTime(nanoseconds: 1_000_000_000_000),
     wallNow: WallTime = WallTime(milliseconds: 1_800_000_000_000)
@@ -11,10 +16,14 @@ public final class ManualClock: Clock {
     times = Locked((now, wallNow))
   }
 
+  /// The monotonic time.
   public var now: MonotonicTime { times.withLock { $0.now } }
+  /// The calendar time.
   public var wallNow: WallTime { times.withLock { $0.wall } }
 
-  /// Both clocks go on.
+  /// Advances both times.
+  ///
+  /// - Parameter seconds: the number of seconds.
   public func advance(seconds: Double) {
     times.withLock {
       $0.now = $0.now.advanced(bySeconds: seconds)
@@ -22,7 +31,9 @@ public final class ManualClock: Clock {
     }
   }
 
-  /// Somebody sets the calendar's clock, forth or back; the other does not notice.
+  /// Sets the calendar time forward or back. The monotonic time does not change.
+  ///
+  /// - Parameter wall: the new calendar time.
   public func setWall(_ wall: WallTime) {
     times.withLock { $0.wall = wall }
   }

@@ -1,7 +1,13 @@
 public import Core
 internal import Foundation
 
-/// Waits until a condition holds: the one place where a test waits. `what` names it when it does not.
+/// Waits until a condition holds. Tests wait in no other way.
+///
+/// - Parameters:
+///   - what: a description of the condition, for the error message.
+///   - timeoutSeconds: the longest wait in seconds.
+///   - holds: the condition, which is evaluated every 10 ms.
+/// - Throws: ``TestFailure`` if the time passes first, or the condition's error.
 public func poll(_ what: String, timeoutSeconds: Double = 120, until holds: () throws -> Bool) throws {
   let deadline = MonotonicTime.now.advanced(bySeconds: timeoutSeconds)
   while try !holds() {
@@ -10,5 +16,8 @@ public func poll(_ what: String, timeoutSeconds: Double = 120, until holds: () t
   }
 }
 
-/// Far enough that only a failure reaches it.
+/// Returns a deadline that is reached only in case of a failure.
+///
+/// - Parameter seconds: the number of seconds from now.
+/// - Returns: the deadline.
 public func soon(_ seconds: Double = 120) -> MonotonicTime { .now.advanced(bySeconds: seconds) }

@@ -1,6 +1,6 @@
 internal import Foundation
 
-/// The Python environment that script/bootstrap makes.
+/// The Python environment that script/bootstrap creates.
 public enum PythonEnvironment {
   /// The same folder as in script/bootstrap.
   private static var folder: URL {
@@ -11,7 +11,11 @@ public enum PythonEnvironment {
     return (cache ?? home.appendingPathComponent(".cache")).appendingPathComponent("config-lookup/venv")
   }
 
-  /// The path of one of its commands, `python` say. Throws when it is not there: a test must not pass for want of it.
+  /// Returns the path of a command of the environment.
+  ///
+  /// - Parameter name: the name of the command, e.g. `python`.
+  /// - Returns: the path.
+  /// - Throws: ``TestFailure`` if the command is missing, because a test must not pass in that case.
   public static func command(_ name: String) throws -> String {
     let path = folder.appendingPathComponent("bin").appendingPathComponent(name).path
     guard FileManager.default.isExecutableFile(atPath: path) else {

@@ -1,7 +1,10 @@
 public import RPC
 
 extension RPCPlainCalls {
-  /// The reply to a call that comes by itself, from somebody who may do everything.
+  /// Returns the reply to a single call of a client with all permissions.
+  ///
+  /// - Parameter message: the request.
+  /// - Returns: the reply; nil if the fast path does not apply.
   public func only(_ message: UnsafeRawBufferPointer) -> RPCPlainReply? {
     withUnsafePointer(to: message) { prepare(for: UnsafeBufferPointer(start: $0, count: 1)) }
     return reply(at: 0, nil)

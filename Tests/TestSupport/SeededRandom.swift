@@ -1,17 +1,24 @@
 internal import Foundation
 
-/// Random numbers that a seed brings back (SplitMix64).
+/// Random numbers that a seed reproduces (SplitMix64).
 public struct SeededRandom: RandomNumberGenerator, Sendable {
-  /// What to give to ``init(seed:)`` to see the same again: put it into the message of a failing test.
+  /// The seed for ``init(seed:)`` that reproduces the same numbers. The message of a failing test should contain it.
   public let seed: UInt64
   private var state: UInt64
 
+  /// Creates a generator.
+  ///
+  /// - Parameter seed: the seed.
   public init(seed: UInt64) {
     self.seed = seed
     state = seed
   }
 
-  /// A new seed, or that of CONFIG_LOOKUP_SEED; printed, so that a failure can be repeated.
+  /// Creates a generator with a new seed, or with that of CONFIG_LOOKUP_SEED, and prints the seed, so that a failure
+  /// can be reproduced.
+  ///
+  /// - Parameter what: the name of the test.
+  /// - Returns: the generator.
   public static func fresh(_ what: String) -> SeededRandom {
     let given = ProcessInfo.processInfo.environment["CONFIG_LOOKUP_SEED"].flatMap { UInt64($0) }
     let random = SeededRandom(seed: given ?? .random(in: 0...(.max)))
@@ -19,6 +26,9 @@ public struct SeededRandom: RandomNumberGenerator, Sendable {
     return random
   }
 
+  /// Returns the next random number.
+  ///
+  /// - Returns: the number.
   public mutating func next() -> UInt64 {
     state &+= 0x9e37_79b9_7f4a_7c15
     var mixed = state
@@ -27,12 +37,18 @@ public struct SeededRandom: RandomNumberGenerator, Sendable {
     return mixed ^ (mixed >> 31)
   }
 
-  /// In 0..<`bound`.
+  /// Returns a random number in 0..<`bound`.
+  ///
+  /// - Parameter bound: the upper bound.
+  /// - Returns: the number.
   public mutating func below(_ bound: Int) -> Int {
     .random(in: 0..<bound, using: &self)
   }
 
-  /// True once in `times`.
+  /// Returns true with the probability 1/`times`.
+  ///
+  /// - Parameter times: the average number of calls for one true result.
+  /// - Returns: true or false.
   public mutating func once(in times: Int) -> Bool {
     below(times) == 0
   }

@@ -1,19 +1,27 @@
 public import Foundation
 
-/// A certificate authority of a test's own, in a folder of the test's: by the `openssl` command.
+/// A certificate authority for one test, in a folder of the test. It uses the `openssl` command.
 public struct TestAuthority: Sendable {
-  /// A certificate and its key, as PEM files.
+  /// The PEM files of a certificate and its key.
   public struct Pair: Sendable {
+    /// The path of the certificate.
     public let certificate: String
+    /// The path of the key.
     public let key: String
   }
 
   private let folder: URL
   private let own: Pair
 
-  /// The authority's certificate.
+  /// The path of the authority's certificate.
   public var certificate: String { own.certificate }
 
+  /// Creates an authority with a self-signed certificate.
+  ///
+  /// - Parameters:
+  ///   - folder: the folder for all files.
+  ///   - name: the common name.
+  /// - Throws: ``TestFailure`` if `openssl` fails.
   public init(_ folder: URL, _ name: String = "authority") throws {
     self.folder = folder
     own = Pair(certificate: Self.path(folder, name, "pem"), key: Self.path(folder, name, "key"))
@@ -26,13 +34,22 @@ public struct TestAuthority: Sendable {
     self.own = own
   }
 
-  /// A certificate for `name` and for alternative names (`DNS:localhost`), good for some days; -1: expired.
+  /// Issues a certificate.
+  ///
+  /// - Parameters:
+  ///   - name: the common name.
+  ///   - alternatives: the alternative names, e.g. `DNS:localhost`.
+  ///   - days: the validity in days; -1 for an expired certificate.
+  /// - Returns: the files.
+  /// - Throws: ``TestFailure`` if `openssl` fails.
   public func issue(_ name: String, _ alternatives: [String] = [], days: Int = 1) throws -> Pair {
     let names = alternatives.joined(separator: ",")
     return try issue(name, days: days, extensions: names.isEmpty ? "" : "subjectAltName=\(names)\n")
   }
 
-  /// - Parameter text: as a section of OpenSSL's configuration has it.
+  /// Issues a certificate.
+  ///
+  /// - Parameter text: the extensions as a section of OpenSSL's configuration.
   private func issue(_ name: String, days: Int = 1, extensions text: String) throws -> Pair {
     let file = "\(name)-\(UUID().uuidString.prefix(8))"
     let pair = Pair(certificate: Self.path(folder, file, "pem"), key: Self.path(folder, file, "key"))
@@ -49,13 +66,21 @@ public struct TestAuthority: Sendable {
     return pair
   }
 
-  /// An authority whose certificate this one has issued.
+  /// Issues the certificate of an intermediate authority.
+  ///
+  /// - Parameter name: the common name.
+  /// - Returns: the authority.
+  /// - Throws: ``TestFailure`` if `openssl` fails.
   public func issueAuthority(_ name: String) throws -> TestAuthority {
     let pair = try issue(name, extensions: "basicConstraints=critical,CA:TRUE\n")
     return TestAuthority(folder: folder, own: pair)
   }
 
-  /// For a server on loopback.
+  /// Issues a certificate for a server on loopback.
+  ///
+  /// - Parameter days: the validity in days; -1 for an expired certificate.
+  /// - Returns: the files.
+  /// - Throws: ``TestFailure`` if `openssl` fails.
   public func issueServer(days: Int = 1) throws -> Pair {
     try issue("server", ["DNS:localhost", "IP:127.0.0.1"], days: days)
   }
@@ -69,6 +94,10 @@ public struct TestAuthority: Sendable {
   }
 
   /// Runs the `openssl` command.
+  ///
+  /// - Parameter arguments: the arguments.
+  /// - Returns: the lines of standard output.
+  /// - Throws: ``TestFailure`` if the command fails.
   @discardableResult
   public static func openssl(_ arguments: [String]) throws -> [String] {
     try ChildProcess.run("/usr/bin/env", ["openssl"] + arguments)

@@ -2,19 +2,24 @@ internal import Core
 internal import Foundation
 internal import Glibc
 
-/// A database of one test: SecantusDB, which speaks MongoDB's protocol, as a process with a folder of its own.
+/// The database of one test: a SecantusDB process, which implements MongoDB's protocol, with a folder of its own.
 ///
-/// Any thread; but only one at a time may start and stop it.
+/// Any thread may use it, but only one thread at a time may start and stop it.
 public final class TestDatabase: Sendable {
-  /// Failpoints can be set; a write that was acknowledged is on disk; a quiet change stream's token moves on.
+  /// The flags of every database: failpoints can be set, an acknowledged write is on disk, and the resume token of an
+  /// idle change stream advances.
   public static let usualFlags = ["--enable-test-commands", "--sync-on-commit", "--noop-heartbeat-seconds", "1"]
 
+  /// The port on 127.0.0.1.
   public let port: UInt16
   private let folder: URL
   private let flags: [String]
   private let process = Locked<ChildProcess?>(nil)
 
-  /// Starts a database and waits until it answers. `flags` come after ``usualFlags``.
+  /// Starts a database and waits until it answers.
+  ///
+  /// - Parameter flags: further flags after ``usualFlags``.
+  /// - Throws: ``TestFailure`` if the database does not start.
   public init(_ flags: [String] = []) throws {
     folder = try makeTemporaryFolder()
     self.flags = Self.usualFlags + flags
@@ -31,18 +36,21 @@ public final class TestDatabase: Sendable {
     close()
   }
 
+  /// The connection string.
   public var uri: String { "mongodb://127.0.0.1:\(port)/" }
 
-  /// Of the process that runs now.
+  /// The id of the running process; nil if there is none.
   public var pid: Int32? { process.withLock { $0?.pid } }
 
-  /// What the database has logged since its last start, for a message.
+  /// The last log lines of the database since its last start, for a message.
   public var lastLines: String { process.withLock { $0 }?.lastLines ?? "" }
 
-  /// Starts it again, on the same port and folder, after ``stop()`` or ``kill()``.
+  /// Starts the database again after ``stop()`` or ``kill()``, with the same port and folder.
+  ///
+  /// - Throws: ``TestFailure`` if the database does not start.
   public func start() throws {
     let arguments = ["--port", "\(port)", "--storage-path", folder.appendingPathComponent("data").path]
-    // HOME: a secantusd.toml of the person who runs the tests must not count.
+    // HOME is set so that no secantusd.toml of the user who runs the tests takes effect.
     let child = try ChildProcess(
       PythonEnvironment.command("secantusd-py"), arguments + flags, environment: ["HOME": folder.path],
       folder: folder)
@@ -57,35 +65,41 @@ public final class TestDatabase: Sendable {
     }
   }
 
-  /// SIGTERM, and SIGKILL after 10 s. Waits for the end; the data stays.
+  /// Ends the process by SIGTERM, and by SIGKILL if it does not end in time. Waits for the end. The data is kept.
+  ///
+  /// - Throws: ``TestFailure`` if the process does not end.
   public func stop() throws {
     try take()?.stop()
   }
 
-  /// SIGKILL. Waits for the end; the data stays as it is on disk.
+  /// Ends the process by SIGKILL. Waits for the end. The data is kept as it is on disk.
+  ///
+  /// - Throws: ``TestFailure`` if the process does not end.
   public func kill() throws {
     guard let child = take() else { return }
     child.send(SIGKILL)
     try child.waitForExit()
   }
 
-  /// ``stop()``, if it runs, and ``start()``.
+  /// Stops the database, if it is running, and starts it again.
+  ///
+  /// - Throws: ``TestFailure`` if the database does not stop or start.
   public func restart() throws {
     try stop()
     try start()
   }
 
-  /// SIGSTOP: connections stay, nothing is answered.
+  /// Pauses the process by SIGSTOP: connections stay open, but no request is answered.
   public func pause() {
     process.withLock { $0 }?.send(SIGSTOP)
   }
 
-  /// SIGCONT.
+  /// Continues the process by SIGCONT.
   public func resume() {
     process.withLock { $0 }?.send(SIGCONT)
   }
 
-  /// Ends it and deletes its data.
+  /// Ends the process and deletes its data.
   public func close() {
     if let child = take() {
       child.send(SIGKILL)
@@ -94,7 +108,14 @@ public final class TestDatabase: Sendable {
     try? FileManager.default.removeItem(at: folder)
   }
 
-  /// Runs Python with `client`, a pymongo client of this database, and `arguments`. Gives what it prints, in lines.
+  /// Runs a Python program with the variables `client`, a pymongo client of this database, and `arguments`.
+  ///
+  /// - Parameters:
+  ///   - code: the program.
+  ///   - arguments: the arguments.
+  ///   - timeoutSeconds: the longest run time in seconds.
+  /// - Returns: the lines of standard output.
+  /// - Throws: ``TestFailure`` if the program fails.
   @discardableResult
   public func python(_ code: String, _ arguments: [String] = [], timeoutSeconds: Double = 60) throws -> [String] {
     let before = """
@@ -115,14 +136,27 @@ public final class TestDatabase: Sendable {
   }
 }
 
-/// A database for the time of `body`, ended and deleted afterwards. `flags` come after ``TestDatabase/usualFlags``.
+/// Runs a closure with a database, which is ended and deleted afterwards.
+///
+/// - Parameters:
+///   - flags: further flags after ``TestDatabase/usualFlags``.
+///   - body: the closure.
+/// - Returns: the closure's result.
+/// - Throws: the closure's error, or ``TestFailure`` if the database does not start.
 public func withTestDatabase<Result>(_ flags: String..., body: (TestDatabase) throws -> Result) throws -> Result {
   let database = try TestDatabase(flags)
   defer { database.close() }
   return try body(database)
 }
 
-/// A database for the time of `body`, ended and deleted afterwards. `flags` come after ``TestDatabase/usualFlags``.
+/// Runs an asynchronous closure with a database, which is ended and deleted afterwards.
+///
+/// - Parameters:
+///   - flags: further flags after ``TestDatabase/usualFlags``.
+///   - isolation: the actor on which the closure runs.
+///   - body: the closure.
+/// - Returns: the closure's result.
+/// - Throws: the closure's error, or ``TestFailure`` if the database does not start.
 public func withTestDatabase<Result>(
   _ flags: String..., isolation: isolated (any Actor)? = #isolation, body: (TestDatabase) async throws -> Result
 ) async throws -> Result {

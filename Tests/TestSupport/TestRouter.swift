@@ -2,7 +2,8 @@ internal import Core
 internal import Glibc
 public import RPC
 
-/// Sends replies of `size` bytes while the peer takes them: `count` of them and the end, or for ever.
+/// Sends replies of `size` bytes while the peer accepts them: `count` replies and the end of the stream, or without
+/// end.
 private final class ReplyStream: RPCStreamHandler {
   private let writer: any RPCStreamWriter
   private let log: StreamLog
@@ -49,7 +50,7 @@ private final class ReplyStream: RPCStreamHandler {
 
   func cancelled() {
     log.note { $0.cancelled += 1 }
-    // Too late, and harmless.
+    // These calls are too late, and must be harmless.
     writer.finish(.ok, RPCMetadata())
     writer.send(RPCReply())
   }
@@ -61,22 +62,26 @@ private final class ReplyStream: RPCStreamHandler {
   }
 }
 
-/// As large as a document can be.
+/// The maximum size of a document, in bytes.
 public let largeReplyBytes = 16 * 1024 * 1024
 
-/// Methods of the service `test` for tests of transports: `Echo`, `Fail`, `Metadata`, `Deadline`, `Wait`, `Large`,
-/// `Ramp`, which has a short way; the
-/// streams `Count` (request: number, size), `Hold`, `HoldUntilDrained`, `Flood`, `Refuse`, `Careless`, `CarelessHold`,
-/// `FinishThenThrow`, `Costly`, which takes 5 ms to begin, `Tell`, of which two may be open; and `Chat`, whose requests
-/// are a stream too.
+/// Returns the methods of the service `test` for tests of transports.
+///
+/// The unary methods are `Echo`, `Fail`, `Metadata`, `Deadline`, `Wait`, `Large`, and `Ramp`, which has a fast path.
+/// The streams are `Count` (request: number, size), `Hold`, `HoldUntilDrained`, `Flood`, `Refuse`, `Careless`,
+/// `CarelessHold`, `FinishThenThrow`, `Costly`, which takes 5 ms to begin, and `Tell`, of which two may be open on a
+/// connection. `Chat` is bidirectional.
+///
+/// - Parameter log: counts the events of the calls.
+/// - Returns: the router.
 public func testRouter(_ log: StreamLog) -> RPCRouter {
   RPCRouter(unaryMethods + [waitMethod(log), chatMethod(log)] + streamMethods(log))
 }
 
-/// What `Ramp` answers: so many hundred bytes of this.
+/// The reply of `Ramp`: the first bytes of this array, in a number of hundreds.
 public let ramp: [UInt8] = (0..<25_500).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 8) }
 
-/// The short way of `Ramp`; a 13 is left to the long one.
+/// The fast path of `Ramp`. A request with the byte 13 is left to the general path.
 private final class PlainRamp: RPCPlainCalls {
   private let memory: UnsafeMutableRawBufferPointer
   private var counts: [Int?] = []
@@ -140,7 +145,7 @@ private var unaryMethods: [RPCMethod] {
   ]
 }
 
-/// Asks again so many times as the request says; 255: waits for what never comes.
+/// Waits again until it has been evaluated more often than the first byte of the request says; 255: waits in vain.
 private func waitMethod(_ log: StreamLog) -> RPCMethod {
   RPCMethod(
     service: "test", name: "Wait",
@@ -183,7 +188,7 @@ private func streamMethods(_ log: StreamLog) -> [RPCMethod] {
       return ReplyStream(writer, log, count: 0, size: 0)
     },
     stream("Kept waiting") { _, writer in
-      // The tests need a handler that takes time and no processor time: the wait is what they are about.
+      // The tests need a handler that takes time but no CPU time: they check how this wait is counted.
       usleep(5000)
       return ReplyStream(writer, log, count: 0, size: 0)
     },
@@ -206,7 +211,7 @@ private func streamMethods(_ log: StreamLog) -> [RPCMethod] {
   ]
 }
 
-/// Says again what it is told; ends with its requests, or at the word "end".
+/// Sends back each message. It ends with the end of its requests, or after the message "end".
 private func chatMethod(_ log: StreamLog) -> RPCMethod {
   RPCMethod(service: "test", name: "Chat", handler: .bidirectionalStreaming { _, writer in Chat(writer, log) })
 }

@@ -1,9 +1,9 @@
 public import Core
 public import RPC
 
-/// A worker whose thread is the test's: jobs run when the test says so, in order, and timers when it moves the time.
+/// A worker that runs on the test's thread: jobs run on request, in order, and timers when the test advances the time.
 public final class TestWorker: RPCWorker {
-  // Safe to share: jobs are locked; the rest is touched on the test's thread only.
+  // Safe to share: jobs are locked; only the test's thread uses the rest.
   private final class Timers: @unchecked Sendable {
     var waiting: [TestTimer] = []
     var now = 0.0
@@ -13,36 +13,58 @@ public final class TestWorker: RPCWorker {
     var turnObservers: [any RPCTurnObserver] = []
   }
 
+  /// The index of the worker.
   public let index: Int
   private let jobs = Locked<[@Sendable () -> Void]>([])
   private let timers = Timers()
 
+  /// Creates a worker.
+  ///
+  /// - Parameter index: the index of the worker.
   public init(index: Int = 0) {
     self.index = index
   }
 
+  /// Adds a job to the queue. Any thread may call it.
+  ///
+  /// - Parameter job: the job.
   public func execute(_ job: @escaping @Sendable () -> Void) {
     jobs.withLock { $0.append(job) }
   }
 
+  /// The current time, which begins at 0.
   public var now: MonotonicTime { MonotonicTime(nanoseconds: 0).advanced(bySeconds: timers.now) }
 
+  /// Schedules a job.
+  ///
+  /// - Parameters:
+  ///   - seconds: the number of seconds from now.
+  ///   - job: the job.
+  /// - Returns: the timer, which can be cancelled.
   public func schedule(afterSeconds seconds: Double, _ job: @escaping () -> Void) -> any RPCTimer {
     let timer = TestTimer(due: timers.now + seconds, job)
     timers.waiting.append(timer)
     return timer
   }
 
-  /// Nil outside of ``turn(_:)``.
+  /// The number of the current event-loop iteration; nil outside of ``turn(_:)``.
   public var turn: UInt64? { timers.turn }
 
+  /// Registers an observer of the end of the current event-loop iteration.
+  ///
+  /// - Parameter observer: the observer.
+  /// - Returns: false outside of ``turn(_:)``.
   public func tellAtTurnEnd(_ observer: any RPCTurnObserver) -> Bool {
     guard timers.turn != nil else { return false }
     timers.turnObservers.append(observer)
     return true
   }
 
-  /// Runs `body` as one turn of its own.
+  /// Runs a closure as one event-loop iteration.
+  ///
+  /// - Parameter body: the closure.
+  /// - Returns: the closure's result.
+  /// - Throws: the closure's error.
   public func turn<Result>(_ body: () throws -> Result) rethrows -> Result {
     timers.turnCount += 1
     timers.turn = timers.turnCount
@@ -54,12 +76,13 @@ public final class TestWorker: RPCWorker {
     return try body()
   }
 
-  /// Runs what waits, and what that brings.
+  /// Runs all queued jobs and those that they add.
   public func run() {
     while let job = jobs.withLock({ $0.isEmpty ? nil : $0.removeFirst() }) { job() }
   }
 
-  /// Runs the first job that waits, as one event-loop iteration does with a slice of work, and nothing that it brings.
+  /// Runs the first queued job, as one event-loop iteration does with a slice of work, and none of the jobs that it
+  /// adds.
   ///
   /// - Returns: false if there is none.
   @discardableResult
@@ -69,7 +92,9 @@ public final class TestWorker: RPCWorker {
     return true
   }
 
-  /// Lets time go by: fires what falls due, in order.
+  /// Advances the time and fires the timers that become due, in order.
+  ///
+  /// - Parameter seconds: the number of seconds.
   public func advance(seconds: Double) {
     let end = timers.now + seconds
     while let next = timers.waiting.filter({ !$0.isCancelled && $0.due <= end }).min(by: { $0.due < $1.due }) {
@@ -80,12 +105,13 @@ public final class TestWorker: RPCWorker {
     timers.now = end
   }
 
+  /// The account of buffered bytes.
   public var buffers: BufferAccount? {
     get { timers.account }
     set { timers.account = newValue }
   }
 
-  /// How many timers wait for their time.
+  /// The number of active timers.
   public var timerCount: Int { timers.waiting.filter { !$0.isCancelled }.count }
 }
 

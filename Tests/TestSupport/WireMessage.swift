@@ -1,21 +1,34 @@
-/// A protobuf message as it is on the wire, read without the product's own code: fields by number.
+/// An encoded protobuf message, decoded by field numbers and without the product's code.
 ///
-/// A message, once made, is written by the same rules; so a test builds its requests with it, too.
+/// A message can also be built and encoded, so tests build their requests with it.
 public struct WireMessage: Equatable, Sendable {
+  /// The value of a field, by its wire type.
   public enum Value: Equatable, Sendable {
     case number(UInt64)
     case fixed(UInt64)
     case bytes([UInt8])
   }
 
+  /// The fields, in order.
   public private(set) var fields: [(number: Int, value: Value)] = []
 
+  /// Returns whether both messages have the same fields in the same order.
+  ///
+  /// - Parameters:
+  ///   - left: one message.
+  ///   - right: the other one.
+  /// - Returns: true if they are equal.
   public static func == (left: WireMessage, right: WireMessage) -> Bool {
     left.fields.elementsEqual(right.fields) { $0.number == $1.number && $0.value == $1.value }
   }
 
+  /// Creates an empty message.
   public init() {}
 
+  /// Decodes a message.
+  ///
+  /// - Parameter bytes: the encoded message.
+  /// - Throws: ``TestFailure`` if the bytes are malformed.
   public init(_ bytes: some Collection<UInt8>) throws {
     var rest = Array(bytes)[...]
     while !rest.isEmpty {
@@ -48,17 +61,28 @@ public struct WireMessage: Equatable, Sendable {
 
   // MARK: Reading
 
-  /// 0 where the field is absent, as in proto3.
+  /// Returns the value of a number field.
+  ///
+  /// - Parameter field: the field number.
+  /// - Returns: the value; 0 if the field is absent, as in proto3.
   public func number(_ field: Int) -> UInt64 {
     for case (field, .number(let value)) in fields.reversed() { return value }
     return 0
   }
 
+  /// Returns the value of a `double` field.
+  ///
+  /// - Parameter field: the field number.
+  /// - Returns: the value; 0 if the field is absent.
   public func double(_ field: Int) -> Double {
     for case (field, .fixed(let value)) in fields.reversed() { return Double(bitPattern: value) }
     return 0
   }
 
+  /// Returns all values of a repeated bytes field.
+  ///
+  /// - Parameter field: the field number.
+  /// - Returns: the values, in order.
   public func all(_ field: Int) -> [[UInt8]] {
     fields.compactMap { number, value in
       if number == field, case .bytes(let bytes) = value { return bytes }
@@ -66,21 +90,66 @@ public struct WireMessage: Equatable, Sendable {
     }
   }
 
-  /// Nil where the field is absent.
+  /// Returns the value of a bytes field.
+  ///
+  /// - Parameter field: the field number.
+  /// - Returns: the last value; nil if the field is absent.
   public func bytes(_ field: Int) -> [UInt8]? { all(field).last }
+  /// Returns the value of a string field.
+  ///
+  /// - Parameter field: the field number.
+  /// - Returns: the value; empty if the field is absent.
   public func text(_ field: Int) -> String { String(decoding: bytes(field) ?? [], as: UTF8.self) }
+  /// Returns all values of a repeated string field.
+  ///
+  /// - Parameter field: the field number.
+  /// - Returns: the values, in order.
   public func texts(_ field: Int) -> [String] { all(field).map { String(decoding: $0, as: UTF8.self) } }
+  /// Decodes a message field.
+  ///
+  /// - Parameter field: the field number.
+  /// - Returns: the message; empty if the field is absent.
+  /// - Throws: ``TestFailure`` if the bytes are malformed.
   public func message(_ field: Int) throws -> WireMessage { try WireMessage(bytes(field) ?? []) }
+  /// Decodes all messages of a repeated field.
+  ///
+  /// - Parameter field: the field number.
+  /// - Returns: the messages, in order.
+  /// - Throws: ``TestFailure`` if the bytes are malformed.
   public func messages(_ field: Int) throws -> [WireMessage] { try all(field).map { try WireMessage($0) } }
 
   // MARK: Making
 
+  /// Returns a copy with a string field added.
+  ///
+  /// - Parameters:
+  ///   - field: the field number.
+  ///   - text: the value.
+  /// - Returns: the copy.
   public func with(_ field: Int, _ text: String) -> WireMessage { with(field, Array(text.utf8)) }
 
+  /// Returns a copy with a number field added.
+  ///
+  /// - Parameters:
+  ///   - field: the field number.
+  ///   - number: the value.
+  /// - Returns: the copy.
   public func with(_ field: Int, _ number: UInt64) -> WireMessage { adding(field, .number(number)) }
 
+  /// Returns a copy with a bytes field added.
+  ///
+  /// - Parameters:
+  ///   - field: the field number.
+  ///   - bytes: the value.
+  /// - Returns: the copy.
   public func with(_ field: Int, _ bytes: [UInt8]) -> WireMessage { adding(field, .bytes(bytes)) }
 
+  /// Returns a copy with a message field added.
+  ///
+  /// - Parameters:
+  ///   - field: the field number.
+  ///   - message: the value.
+  /// - Returns: the copy.
   public func with(_ field: Int, _ message: WireMessage) -> WireMessage { with(field, message.encoded) }
 
   private func adding(_ field: Int, _ value: Value) -> WireMessage {
@@ -89,6 +158,7 @@ public struct WireMessage: Equatable, Sendable {
     return result
   }
 
+  /// The encoded message.
   public var encoded: [UInt8] {
     var out: [UInt8] = []
     func varint(_ value: UInt64) {
