@@ -1,52 +1,62 @@
-/// What the service says of a key, and as of when.
+/// The answer to a lookup, with the revision as of which it holds.
 public struct Answer<Value: Sendable>: Sendable {
-  /// What is in force; nil if nothing is.
+  /// The value in force; nil if there is none.
   public let value: Value?
-  /// The revision of the value: the cluster time of its last change. 0 if there is none.
+  /// The revision of the value: the cluster time of its last change. 0 if there is no value.
   public let revision: UInt64
-  /// Equal values have equal etags.
+  /// A hash of the value's content: equal values have equal etags. Empty if there is no value.
   public let etag: String
-  /// Every change up to this revision is in the answer.
+  /// The answer contains every change up to this revision. 0 where the near cache answers that there is no value.
   public let observedRevision: UInt64
-  /// The server could not confirm it for longer than its TTL, or it is past its time here and no server could be asked.
+  /// Whether the answer is stale: the server has not verified it for longer than its TTL, or its time to live in the
+  /// near cache has ended and no server could be reached.
   public internal(set) var isStale: Bool
 }
 
-/// A prompt that was chosen for a subject.
+/// A prompt that was chosen for a subject, as an A/B test decides.
 public struct ChosenPrompt: Sendable, Hashable {
+  /// The chosen prompt.
   public let prompt: Prompt
-  /// Whether it is the staged one.
+  /// Whether ``prompt`` is the staged version.
   public let isStaged: Bool
-  /// The test that decided; empty where none runs.
+  /// The id of the A/B test that decided; empty if no test is running.
   public let testID: String
 }
 
-/// A source that matched, and those that matched too.
+/// A source config that matches a selector, and the ids of the others that match it.
 public struct MatchedSource: Sendable, Hashable {
+  /// The matching source config with the lowest `source_id`.
   public let config: SourceConfig
+  /// The `source_id`s of the other source configs that match.
   public let otherSourceIDs: [String]
 }
 
-/// The source that a blob belongs to.
+/// The source config to which a blob belongs.
 public struct ResolvedBlob: Sendable, Hashable {
+  /// The source config.
   public let config: SourceConfig
-  /// What the source's path pattern took from the path.
+  /// The values of the placeholders in the source's path pattern, by name; only the names in `extract_fields`.
   public let fields: [String: String]
 }
 
-/// Which of an agent's prompts.
+/// The variant of a prompt. The raw values are those of the enum `PromptVariant` in the protocol.
 public enum PromptVariant: UInt32, Sendable, Hashable {
+  /// The version in force.
   case active = 1
+  /// The version that is staged beside it.
   case staged = 2
 }
 
-/// The kinds of documents.
+/// The kinds of documents. The raw values are those of the enum `Entity` in the protocol.
 public enum Entity: UInt32, Sendable, Hashable, CaseIterable {
+  /// The configuration of an AI agent.
   case agentConfig = 1
+  /// A prompt of an agent.
   case prompt = 2
+  /// The configuration of a source of documents.
   case sourceConfig = 3
 
-  /// As it is in keys of caches.
+  /// The name of the entity in cache keys, as `agent_config`.
   public var name: String {
     switch self {
     case .agentConfig: "agent_config"
@@ -55,7 +65,7 @@ public enum Entity: UInt32, Sendable, Hashable, CaseIterable {
     }
   }
 
-  /// The request field that cache keys do not name.
+  /// The primary selector: the request field that cache keys leave out.
   var primarySelector: String {
     switch self {
     case .agentConfig, .prompt: "agent_id"
@@ -64,25 +74,29 @@ public enum Entity: UInt32, Sendable, Hashable, CaseIterable {
   }
 }
 
-/// Why there is no answer.
+/// The error of a failed call.
 public struct ConfigLookupError: Error, Sendable, Hashable, CustomStringConvertible {
+  /// The kinds of errors.
   public enum Code: Sendable, Hashable {
-    /// The call's argument is at fault; the message names it.
+    /// An argument of the call is invalid; the message names it.
     case invalidArgument
-    /// No server gave an answer in time.
+    /// No server answered before the timeout.
     case unavailable
-    /// No or wrong credentials, or none for this.
+    /// The credentials are missing or invalid, or do not permit this call.
     case notAllowed
-    /// A limit of the server.
+    /// A limit of the server was reached.
     case limitReached
     /// The client has been closed.
     case closed
-    /// Anything else: a bug of the server's or of the client's.
+    /// Any other error, which is a bug in the server or in this library.
     case failed
   }
 
+  /// The kind of the error.
   public let code: Code
+  /// A description of the problem for people.
   public let message: String
 
+  /// The same as ``message``.
   public var description: String { message }
 }

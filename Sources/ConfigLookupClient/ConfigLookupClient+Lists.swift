@@ -2,16 +2,18 @@ internal import CConfigLookupProto
 internal import NearCache
 internal import ProtobufMessages
 
-/// The most that servers give in a page.
+/// The largest page that servers return.
 private let largestPage = 100
 
 extension ConfigLookupClient {
-  /// A page of the agents' configs: of one type, or of all. Throws what a lookup throws.
+  /// Gets a page of the list of agent configs.
   ///
   /// - Parameters:
-  ///   - type: `extractor`, say; empty for all.
-  ///   - size: 1 to 100.
-  ///   - token: ``Page/nextPageToken`` of the page before; nil for the first.
+  ///   - type: the agent type, as `extractor`; empty for all.
+  ///   - size: the number of summaries, 1 to 100.
+  ///   - token: ``Page/nextPageToken`` of the previous page; nil for the first page.
+  /// - Returns: the page, as of one moment.
+  /// - Throws: ``ConfigLookupError``; `CancellationError`.
   public func agentConfigPage(
     type: String = "", size: Int = 100, after token: String? = nil
   ) async throws -> Answer<Page<AgentConfigSummary>> {
@@ -29,11 +31,13 @@ extension ConfigLookupClient {
       }, listKey(.agentConfig, type, size, token))
   }
 
-  /// A page of the active prompts.
+  /// Gets a page of the list of active prompts.
   ///
   /// - Parameters:
-  ///   - size: 1 to 100.
-  ///   - token: ``Page/nextPageToken`` of the page before; nil for the first.
+  ///   - size: the number of summaries, 1 to 100.
+  ///   - token: ``Page/nextPageToken`` of the previous page; nil for the first page.
+  /// - Returns: the page, as of one moment.
+  /// - Throws: ``ConfigLookupError``; `CancellationError`.
   public func promptPage(size: Int = 100, after token: String? = nil) async throws -> Answer<Page<PromptSummary>> {
     try await kept(
       Lookup(.prompt, list: "ListPrompts", configlookup__v1__list_prompts_response__unpack) { arena in
@@ -48,12 +52,14 @@ extension ConfigLookupClient {
       }, listKey(.prompt, "", size, token))
   }
 
-  /// A page of the source configs: of one way of ingestion, or of all.
+  /// Gets a page of the list of source configs.
   ///
   /// - Parameters:
   ///   - ingestionMode: `blob_trigger` or `scheduled_pull`; empty for all.
-  ///   - size: 1 to 100.
-  ///   - token: ``Page/nextPageToken`` of the page before; nil for the first.
+  ///   - size: the number of summaries, 1 to 100.
+  ///   - token: ``Page/nextPageToken`` of the previous page; nil for the first page.
+  /// - Returns: the page, as of one moment.
+  /// - Throws: ``ConfigLookupError``; `CancellationError`.
   public func sourceConfigPage(
     ingestionMode: String = "", size: Int = 100, after token: String? = nil
   ) async throws -> Answer<Page<SourceConfigSummary>> {
@@ -77,26 +83,35 @@ extension ConfigLookupClient {
     Keys.list(entity, filter, size, token, generation: watcher.listGeneration(entity))
   }
 
-  /// All agents' configs, or those of one type, page by page as they are read.
+  /// Lists the agent configs. A page is fetched when the sequence reaches it.
+  ///
+  /// - Parameter type: the agent type, as `extractor`; empty for all.
+  /// - Returns: the summaries in order of key.
   public func agentConfigs(type: String = "") -> Summaries<AgentConfigSummary> {
     Summaries { try await self.agentConfigPage(type: type, size: largestPage, after: $0) }
   }
 
-  /// All active prompts.
+  /// Lists the active prompts. A page is fetched when the sequence reaches it.
+  ///
+  /// - Returns: the summaries in order of key.
   public func prompts() -> Summaries<PromptSummary> {
     Summaries { try await self.promptPage(size: largestPage, after: $0) }
   }
 
-  /// All source configs, or those of one way of ingestion.
+  /// Lists the source configs. A page is fetched when the sequence reaches it.
+  ///
+  /// - Parameter ingestionMode: `blob_trigger` or `scheduled_pull`; empty for all.
+  /// - Returns: the summaries in order of key.
   public func sourceConfigs(ingestionMode: String = "") -> Summaries<SourceConfigSummary> {
     Summaries { try await self.sourceConfigPage(ingestionMode: ingestionMode, size: largestPage, after: $0) }
   }
 }
 
-/// A list of a ``ConfigLookupClient``, in order of key: an `AsyncSequence`, whose pages are asked for as it is read.
+/// A list of a ``ConfigLookupClient`` in order of key, as an `AsyncSequence` that fetches its pages while it is read.
 ///
-/// What is there throughout comes once, whatever changes meanwhile.
+/// An item that is in the list throughout the iteration is returned exactly once, whatever changes meanwhile.
 public struct Summaries<Summary: Sendable & Hashable>: AsyncSequence, Sendable {
+  /// The summary of one document.
   public typealias Element = Summary
   typealias Ask = @Sendable (String?) async throws -> Answer<Page<Summary>>
 
@@ -106,8 +121,12 @@ public struct Summaries<Summary: Sendable & Hashable>: AsyncSequence, Sendable {
     self.page = page
   }
 
+  /// Starts an iteration at the first page.
+  ///
+  /// - Returns: an iterator for one task.
   public func makeAsyncIterator() -> Iterator { Iterator(page: page) }
 
+  /// The iterator of ``Summaries``. For one task.
   public struct Iterator: AsyncIteratorProtocol {
     fileprivate let page: Ask
     private var rest: ArraySlice<Summary> = []
@@ -118,8 +137,12 @@ public struct Summaries<Summary: Sendable & Hashable>: AsyncSequence, Sendable {
       self.page = page
     }
 
+    /// Returns the next summary, and fetches the next page if necessary.
+    ///
+    /// - Returns: the summary; nil at the end of the list.
+    /// - Throws: ``ConfigLookupError``; `CancellationError`.
     public mutating func next() async throws -> Summary? {
-      // A page may be empty and not the last.
+      // A page that is not the last one may be empty.
       while rest.isEmpty {
         guard !isLast, let next = try await page(token).value else { return nil }
         rest = next.summaries[...]

@@ -4,7 +4,11 @@ internal import NearCache
 internal import ProtobufMessages
 
 extension ConfigLookupClient {
-  /// The agent config in force. Throws ``ConfigLookupError``, or `CancellationError`; that there is none is an answer.
+  /// Looks up the agent config in force.
+  ///
+  /// - Parameter agentID: the `agent_id`.
+  /// - Returns: the answer. Its value is nil if no agent config is in force; that is not an error.
+  /// - Throws: ``ConfigLookupError``; `CancellationError`.
   public func agentConfig(_ agentID: String) async throws -> Answer<AgentConfig> {
     try await kept(
       Lookup(.agentConfig, "GetAgentConfig", configlookup__v1__get_agent_config_response__unpack) { options, arena in
@@ -18,18 +22,37 @@ extension ConfigLookupClient {
       }, Keys.agentConfig(agentID))
   }
 
-  /// The prompt of an agent: the active one, or the staged one, which may be none.
+  /// Looks up a prompt of an agent, by the agent's id.
+  ///
+  /// - Parameters:
+  ///   - agentID: the `agent_id`.
+  ///   - variant: the active or the staged version. The staged one is never replaced by the active one.
+  /// - Returns: the answer. Its value is nil if the agent has no such prompt.
+  /// - Throws: ``ConfigLookupError``; `CancellationError`.
   public func prompt(agentID: String, _ variant: PromptVariant = .active) async throws -> Answer<Prompt> {
     try await kept(promptLookup(.agent(agentID), variant), Keys.prompt(agentID, variant))
   }
 
-  /// The prompt of this id.
+  /// Looks up a prompt by its own id.
+  ///
+  /// - Parameters:
+  ///   - promptID: the `prompt_id`.
+  ///   - variant: the active or the staged version.
+  /// - Returns: the answer. Its value is nil if there is no such prompt.
+  /// - Throws: ``ConfigLookupError``; `CancellationError`.
   public func prompt(promptID: String, _ variant: PromptVariant = .active) async throws -> Answer<Prompt> {
     try await kept(promptLookup(.prompt(promptID), variant), Keys.promptByID(promptID, variant))
   }
 
-  /// The prompt of an agent for a subject: the staged one for the share of subjects that its test asks for. Always asks
-  /// a server.
+  /// Looks up the prompt of an agent for a subject, as the agent's A/B test decides: the staged version for the test's
+  /// share of the subjects, the active one otherwise. The same subject always gets the same version. This lookup does
+  /// not use the near cache.
+  ///
+  /// - Parameters:
+  ///   - agentID: the `agent_id`.
+  ///   - subject: the id of a user, of a session, or of whatever the test splits; not empty.
+  /// - Returns: the chosen prompt. The value is nil if the agent has none.
+  /// - Throws: ``ConfigLookupError``; `CancellationError`.
   public func prompt(agentID: String, subject: String) async throws -> Answer<ChosenPrompt> {
     try await ask(
       promptLookup(.agent(agentID), nil, subject: subject) { message in
@@ -43,23 +66,43 @@ extension ConfigLookupClient {
     ).answer
   }
 
-  /// The source config of this id.
+  /// Looks up a source config by its id.
+  ///
+  /// - Parameter sourceID: the `source_id`.
+  /// - Returns: the answer. Its value is nil if there is no such source config, or if it is disabled.
+  /// - Throws: ``ConfigLookupError``; `CancellationError`.
   public func sourceConfig(_ sourceID: String) async throws -> Answer<SourceConfig> {
     try await kept(
       sourceLookup(.source(sourceID)) { $0.config.map { SourceConfig($0.pointee) } }, Keys.sourceConfig(sourceID))
   }
 
-  /// The source whose blobs land in a container; of several, the one with the lowest id.
+  /// Looks up the source config whose blobs land in a container. If there are several, the one with the lowest
+  /// `source_id` is returned.
+  ///
+  /// - Parameter container: the name of the landing container.
+  /// - Returns: the source config and the ids of the others. The value is nil if there is none.
+  /// - Throws: ``ConfigLookupError``; `CancellationError`.
   public func sourceConfig(container: String) async throws -> Answer<MatchedSource> {
     try await kept(sourceLookup(.container(container), read: matched), Keys.container(container))
   }
 
-  /// The source that an agent works for; of several, the one with the lowest id.
+  /// Looks up the source config that uses an AI agent. If there are several, the one with the lowest `source_id` is
+  /// returned.
+  ///
+  /// - Parameter aiAgentID: the `ai_agent_id`.
+  /// - Returns: the source config and the ids of the others. The value is nil if there is none.
+  /// - Throws: ``ConfigLookupError``; `CancellationError`.
   public func sourceConfig(aiAgentID: String) async throws -> Answer<MatchedSource> {
     try await kept(sourceLookup(.aiAgent(aiAgentID), read: matched), Keys.aiAgent(aiAgentID))
   }
 
-  /// The source that a blob belongs to, and what its path says.
+  /// Looks up the source config to which a blob belongs, and the fields of the blob's path.
+  ///
+  /// - Parameters:
+  ///   - container: the name of the landing container.
+  ///   - path: the path of the blob in the container.
+  /// - Returns: the source config and the fields. The value is nil if no source matches.
+  /// - Throws: ``ConfigLookupError``; `CancellationError`.
   public func resolveBlob(container: String, path: String) async throws -> Answer<ResolvedBlob> {
     try await kept(
       Lookup(.sourceConfig, "ResolveBlob", configlookup__v1__resolve_blob_response__unpack) { options, arena in
@@ -89,7 +132,7 @@ extension ConfigLookupClient {
     promptLookup(selector, variant, subject: "") { $0.prompt.map { Prompt($0.pointee) } }
   }
 
-  /// - Parameter variant: nil for AB_TEST.
+  /// - Parameter variant: nil for the A/B test's decision.
   private func promptLookup<Value>(
     _ selector: PromptSelector, _ variant: PromptVariant?, subject: String,
     read: @escaping @Sendable (Configlookup__V1__GetPromptResponse) -> Value?

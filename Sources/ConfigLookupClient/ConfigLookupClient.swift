@@ -5,21 +5,25 @@ internal import Network
 internal import RPC
 internal import TLS
 
-/// Answers *which config is in force for this key?*, from a near cache that the servers' notices keep true, or from a
-/// server. Any thread; one for a process is enough.
+/// A client that answers *which config is in force for this key?* from a near cache, which the servers' notices keep
+/// current, or from a server.
 ///
-/// It never goes back in time: what it has shown of an entity is the least that it asks any server for. A lookup that
-/// cannot be answered (a server is gone, drains, or is behind) is tried again, at another server too, until its
-/// timeout.
+/// All members may be called on any thread. One client for each process is enough.
+///
+/// Reads are monotonic: each lookup carries the highest revision that this client has returned for the entity, so no
+/// server may answer with an older one. A lookup that cannot be answered (the server is gone, is draining, or is behind
+/// that revision) is retried until its timeout, on other servers too.
 public final class ConfigLookupClient: Sendable {
+  /// How well this client is connected to the servers.
   public enum State: Sendable, Hashable {
-    /// There was no connection yet.
+    /// The client has not been connected yet.
     case notReady
-    /// Every change is heard of: what is kept is true.
+    /// Connected, and every change reaches this client: the near cache is current.
     case ready
-    /// The connection is lost: what is kept is given for its time.
+    /// The connection is lost: cached answers are returned until their time to live ends, and after it as stale ones.
     case stale
-    /// There was no connection for long, or the servers do not let this client in.
+    /// The client has not been connected for ``ClientConfiguration/errorAfter`` seconds, or the server rejected its
+    /// credentials.
     case error
   }
 
@@ -31,9 +35,11 @@ public final class ConfigLookupClient: Sendable {
   let watcher: Watcher
   private let stateFeed = StateFeed()
 
-  /// Checks the configuration, and begins to connect. ``close()`` ends it, or its release.
+  /// Checks the configuration and starts to connect in the background. The connection ends with ``close()`` or when the
+  /// client is released.
   ///
-  /// - Throws: ``ConfigLookupError`` with the code `invalidArgument`, which names what is wrong.
+  /// - Parameter configuration: the servers, credentials, timeouts and limits of the near cache.
+  /// - Throws: ``ConfigLookupError`` with the code `invalidArgument`, whose message names the field at fault.
   public init(_ configuration: ClientConfiguration) throws {
     self.configuration = configuration
     let targets = try Self.targets(configuration)
@@ -62,33 +68,42 @@ public final class ConfigLookupClient: Sendable {
     lookAgainLater()
   }
 
-  /// What ``close()`` does, for a client that is released without.
+  /// Closes a client that is released without a call of ``close()``.
   deinit { close() }
 
-  /// Ends connections and sequences; calls that are open fail.
+  /// Closes the connection and ends all sequences of this client. Calls that are in progress fail.
   public func close() {
     watcher.close()
     supervisor.close()
     stateFeed.end()
   }
 
-  /// Drops the connection, as a network might, for tests.
+  /// Closes the current connection, as a network failure would. For tests.
   package func loseConnection() {
     supervisor.loseConnection()
   }
 
   // MARK: State
 
+  /// The current state. It may change at any time; ``states()`` follows it.
   public var state: State {
     if watcher.isLive { return .ready }
     if watcher.refusal != nil || supervisor.secondsDown >= configuration.errorAfter { return .error }
     return watcher.wasLive ? .stale : .notReady
   }
 
-  /// The state as it is, and then each other one.
+  /// Follows the state of this client.
+  ///
+  /// - Returns: a sequence of the current state and then of each different one. A reader that does not keep up receives
+  ///   the latest. It ends with ``close()``.
   public func states() -> AsyncStream<State> { stateFeed.states { state } }
 
-  /// Waits until every change is heard of, or throws after `timeout` seconds what is in the way.
+  /// Waits until this client is connected and every change reaches it (``State/ready``).
+  ///
+  /// - Parameter timeout: seconds to wait at most.
+  /// - Throws: ``ConfigLookupError``: `notAllowed` if the server rejects the credentials; `unavailable` after
+  ///   `timeout`, with the latest problem of the connection in its message; `closed` if the client is closed. If the
+  ///   task is cancelled, that or a `CancellationError`.
   public func ready(timeout: Double = 10) async throws {
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask {
@@ -113,7 +128,8 @@ public final class ConfigLookupClient: Sendable {
     stateFeed.update { state }
   }
 
-  /// Being without a connection for long is a state of its own.
+  /// Publishes the state now, and once more when a missing connection turns into ``State/error``: that change is caused
+  /// by the passing of time, not by an event.
   private func lookAgainLater() {
     stateChanged()
     let seconds = configuration.errorAfter + 0.01
@@ -123,13 +139,16 @@ public final class ConfigLookupClient: Sendable {
     }
   }
 
-  /// What has changed from now on, over all connections.
+  /// Follows the changes of answers from now on, over all connections.
+  ///
+  /// - Returns: a sequence for one reader. Call this function once for each reader.
   public func invalidations() -> Invalidations { watcher.invalidations() }
 
-  /// What the near cache has done; nil without one.
+  /// Counters of the near cache since the client was made; nil if it has none.
   public var statistics: NearCacheStatistics? { cache?.statistics }
 
-  /// Reads a value of the configuration by the rule of ``WrittenText``, as flags and variables are.
+  /// Reads a value of the configuration by the rules of ``WrittenText``, which apply to flags and environment variables
+  /// too.
   private static func written(_ field: String, _ text: String) throws(ConfigLookupError) -> String {
     do throws(WrittenTextProblem) {
       let value = try WrittenText.value(text)

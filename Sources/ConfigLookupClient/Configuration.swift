@@ -1,37 +1,50 @@
 public import NearCache
 
-/// How a ``ConfigLookupClient`` finds its servers, and what it keeps. Times are in seconds.
+/// The configuration of a ``ConfigLookupClient``: its servers, credentials, timeouts and near cache. Times are in
+/// seconds.
 public struct ClientConfiguration: Sendable {
-  /// `HOST:PORT` of each server. A name is resolved again for each connection. All of them serve the same database.
+  /// `HOST:PORT` of each server. All of them must serve the same database. A host name is resolved again for each
+  /// connection.
   public var addresses: [String]
-  /// Nil: plain TCP.
+  /// TLS settings. Nil for cleartext TCP.
   public var tls: TLS?
-  /// A bearer token, sent with each call.
+  /// The bearer token that is sent with each call. Nil for none.
   public var token: String?
-  /// How long a lookup may take, with all its tries.
+  /// How long a lookup may take, including all retries.
   public var timeout = 5.0
-  /// How long a connection may take to come about.
+  /// How long the establishment of a connection may take.
   public var connectTimeout = 5.0
-  /// The longest wait between two tries to connect. The first follows at once.
+  /// The longest backoff between two connection attempts. The attempt after the loss of a connection that lasted for
+  /// more than a second is made at once.
   public var longestBackoff = 5.0
-  /// Without a connection for so long, the state is ``ConfigLookupClient/State/error``.
+  /// After this time without a connection, the state is ``ConfigLookupClient/State/error``.
   public var errorAfter = 30.0
-  /// What is kept near. Nil: every lookup goes to a server.
+  /// The limits of the near cache. Nil for no near cache: every lookup is sent to a server.
   public var nearCache: NearCacheLimits? = NearCacheLimits()
-  /// Whether notices bring the new values of what is kept, so that a change costs no lookup; or else what changed is
-  /// dropped, and fetched when it is next asked for. Each notice is as large as its value then, for all keys.
+  /// Whether notices carry new values, which replace the cached ones, so that a change costs no lookup. If not, a
+  /// notice drops the cached value, and the next lookup fetches the new one. With this option, the notice of each key,
+  /// cached or not, is as large as its value.
   public var pushesValues = false
 
-  /// Encryption, and who is who.
+  /// TLS settings of a client. All files are PEM files.
   public struct TLS: Sendable {
-    /// The authorities that may have issued the server's certificate (a PEM file); nil for those of the system.
+    /// The file of the certificate authorities that are trusted to issue the server's certificate. Nil for those of the
+    /// system.
     public var authorities: String?
-    /// A certificate to show, and its key (PEM files).
+    /// The file of the client certificate. It needs ``key``. Nil for none.
     public var certificate: String?
+    /// The file of the private key of ``certificate``.
     public var key: String?
-    /// The name that the server's certificate must be for; nil for the address's host.
+    /// The name that the server's certificate must match. Nil for the host of the address.
     public var serverName: String?
 
+    /// Makes TLS settings.
+    ///
+    /// - Parameters:
+    ///   - authorities: the trusted certificate authorities; nil for those of the system.
+    ///   - certificate: the client certificate; nil for none.
+    ///   - key: the private key of `certificate`.
+    ///   - serverName: the expected name of the server; nil for the host of the address.
     public init(authorities: String? = nil, certificate: String? = nil, key: String? = nil, serverName: String? = nil) {
       self.authorities = authorities
       self.certificate = certificate
@@ -40,19 +53,25 @@ public struct ClientConfiguration: Sendable {
     }
   }
 
-  /// Bounds of what is kept near. The time of an answer runs from when a server last confirmed it: while there is a
-  /// connection, that is every ten seconds.
+  /// Limits of the near cache. The age of an answer counts from when a server last confirmed it; while the client is
+  /// connected, that happens every ten seconds.
   public struct NearCacheLimits: Sendable {
+    /// Maximum number of answers.
     public var maximumEntries = 10_000
-    /// As the messages take on the wire, times two.
+    /// Maximum number of bytes. An answer counts twice the bytes of its message on the wire.
     public var maximumBytes = 64 * 1024 * 1024
-    /// By entity name, as `prompt`.
+    /// The policy of each entity, by the entity's name, as `prompt`.
     public var policies: [String: NearCachePolicy] = [:]
+    /// The policy of entities that are not in ``policies``.
     public var defaultPolicy = NearCachePolicy()
 
+    /// Makes the default limits: 10,000 answers and 64 MiB.
     public init() {}
   }
 
+  /// Makes a configuration with the default of every other field.
+  ///
+  /// - Parameter addresses: `HOST:PORT` of each server.
   public init(addresses: [String]) {
     self.addresses = addresses
   }

@@ -1,11 +1,11 @@
 internal import Core
 internal import NearCache
 
-/// An answer as the near cache holds it, whatever it is of.
+/// An answer of any type in the near cache.
 struct Kept: Sendable {
   let content: Content
   let revision: UInt64
-  /// Of its message.
+  /// The size of its message on the wire.
   let byteCount: Int
 
   enum Content: Sendable {
@@ -18,7 +18,7 @@ struct Kept: Sendable {
   }
 }
 
-/// What the near cache can hold.
+/// A type whose answers can be stored in the near cache.
 protocol Keepable: Sendable {
   static func keep(_ answer: Answer<Self>) -> Kept.Content
   static func answer(_ content: Kept.Content) -> Answer<Self>?
@@ -66,8 +66,8 @@ extension Page: Keepable {
   }
 }
 
-/// The keys under which answers are kept: the `cache_key` of the notices that are about them. Where an answer has no
-/// notice of its own, its key begins with the entity's name and a dot, too, so that a RESYNC drops it.
+/// The cache keys of answers: the `cache_key` of the notices about them. The key of an answer without notices of its
+/// own begins with the entity's name and a dot, so that a RESYNC drops it.
 enum Keys {
   static func agentConfig(_ id: String) -> CacheKey { CacheKey(entity: Entity.agentConfig.name, identifier: id) }
   static func prompt(_ agentID: String, _ variant: PromptVariant) -> CacheKey {
@@ -79,12 +79,12 @@ enum Keys {
   static func sourceConfig(_ id: String) -> CacheKey { CacheKey(entity: Entity.sourceConfig.name, identifier: id) }
   static func container(_ name: String) -> CacheKey { CacheKey(entity: containers, identifier: name) }
   static func aiAgent(_ id: String) -> CacheKey { CacheKey(entity: "source_config.ai_agent_id", identifier: id) }
-  /// A notice of the container covers it.
+  /// The key of a blob's source. The notices of the container cover this answer.
   static func blob(_ container: String, _ path: String) -> CacheKey {
     CacheKey(entity: blobs, identifier: container, variant: path)
   }
 
-  /// A notice of the entity covers it: `generation` counts them.
+  /// The key of a list page. Every notice of the entity covers it; `generation` counts them.
   static func list(_ entity: Entity, _ filter: String, _ size: Int, _ token: String?, generation: UInt64) -> CacheKey {
     CacheKey(entity: "\(entity.name).list", identifier: filter, variant: "\(generation):\(size):\(token ?? "")")
   }
@@ -92,17 +92,17 @@ enum Keys {
   static let containers = "source_config.container"
   static let blobs = "source_config.blob"
 
-  /// The key that a notice names; nil where it names none.
+  /// The cache key that a notice names; nil if it names none.
   static func noticed(_ notice: Notice) -> CacheKey? {
     guard let entity = notice.entity else { return nil }
     let isPrimary = notice.selector.isEmpty || notice.selector == entity.primarySelector
     let name = isPrimary ? entity.name : "\(entity.name).\(notice.selector)"
-    // What follows the key, behind a colon.
+    // The rest of the cache key, which follows the key and a colon.
     let rest = notice.cacheKey.utf8.dropFirst(name.utf8.count + 1 + notice.key.utf8.count)
     return CacheKey(entity: name, identifier: notice.key, variant: rest.isEmpty ? nil : String(rest.dropFirst()))
   }
 
-  /// Policies by entity name, for all answers of the entities that have one and however they are looked up.
+  /// Extends policies by entity name to all answers of those entities, by every selector.
   static func policies(_ policies: [String: NearCachePolicy]) -> [String: NearCachePolicy] {
     var all = policies
     for key in [
@@ -114,12 +114,12 @@ enum Keys {
     return all
   }
 
-  /// How the keys begin of what is found by another field than the entity's first.
+  /// The common prefix of the keys of all answers that are not looked up by the entity's primary selector.
   static func derivedPrefix(_ entity: Entity) -> String { "\(entity.name)." }
 }
 
 extension Kept {
-  /// Whether the answer covers several documents, or is chosen among them: its etag does not stand for all of it.
+  /// Whether the answer covers several documents or is chosen among several: its etag does not cover all of it then.
   private var coversSeveralDocuments: Bool {
     switch content {
     case .matchedSource, .resolvedBlob, .page: true
@@ -127,7 +127,7 @@ extension Kept {
     }
   }
 
-  /// Every change up to this is in the answer.
+  /// The answer contains every change up to this revision.
   private var observedRevision: UInt64 {
     switch content {
     case .agentConfig(let answer): answer.observedRevision
@@ -150,11 +150,11 @@ extension Kept {
     }
   }
 
-  /// Whether the change that a notice announces is in this answer.
+  /// Whether this answer contains the change that a notice announces.
   ///
-  /// Several changes can share a revision: an answer of the notice's own revision has the change only if every change
-  /// up to it had been observed when the answer was looked up, or if the etag says so. What a reload found and the
-  /// change stream did not bring was not in answers of that revision either.
+  /// Several changes can share a revision. An answer of the notice's revision contains the change only if all changes
+  /// up to that revision had been observed when the answer was looked up, or if the etags are equal. A change that a
+  /// reload found although the change stream did not deliver it was not in answers of that revision either.
   func includes(_ notice: Notice) -> Bool {
     if revision > notice.revision { return true }
     if notice.reason.hasPrefix("change_stream:"), observedRevision >= notice.revision { return true }

@@ -5,7 +5,7 @@ internal import NearCache
 internal import ProtobufMessages
 internal import RPC
 
-/// One way to look something up: how its request is written and its reply read.
+/// A kind of lookup: how its request is encoded and its reply decoded.
 struct Lookup<Response, Value: Sendable>: Sendable {
   typealias Options = UnsafeMutablePointer<Configlookup__V1__LookupOptions>
   typealias Unpack =
@@ -17,10 +17,11 @@ struct Lookup<Response, Value: Sendable>: Sendable {
   let unpack: Unpack
   let write: @Sendable (Options, ProtobufArena) -> [UInt8]
   let read: @Sendable (Response) -> (Value?, UnsafeMutablePointer<Configlookup__V1__LookupMetadata>?)
-  /// The server sees to it that the answer is not older than what was shown; for a list the client does.
+  /// Whether this is a list. The server ensures that the answer to a lookup is not older than the answers before it; a
+  /// list request has no `min_revision`, so the client checks its page.
   private(set) var isList = false
 
-  /// A list, whose request has no options.
+  /// Makes a list lookup, whose request has no options.
   init(
     _ entity: Entity, list method: String, _ unpack: @escaping Unpack,
     write: @escaping @Sendable (ProtobufArena) -> [UInt8],
@@ -44,12 +45,13 @@ struct Lookup<Response, Value: Sendable>: Sendable {
 }
 
 extension ConfigLookupClient {
-  /// From the near cache, or from a server.
+  /// Returns an answer from the near cache, or fetches it from a server.
   func kept<Response, Value: Keepable>(
     _ lookup: Lookup<Response, Value>, _ key: CacheKey
   ) async throws -> Answer<Value> {
     guard let cache else { return try await ask(lookup).answer }
-    // Where something can stand in, nobody waits for servers that are gone.
+    // If a cached answer can be returned as a stale one, the fetch does not wait for a connection while all servers are
+    // unreachable.
     let isPatient = !cache.holds(key)
     let known = try await cache.answer(for: key) { [self] in
       let reply = try await ask(lookup, isPatient: isPatient)
@@ -63,7 +65,7 @@ extension ConfigLookupClient {
     return answer
   }
 
-  /// From a server, tried again until the timeout where another try may help.
+  /// Fetches an answer from a server. Errors that may be transient are retried until the timeout.
   func ask<Response, Value>(
     _ lookup: Lookup<Response, Value>, isPatient: Bool = true
   ) async throws -> (answer: Answer<Value>, byteCount: Int) {
@@ -100,7 +102,7 @@ extension ConfigLookupClient {
           last = ConfigLookupError(reply.status)
           supervisor.hop(from: channel)
         case .failedPrecondition:
-          // The position is of another database.
+          // The position belongs to another database.
           last = ConfigLookupError(reply.status)
           position.startAnew()
           cache?.clear()

@@ -1,20 +1,20 @@
 internal import CConfigLookupProto
 internal import ProtobufMessages
 
-// What the values here have in common: how they are read from the messages of C, which are lent.
+// Functions that read Swift values from unpacked C messages. The messages are valid only during the call.
 
 extension ProtobufCBinaryData {
-  /// A server checks what it sends; what is no UTF-8 all the same is replaced.
+  /// The text of the field. Servers send UTF-8 only; invalid bytes are replaced all the same.
   var string: String { repairedText }
 }
 
-/// A repeated field of strings.
+/// Reads a repeated field of strings.
 func strings(_ count: Int, _ texts: UnsafeMutablePointer<ProtobufCBinaryData>?) -> [String] {
   guard let texts else { return [] }
   return (0..<count).map { texts[$0].string }
 }
 
-/// A repeated field of messages.
+/// Reads a repeated field of messages.
 func messages<Message, Value>(
   _ count: Int, _ list: UnsafeMutablePointer<UnsafeMutablePointer<Message>?>?, _ read: (Message) -> Value
 ) -> [Value] {

@@ -1,6 +1,7 @@
 internal import Core
 
-/// Notices on their way to one reader. Bounded: where the reader does not keep up, one RESYNC stands for all.
+/// The queue of notices of one reader. It is bounded: for a reader that does not keep up, one RESYNC replaces all of
+/// them. Any thread.
 final class NoticeFeed: Sendable {
   private struct State: Sendable {
     var queue: [Notice] = []
@@ -9,7 +10,7 @@ final class NoticeFeed: Sendable {
     var isOver = false
   }
 
-  /// Beyond this many the reader drops what it holds.
+  /// The maximum number of queued notices. Above it, the queue is replaced by one RESYNC.
   static let limit = 10_000
 
   private let state = Locked(State())
@@ -20,7 +21,7 @@ final class NoticeFeed: Sendable {
         state.waiter = nil
         return waiter
       }
-      // How far it has come is worth knowing once.
+      // Of consecutive PROGRESS notices only the last is of use.
       if notice.kind == .progress, state.queue.count > state.head, state.queue.last?.kind == .progress {
         state.queue.removeLast()
       }
@@ -44,7 +45,7 @@ final class NoticeFeed: Sendable {
     waiter?.resume(returning: nil)
   }
 
-  /// Nil at the end, and where the task is cancelled. One reader.
+  /// Returns the next notice; nil at the end, and if the task is cancelled. For one reader.
   func next() async -> Notice? {
     await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
@@ -73,31 +74,40 @@ final class NoticeFeed: Sendable {
   }
 }
 
-/// The notices of a ``ConfigLookupClient``, from now on, over all its connections: an `AsyncSequence`.
+/// The notices of a ``ConfigLookupClient`` from now on, over all its connections, as an `AsyncSequence`.
 ///
-/// When the connection is lost it goes on where it was, on any server; where that cannot be done exactly, a RESYNC
-/// comes first. It is for one reader; ask the client for one each.
+/// After the loss of a connection the sequence resumes at its position, on any server; where an exact resumption is
+/// impossible, a RESYNC comes first. A sequence has one reader; call
+/// ``ConfigLookupClient/ConfigLookupClient/invalidations()`` once for each.
 public struct Invalidations: AsyncSequence, Sendable {
   public typealias Element = Notice
   private let feed: NoticeFeed
   private let lease: Lease
 
-  /// - Parameter end: called when nobody reads any more.
+  /// - Parameter end: called when the sequence and its iterators have been released.
   init(_ feed: NoticeFeed, end: @escaping @Sendable () -> Void) {
     self.feed = feed
     lease = Lease(end)
   }
 
+  /// Starts to read the sequence.
+  ///
+  /// - Returns: the iterator, for one task.
   public func makeAsyncIterator() -> Iterator { Iterator(feed: feed, lease: lease) }
 
+  /// The iterator of ``Invalidations``. For one task.
   public struct Iterator: AsyncIteratorProtocol {
     fileprivate let feed: NoticeFeed
     fileprivate let lease: Lease
 
+    /// Waits for the next notice.
+    ///
+    /// - Returns: the notice; nil after ``ConfigLookupClient/ConfigLookupClient/close()``, and if the task is
+    ///   cancelled.
     public mutating func next() async -> Notice? { await feed.next() }
   }
 
-  /// Ends with the last of those that can read.
+  /// Calls its function when the last owner, a sequence or an iterator, releases it.
   fileprivate final class Lease: Sendable {
     private let end: @Sendable () -> Void
     init(_ end: @escaping @Sendable () -> Void) { self.end = end }

@@ -1,31 +1,32 @@
 internal import Core
 
-/// How far this client has come, whichever server it asked. Any thread.
+/// The revisions that this client has reached, over all servers. Any thread.
 ///
-/// A lookup must not be answered older than what the application has seen, so it carries the highest revision that was
-/// shown for its entity. A watch goes on where the notices before it ended.
+/// A lookup must not return an older state than the application has seen, so it carries the highest revision that was
+/// returned for its entity. A watch resumes where the notices of the last connection ended.
 final class Position: Sendable {
   private struct State: Sendable {
     var epoch = ""
     var shown: [Entity: UInt64] = [:]
-    /// All notices up to here have come; 0 for none yet.
+    /// Every notice up to this revision has been received; 0 if none has.
     var noticed: UInt64 = 0
   }
 
   private let state = Locked(State())
 
-  /// What a lookup must not be older than, and of which database that is.
+  /// The revision that a lookup of an entity must not be older than, and the epoch of the database to which it belongs.
   func floor(_ entity: Entity) -> (revision: UInt64, epoch: String) {
     state.withLock { ($0.shown[entity] ?? 0, $0.epoch) }
   }
 
-  /// Of the database that was last heard of.
+  /// The epoch of the database that was last seen.
   var epoch: String { state.withLock { $0.epoch } }
 
-  /// Where a watch goes on; 0 for from now on.
+  /// The resume position of a watch; revision 0 starts it at the present.
   var watchStart: (revision: UInt64, epoch: String) { state.withLock { ($0.noticed, $0.epoch) } }
 
-  /// An answer or a notice was shown. True if it is of another database than what came before.
+  /// Records the revision of an answer or a notice that was passed to the application. Returns whether it is of another
+  /// database than the ones before.
   @discardableResult
   func show(_ entity: Entity?, _ revision: UInt64, epoch: String) -> Bool {
     state.withLock { state in
@@ -37,7 +38,7 @@ final class Position: Sendable {
     }
   }
 
-  /// All notices up to a revision have come.
+  /// Records that all notices up to a revision have been received.
   func progress(_ revision: UInt64, epoch: String) {
     state.withLock { state in
       _ = Self.enter(epoch, &state)
@@ -45,7 +46,7 @@ final class Position: Sendable {
     }
   }
 
-  /// The server says that the positions held so far are of no use to it.
+  /// Forgets all positions, because the server reported that they are of another database than its own.
   func startAnew() {
     state.withLock { $0 = State() }
   }

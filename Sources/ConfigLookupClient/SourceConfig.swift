@@ -1,110 +1,174 @@
 internal import CConfigLookupProto
 
-/// Where documents come from and what becomes of them. A string that the document leaves out is empty.
+/// The configuration of a source: where its documents come from, and how they are processed. A string that the document
+/// omits is empty.
 public struct SourceConfig: Sendable, Hashable {
+  /// The id of the source.
   public let sourceID: String
+  /// The name of the source for people.
   public let displayName: String
+  /// The description of the source.
   public let description: String
+  /// Whether the source is enabled. Only enabled sources are served.
   public let isEnabled: Bool
+  /// How documents are ingested.
   public let ingestion: Ingestion
+  /// How documents are validated; nil if they are not.
   public let validation: Validation?
+  /// How documents are transformed.
   public let transformation: Transformation
+  /// Where documents are stored.
   public let storage: Storage
+  /// The event after successful processing; nil for none.
   public let onSuccess: Topic?
+  /// The event after failed processing; nil for none.
   public let onFailure: Topic?
 
+  /// How the documents of a source are ingested.
   public struct Ingestion: Sendable, Hashable {
-    /// `blob_trigger`, `scheduled_pull`
+    /// The ingestion mode: `blob_trigger` or `scheduled_pull`.
     public let mode: String
+    /// The container in which blobs land.
     public let landingContainer: String
-    /// A glob over the last component of a path.
+    /// A glob that the last component of a blob's path must match; empty if any may.
     public let filePattern: String
-    /// `json`, `zip`
+    /// The file format: `json` or `zip`.
     public let fileFormat: String
-    /// `event_grid`
+    /// The trigger mechanism: `event_grid`.
     public let triggerMechanism: String
+    /// The type of the processor.
     public let processorType: String
+    /// The name of the provider.
     public let provider: String
-    /// cron
+    /// The schedule, as a cron expression.
     public let schedule: String
+    /// The pattern of blob paths; nil for none.
     public let pathPattern: PathPattern?
+    /// The treatment of processed files; nil for none.
     public let processedFile: ProcessedFile?
+    /// The layout of ZIP files; nil for none.
     public let zip: Zip?
+    /// The HTTP request of a scheduled pull; nil for none.
     public let request: Request?
+    /// The iteration of a scheduled pull; nil for none.
     public let iteration: Iteration?
+    /// The retries of a scheduled pull; nil for none.
     public let retry: Retry?
   }
 
+  /// A pattern of blob paths, from which fields are extracted.
   public struct PathPattern: Sendable, Hashable {
-    /// `results/{plantation_id}/{batch_id}.json`
+    /// The pattern, as `results/{plantation_id}/{batch_id}.json`.
     public let pattern: String
+    /// The names of the placeholders whose values ``ResolvedBlob/fields`` contains.
     public let extractFields: [String]
   }
 
+  /// The treatment of processed files.
   public struct ProcessedFile: Sendable, Hashable {
-    /// `archive`, `move`, `delete`
+    /// The action: `archive`, `move` or `delete`.
     public let action: String
+    /// The container for archived files.
     public let archiveContainer: String
+    /// The lifetime of archived files, in days; nil if the document has none.
     public let archiveTTLDays: Int?
+    /// The folder for moved files.
     public let processedFolder: String
   }
 
+  /// The layout of ZIP files.
   public struct Zip: Sendable, Hashable {
+    /// The path of the manifest.
     public let manifestFile: String
+    /// The path of the folder of images.
     public let imagesFolder: String
+    /// Whether images are extracted.
     public let extractsImages: Bool
+    /// The container for extracted images.
     public let imageStorageContainer: String
   }
 
+  /// An HTTP request.
   public struct Request: Sendable, Hashable {
+    /// The base of the URL.
     public let baseURL: String
-    /// `none`, `api_key`, `oauth2`
+    /// The type of authentication: `none`, `api_key` or `oauth2`.
     public let authType: String
+    /// The name of the secret with the credentials.
     public let authSecretKey: String
+    /// The query parameters.
     public let parameters: [String: String]
+    /// The timeout, in seconds.
     public let timeoutSeconds: Int
   }
 
+  /// An iteration of a request over the items that a tool returns.
   public struct Iteration: Sendable, Hashable {
+    /// The name of the iteration variable.
     public let foreach: String
+    /// The MCP server of the tool.
     public let sourceMCP: String
+    /// The name of the tool.
     public let sourceTool: String
-    /// Free-form.
+    /// The JSON text of the tool's arguments, which are free-form.
     public let toolArgumentsJSON: String
+    /// The path of the items in the tool's result.
     public let resultPath: String
+    /// The names of the fields that are copied from an item to its document.
     public let injectLinkage: [String]
+    /// The maximum number of concurrent requests.
     public let concurrency: Int
   }
 
+  /// The retries of a request.
   public struct Retry: Sendable, Hashable {
+    /// The maximum number of attempts.
     public let maxAttempts: Int
-    /// `exponential`, `linear`
+    /// The kind of backoff: `exponential` or `linear`.
     public let backoff: String
   }
 
+  /// The validation of documents against a schema.
   public struct Validation: Sendable, Hashable {
+    /// The name of the schema.
     public let schemaName: String
+    /// The version of the schema; nil if the document has none.
     public let schemaVersion: Int?
+    /// Whether the validation is strict.
     public let isStrict: Bool
   }
 
+  /// The transformation of documents.
   public struct Transformation: Sendable, Hashable {
+    /// The id of the AI agent that transforms the documents; empty for none.
     public let aiAgentID: String
+    /// The names of the fields to extract.
     public let extractFields: [String]
+    /// The name of the field that links a document to its subject.
     public let linkField: String
+    /// The new names of fields, by their old names.
     public let fieldMappings: [String: String]
   }
 
+  /// The storage of documents.
   public struct Storage: Sendable, Hashable {
+    /// The container for raw documents.
     public let rawContainer: String
+    /// The collection for the index.
     public let indexCollection: String
+    /// The container for files.
     public let fileContainer: String
+    /// The pattern of the paths of stored files.
     public let filePathPattern: String
+    /// The lifetime of documents, in days; nil if the document has none.
     public let ttlDays: Int?
   }
 
+  /// An event topic and the fields of its payload.
   public struct Topic: Sendable, Hashable {
+    /// The name of the topic.
     public let topic: String
+    /// The names of the fields of the payload.
     public let payloadFields: [String]
   }
 }

@@ -19,9 +19,11 @@ final class StateFeed: Sendable {
 
   private let listeners = Locked(Listeners())
 
-  /// The state as it is, and then each other one. A listener that does not keep up receives the latest.
+  /// Follows the state.
   ///
   /// - Parameter current: evaluated under the lock, so that no older state follows a newer one.
+  /// - Returns: a sequence of the current state and then of each different one. A listener that does not keep up
+  ///   receives the latest.
   func states(_ current: () -> State) -> AsyncStream<State> {
     let (stream, continuation) = AsyncStream.makeStream(of: State.self, bufferingPolicy: .bufferingNewest(1))
     let id = listeners.withLock { listeners -> UInt64? in
@@ -42,6 +44,8 @@ final class StateFeed: Sendable {
     return stream
   }
 
+  /// Publishes the state to all listeners if it has changed.
+  ///
   /// - Parameter current: evaluated under the lock, so that no older state follows a newer one.
   func update(_ current: () -> State) {
     listeners.withLock { $0.publish(current()) }

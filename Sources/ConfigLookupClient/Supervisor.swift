@@ -4,18 +4,18 @@ internal import Network
 internal import RPC
 internal import TLS
 
-/// Keeps one connection up, at one server or another, and hands it out. Any thread.
+/// Keeps one connection to one of the servers, and gives it to callers. Any thread.
 final class Supervisor: Sendable {
   typealias Waiter = CheckedContinuation<FramedChannel, any Error>
 
   private struct State: Sendable {
     var channel: FramedChannel?
     var isEnded = false
-    /// When a connection was last there, or the client began.
+    /// When a connection was last open, or when the client was made.
     var lastUp = MonotonicTime.now
-    /// Every address was tried since, and refused.
+    /// The number of failed connection attempts since the last success.
     var failedTries = 0
-    /// Why the latest connection ended or did not come about.
+    /// The reason why the latest connection ended or could not be established.
     var lastProblem: RPCClientError?
     var waiters: [UInt64: Waiter] = [:]
     var lastWaiter: UInt64 = 0
@@ -33,11 +33,11 @@ final class Supervisor: Sendable {
     self.longestBackoff = longestBackoff
   }
 
-  /// To be followed by ``close()``.
+  /// Starts to connect. The caller must call ``close()`` in the end.
   ///
   /// - Parameters:
-  ///   - isUp: called for each new connection, before it is handed out.
-  ///   - isDown: called with a connection that is lost, or is to be left.
+  ///   - isUp: called for each new connection, before any caller gets it.
+  ///   - isDown: called for a connection that was lost or is to be left.
   func start(
     isUp: @escaping @Sendable (FramedChannel) -> Void, isDown: @escaping @Sendable (FramedChannel) -> Void
   ) {
@@ -64,18 +64,22 @@ final class Supervisor: Sendable {
     state.withLock { $0.channel }?.close()
   }
 
-  /// Seconds without a connection; 0 while there is one.
+  /// Seconds since the last connection; 0 while there is one.
   var secondsDown: Double {
     state.withLock { $0.channel == nil ? MonotonicTime.now.seconds(since: $0.lastUp) : 0 }
   }
 
-  /// Whether there is no connection, and none could be made at any address.
+  /// Whether there is no connection and each address has been tried without success.
   var isFailing: Bool { state.withLock { $0.channel == nil && $0.failedTries >= targets.count } }
 
-  /// Why the latest connection ended or did not come about.
+  /// The reason why the latest connection ended or could not be established.
   var lastProblem: RPCClientError? { state.withLock { $0.lastProblem } }
 
-  /// The connection; waits for one until the deadline.
+  /// Returns the connection, and waits for one until the deadline.
+  ///
+  /// - Parameter deadline: when the call fails with the code `unavailable`.
+  /// - Returns: the current connection.
+  /// - Throws: ``ConfigLookupError``; `CancellationError`.
   func channel(deadline: MonotonicTime) async throws -> FramedChannel {
     let (channel, id) = state.withLock { state in
       state.lastWaiter += 1
@@ -111,7 +115,8 @@ final class Supervisor: Sendable {
     waiter?.resume(throwing: error)
   }
 
-  /// The server of this connection cannot answer: the next one may. Not oftener than once a second.
+  /// Leaves a connection whose server cannot answer, so that the next address is tried. At most once per second, and
+  /// only if there are several addresses.
   func hop(from channel: FramedChannel) {
     guard targets.count > 1 else { return }
     let isDue = state.withLock { state in
@@ -140,14 +145,14 @@ final class Supervisor: Sendable {
 
   private func run(_ isUp: @Sendable (FramedChannel) -> Void) async {
     var backoff = Backoff(firstSeconds: 0.05, limitSeconds: longestBackoff)
-    // Not all clients at the first address.
+    // A random first address distributes clients over the servers.
     var place = Int.random(in: 0..<targets.count)
     while !Task.isCancelled {
       let wait = backoff.next()
       if wait > 0 { try? await Task.sleep(nanoseconds: UInt64(wait * 1e9)) }
       if Task.isCancelled { return }
       let began = MonotonicTime.now
-      // One that is made and lost at once is no reason to hurry.
+      // A connection that is lost within a second of its attempt does not reset the backoff.
       if await connect(targets[place % targets.count], isUp), MonotonicTime.now.seconds(since: began) > 1 {
         backoff.reset()
       }
@@ -155,7 +160,8 @@ final class Supervisor: Sendable {
     }
   }
 
-  /// Connects, and returns when that connection takes no new calls any more. Whether it came about.
+  /// Connects to a server, and returns when the connection accepts no new calls any more. Returns whether it was
+  /// established.
   private func connect(_ target: FramedChannel.Target, _ isUp: @Sendable (FramedChannel) -> Void) async -> Bool {
     let (events, feed) = AsyncStream.makeStream(of: FramedChannel.Event.self)
     let channel = FramedChannel(target) { event in
@@ -181,10 +187,10 @@ final class Supervisor: Sendable {
         }
         return wasOpen
       }
-      // Left by `hop`.
+      // `hop` has left this connection.
       if wasOpen, state.withLock({ $0.channel !== channel }) { return true }
     }
-    // Cancelled.
+    // The task was cancelled.
     channel.close()
     return wasOpen
   }

@@ -5,17 +5,19 @@ internal import NearCache
 internal import ProtobufMessages
 internal import RPC
 
-/// Follows the notices over all connections, keeps the near cache true by them, and hands them on. Any thread.
+/// Receives the notices of all connections, updates the near cache by them, and passes them on to the readers. Any
+/// thread.
 final class Watcher: Sendable {
   private struct State: Sendable {
-    /// The stream that counts, and where it is.
+    /// The current notice stream: its connection and the id of its call.
     var current: (channel: FramedChannel, call: UInt32?)?
     var feeds: [UInt64: NoticeFeed] = [:]
     var lastFeed: UInt64 = 0
-    /// The first PROGRESS of the current stream has come.
+    /// Whether the current stream has caught up: its first PROGRESS has been received, or the second of a resumed
+    /// stream.
     var isLive = false
     var wasLive = false
-    /// The server did not allow it.
+    /// The status with which the server rejected the credentials.
     var refusal: RPCStatus?
     var isEnded = false
   }
@@ -25,12 +27,12 @@ final class Watcher: Sendable {
   private let pushesValues: Bool
   private let metadata: RPCMetadata
   private let state = Locked(State())
-  /// Held while notices are applied and while the connection is replaced: no notice of a connection that was left is
-  /// applied after that.
+  /// Held while notices are applied and while the connection is replaced, so that no notice of a previous connection is
+  /// applied after the replacement.
   private let delivery = Locked(())
   private let onChange = LateFunction<Void, Void>()
-  /// How often lists of each entity may have changed: what was kept of them under an older number is not found any
-  /// more.
+  /// The number of notices of each entity that may have changed its lists. It is part of the cache keys of list pages:
+  /// a page that was cached under a lower number is not found any more.
   private let listGenerations = Locked<[Entity: UInt64]>([:])
 
   init(position: Position, cache: NearCache<Kept>?, pushesValues: Bool, metadata: RPCMetadata) {
@@ -40,6 +42,8 @@ final class Watcher: Sendable {
     self.metadata = metadata
   }
 
+  /// Sets the callback. Call it once, before ``connected(_:)``.
+  ///
   /// - Parameter onChange: called when ``isLive`` or ``refusal`` may have changed.
   func start(onChange: @escaping @Sendable () -> Void) {
     self.onChange.set(onChange)
@@ -49,13 +53,13 @@ final class Watcher: Sendable {
     _ = onChange()
   }
 
-  /// Whether every change is heard of.
+  /// Whether every change reaches this client.
   var isLive: Bool { state.withLock { $0.isLive } }
-  /// Whether that has ever been so.
+  /// Whether ``isLive`` has been true at any time.
   var wasLive: Bool { state.withLock { $0.wasLive } }
   var refusal: RPCStatus? { state.withLock { $0.refusal } }
 
-  /// How often lists of an entity may have changed so far.
+  /// The number of notices so far that may have changed the lists of an entity.
   func listGeneration(_ entity: Entity) -> UInt64 { listGenerations.withLock { $0[entity] ?? 0 } }
 
   // MARK: Readers
@@ -84,7 +88,7 @@ final class Watcher: Sendable {
 
   // MARK: Streams
 
-  /// Opens the stream of a new connection, before any lookup goes over it.
+  /// Opens the notice stream of a new connection, before any lookup is sent over it.
   func connected(_ channel: FramedChannel) {
     let start = delivery.withLock { _ in
       state.withLock { state in
@@ -112,7 +116,8 @@ final class Watcher: Sendable {
     }
   }
 
-  /// The connection is lost, or is left. Without effect where another one has taken its place.
+  /// Handles the loss of a connection, or the decision to leave it. Has no effect if another connection has replaced
+  /// it.
   func disconnected(_ channel: FramedChannel) {
     let call = delivery.withLock { _ in
       state.withLock { state -> UInt32? in
@@ -130,7 +135,7 @@ final class Watcher: Sendable {
     state.withLock { $0.current?.channel === channel }
   }
 
-  /// On the channel's thread.
+  /// Handles a reply of the notice stream. Called on the channel's thread.
   private func received(
     _ result: Result<RPCClientReply, RPCClientError>, _ channel: FramedChannel, _ stream: NoticeStream
   ) {
@@ -163,7 +168,7 @@ final class Watcher: Sendable {
       return true
     }
     guard wasCurrent else { return }
-    // This connection delivers no notices: another one may.
+    // This connection delivers no notices; another one may.
     channel.finish()
     disconnected(channel)
   }
@@ -172,12 +177,12 @@ final class Watcher: Sendable {
     if position.show(nil, 0, epoch: notice.epoch) { cache?.clear() }
     switch notice.kind {
     case .progress:
-      // The first one names the start; what has changed since comes behind it.
+      // The first PROGRESS of a resumed stream names its start; the changes since then follow it.
       if stream.isResumed, !stream.isBegun {
         stream.isBegun = true
         return
       }
-      // What was fetched before this stream may have changed unheard.
+      // A change of answers that were fetched before this stream was opened may have been missed.
       if !stream.isResumed, !stream.isHeard { cache?.clear() }
       stream.isHeard = true
       position.progress(notice.revision, epoch: notice.epoch)
@@ -201,24 +206,24 @@ final class Watcher: Sendable {
   private func change(_ notice: Notice, _ value: Kept?) {
     guard let cache, let entity = notice.entity, let key = Keys.noticed(notice) else { return }
     listGenerations.withLock { $0[entity, default: 0] += 1 }
-    // A server of an older version announces what is looked up by the first field only.
+    // A server of an older version announces only the answers of the primary selector.
     if notice.selector.isEmpty { cache.invalidate(prefix: Keys.derivedPrefix(entity)) }
     if notice.kind == .upsert, let value, cache.replace(key, by: value) { return }
-    // What was fetched while the notice was on its way may be as new already.
+    // An answer that was fetched while the notice was on its way may contain the change already.
     cache.invalidate(key, unless: { $0?.includes(notice) ?? false })
     guard key.entity == Keys.containers else { return }
     cache.invalidate(entity: Keys.blobs, identifier: notice.key, unless: { $0?.includes(notice) ?? false })
   }
 }
 
-/// What one stream of notices remembers. On its channel's thread.
+/// The state of one notice stream. Used on its channel's thread only.
 private final class NoticeStream: @unchecked Sendable {
-  // Safe to share: all of it is used on the thread of the channel only.
+  // Safe to share: all members are used on the channel's thread only.
   private let arena = ProtobufArena()
   let isResumed: Bool
-  /// Its first PROGRESS has come.
+  /// Whether the first PROGRESS has been received.
   var isBegun = false
-  /// All that changed since the stream before has come.
+  /// Whether all changes since the end of the previous stream have been received.
   var isHeard = false
 
   init(isResumed: Bool) {
@@ -227,7 +232,7 @@ private final class NoticeStream: @unchecked Sendable {
 
   func read(_ payload: [UInt8], hasValue: Bool, _ body: (Notice, Kept?) -> Void) {
     payload.withUnsafeBytes { bytes in
-      // A message that cannot be read is one that this library does not know.
+      // A message that cannot be decoded is of a kind that this version of the library does not support.
       try? arena.withUnpacked(bytes, by: configlookup__v1__invalidation_notice__unpack, limit: .max) { message in
         guard let notice = Notice(message.pointee) else { return }
         body(notice, hasValue ? Kept(message.pointee, notice, byteCount: bytes.count) : nil)
@@ -237,7 +242,7 @@ private final class NoticeStream: @unchecked Sendable {
 }
 
 extension Kept {
-  /// The value of a notice, if it has one.
+  /// Makes a cached value from the value of a notice; nil if the notice carries none.
   fileprivate init?(_ message: Configlookup__V1__InvalidationNotice, _ notice: Notice, byteCount: Int) {
     func answer<Value: Keepable>(_ value: Value) -> Kept.Content {
       Value.keep(
@@ -254,7 +259,7 @@ extension Kept {
       guard let value = message.prompt else { return nil }
       content = answer(Prompt(value.pointee))
     case CONFIGLOOKUP__V1__INVALIDATION_NOTICE__VALUE_SOURCE_CONFIG:
-      // The answer of a container or of an agent names other sources, too, which the notice does not.
+      // The answer of a container or an AI agent also names other sources, which the notice does not carry.
       guard let value = message.source_config, notice.selector.isEmpty || notice.selector == "source_id" else {
         return nil
       }

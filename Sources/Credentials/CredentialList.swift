@@ -3,7 +3,7 @@ internal import LookupService
 internal import RPC
 internal import TLS
 
-/// What a file of credentials says: a caller a line.
+/// The contents of a credentials file: a caller per line.
 ///
 ///     # name     proof                      rights
 ///     ingest     sha256:<64 hex digits>     read:agent_config,prompt watch
@@ -16,19 +16,19 @@ struct CredentialList: Sendable {
 
   private enum Proof: Sendable, Hashable {
     case token(TokenDigest)
-    /// The bytes of a name of a client's certificate, with its kind. Bytes, because equality of `String` is canonical
-    /// equivalence: to it, U+212A (Kelvin sign) is a K.
+    /// The bytes of a name in a client's certificate, with its kind. They are bytes, because equality of `String` is
+    /// canonical equivalence, by which U+212A (Kelvin sign) equals K.
     case certificate([UInt8])
   }
 
   private var credentials: [Credential] = []
-  /// Where each proof stands in `credentials`. A digest is found by its hash, not in constant time: a caller cannot
-  /// choose the digest of a token, so how long that takes says nothing about other tokens.
+  /// The index in `credentials` of each proof. A digest is found by its hash, not in constant time: a caller cannot
+  /// choose the digest of a token, so the time that this takes reveals nothing about other tokens.
   private var places: [Proof: Int] = [:]
 
-  /// Reads the bytes of `file` by the rule of ``WrittenText``.
+  /// Parses the bytes of `file` by the rules of ``WrittenText``.
   ///
-  /// - Throws: The first thing that is wrong with them: file, line and what to do.
+  /// - Throws: the first problem in them, with file, line and the way to correct it.
   init(_ bytes: [UInt8], file: String) throws(CredentialProblem) {
     let lines: [String]
     do throws(WrittenTextProblem) {
@@ -80,7 +80,7 @@ struct CredentialList: Sendable {
 
   private static func proof(_ word: Substring) throws(CredentialProblem) -> Proof {
     if word.hasPrefix("sha256:") {
-      // Not repeated in a message: it may be the token itself.
+      // The word is not repeated in a message: it may be the token itself.
       guard let digest = TokenDigest(hexadecimal: word.dropFirst(7)) else {
         throw CredentialProblem("sha256: is not followed by 64 hexadecimal digits: printf %s TOKEN | sha256sum")
       }
@@ -96,12 +96,13 @@ struct CredentialList: Sendable {
     return .certificate(Array("\(parts[1]):\(parts[2])".utf8))
   }
 
-  /// Whose token this is. Takes as long for one credential as for ten thousand.
+  /// The caller that a token authenticates; nil for an unknown token. Takes the same time for one credential as for ten
+  /// thousand.
   func caller(token: [UInt8]) -> RPCCaller? {
     places[.token(TokenDigest(of: token))].map { credentials[$0].caller }
   }
 
-  /// Whose certificate has one of these names: the first in the file.
+  /// The caller that a certificate with these names authenticates, the first in the file; nil if there is none.
   func caller(certificateNames names: [String]) -> RPCCaller? {
     names.compactMap { places[.certificate(Array($0.utf8))] }.min().map { credentials[$0].caller }
   }

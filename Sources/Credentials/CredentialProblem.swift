@@ -1,6 +1,8 @@
-/// What is wrong with a file of credentials; for people: names file and line, and never a secret.
+/// A problem in a credentials file. Its message names file and line, and never contains a secret.
 public struct CredentialProblem: Error, Sendable, CustomStringConvertible {
+  /// The message for people.
   public let message: String
+  /// The same as ``message``.
   public var description: String { message }
 
   init(_ message: String) {

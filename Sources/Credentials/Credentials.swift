@@ -2,9 +2,9 @@ public import Core
 public import RPC
 internal import Synchronization
 
-/// The credentials of a file, which may be replaced: who callers are, and how often they were refused. Any thread.
+/// The credentials of a file, which can be reloaded. They authenticate callers and count rejected calls. Any thread.
 public final class Credentials: RPCAccess {
-  /// The file they come from.
+  /// The path of the file.
   public let file: String
   private let list: Locked<CredentialList>
   private let number = Atomic<Int>(0)
@@ -12,20 +12,28 @@ public final class Credentials: RPCAccess {
   private let refusals = Locked<[RPCRefusal: UInt64]>([:])
 
   /// Reads the file.
+  ///
+  /// - Parameters:
+  ///   - file: the path of the file.
+  ///   - logger: logs rejected calls, rate-limited by reason.
+  /// - Throws: ``CredentialProblem`` if the file cannot be read or parsed.
   public init(file: String, logger: Logger = .silent) throws(CredentialProblem) {
     self.file = file
     self.logger = RateLimitedLogger(logger)
     list = Locked(try Self.read(file))
   }
 
-  /// How many there are.
+  /// The number of credentials.
   public var count: Int { list.withLock { $0.count } }
 
-  /// Reads the file again. If that fails, all stays as it was. Whoever has calls open must look at them again.
+  /// Reads the file again. If that fails, the previous credentials stay in force. The owner must check the permissions
+  /// of open calls again afterwards.
+  ///
+  /// - Throws: ``CredentialProblem`` if the file cannot be read or parsed.
   public func reload() throws(CredentialProblem) {
     let new = try Self.read(file)
     list.withLock { $0 = new }
-    // After the list: who sees the number finds the list.
+    // After the list: a thread that reads the new number finds the new list.
     number.add(1, ordering: .releasing)
   }
 
@@ -41,8 +49,16 @@ public final class Credentials: RPCAccess {
 
   // MARK: RPCAccess
 
+  /// A number that changes with each reload: identities that were established before are out of date.
   public var generation: Int { number.load(ordering: .acquiring) }
 
+  /// Authenticates a caller, by its token if it sends one, or else by its certificate.
+  ///
+  /// - Parameters:
+  ///   - authorization: the value of the header `authorization`; nil if there is none.
+  ///   - certificateNames: the names in the client's certificate, each with its kind.
+  /// - Returns: the caller.
+  /// - Throws: the reason for the rejection.
   public func caller(authorization: [UInt8]?, certificateNames: [String]) throws(RPCRefusal) -> RPCCaller {
     let list = list.withLock { $0 }
     if let authorization {
@@ -55,7 +71,7 @@ public final class Credentials: RPCAccess {
     return caller
   }
 
-  /// What stands behind `Bearer`, in capitals or not (RFC 7235).
+  /// The token after `Bearer`, which is case-insensitive (RFC 7235).
   private static func token(_ authorization: [UInt8]) -> [UInt8]? {
     let scheme = Array("bearer ".utf8)
     guard authorization.count > scheme.count,
@@ -64,6 +80,13 @@ public final class Credentials: RPCAccess {
     return Array(authorization.dropFirst(scheme.count))
   }
 
+  /// Counts a rejected call, and logs it with rate limiting.
+  ///
+  /// - Parameters:
+  ///   - refusal: the reason.
+  ///   - caller: the name of the credential; nil if the caller is not authenticated.
+  ///   - right: the permission that the call needs; nil if none was checked.
+  ///   - peer: the address of the caller.
   public func refused(_ refusal: RPCRefusal, _ caller: String?, _ right: RPCRight?, peer: String) {
     refusals.withLock { $0[refusal, default: 0] += 1 }
     logger.log(
@@ -74,7 +97,10 @@ public final class Credentials: RPCAccess {
       ])
   }
 
-  /// How many calls were refused for this reason.
+  /// The number of calls that were rejected for a reason.
+  ///
+  /// - Parameter refusal: the reason.
+  /// - Returns: the number since the start.
   public func refusals(_ refusal: RPCRefusal) -> UInt64 {
     refusals.withLock { $0[refusal] ?? 0 }
   }

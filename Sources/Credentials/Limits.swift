@@ -1,5 +1,5 @@
-/// What this target bounds, and why.
+/// The limits of this module, with their reasons.
 enum Limits {
-  /// Bytes of a credential's name: it stands in every log line about it.
+  /// The maximum number of bytes of a credential's name, which is part of every log line about it.
   static let nameBytes = 64
 }

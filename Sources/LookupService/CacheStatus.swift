@@ -5,8 +5,8 @@ internal import ProtobufMessages
 public import RPC
 
 extension LookupService {
-  /// How each cache is doing that the caller may read; for an administrator, all of them. Answers before the caches are
-  /// warm, too: that is when people ask.
+  /// Writes the health of each cache that the caller may read; for an administrator, of all caches. Also answers before
+  /// the caches are warm, because that is when operators need it.
   func getCacheStatus(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) {
     let state = state(request)
     _ = try unpack(request, state, configlookup__v1__get_cache_status_request__unpack)
@@ -19,7 +19,7 @@ extension LookupService {
     if isWarm { ProtobufWriter.string(4, state.epoch, to: &reply.head) }
   }
 
-  /// Asks caches to read their collections again now.
+  /// Requests caches to reload their collections now.
   func invalidateCache(_ request: borrowing RPCRequest, _ reply: inout RPCReply) throws(RPCStatus) {
     let state = state(request)
     let message = try unpack(request, state, configlookup__v1__invalidate_cache_request__unpack).pointee
@@ -35,24 +35,24 @@ extension LookupService {
     ProtobufWriter.unsigned(2, request.startsAfterMilliseconds, to: &reply.head)
   }
 
-  /// What comes of a reload that was asked for.
+  /// The result of a request for a reload.
   public struct RequestedReload: Sendable {
-    /// The caches that were asked.
+    /// The caches that will be reloaded.
     public let entities: [ServedEntity]
-    /// How long the last of them waits at least until it begins to read: reloads by hand are some seconds apart, and
-    /// whoever asks in between shares the next one.
+    /// The minimum time until the last of them begins to read. Manual reloads are some seconds apart; requests in
+    /// between share the next one.
     public let startsAfter: Duration
 
-    /// ``startsAfter``, rounded up.
+    /// ``startsAfter`` in milliseconds, rounded up.
     public var startsAfterMilliseconds: UInt64 { UInt64((startsAfter / .milliseconds(1)).rounded(.up)) }
   }
 
-  /// Asks a cache, nil for all of them, to read its collection again now, and logs who wanted that. Any thread.
+  /// Requests a reload of one cache or of all of them, and logs the name of the caller. Any thread.
   ///
   /// - Parameters:
-  ///   - entity: The cache.
-  ///   - caller: Who asks; nil where there are no credentials.
-  /// - Returns: The caches, and how long they wait.
+  ///   - entity: the cache; nil for all caches.
+  ///   - caller: the caller, for the log; nil if no credentials are configured.
+  /// - Returns: the caches, and the time until the reload begins.
   @discardableResult
   public func reload(_ entity: ServedEntity?, askedBy caller: RPCCaller?) -> RequestedReload {
     let entities = entity.map { [$0] } ?? ServedEntity.allCases
@@ -99,7 +99,7 @@ private func writeHealth(_ health: CacheHealth, to out: inout [UInt8]) {
   ProtobufWriter.unsigned(14, UInt64(health.conflictCount), to: &out)
 }
 
-/// A moment as a `google.protobuf.Timestamp`.
+/// Writes a time as a `google.protobuf.Timestamp`.
 func writeTimestamp(_ field: UInt32, _ time: WallTime, to out: inout [UInt8]) {
   let (seconds, nanoseconds) = timestamp(time)
   ProtobufWriter.message(field, to: &out) { out in
@@ -108,7 +108,7 @@ func writeTimestamp(_ field: UInt32, _ time: WallTime, to out: inout [UInt8]) {
   }
 }
 
-/// The two numbers of a `google.protobuf.Timestamp`, as they go onto the wire.
+/// The two numbers of a `google.protobuf.Timestamp`, as they are encoded on the wire.
 func timestamp(_ time: WallTime) -> (seconds: UInt64, nanoseconds: UInt64) {
   let (seconds, milliseconds) = time.milliseconds.quotientAndRemainder(dividingBy: 1000)
   // Nanoseconds count forward, before 1970 too.

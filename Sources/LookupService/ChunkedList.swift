@@ -1,4 +1,4 @@
-/// A list of plain numbers that grows and shrinks by a chunk at a time: no change of it copies the others.
+/// A list that grows and shrinks by whole chunks: no operation copies the other elements.
 ///
 /// Not thread-safe. `Element` must be trivial.
 final class ChunkedList<Element: BitwiseCopyable> {
@@ -30,7 +30,7 @@ final class ChunkedList<Element: BitwiseCopyable> {
   func removeLast() {
     precondition(count > 0)
     count -= 1
-    // One spare chunk stays, so that a list whose length moves about a boundary does not allocate each time.
+    // One spare chunk is kept, so that a list whose length varies around a boundary does not allocate each time.
     if count + 2 * Self.chunkSize <= chunks.count * Self.chunkSize { chunks.removeLast().deallocate() }
   }
 }

@@ -2,8 +2,8 @@ internal import CXXHash
 public import ChangeStreamCache
 internal import Core
 
-/// Which database this is: a hash of what identifies the collections, and an operator's salt. Revisions of two epochs
-/// cannot be compared. Any thread.
+/// The epoch: it identifies the database. It is a hash of the identities of the collections and an operator's salt.
+/// Revisions of two epochs cannot be compared. Any thread.
 public final class EpochSource: Sendable {
   private struct Known: Sendable {
     var generation = -1
@@ -14,20 +14,25 @@ public final class EpochSource: Sendable {
   private let salt: String
   private let known = Locked(Known())
 
-  /// An operator changes `salt` when the same database goes back in time: after a restore of its files.
+  /// Makes an epoch source.
+  ///
+  /// - Parameters:
+  ///   - readers: the readers of all caches, whose collections identify the database.
+  ///   - salt: a text that the operator changes when the same database goes back in time, as after a restore of its
+  ///     files.
   public init(readers: [CacheReader], salt: String) {
     self.readers = readers
     self.salt = salt
   }
 
-  /// Changes whenever ``current`` may have changed.
+  /// A number that changes whenever ``current`` may have changed.
   var generation: Int {
     var sum = 0
     for reader in readers { sum &+= reader.identityGeneration }
     return sum
   }
 
-  /// 16 hexadecimal digits; the same on every server of the same database.
+  /// The epoch: 16 hexadecimal digits, equal on all servers of the same database.
   public var current: String {
     let generation = generation
     return known.withLock { known in

@@ -1,13 +1,14 @@
 internal import ChangeStreamCache
 
-/// How many notices a cache has published, by reason and document. Bounded: documents beyond the limit are one.
+/// The number of notices that a cache has published, by reason and document. Bounded: documents beyond the limit share
+/// one counter.
 struct InvalidationCounters: Sendable {
   struct Label: Sendable, Hashable {
     let reason: String
     let itemID: String
   }
 
-  /// Documents that are counted by themselves. Part of the contract of the metric.
+  /// The number of documents with a counter of their own. It is part of the contract of the metric.
   static let documentLimit = 1000
 
   private(set) var counts: [Label: UInt64] = [:]

@@ -8,7 +8,7 @@ internal import RPC
 private let defaultPageSize = 20
 private let maximumPageSize = 100
 
-/// The lists: pages of summaries, in order of key.
+/// The list methods: pages of summaries, in order of key.
 extension LookupService {
   func listAgentConfigs(
     _ view: CacheView, _ state: WorkerState, _ request: borrowing RPCRequest, _ reply: inout RPCReply
@@ -53,17 +53,17 @@ extension LookupService {
     }
   }
 
-  // MARK: Beneath
+  // MARK: Pages
 
-  /// The page of a list that a request asks for.
+  /// The requested page of a list.
   private struct Page {
     let list: String
     let size: Int
-    /// The key after which it begins; nil: at the beginning.
+    /// The key after which the page begins; nil for the first page.
     let last: [UInt8]?
   }
 
-  /// The page of a list that a request asks for. `list` is the filter's value, empty for all.
+  /// Reads the requested page. `list` is the value of the filter, empty for all.
   private func page(
     _ entity: ServedEntity, list: String, size: Int32, token: ProtobufCBinaryData
   ) throws(RPCStatus) -> Page {
@@ -73,7 +73,7 @@ extension LookupService {
     return Page(list: list, size: size, last: last)
   }
 
-  /// Writes a page: its rows, and all that belongs to them, as of one moment.
+  /// Writes a page. Its rows, and everything that belongs to them, are as of one moment.
   private func write(
     _ page: Page, _ view: CacheView, _ state: WorkerState, _ reply: inout RPCReply,
     _ summary: (Answer, AnswerReader, inout [UInt8]) -> Void
@@ -89,7 +89,7 @@ extension LookupService {
       }
       var end = start
       for answer in all[start..<min(start + page.size, all.count)] {
-        // A page is no longer than any other reply: where texts are long, it has fewer rows than were asked for.
+        // A page is not larger than any other reply: if the texts are long, it has fewer rows than requested.
         if end > start, head.count + answer.entry.summary.count > ServedSize.documentBytes { break }
         ProtobufWriter.message(1, to: &head) { summary(answer, answers, &$0) }
         end += 1
@@ -106,7 +106,7 @@ extension LookupService {
     return nil
   }
 
-  /// A filter's value: empty, or one of `choices`.
+  /// The value of a filter: empty, or one of `choices`.
   private func choice(_ data: ProtobufCBinaryData, _ field: String, _ choices: [String]) throws(RPCStatus) -> String {
     guard let text = data.text, text.isEmpty || choices.contains(text) else {
       throw RPCStatus.invalid(field, "is none of \(choices.joined(separator: ", "))")

@@ -1,13 +1,13 @@
 internal import Synchronization
 
-/// How one worker's lookups of one cache went. Written on the worker's thread, read on any.
+/// The hit and miss counters of one worker's lookups in one cache. Written on the worker's thread, read on any thread.
 final class LookupCounters: Sendable {
   private let hits = Atomic<UInt64>(0)
   private let misses = Atomic<UInt64>(0)
 
-  /// A lookup found the cache loaded and confirmed within its TTL, or not.
+  /// Counts a lookup: a hit if the cache was loaded and verified within its TTL, a miss if not.
   func count(isValid: Bool) {
-    // A load and a store, no locked instruction: nobody else writes.
+    // A load and a store suffice, without an atomic addition, because there is only one writer.
     if isValid {
       hits.store(hits.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
     } else {

@@ -4,7 +4,7 @@ internal import Core
 internal import ProtobufMessages
 internal import RPC
 
-/// What a lookup's options ask for.
+/// The options of a lookup request.
 struct LookupOptions {
   var ifNoneMatch = UnsafeRawBufferPointer(start: nil, count: 0)
   var maximumStalenessMilliseconds: UInt64 = 0
@@ -20,7 +20,7 @@ struct LookupOptions {
   }
 }
 
-/// A cache as of the moment before a call looked into it: what is found afterwards is at least as new.
+/// A cache as of the moment before a call reads an answer from it: the answer is at least as new.
 struct CacheView {
   let entity: ServedEntity
   let reader: CacheReader
@@ -34,12 +34,12 @@ struct CacheView {
     ageMilliseconds = reader.ageMilliseconds
   }
 
-  /// Confirmed within the TTL.
+  /// Whether the cache was verified within its TTL.
   var isValid: Bool { Double(ageMilliseconds) <= reader.ttlSeconds * 1000 }
 }
 
 extension LookupService {
-  /// Throws until every cache has been loaded.
+  /// Throws UNAVAILABLE until every cache has been loaded.
   func requireWarm() throws(RPCStatus) {
     guard !isWarm else { return }
     let cold = caches.filter { !$0.reader.isLoaded }.map(\.reader.entity).joined(separator: ", ")
@@ -47,14 +47,14 @@ extension LookupService {
       .unavailable, "the server is not warm yet: \(cold) still loading; try again", detail: .retry(afterSeconds: 1))
   }
 
-  /// Throws if the contents are older than the server may serve.
+  /// Throws UNAVAILABLE if the contents are older than the server may serve.
   func requireFresh(_ view: CacheView) throws(RPCStatus) {
     guard let limit = options.maximumStalenessSeconds, Double(view.ageMilliseconds) > limit * 1000 else { return }
     throw RPCStatus(
       .unavailable, "the contents were last confirmed \(view.ageMilliseconds) ms ago, longer than the server allows")
   }
 
-  /// Throws if the contents are older than the caller takes.
+  /// Throws UNAVAILABLE if the contents are older than the caller accepts.
   func requireFresh(_ view: CacheView, _ options: LookupOptions) throws(RPCStatus) {
     let limit = options.maximumStalenessMilliseconds
     guard limit > 0, view.ageMilliseconds > limit else { return }
@@ -65,15 +65,16 @@ extension LookupService {
     )
   }
 
-  /// The position that a reply with an error carries as metadata.
+  /// Adds the observed revision and the epoch to an error reply, as metadata.
   func addPosition(_ view: CacheView, _ state: WorkerState, _ reply: inout RPCReply) {
     reply.metadata.append("configlookup-observed-revision", "\(view.observed)")
     reply.metadata.append("configlookup-epoch", state.epoch)
   }
 
-  /// Fills the reply of a lookup: `metadata` is field 2, the value field 1 and last, shared with every other reply.
+  /// Fills the reply of a lookup: `metadata` is field 2; the value is field 1 and comes last, in memory that all
+  /// replies share.
   ///
-  /// The value is that of `answer`, or of another of its members.
+  /// The value is that of `answer`, or of `member` if it is not nil.
   func fill(
     _ reply: inout RPCReply, _ answer: Answer, member: Entry? = nil, _ options: LookupOptions, _ view: CacheView,
     _ state: WorkerState
@@ -90,7 +91,7 @@ extension LookupService {
     reply.head.append(contentsOf: state.scratch.bytes)
   }
 
-  /// `LookupMetadata`, as field `field` of a reply, into the worker's scratch.
+  /// Writes a `LookupMetadata`, as field `field` of a reply, to the worker's scratch memory.
   func writeMetadata(
     _ field: UInt8, _ view: CacheView, _ state: WorkerState, revision: Revision, etag: UnsafeRawBufferPointer,
     _ isNotModified: Bool
@@ -103,7 +104,7 @@ extension LookupService {
     }
   }
 
-  /// The fields of `LookupMetadata` that are the same for every lookup that finds the cache so.
+  /// Writes the fields of `LookupMetadata` that are equal for all lookups in the same state of the cache.
   func writeTail(of view: CacheView, _ state: WorkerState, to out: inout ProtobufCursor) {
     let age = view.ageMilliseconds
     let ttl = UInt64(view.reader.ttlSeconds * 1000)
@@ -114,10 +115,10 @@ extension LookupService {
     state.epochBytes.withUnsafeBytes { out.bytes(8, $0) }
   }
 
-  /// At most so many: four numbers and an epoch, each with tag and length.
+  /// An upper bound of the size of these fields: four numbers and an epoch, each with tag and length.
   func tailBytes(_ state: WorkerState) -> Int { 5 * 11 + state.epochBytes.count }
 
-  /// Unpacks a request into the worker's arena, which it empties first.
+  /// Unpacks a request into the worker's arena. The previous contents of the arena are freed.
   func unpack<Message>(
     _ request: borrowing RPCRequest, _ state: WorkerState,
     _ unpack: (UnsafeMutablePointer<ProtobufCAllocator>?, Int, UnsafePointer<UInt8>?) -> UnsafeMutablePointer<Message>?

@@ -4,31 +4,39 @@ internal import ProtobufMessages
 public import RPC
 internal import Synchronization
 
-/// The methods of `configlookup.v1`, over caches and hub: knows neither sockets nor MongoDB.
+/// The methods of the package `configlookup.v1`, on top of the caches and the hub. It depends on neither sockets nor
+/// MongoDB.
 ///
 /// Handlers run on a worker's thread and answer from memory.
 public final class LookupService: Sendable {
+  /// The limits of a ``LookupService``.
   public struct Options: Sendable {
-    /// Contents that nothing has confirmed for longer get UNAVAILABLE; nil: they go on being served.
+    /// The time in seconds after which contents that were not verified are no longer served: calls get UNAVAILABLE. Nil
+    /// for no limit.
     public var maximumStalenessSeconds: Double?
-    /// A lookup waits so long for its `min_revision`, and is refused then.
+    /// The time in seconds that a lookup waits for its `min_revision` before it is rejected.
     public var maximumRevisionWaitSeconds = 5.0
-    /// So many changed keys wait for a slow subscriber; past that it gets one RESYNC.
+    /// The maximum number of changed keys in the coalescing queue of a slow subscriber. Above it, one RESYNC replaces
+    /// them.
     public var maximumQueuedKeys = 10_000
-    /// Watches that are open at once, on all connections; more get RESOURCE_EXHAUSTED.
+    /// The maximum number of open watches on all connections. Above it, a watch gets RESOURCE_EXHAUSTED.
     public var maximumSubscribers = 10_000
-    /// Lookups that wait for their `min_revision` at once, on all connections; more get RESOURCE_EXHAUSTED.
+    /// The maximum number of lookups on all connections that wait for their `min_revision`. Above it, a lookup gets
+    /// RESOURCE_EXHAUSTED.
     public var maximumWaitingCalls = 10_000
-    /// A shorter `progress_interval_ms` is raised to this.
+    /// The shortest progress interval. A shorter `progress_interval_ms` is raised to it.
     public var minimumProgressInterval: Duration = .seconds(1)
-    /// After so much work for watches an event loop goes on to lookups, whatever the clock says. A notice that is sent
-    /// counts as about six.
+    /// The maximum number of units of work for watches in one event-loop iteration, whatever time has passed. A notice
+    /// that is sent counts as about six units.
     package var unitsPerSlice = 16_384
 
+    /// Makes the default limits.
     public init() {}
   }
 
+  /// The full name of the service `ConfigLookup`.
   public static let serviceName = "configlookup.v1.ConfigLookup"
+  /// The full name of the service `ConfigLookupAdmin`.
   public static let adminServiceName = "configlookup.v1.ConfigLookupAdmin"
 
   let caches: [ServedCache]
@@ -37,14 +45,22 @@ public final class LookupService: Sendable {
   let hub: InvalidationHub
   let report: LimitReport
   let logger: Logger
-  /// Of reloads by hand, by the name of the credential.
+  /// Logs manual reloads, rate-limited by the name of the credential.
   let reloadLog: RateLimitedLogger
   let states: [WorkerState]
   let waitingCalls: WaitingCallLimit
   private let wasWarm = Atomic<Bool>(false)
 
-  /// `caches` are in the order of ``ServedEntity``; `hub` takes their invalidations; `workers` are all the threads that
-  /// calls live on.
+  /// Makes the service, and connects the hub with its workers.
+  ///
+  /// - Parameters:
+  ///   - caches: the caches, in the order of ``ServedEntity``.
+  ///   - hub: receives the invalidations of `caches`.
+  ///   - epoch: identifies the database.
+  ///   - workers: all threads on which calls are handled.
+  ///   - options: the limits.
+  ///   - report: records rejections by limits.
+  ///   - logger: logs manual reloads.
   public init(
     caches: [ServedCache], hub: InvalidationHub, epoch: EpochSource, workers: [any RPCWorker],
     options: Options = Options(), report: LimitReport = LimitReport(), logger: Logger = .silent
@@ -69,7 +85,8 @@ public final class LookupService: Sendable {
     hub.start(shards: states.map(\.shard))
   }
 
-  /// Whether every cache has been loaded. Once true it stays true, so the answer is kept: every call asks.
+  /// Whether every cache has been loaded. Once true it stays true; the result is stored, because every call needs it.
+  /// Any thread.
   public var isWarm: Bool {
     if wasWarm.load(ordering: .acquiring) { return true }
     guard caches.allSatisfy(\.reader.isLoaded) else { return false }
@@ -77,7 +94,7 @@ public final class LookupService: Sendable {
     return true
   }
 
-  /// The methods, for a router.
+  /// The methods, to be registered with a router.
   public var methods: [RPCMethod] {
     [
       lookup("GetAgentConfig", .agentConfig, LookupService.getAgentConfig, LookupService.plainAgentConfig),
@@ -108,17 +125,17 @@ public final class LookupService: Sendable {
     ]
   }
 
-  /// Credentials have changed: watches end that are not permitted any more, soon. Any thread.
+  /// Ends the watches whose callers are not permitted any more, soon after the credentials have changed. Any thread.
   public func credentialsChanged() {
     for state in states { state.shard.checkCallers() }
   }
 
-  /// How many watches are open.
+  /// The number of open watches. Any thread.
   public var subscriberCount: Int {
     states.reduce(0) { $0 + $1.shard.count }
   }
 
-  /// What belongs to the thread of the call.
+  /// The state of the worker on whose thread the call is handled.
   func state(_ request: borrowing RPCRequest) -> WorkerState {
     states[request.worker.index]
   }
@@ -129,7 +146,7 @@ public final class LookupService: Sendable {
       CacheView, WorkerState, borrowing RPCRequest, inout RPCReply
     ) throws(RPCStatus) -> RPCWait?
 
-  /// A method that looks into one cache. Whatever it answers, an error too, says as of when: as of before it looked.
+  /// Makes a method that reads one cache. Its replies, errors too, carry the cache's position as of before the read.
   private func lookup(
     _ name: String, _ entity: ServedEntity, _ body: @escaping Lookup,
     _ plain: ((LookupService) -> @Sendable (WorkerState) -> PlainLookup)? = nil
@@ -159,7 +176,7 @@ public final class LookupService: Sendable {
           self.addPosition(view, state, &reply)
           return wait
         } catch {
-          // NOT_FOUND is an answer, too; what was wrong with the request is none.
+          // NOT_FOUND is an answer and is counted; a rejected request is not.
           if error.code != .invalidArgument { state.counters[entity.rawValue].count(isValid: view.isValid) }
           self.addPosition(view, state, &reply)
           throw error

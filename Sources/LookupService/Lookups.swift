@@ -68,7 +68,7 @@ extension LookupService {
     return nil
   }
 
-  /// The prompt of the variant that is asked for; of an A/B test, both variants are looked at as of one moment.
+  /// Returns the prompt of the requested variant. For an A/B test, both variants are read as of one moment.
   private func prompt(
     _ answers: AnswerReader, _ message: Configlookup__V1__GetPromptRequest, _ key: UnsafeRawBufferPointer,
     active: UInt8, staged: UInt8
@@ -124,7 +124,7 @@ extension LookupService {
     return nil
   }
 
-  // MARK: Plain lookups
+  // MARK: The fast path
 
   func plainAgentConfig(_ state: WorkerState) -> PlainLookup {
     PlainLookup(self, state, .agentConfig, spaces: [nil, AgentConfig.Space.agentID])

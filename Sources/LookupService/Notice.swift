@@ -1,23 +1,23 @@
 internal import ChangeStreamCache
 internal import Core
 
-/// A notice of one change of an answer, encoded but for the value, which few ask for, and the epoch, which is known for
-/// certain only when it is sent. Immutable: any thread.
+/// A notice of one change of an answer. It is encoded but for the value, which few watches request, and the epoch,
+/// which is certain only when the notice is sent. Immutable: any thread.
 final class Notice: Sendable {
   let entity: ServedEntity
   let key: LookupKey
-  /// Of entity and key: made once, for the queues of all slow subscribers.
+  /// A hash of entity and key, computed once for the queues of all slow subscribers.
   let keyHash: Int
   let revision: Revision
-  /// Its place among all notices of its entity, which the replay buffer counts.
+  /// Its number among all notices of its entity, as the replay buffer counts them.
   let number: Int
   /// The cache's publication in which the change became visible.
   let publication: UInt64
   /// The `InvalidationNotice`, without `epoch` and `value`.
   let encoded: [UInt8]
-  /// What the key answers now.
+  /// The current answer of the key.
   let answer: Answer?
-  /// Whether this is an UPSERT whose value has been released, because a later notice of the key has another.
+  /// Whether this is an UPSERT whose value has been released because a later notice of the key carries the current one.
   let isWithoutValue: Bool
 
   init(_ invalidation: Invalidation, _ entity: ServedEntity, number: Int) {

@@ -8,10 +8,10 @@ enum NoticeKind: UInt64 {
   case delete, resync, progress
 }
 
-/// An `InvalidationNotice` about a key, without epoch and value. It is written in one go, into memory of its size: a
-/// watch that starts with the state of all keys has one made for each.
+/// Encodes an `InvalidationNotice` about a key, without epoch and value. It is written directly into memory of its
+/// size, because a watch with initial state needs one for each key.
 ///
-/// Where the key has no answer, `etag` is nil.
+/// - Parameter etag: nil if the key has no answer.
 func encodeNotice(
   kind: NoticeKind, _ entity: ServedEntity, key: LookupKey, revision: Revision, itemID: String,
   reason: String, committedAt: WallTime, etag: SIMD32<UInt8>?, previousETag: String
@@ -50,9 +50,9 @@ func encodeNotice(
   }
 }
 
-/// An `InvalidationNotice` about no key, without epoch: PROGRESS or RESYNC.
+/// Encodes an `InvalidationNotice` about no key, without epoch: a PROGRESS or a RESYNC.
 ///
-/// A RESYNC names the entity that it is about; without one it is about all.
+/// - Parameter entity: the entity of a RESYNC; nil for all entities.
 func encodeNotice(
   kind: NoticeKind, _ entity: ServedEntity?, revision: Revision, reason: String
 ) -> [UInt8] {

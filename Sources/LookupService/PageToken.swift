@@ -3,10 +3,11 @@ internal import ChangeStreamCache
 internal import FoundationEssentials
 internal import RPC
 
-/// Where a list goes on: after a key. Stays good while the collection changes, because keys keep their order.
+/// The position of a list: the key after which the next page begins. It stays valid while the collection changes,
+/// because keys keep their order.
 ///
-/// On the wire: base64url of a version byte, a hash of list and filter with the rest (4 bytes), and the last key given.
-/// The hash keeps a token of one list from being used for another, and finds what was cut or mistyped.
+/// On the wire: base64url of a version byte, a hash of list, filter and key (4 bytes), and the last key of the page.
+/// The hash prevents the use of a token with another list, and detects truncated and mistyped tokens.
 enum PageToken {
   private static let version: UInt8 = 1
 
@@ -19,7 +20,7 @@ enum PageToken {
       .replacing("=", with: "")
   }
 
-  /// The key after which `list` goes on. Throws unless the token is one that this list gave.
+  /// Returns the key after which `list` continues. Throws INVALID_ARGUMENT unless the token was created by this list.
   static func decode(_ token: UnsafeRawBufferPointer, list: String) throws(RPCStatus) -> [UInt8] {
     let problem = RPCStatus.invalid("page_token", "is not one that this list, with this filter, has given")
     guard token.count <= 1024, let text = String(validating: token, as: UTF8.self) else { throw problem }
@@ -30,7 +31,7 @@ enum PageToken {
     }
     let key = Array(bytes[5...])
     let wanted = bytes[1..<5].reversed().reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
-    // Base64 has several spellings of the same bytes; this list gives one.
+    // Base64 has several spellings of the same bytes; only the one that this list creates is accepted.
     guard check(list, key) == wanted, encode(after: LookupKey(bytes: key, space: 0), list: list) == text else {
       throw problem
     }

@@ -3,10 +3,11 @@ internal import Core
 internal import ProtobufMessages
 internal import RPC
 
-/// The short way of a lookup on one worker: a key and nothing else in the request, and a value for it. Whatever else
-/// comes, or is found, is left to the method's handler. What is the same for all lookups of a turn is written once.
+/// The fast path of lookups on one worker, for requests with a key and no other field that find a value. All other
+/// requests are left to the method's handler. The parts of the reply that are equal in an event-loop iteration are
+/// encoded once.
 final class PlainLookup: RPCPlainCalls, RPCTurnObserver {
-  /// Where to look, by the number of the request's field; nil: such requests are not plain.
+  /// The key space of each field number of the request; nil if such a request is not for the fast path.
   private let spaces: [UInt8?]
   private let right: RPCRight
   private let service: LookupService
@@ -15,39 +16,39 @@ final class PlainLookup: RPCPlainCalls, RPCTurnObserver {
   private let reader: CacheReader
   private let answers: AnswerReader
   private let counters: LookupCounters
-  /// What stands in a reply before the metadata.
+  /// The encoded fields of a reply before the metadata.
   private let lead: [UInt8]
-  /// For the head of a reply.
+  /// Memory for the head of a reply.
   private let room: UnsafeMutableRawPointer
-  /// For the last fields of `LookupMetadata`, as of `observed` and this turn.
+  /// Memory for the last fields of `LookupMetadata`, as of `observed` and this event-loop iteration.
   private let tailRoom: UnsafeMutableRawPointer
   private var tailCount = 0
-  /// Of the calls that were announced; nil: not plain.
+  /// The queries of the prepared calls; nil for a call that is not for the fast path.
   private let prepared: UnsafeMutablePointer<AnswerQuery?>
   private var preparedCount = 0
-  /// Of what is written in `room`, for answers of this revision; 0: of none.
+  /// The revision for which the head in `room` is encoded; 0 for none.
   private var writtenRevision: UInt64 = 0
   private var etagPlace = 0
-  /// Up to the value.
+  /// The size of the head up to the value.
   private var headCount = 0
   private var observed = Revision.none
   private var identityGeneration = -1
   private var isValid = false
-  /// Milliseconds, as the tail says.
+  /// The age in milliseconds that the tail contains.
   private var age: UInt64 = 0
   private var phase = Phase.between
 
   private static let maximumTailBytes = 512
 
   private enum Phase {
-    /// No lookup has come in this turn.
+    /// No lookup has been made in this event-loop iteration.
     case between
     case open
-    /// What there is must not be served without a closer look.
+    /// The contents must not be served without the checks of the general path.
     case closed
   }
 
-  /// `lead`: what stands in a reply before the metadata.
+  /// - Parameter lead: the encoded fields of a reply before the metadata.
   init(
     _ service: LookupService, _ state: WorkerState, _ entity: ServedEntity, spaces: [UInt8?], lead: [UInt8] = []
   ) {
@@ -98,7 +99,7 @@ final class PlainLookup: RPCPlainCalls, RPCTurnObserver {
   func reply(at place: Int, _ identity: RPCIdentity?) -> RPCPlainReply? {
     if let identity, !identity.isKnownToHave(right) { return nil }
     guard place < preparedCount, let query = prepared[place] else { return nil }
-    // First the revision, then the answer, which is at least as new.
+    // The revision is read before the answer, which is at least as new.
     let now = reader.observedRevision
     if now != observed || reader.identityGeneration != identityGeneration { writeTail() }
     answers.advance()
@@ -123,7 +124,7 @@ final class PlainLookup: RPCPlainCalls, RPCTurnObserver {
   }
 
   private func writeTail() {
-    // First the generation: a change in between is seen with the next lookup.
+    // The generation is read first: a change in between is detected by the next lookup.
     identityGeneration = reader.identityGeneration
     let view = state.view(entity)
     observed = view.observed
@@ -137,8 +138,8 @@ final class PlainLookup: RPCPlainCalls, RPCTurnObserver {
     writtenRevision = 0
   }
 
-  /// As ``LookupService/fill(_:_:_:_:_:)`` writes it. Only the etag and the value's length differ from those of the
-  /// last answer, where both are of one revision: all answers that were read in one snapshot are.
+  /// Writes the same bytes as ``LookupService/fill(_:_:_:_:_:)``. Only the etag and the value's length differ from
+  /// those of the last answer, where both are of one revision: all answers that were read in one snapshot are.
   private func head(_ answer: Answer) -> UnsafeRawBufferPointer {
     let revision = answer.revision.rawValue
     if revision != writtenRevision || revision == 0 { writeHead(revision) }

@@ -1,13 +1,13 @@
 internal import Core
 internal import RPC
 
-/// When each watch of a worker is due for a PROGRESS: all share one timer. On the worker's thread only.
+/// The times at which the watches of a worker are due for a PROGRESS. All share one timer. On the worker's thread only.
 struct ProgressTimers {
-  /// Under load a PROGRESS waits so long for the events before it, at most.
+  /// The maximum time that a PROGRESS waits for the events before it under load.
   private static let patienceNanoseconds: UInt64 = 250_000_000
 
   private let worker: any RPCWorker
-  /// Watches that are due so soon after another are told together with it.
+  /// Watches that are due within this time after another one are handled together with it.
   private let toleranceNanoseconds: UInt64
   private var sessions = DueHeap<WatchSession>()
   private var timer: (any RPCTimer)?
@@ -18,20 +18,21 @@ struct ProgressTimers {
     toleranceNanoseconds = tolerance.nanoseconds
   }
 
-  /// Adds a watch, which must not be among them.
+  /// Adds a watch, which must not be in the set.
   mutating func add(_ session: WatchSession, after interval: Duration) {
     sessions.insert(session, due: worker.now.nanoseconds + interval.nanoseconds)
     session.isInTimers = true
   }
 
-  /// To be called for a watch that has ended.
+  /// Removes a watch that has ended.
   mutating func remove(_ session: WatchSession) {
     guard session.isInTimers else { return }
     session.isInTimers = false
     sessions.noteUnwanted()
   }
 
-  /// Takes a watch that is due; nil if there is none, or none that must not wait for what `isBusy` says is under way.
+  /// Takes a watch that is due; nil if there is none, or if it should wait because events are still being delivered
+  /// (`isBusy`).
   mutating func next(isBusy: Bool) -> WatchSession? {
     guard let due = sessions.firstDue() else { return nil }
     let now = worker.now.nanoseconds
@@ -41,7 +42,7 @@ struct ProgressTimers {
     return session
   }
 
-  /// Sees to it that `job` runs when the next watch is due, and that no timer runs where there is none.
+  /// Schedules `job` for the time when the next watch is due; cancels the timer if there is none.
   mutating func arm(_ job: @escaping () -> Void) {
     guard let due = sessions.firstDue() else {
       timer?.cancel()
@@ -49,14 +50,14 @@ struct ProgressTimers {
       return
     }
     guard due != timerDue else { return }
-    // One that is due too early finds nothing to do, and is armed again.
+    // A timer that fires too early finds nothing to do, and is armed again.
     if timer != nil, timerDue < due { return }
     timer?.cancel()
     timerDue = due
     timer = worker.schedule(afterSeconds: MonotonicTime(nanoseconds: due).seconds(since: worker.now), job)
   }
 
-  /// To be called by the job.
+  /// Notes that the timer has fired. The job must call it.
   mutating func fired() {
     (timer, timerDue) = (nil, .max)
   }

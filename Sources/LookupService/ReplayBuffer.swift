@@ -3,39 +3,41 @@ internal import Core
 
 /// The last notices of a cache, for watches that start at a revision in the past.
 ///
-/// From ``floor`` on it holds every change: replaying from there is exact, from earlier it is not. Of each key only the
-/// latest notice keeps its value, which is the cache's own: so the buffer holds no values of the past.
+/// It contains every change from ``floor`` on: a replay from there is exact, one from an earlier revision is not. Of
+/// each key only the latest notice keeps its value, which is the one in the cache, so the buffer holds no values of the
+/// past.
 ///
-/// Notices are numbered, and a number is never used again: a watch that replays notes the next number only, and
-/// notices when that one has been forgotten.
+/// Notices are numbered, and a number is never reused. A watch that replays stores only the number of its next notice,
+/// and detects that the notice has been dropped.
 struct ReplayBuffer: Sendable {
   private struct Slot: Sendable {
-    /// Nil once it has been forgotten.
+    /// Nil once the notice has been dropped.
     var notice: Notice?
-    /// The highest revision up to here: it only grows.
+    /// The highest revision up to this notice. It only grows.
     let highest: Revision
   }
 
   private let limit: Int
-  /// In order, from `first` on.
+  /// The slots in order, from `first` on.
   private var slots: [Slot] = []
   private var first = 0
   /// The number of `slots[0]`.
   private var base = 0
   /// The number of the latest notice of each key.
   private var latest: [LookupKey: Int] = [:]
-  /// Whether nothing has been forgotten since history began.
+  /// Whether no notice has been dropped since the history began.
   private var hasAll = true
-  /// A watch may start at this revision or later; nil while nothing is known.
+  /// The lowest revision at which a watch may start; nil if no history is known.
   private(set) var floor: Revision?
-  /// Whether history has begun once only: with the load, before which nobody was told anything here.
+  /// Whether the history has begun only once, at the load of the cache, before which no client received anything from
+  /// this server.
   private(set) var isUnbroken = false
 
   init(limit: Int) {
     self.limit = limit
   }
 
-  /// How many notices it holds.
+  /// The number of notices in the buffer.
   var count: Int { slots.count - first }
 
   /// The number of the next notice.
@@ -50,7 +52,8 @@ struct ReplayBuffer: Sendable {
     return base + place
   }
 
-  /// From here on every change after `revision` will be appended; what was before is not whole, and is forgotten.
+  /// Begins the history anew: every change after `revision` will be appended. Earlier notices are dropped, because they
+  /// are not complete.
   mutating func begin(after revision: Revision) {
     base = endNumber
     slots = []
@@ -61,11 +64,11 @@ struct ReplayBuffer: Sendable {
     floor = Revision(revision.rawValue + 1)
   }
 
-  /// Puts what is older before what there is, as far as the limit allows; `floor` is where that begins.
+  /// Inserts older notices before the others, up to the limit; `floor` is the revision from which on they are complete.
   ///
-  /// A key that has changed since is left out: what it answered then is not known any more.
+  /// A key that has changed since is left out, because the answer that it had then is not known any more.
   mutating func prepend(_ older: [Notice], from floor: Revision) {
-    // Where something has been forgotten already, there is no room for what is older still.
+    // If notices have been dropped, there is no room for older ones.
     guard let begin = self.floor, hasAll, floor < begin else { return }
     let known = older.filter { latest[$0.key] == nil }
     let kept = known.suffix(limit - min(limit, count))
@@ -81,7 +84,7 @@ struct ReplayBuffer: Sendable {
     }
   }
 
-  /// Appends in the order of the cache, and forgets what passes the limit.
+  /// Appends notices in the order of the cache, and drops the oldest ones above the limit.
   mutating func append(_ new: [Notice]) {
     for notice in new { add(notice) }
     while count > limit { forgetFirst() }
@@ -102,7 +105,7 @@ struct ReplayBuffer: Sendable {
 
   private mutating func forgetFirst() {
     if let notice = slots[first].notice {
-      // Others of the same revision may be kept, but no longer all of them.
+      // Others of the same revision may remain, but not all of them.
       floor = max(floor ?? .none, Revision(notice.revision.rawValue + 1))
       if latest[notice.key] == base + first { latest[notice.key] = nil }
     }
@@ -111,10 +114,11 @@ struct ReplayBuffer: Sendable {
     hasAll = false
   }
 
-  /// The number of the first notice that a replay from `revision` on has to look at; nil where that replay would not be
-  /// exact. Older notices may be among those that follow. In the time of a binary search.
+  /// The number of the first notice that a replay from `revision` on must check; nil if the replay would not be exact.
+  /// Older notices may be among the following ones. Takes the time of a binary search.
   ///
-  /// A watch that starts now (`isNewcomer`) holds nothing from before the load, and need not be told of it.
+  /// - Parameter isNewcomer: whether the watch starts at the present. It holds nothing from before the load, and need
+  ///   not be notified of it.
   func start(since revision: Revision, isNewcomer: Bool) -> Int? {
     guard let floor, revision >= floor || (isNewcomer && isUnbroken && hasAll) else { return nil }
     var (low, high) = (first, slots.count)
@@ -125,7 +129,7 @@ struct ReplayBuffer: Sendable {
     return base + low
   }
 
-  /// At most `limit` notices from a number on; nil once the first of them has been forgotten.
+  /// Returns at most `limit` notices from a number on; nil if the first of them has been dropped.
   func notices(from number: Int, limit: Int) -> [Notice]? {
     guard number >= base + first else { return nil }
     return slots[(min(number, endNumber) - base)...].prefix(limit).compactMap(\.notice)

@@ -2,12 +2,13 @@ internal import CConfigLookupProto
 internal import ProtobufMessages
 internal import RPC
 
-/// Keys have 1 to this many bytes.
+/// The maximum size of a key in bytes. The minimum is 1.
 let maximumKeyBytes = 256
-/// A blob's path is longer than a key; Azure allows 1,024 characters.
+/// The maximum size of a blob's path in bytes. Azure allows 1,024 characters.
 let maximumPathBytes = 4096
 
-/// The bytes of a key in a request, checked: not empty, not too long, UTF-8, and no zero byte (which C would cut at).
+/// Returns the bytes of a key in a request after checking them: not empty, not too long, UTF-8, and without a zero byte
+/// (at which C would truncate the key).
 func checkedKey(_ data: ProtobufCBinaryData, _ field: String, limit: Int = maximumKeyBytes) throws(RPCStatus)
   -> UnsafeRawBufferPointer
 {
@@ -20,7 +21,7 @@ func checkedKey(_ data: ProtobufCBinaryData, _ field: String, limit: Int = maxim
   return bytes
 }
 
-/// Throws unless `bytes` are UTF-8 without a zero byte.
+/// Throws INVALID_ARGUMENT unless `bytes` are UTF-8 without a zero byte.
 func checkText(_ bytes: UnsafeRawBufferPointer, _ field: String) throws(RPCStatus) {
   if isPlainText(bytes) { return }
   if bytes.contains(0) { throw RPCStatus.invalid(field, "holds a zero byte") }
@@ -29,14 +30,15 @@ func checkText(_ bytes: UnsafeRawBufferPointer, _ field: String) throws(RPCStatu
   }
 }
 
-/// Whether all bytes are ASCII and none is zero, as in nearly every key: seen without decoding. False: perhaps.
+/// Returns true if all bytes are ASCII and none is zero, as in nearly every key, without decoding them. False means
+/// that they may or may not be valid text.
 func isPlainText(_ bytes: UnsafeRawBufferPointer) -> Bool {
   var all: UInt64 = 0
   var place = 0
   while place + 8 <= bytes.count {
     let word = bytes.loadUnaligned(fromByteOffset: place, as: UInt64.self)
     all |= word
-    // Not 0 if one of the bytes is (or if one is not ASCII).
+    // Not 0 if one of the bytes is 0 (or is not ASCII).
     all |= (word &- 0x0101_0101_0101_0101) & 0x8080_8080_8080_8080
     place += 8
   }
@@ -47,7 +49,7 @@ func isPlainText(_ bytes: UnsafeRawBufferPointer) -> Bool {
   return all & 0x8080_8080_8080_8080 == 0
 }
 
-/// A key in a message for people.
+/// A key as text for error messages.
 func shown(_ key: UnsafeRawBufferPointer) -> String {
   "\"\(String(decoding: key, as: UTF8.self))\""
 }

@@ -2,20 +2,22 @@ internal import ChangeStreamCache
 public import RPC
 
 extension ServedEntity {
-  /// Lookups and lists of this entity, and its part of watches and of the status.
+  /// The permission for lookups and lists of this entity, and for its part of watches and of the status.
   public var readRight: RPCRight { readRights[rawValue] }
 }
 
 private let readRights = ServedEntity.allCases.map { RPCRight("read:\($0.name)", place: $0.rawValue) }
 
 extension RPCRight {
-  /// To watch what may be read.
+  /// The permission to watch the entities that the caller may read.
   public static let watch = RPCRight("watch", place: 8)
-  /// To have caches reload, and to see how all of them are doing.
+  /// The permission to reload caches, and to see the status of all of them.
   public static let admin = RPCRight("admin", place: 9)
 
-  /// What a word stands for, as credentials have it: `read` (every entity), `read:prompt,agent_config`, `watch`,
-  /// `admin`. Nil where it stands for nothing.
+  /// Parses a permission, as credentials name it: `read` (every entity), `read:prompt,agent_config`, `watch`, `admin`.
+  ///
+  /// - Parameter word: the name of the permission.
+  /// - Returns: the permissions; nil for an unknown name.
   public static func rights(called word: some StringProtocol) -> [RPCRight]? {
     switch word {
     case "watch": return [.watch]
@@ -29,14 +31,14 @@ extension RPCRight {
     return rights.contains(nil) ? nil : rights.compactMap { $0 }
   }
 
-  /// The words there are, for messages.
+  /// The names of all permissions, for error messages.
   public static var words: String {
     "read, read:\(ServedEntity.allCases.map(\.name).joined(separator: ",")), watch, admin"
   }
 }
 
 extension RPCRequest {
-  /// The entities that the caller may read. Throws UNAUTHENTICATED for who is not known.
+  /// The entities that the caller may read. Throws UNAUTHENTICATED if the caller is not authenticated.
   func readableEntities() throws(RPCStatus) -> [ServedEntity] {
     guard let caller = try identity?.caller() else { return ServedEntity.allCases }
     return ServedEntity.allCases.filter { caller.has($0.readRight) }

@@ -1,18 +1,19 @@
 public import ChangeStreamCache
 internal import ConfigModels
 
-/// The three caches that the service serves, in the order of the contract's `Entity`.
+/// The entities that the service serves, each with a cache, in the order of `Entity` in the protocol.
 public enum ServedEntity: Int, Sendable, CaseIterable {
+  /// An entity, in the order of the protocol.
   case agentConfig, prompt, sourceConfig
 
-  /// The number in `configlookup.v1.Entity`.
+  /// The number of the entity in `configlookup.v1.Entity`.
   var wireValue: UInt64 { UInt64(rawValue + 1) }
 
   init?(wireValue: UInt32) {
     self.init(rawValue: Int(wireValue) - 1)
   }
 
-  /// The first part of its cache keys.
+  /// The name of the entity: the first part of its cache keys.
   public var name: String {
     switch self {
     case .agentConfig: AgentConfig.entity
@@ -21,7 +22,7 @@ public enum ServedEntity: Int, Sendable, CaseIterable {
     }
   }
 
-  /// The spaces of its keys, indexed by ``LookupKey/space``.
+  /// The key spaces of the entity, indexed by ``LookupKey/space``.
   var keySpaces: [KeySpace] {
     switch self {
     case .agentConfig: AgentConfig.keySpaces
@@ -30,23 +31,29 @@ public enum ServedEntity: Int, Sendable, CaseIterable {
     }
   }
 
-  /// The last part of its cache keys in a space; nil for most.
+  /// The variant of a space: the last part of its cache keys; nil for most.
   func variant(ofSpace space: UInt8) -> String? { keySpaces[Int(space)].variant }
 
-  /// The request field by which answers of a space are looked up; nil for a space whose answers are not announced.
+  /// The selector of a space: the request field by which its answers are looked up; nil for a space whose answers are
+  /// not announced.
   func selector(ofSpace space: UInt8) -> String? { keySpaces[Int(space)].selector }
 
   /// The field of `InvalidationNotice` that carries a value of this entity.
   var noticeValueField: UInt32 { UInt32(rawValue + 12) }
 }
 
-/// A cache as the service sees it: whatever its model is.
+/// A cache with its model's type erased, as the service uses it.
 public struct ServedCache: Sendable {
+  /// Reads the cache.
   public let reader: CacheReader
+  /// Returns the health of the cache. Any thread.
   public let health: @Sendable () -> CacheHealth
-  /// Asks for a reload, and gives how long it waits at least.
+  /// Requests a reload, and returns the minimum time until it begins. Any thread.
   public let reload: @Sendable () -> Duration
 
+  /// Erases the type of a cache.
+  ///
+  /// - Parameter cache: the cache.
   public init<Model: CachedModel>(_ cache: ChangeStreamCache<Model>) {
     reader = cache.reader
     health = { cache.health }

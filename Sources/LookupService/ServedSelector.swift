@@ -1,11 +1,11 @@
 internal import ChangeStreamCache
 
-/// A request field by which answers of an entity are looked up.
+/// A selector: a request field by which answers of an entity are looked up.
 struct ServedSelector: Sendable, Hashable {
   let entity: ServedEntity
-  /// The field's name, as notices and cache keys have it.
+  /// The name of the field, as in notices and cache keys.
   let name: String
-  /// Its place in a ``SelectorSet``.
+  /// The index of its bit in a ``SelectorSet``.
   let index: Int
 
   /// Every selector of every entity, in the order of the entities and of their key spaces.

@@ -1,42 +1,45 @@
 public import Core
 
-/// What the service has counted of one cache, as of one moment.
+/// The counters of one cache in the service, as of one moment.
 public struct CacheFigures: Sendable {
-  /// Notices by why and of which document.
+  /// The number of notices with one reason and of one document.
   public struct Invalidations: Sendable {
+    /// The reason of the notices.
     public let reason: String
-    /// `_id` as text; `other` for all beyond the first thousand.
+    /// The `_id` of the document as text; `other` for all documents after the first thousand.
     public let itemID: String
+    /// The number of notices.
     public let count: UInt64
   }
 
-  /// Lookups that found the cache valid.
+  /// Number of lookups that found the cache valid.
   public var hits: UInt64 = 0
-  /// Lookups that found it past its TTL, or not loaded.
+  /// Number of lookups that found the cache past its TTL or not loaded.
   public var misses: UInt64 = 0
+  /// The notices by reason and document, in order.
   public var invalidations: [Invalidations] = []
-  /// Notices that a watch with a start can be given again.
+  /// Number of notices in the replay buffer.
   public var replayableNotices = 0
-  /// The earliest start that is replayed exactly; nil while nothing is known.
+  /// The earliest start from which a replay is exact; nil if no history is known.
   public var replayFloor: Revision?
 }
 
-/// What the service has counted of the watches, as of one moment.
+/// The counters of the watches in the service, as of one moment.
 public struct WatchFigures: Sendable {
-  /// Watches that are open.
+  /// Number of open watches.
   public var subscribers = 0
-  /// Changed keys that wait for slow subscribers, added up.
+  /// Number of changed keys in the coalescing queues of all slow subscribers.
   public var queuedKeys = 0
-  /// Notices sent, of every kind.
+  /// Number of notices sent, of every kind.
   public var notices: UInt64 = 0
-  /// RESYNCs among them.
+  /// Number of RESYNC notices sent.
   public var resyncs: UInt64 = 0
-  /// Lookups that wait for their `min_revision`.
+  /// Number of lookups that wait for their `min_revision`.
   public var waitingCalls = 0
 }
 
 extension LookupService {
-  /// What has been counted of the watches. Any thread.
+  /// The counters of the watches. Any thread.
   public var watchFigures: WatchFigures {
     var figures = WatchFigures()
     figures.subscribers = subscriberCount
@@ -49,7 +52,7 @@ extension LookupService {
     return figures
   }
 
-  /// What has been counted of each cache, in the order of ``ServedEntity``. Any thread.
+  /// The counters of each cache, in the order of ``ServedEntity``. Any thread.
   public var figures: [CacheFigures] {
     ServedEntity.allCases.map { entity in
       var figures = hub.figures(entity)

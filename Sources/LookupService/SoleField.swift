@@ -1,10 +1,11 @@
 internal import CConfigLookupProto
 internal import ProtobufMessages
 
-/// The only field of a request, where that is short, and a string: nearly every lookup is its key and nothing else.
+/// The only field of a request, if the request has a single short string field. Nearly every lookup has its key and no
+/// other field.
 ///
-/// It is read where it lies, for a tenth of what protobuf-c needs to unpack it; whatever looks otherwise is for
-/// protobuf-c to read or to refuse.
+/// It is read in place, in a tenth of the time that protobuf-c needs to unpack it. Any other request is left to
+/// protobuf-c, which decodes or rejects it.
 struct SoleField {
   let number: UInt8
   let text: ProtobufCBinaryData

@@ -1,6 +1,6 @@
 internal import Synchronization
 
-/// Whether a shard wants events at all. Written on its worker's thread, read on any.
+/// Whether a shard wants events. Written on its worker's thread, read on any thread.
 final class WatchAttention: Sendable {
   private let sessions = Atomic<Int>(0)
   private let waitingKeys = Atomic<Int>(0)
@@ -9,7 +9,8 @@ final class WatchAttention: Sendable {
 
   /// Whether there is a watch, or a call that waits for a key.
   ///
-  /// A watch that begins while this is read finds what is not posted in the replay buffer: it reads that afterwards.
+  /// A watch that begins while this is read finds an event that is not posted in the replay buffer, which it reads
+  /// afterwards.
   var isWanted: Bool {
     sessions.load(ordering: .sequentiallyConsistent) > 0 || waitingKeys.load(ordering: .sequentiallyConsistent) > 0
   }

@@ -1,29 +1,31 @@
 internal import ChangeStreamCache
 internal import Core
 
-/// What comes before the notices of the present, in order. It is read bit by bit when it is sent, and copies nothing.
+/// The part of a watch before its live notices, in order: RESYNC, replay, initial state. It is read step by step while
+/// it is sent, and copies nothing.
 struct WatchBacklog {
   enum Part {
-    /// Nil: of all entities.
+    /// A RESYNC of an entity; nil for all entities.
     case resync(ServedEntity?)
-    /// What the replay buffer has from the number `next` to `end`.
+    /// The notices of the replay buffer from the number `next` to `end`.
     case replay(ServedEntity, next: Int, end: Int)
-    /// The same, read when the watch began, the next one last: for a watch with values, because the buffer keeps only
-    /// the latest value of a key, and that may come to lie behind the replay's end.
+    /// Notices of the replay buffer that were read when the watch began, the next one last. For a watch with values,
+    /// because the buffer keeps only the value of the latest notice of a key, which may come to be after the end of the
+    /// replay.
     case notices([Notice])
-    /// The answers from `next` on.
+    /// The answers of the initial state from `next` on.
     case answers(ServedEntity, AnswerList, next: AnswerList.Index)
     case progress(Revision)
   }
 
-  /// What is left of it, the next part last.
+  /// The remaining parts, the next one last.
   private var parts: [Part] = []
   /// Notices of the replay that have been read and not been sent, the next one last.
   private var notices: [Notice] = []
 
   var isEmpty: Bool { parts.isEmpty && notices.isEmpty }
 
-  /// Whether anything but a mark is left.
+  /// Whether anything but PROGRESS is left.
   var holdsContents: Bool {
     !notices.isEmpty
       || parts.contains {
@@ -31,7 +33,8 @@ struct WatchBacklog {
       }
   }
 
-  /// The places in memory that its answers take: those that the cache has replaced are kept by it alone.
+  /// The memory that the references to its answers take. Answers that the cache has replaced are kept alive by them
+  /// alone; that is not counted.
   var byteCount: Int {
     parts.reduce(notices.count * 8) { sum, part in
       switch part {
@@ -44,7 +47,7 @@ struct WatchBacklog {
 
   mutating func append(_ part: Part) { parts.insert(part, at: 0) }
 
-  /// One thing to send, or the fact that something was looked at that is not to be sent.
+  /// An item to send, or `nothing` if an item was skipped.
   enum Item {
     case notice(Notice)
     case answer(ServedEntity, Answer)
@@ -83,7 +86,7 @@ struct WatchBacklog {
     }
   }
 
-  /// Takes everything away, and gives the answers that it held, whose release may take long.
+  /// Removes everything. Returns the answers that it held, because their release may take long.
   mutating func removeAll() -> [AnswerList] {
     defer { self = WatchBacklog() }
     return parts.compactMap { part in

@@ -1,14 +1,14 @@
 internal import Synchronization
 
-/// What one worker's watches have come to. Written on the worker's thread, read on any.
+/// The counters of one worker's watches. Written on the worker's thread, read on any thread.
 final class WatchCounters: Sendable {
   private let queued = Atomic<Int>(0)
   private let notices = Atomic<UInt64>(0)
   private let resyncs = Atomic<UInt64>(0)
 
-  // Loads and stores, no locked instruction: nobody else writes.
+  // Loads and stores suffice, without atomic additions, because there is only one writer.
 
-  /// So many more changed keys wait for slow subscribers, or fewer.
+  /// Changes the number of keys in the coalescing queues of slow subscribers.
   func addQueuedKeys(_ change: Int) {
     queued.store(queued.load(ordering: .relaxed) + change, ordering: .relaxed)
   }

@@ -2,25 +2,27 @@ internal import CXXHash
 internal import ChangeStreamCache
 internal import Glibc
 
-/// Which answers a watch is about. Immutable; equal filters of a worker's watches are one object.
+/// The filter of a watch: the answers that it is about. Immutable; equal filters of one worker's watches share one
+/// object.
 ///
-/// Keys and prefixes lie in one buffer. What another prefix covers is left out, so that one item at most matches a key.
+/// Keys and prefixes are stored in one buffer. Items that a prefix covers are left out, so that at most one item
+/// matches a key.
 final class WatchFilter: Sendable {
   let selectors: SelectorSet
-  /// Of ``selectors``.
+  /// The entities of ``selectors``.
   let entities: [ServedEntity]
-  /// The items one after the other: first the keys, then the prefixes, each kind in order.
+  /// The items in order: first the keys, then the prefixes, each kind sorted.
   private let bytes: [UInt8]
-  /// Where each item ends in ``bytes``.
+  /// The end of each item in ``bytes``.
   private let ends: [UInt32]
   private let keyCount: Int
 
-  /// Copies keys and prefixes, in the time that it takes to sort them.
+  /// Makes a filter. Copies keys and prefixes, in the time that it takes to sort them.
   ///
   /// - Parameters:
-  ///   - selectors: by which the answers are looked up.
-  ///   - keys: the keys that are wanted.
-  ///   - prefixes: how wanted keys begin. With neither keys nor prefixes every key is wanted.
+  ///   - selectors: the selectors by which the answers are looked up.
+  ///   - keys: the wanted keys.
+  ///   - prefixes: the prefixes of wanted keys. With neither keys nor prefixes, every key is wanted.
   init(
     selectors: SelectorSet, keys: [UnsafeRawBufferPointer] = [], prefixes: [UnsafeRawBufferPointer] = []
   ) {
@@ -28,14 +30,14 @@ final class WatchFilter: Sendable {
     entities = selectors.entities
     var kept: [UnsafeRawBufferPointer] = []
     for prefix in prefixes.sorted(by: { compare($0, $1) < 0 }) {
-      // In order, what a prefix covers follows it.
+      // In sorted order, the prefixes that another one covers follow it.
       if let last = kept.last, prefix.starts(with: last) { continue }
       kept.append(prefix)
     }
     var items: [UnsafeRawBufferPointer] = []
     for key in keys.sorted(by: { compare($0, $1) < 0 }) {
       if let last = items.last, compare(last, key) == 0 { continue }
-      // Of prefixes none of which covers another, only the last one that is not after the key can cover it.
+      // Because no prefix covers another, only the last prefix that is not after the key can cover it.
       let place = kept.firstPlace { compare($0, key) > 0 }
       if place > 0, key.starts(with: kept[place - 1]) { continue }
       items.append(key)
@@ -54,24 +56,24 @@ final class WatchFilter: Sendable {
     self.ends = ends
   }
 
-  /// How many keys and prefixes there are.
+  /// The number of keys and prefixes.
   var itemCount: Int { ends.count }
 
   /// Whether every key of its selectors is wanted.
   var isUnrestricted: Bool { ends.isEmpty }
 
-  /// Whether an item is a prefix, and not a key.
+  /// Whether an item is a prefix rather than a key.
   func isPrefix(_ item: Int) -> Bool { item >= keyCount }
 
-  /// Lends the bytes of an item.
+  /// Calls a function with the bytes of an item.
   func withItem<Result>(_ item: Int, _ body: (UnsafeRawBufferPointer) -> Result) -> Result {
     bytes.withUnsafeBytes { body(slice($0, item)) }
   }
 
-  /// The bytes that it takes in memory, without what an index over it takes.
+  /// The memory of the filter in bytes, without its entries in an index.
   var byteCount: Int { bytes.count + 4 * ends.count + 160 }
 
-  /// Whether an answer is wanted. In the time of a binary search.
+  /// Whether an answer is wanted. Takes the time of a binary search.
   func includes(_ entity: ServedEntity, _ key: LookupKey) -> Bool {
     guard selectors.contains(entity, space: key.space) else { return false }
     if isUnrestricted { return true }
@@ -96,7 +98,7 @@ final class WatchFilter: Sendable {
     }
   }
 
-  /// Whether both want the same answers.
+  /// Whether both filters want the same answers.
   func isEqual(to other: WatchFilter) -> Bool {
     selectors == other.selectors && keyCount == other.keyCount && ends == other.ends && bytes == other.bytes
   }
@@ -118,7 +120,7 @@ final class WatchFilter: Sendable {
   }
 }
 
-/// The order of bytes: below 0 if `left` comes first, 0 if they are equal.
+/// Compares bytes in lexicographic order: negative if `left` comes first, 0 if they are equal.
 private func compare(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Int {
   if let start = left.baseAddress, let other = right.baseAddress {
     let order = memcmp(start, other, min(left.count, right.count))
@@ -128,7 +130,7 @@ private func compare(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPoi
 }
 
 extension [UnsafeRawBufferPointer] {
-  /// The first place of an ordered list whose element `isAfter`; the count if there is none.
+  /// The first index of a sorted list whose element fulfils `isAfter`; the count if there is none.
   fileprivate func firstPlace(where isAfter: (UnsafeRawBufferPointer) -> Bool) -> Int {
     var (low, high) = (0, count)
     while low < high {

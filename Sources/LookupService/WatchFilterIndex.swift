@@ -1,15 +1,15 @@
 internal import CXXHash
 internal import ChangeStreamCache
 
-/// The watches of one worker that want the same answers. On its worker's thread only.
+/// The watches of one worker that have equal filters. On its worker's thread only.
 final class WatchAudience {
   let filter: WatchFilter
   fileprivate let scope: Int
   fileprivate let number: UInt32
-  /// Of each item of the filter its place in the index's table.
+  /// The position in the table of each item of the filter.
   fileprivate var places: [UInt32] = []
   private(set) var sessions: [WatchSession] = []
-  /// The watch that the filter is charged to: one of ``sessions``.
+  /// The watch to which the filter's memory is charged: one of ``sessions``.
   private(set) weak var payer: WatchSession?
 
   fileprivate init(_ filter: WatchFilter, scope: Int, number: UInt32) {
@@ -18,7 +18,7 @@ final class WatchAudience {
     self.number = number
   }
 
-  /// What the filter takes in memory, in the index too.
+  /// The memory of the filter, including its entries in the index.
   var byteCount: Int { filter.byteCount + filter.itemCount * WatchItemTable.entryByteCount }
 
   func add(_ session: WatchSession) {
@@ -27,7 +27,7 @@ final class WatchAudience {
     if payer == nil { payer = session }
   }
 
-  /// Moves the last session to the place of the one that goes.
+  /// Removes a session. The last session takes its index.
   func remove(_ session: WatchSession) {
     let place = session.placeInAudience
     guard place < sessions.count, sessions[place] === session else { return }
@@ -42,8 +42,8 @@ final class WatchAudience {
   }
 }
 
-/// Finds the watches that want an answer, in a time that depends on the length of its key and on how many want it, and
-/// not on how many watches there are. On its worker's thread only.
+/// Finds the watches that want an answer. The time depends on the length of the answer's key and on the number of these
+/// watches, not on the number of all watches. On its worker's thread only.
 struct WatchFilterIndex {
   /// The filters of one set of selectors.
   private struct Scope {
@@ -51,7 +51,7 @@ struct WatchFilterIndex {
     var everything: WatchAudience?
     var audienceCount = 0
     var keyCount = 0
-    /// How many prefixes there are of each length.
+    /// The number of prefixes of each length.
     var prefixCounts: [Int] = []
   }
 
@@ -64,10 +64,10 @@ struct WatchFilterIndex {
   /// Audiences without sessions, whose items are still in the table.
   private var retired: [WatchAudience] = []
 
-  /// How many keys and prefixes stand in the index.
+  /// The number of keys and prefixes in the index.
   var itemCount: Int { table.count }
 
-  /// The audience of a filter that is equal to this one; a new one where there is none.
+  /// The audience whose filter is equal to this one. It is created if there is none.
   mutating func audience(for filter: WatchFilter) -> WatchAudience {
     let hash = filter.contentHash
     if let known = byContent[hash]?.first(where: { $0.filter.isEqual(to: filter) }) { return known }
@@ -92,7 +92,7 @@ struct WatchFilterIndex {
     return audience
   }
 
-  /// Forgets an audience that has no sessions any more: it is not found by its filter from now on, and ``prune(_:)``
+  /// Retires an audience that has no sessions any more: its filter does not find it from now on, and ``prune(_:)``
   /// removes its items.
   mutating func retire(_ audience: WatchAudience) {
     let hash = audience.filter.contentHash
@@ -102,7 +102,7 @@ struct WatchFilterIndex {
     retired.append(audience)
   }
 
-  /// Removes at most so many items of retired audiences.
+  /// Removes at most `limit` items of retired audiences.
   ///
   /// - Returns: whether there was anything to remove.
   mutating func prune(_ limit: Int) -> Bool {

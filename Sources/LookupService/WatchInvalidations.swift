@@ -14,14 +14,15 @@ extension LookupService {
     try request.require(.watch)
     let state = state(request)
     try requireWarm()
-    // Workers that ask at the same moment may pass it by one each.
+    // Workers that check the limit at the same moment may exceed it by one each.
     guard subscriberCount < options.maximumSubscribers else {
       let message = "\(options.maximumSubscribers) watches are open on this server"
       report.reached(.subscribers, message)
       throw RPCStatus(
         .resourceExhausted, "\(message): go to another, or try again later", detail: .retry(afterSeconds: 5))
     }
-    // Of the caches, the one that is behind: a watch is about all of them.
+    // The position in an error reply is that of the cache that is furthest behind, because a watch is about all of
+    // them.
     let views = ServedEntity.allCases.map { CacheView($0, caches[$0.rawValue].reader) }
     do throws(RPCStatus) {
       for view in views { try requireFresh(view) }
@@ -54,7 +55,7 @@ extension LookupService {
       try request.require(entity.readRight)
       if !entities.contains(entity) { entities.append(entity) }
     }
-    // All, to a caller, are all that it may read.
+    // For a caller without permission for all entities, no entities means all that it may read.
     if entities.isEmpty { entities = try request.readableEntities() }
     let milliseconds = message.progress_interval_ms == 0 ? defaultProgressMilliseconds : message.progress_interval_ms
     if milliseconds < minimumProgressMilliseconds {
@@ -76,7 +77,7 @@ extension LookupService {
       maximumQueuedKeys: options.maximumQueuedKeys)
   }
 
-  /// The selectors that a request names, of the entities that it is about; all of these where it names none.
+  /// The requested selectors of the requested entities; all selectors of these entities if the request has none.
   private func selectors(
     _ message: Configlookup__V1__WatchInvalidationsRequest, of entities: [ServedEntity]
   ) throws(RPCStatus) -> SelectorSet {

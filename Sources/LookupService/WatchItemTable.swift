@@ -1,25 +1,25 @@
-/// Finds the audiences that want a key, by a hash of the key or of a prefix of it: a hash table with chains.
+/// A hash table with chaining. It finds the audiences that want a key, by a hash of the key or of a prefix of it.
 ///
-/// It grows and shrinks by one bucket at a time (linear hashing: Litwin, VLDB 1980), so that no change of it takes the
-/// time of all others; and it keeps its entries close together, so that memory goes back when they go. An entry takes
-/// 20 bytes, its bucket 4. Not thread-safe.
+/// It grows and shrinks by one bucket at a time (linear hashing: Litwin, VLDB 1980), so that no operation takes time in
+/// proportion to the number of entries. Entries are kept contiguous, so that memory is freed when entries are removed.
+/// An entry takes 20 bytes, its bucket 4. Not thread-safe.
 struct WatchItemTable {
   private struct Entry: BitwiseCopyable {
     var hash: UInt32
     var audience: UInt32
     var item: UInt32
-    /// The neighbours in the chain; -1: none.
+    /// The neighbours in the chain; -1 for none.
     var next: Int32
     var previous: Int32
   }
 
-  /// What an entry takes in memory, with its bucket and the place that its owner notes.
+  /// The memory that an entry takes, with its bucket and the index that its owner stores.
   static let entryByteCount = MemoryLayout<Entry>.stride + 4 + 4
 
   private let entries = ChunkedList<Entry>()
-  /// The first entry of each chain; -1: none.
+  /// The first entry of each chain; -1 for none.
   private let buckets = ChunkedList<Int32>()
-  /// The buckets before this one have been split in this round, whose mask is `mask`.
+  /// The buckets before this index have been split in the current round, whose mask is `mask`.
   private var split = 0
   private var mask = 0
 
@@ -31,7 +31,7 @@ struct WatchItemTable {
 
   /// Adds an entry.
   ///
-  /// - Returns: its place, which changes only as ``remove(at:)`` says.
+  /// - Returns: its index, which changes only as ``remove(at:)`` describes.
   mutating func insert(_ hash: UInt32, audience: UInt32, item: UInt32) -> Int {
     let place = entries.count
     entries.append(Entry(hash: hash, audience: audience, item: item, next: -1, previous: -1))
@@ -40,9 +40,9 @@ struct WatchItemTable {
     return place
   }
 
-  /// Removes the entry at a place.
+  /// Removes the entry at an index.
   ///
-  /// - Returns: the audience and the item of the entry that has moved to this place; nil if none has.
+  /// - Returns: the audience and the item of the entry that was moved to this index; nil if none was.
   mutating func remove(at place: Int) -> (audience: UInt32, item: UInt32)? {
     unlink(place)
     let last = entries.count - 1
@@ -63,7 +63,7 @@ struct WatchItemTable {
     return moved
   }
 
-  /// Calls `body` with each audience and item of this hash.
+  /// Calls `body` with each audience and item that has this hash.
   func forEach(_ hash: UInt32, _ body: (UInt32, UInt32) -> Void) {
     var place = buckets[bucket(of: hash)]
     while place >= 0 {
@@ -116,7 +116,7 @@ struct WatchItemTable {
     }
   }
 
-  /// Joins the last bucket with the one that it was split from.
+  /// Merges the last bucket into the one from which it was split.
   private mutating func shrink() {
     if split == 0 {
       mask >>= 1

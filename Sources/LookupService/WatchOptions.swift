@@ -1,24 +1,24 @@
 internal import Core
 internal import RPC
 
-/// What a watch asks for.
+/// The options of a watch.
 struct WatchOptions {
   var filter: WatchFilter
-  /// The caller; nil where no credentials are configured.
+  /// The caller; nil if no credentials are configured.
   var identity: RPCIdentity?
   var includesValues = false
   var sendsInitialState = false
   var progressInterval: Duration
-  /// Replay from here; nil: from now on.
+  /// Where the replay begins; nil to start at the present.
   var start: Revision?
-  /// Whether the start is not of this database: nothing about it is known.
+  /// Whether the start is of another database, so that nothing is known about it.
   var isStartForeign = false
-  /// More changed keys than this that wait are one RESYNC.
+  /// The maximum number of changed keys in the coalescing queue. Above it, one RESYNC replaces them.
   var maximumQueuedKeys: Int
 }
 
 extension Duration {
-  /// Whole nanoseconds; 0 for a negative duration. Of at most some centuries.
+  /// Whole nanoseconds; 0 for a negative duration. Valid for durations of up to some centuries.
   var nanoseconds: UInt64 {
     let (seconds, attoseconds) = components
     return seconds < 0 || attoseconds < 0 ? 0 : UInt64(seconds) * 1_000_000_000 + UInt64(attoseconds / 1_000_000_000)

@@ -1,13 +1,13 @@
 internal import ChangeStreamCache
 internal import Core
 
-/// What a slow subscriber has still to be told: the latest notice of each key, in the place of the first.
+/// The coalescing queue of a slow subscriber: the latest notice of each key, at the position of the first.
 ///
-/// Bounded by a number of keys: past it, everything is dropped and one RESYNC stands for it. A PROGRESS waits its turn
-/// like the rest; a key that changes again keeps its place before it, so the PROGRESS stays true.
+/// It is bounded by a number of keys; above it, everything is dropped and replaced by one RESYNC. A PROGRESS is queued
+/// like notices; a key that changes again keeps its position before it, so the PROGRESS stays true.
 ///
-/// A thousand subscribers can be slow at once: a key that waits costs 8 bytes for its notice, which all share, and 5 to
-/// 16 to find it. What was taken for a burst is given back after it.
+/// A thousand subscribers can be slow at once: a queued key costs 8 bytes for its notice, which all queues share, and 5
+/// to 16 bytes to find it. Memory that was allocated for a burst is freed after it.
 struct WatchQueue {
   enum Item {
     case notice(Notice)
@@ -15,16 +15,16 @@ struct WatchQueue {
     case resync(Revision)
   }
 
-  /// More than so many changed keys are one RESYNC.
+  /// The maximum number of changed keys. Above it, one RESYNC replaces them.
   private let limit: Int
-  /// In order, from `first` on; nil stands for the next of the marks.
+  /// The notices in order, from `first` on; nil stands for the next of `marks`.
   private var notices: [Notice?] = []
   private var first = 0
   private var places = WatchQueuePlaces()
-  /// PROGRESS and RESYNC, from `firstMark` on.
+  /// PROGRESS and RESYNC, in order, from `firstMark` on.
   private var marks: [Item] = []
   private var firstMark = 0
-  /// How many keys wait.
+  /// The number of queued keys.
   private(set) var keyCount = 0
 
   init(limit: Int) {
@@ -33,10 +33,10 @@ struct WatchQueue {
 
   var isEmpty: Bool { first == notices.count }
 
-  /// How many items are held, those that have been taken and not yet let go of among them.
+  /// The number of stored items, including those that have been taken and whose memory has not been freed yet.
   var storedCount: Int { notices.count }
 
-  /// Returns whether the queue overflowed into a RESYNC.
+  /// Appends a notice. Returns whether the queue overflowed into a RESYNC.
   mutating func append(_ notice: Notice) -> Bool {
     if let place = places.place(of: notice, in: notices, from: first) {
       notices[place] = notice
@@ -46,7 +46,7 @@ struct WatchQueue {
       overflow(latest: notice.revision)
       return true
     }
-    // A RESYNC that waits says all there is to say.
+    // A queued RESYNC covers the notice.
     if case .resync(let revision)? = lastMark {
       marks[marks.count - 1] = .resync(max(revision, notice.revision))
       return false
@@ -57,7 +57,7 @@ struct WatchQueue {
     return false
   }
 
-  /// Drops everything for a RESYNC.
+  /// Replaces everything by a RESYNC.
   mutating func resync(_ revision: Revision) {
     removeAll()
     append(mark: .resync(revision))
@@ -96,9 +96,9 @@ struct WatchQueue {
     keyCount = 0
   }
 
-  // MARK: Beneath
+  // MARK: Storage
 
-  /// The last item, if it is a mark.
+  /// The last item, if it is a PROGRESS or a RESYNC.
   private var lastMark: Item? {
     guard first < notices.count, notices[notices.count - 1] == nil else { return nil }
     return marks.last
@@ -116,12 +116,12 @@ struct WatchQueue {
     resync(latest)
   }
 
-  /// Gives back the room of what has been taken: each item is moved once on average.
+  /// Frees the memory of items that have been taken. Each item is moved once on average.
   private mutating func letGo() {
     if isEmpty {
       removeAll()
     } else if first > 64, first * 2 > notices.count {
-      // Copies, so that the room of a burst goes with it.
+      // A copy, so that the memory of a burst is freed.
       notices = Array(notices[first...])
       first = 0
       marks = Array(marks[firstMark...])

@@ -1,13 +1,13 @@
-/// Finds a key's notice among those of a ``WatchQueue``: an open-addressed table of places in its list, 4 bytes each.
+/// Finds the notice of a key in a ``WatchQueue``: an open-addressed hash table of indices into its list, 4 bytes each.
 ///
-/// The list is lent to every call. What has left its front is not found any more, and takes a slot until the next
-/// ``rebuild(for:from:)``.
+/// Each call receives the list as an argument. A notice that was removed from the front of the list is not found any
+/// more; its slot stays in use until the next ``rebuild(for:from:)``.
 struct WatchQueuePlaces {
-  /// A place and one more; 0: free. A power of two of them, or none.
+  /// An index plus one; 0 for a free slot. The number of slots is a power of two, or 0.
   private var slots: [UInt32] = []
   private var used = 0
 
-  /// Where the notice stands that is about the same key.
+  /// The index of the notice about the same key; nil if there is none.
   func place(of notice: Notice, in notices: [Notice?], from first: Int) -> Int? {
     guard !slots.isEmpty else { return nil }
     var slot = notice.keyHash & (slots.count - 1)
@@ -19,15 +19,15 @@ struct WatchQueuePlaces {
     return nil
   }
 
-  /// Adds a place of the list, whose key is not among the others.
+  /// Adds an index of the list. Its key must not be in the table.
   mutating func insert(_ place: Int, in notices: [Notice?], from first: Int) {
-    // A quarter stays free, so that a search ends soon.
+    // A quarter of the slots stays free, so that searches are short.
     if (used + 1) * 4 > slots.count * 3 { return rebuild(for: notices, from: first) }
     guard let notice = notices[place] else { return }
     put(place, notice.keyHash)
   }
 
-  /// Makes the table anew, as large as the list from `first` on needs.
+  /// Rebuilds the table with the size that the list from `first` on needs.
   mutating func rebuild(for notices: [Notice?], from first: Int) {
     var count = 16
     while count < (notices.count - first) * 2 { count *= 2 }

@@ -3,50 +3,51 @@ internal import Core
 internal import ProtobufMessages
 internal import RPC
 
-/// One watch: what it is about, what it has still to be told, and where it writes. On its worker's thread only.
+/// One watch: its filter, its queue, and the stream to which it writes. On its worker's thread only.
 ///
-/// First a PROGRESS, then a replay and the initial state where they are wanted, then notices as they come. What the
-/// peer does not take waits in a bounded ``WatchQueue``.
+/// A watch begins with a PROGRESS, followed by the replay and the initial state if they are requested, and by live
+/// notices. While the connection is not writable, notices are kept in a bounded ``WatchQueue``.
 final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
-  /// Of a key that waits, at most (see `WatchQueue`).
+  /// The maximum memory of a queued key (see `WatchQueue`).
   private static let queuedKeyBytes = 24
-  /// What a watch takes beside its filter and what waits for it.
+  /// The memory of a watch without its filter and its queue.
   static let ownBytes = 1024
-  /// The position of a watch whose start is of another database: a start that no server can replay exactly.
+  /// The position of a watch whose start is of another database: no server can replay exactly from this start.
   private static let unknownPosition = Revision(1)
 
   let options: WatchOptions
   private let shard: WatchShard
   private let hub: InvalidationHub
   private let report: LimitReport
-  /// Nil once the watch is over.
+  /// Nil once the watch has ended.
   private var writer: (any RPCStreamWriter)?
   private var queue: WatchQueue
-  /// As the shard's counters have them.
+  /// The number of queued keys that has been added to the shard's counters.
   private var countedKeys = 0
-  /// Of the watch, its queue and backlog, and of its filter where it pays for that.
+  /// The size of the watch, its queue and its backlog, and of its filter if the filter is charged to this watch.
   private(set) var bufferedByteCount = 0
   private var backlog = WatchBacklog()
-  /// By ``ServedEntity``: notices below these numbers are in the backlog.
+  /// Indexed by ``ServedEntity``: notices below these numbers are in the backlog.
   private var covered = Array(repeating: Int.min, count: ServedEntity.allCases.count)
   private var isDraining = false
-  /// The last PROGRESS has been sent, or waits for its turn: nothing may follow it.
+  /// The last PROGRESS has been sent or is queued: nothing may follow it.
   private var isEnding = false
-  /// The writer is being written to. It may call back from within: what that brings waits until the write is done.
+  /// A write is in progress. The writer may call back during it; notices that arrive then are queued until it is done.
   private var isSending = false
-  /// The subscriber may hold what another server told it: until the first RESYNC, after which it asks here.
+  /// The subscriber may hold answers of another server. True until the first RESYNC, after which the subscriber looks
+  /// them up here.
   private var mayHoldFromElsewhere: Bool
-  /// Nothing older is wanted.
+  /// Notices before this revision are not sent.
   private var startRevision: Revision?
-  /// The revision of the last PROGRESS: none that follows is below it.
+  /// The revision of the last PROGRESS. No later PROGRESS has a lower one.
   private var position = Revision.none
   private var scratch = RPCReply()
 
-  // The shard's notes.
+  // Fields that the shard maintains.
   var place = 0
   var placeInAudience = 0
   var audience: WatchAudience?
-  /// The first event that this watch has not been given.
+  /// The number of the first event that this watch has not received.
   var nextEvent = 0
   var epochGeneration = 0
   var isInSendingQueue = false
@@ -61,7 +62,7 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
     self.hub = hub
     self.writer = writer
     mayHoldFromElsewhere = options.start != nil
-    // The initial state may be older than the start: then what lies between is news.
+    // The initial state may be older than the start: then the changes between them must be announced.
     startRevision = options.isStartForeign || options.sendsInitialState ? nil : options.start
     queue = WatchQueue(limit: options.maximumQueuedKeys)
   }
@@ -72,12 +73,12 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
   private var entities: [ServedEntity] { options.filter.entities }
 
   func start() {
-    // First in the shard, then the revision: what is newer than it reaches the watch. All of it before the first write,
-    // which may call back.
+    // The watch is added to the shard before the revision is read: every newer change reaches it. All of this happens
+    // before the first write, which may call back.
     shard.add(self)
     let observed = shard.observedRevision(of: entities)
     if let start = options.start {
-      // Every PROGRESS is a position that a watch can resume at: so not ahead of the replay.
+      // Every PROGRESS is a safe resume position, so the first one must not be ahead of the replay.
       position = options.isStartForeign ? Self.unknownPosition : min(start, observed)
     } else {
       position = observed
@@ -92,7 +93,7 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
 
   private func fillBacklog(_ observed: Revision) {
     if options.isStartForeign { backlog.append(.resync(nil)) }
-    // From the revision that the first PROGRESS gives on nothing may be missed, and some of it was handed out before.
+    // No change from the revision of the first PROGRESS on may be missed, and some of these notices were posted before.
     let start = options.start ?? Revision(observed.rawValue + 1)
     var initialState: [(entity: ServedEntity, answers: AnswerList)] = []
     for entity in entities {
@@ -102,7 +103,7 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
       let range = hub.replayRange(
         entity, since: start, through: state?.sequence, isNewcomer: options.start == nil,
         withNotices: options.includesValues)
-      // What is older than the initial state does not follow it.
+      // Notices that are older than the initial state do not follow it.
       covered[entity.rawValue] = range.end
       guard !options.isStartForeign else { continue }
       replayStart = start
@@ -117,7 +118,7 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
     if options.start != nil || options.sendsInitialState { backlog.append(.progress(observed)) }
   }
 
-  /// What the replay leaves out is older.
+  /// Notices before this revision are not replayed.
   private var replayStart = Revision.none
 
   private func isReplayed(_ notice: Notice) -> Bool {
@@ -127,12 +128,12 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
 
   // MARK: From the shard
 
-  /// Takes a notice that the filter wants.
+  /// Takes a notice that matches the filter.
   func offer(_ notice: Notice) {
     guard let writer, !isEnding else { return }
     resyncInNewEpoch()
     if notice.number < covered[notice.entity.rawValue] { return }
-    // A subscriber that comes from a server that is ahead has seen what is older than where it starts.
+    // A subscriber that comes from a server that is ahead has seen all changes before its start.
     if let startRevision, notice.revision < startRevision { return }
     if !isSending, queue.isEmpty, backlog.isEmpty, writer.isWritable {
       isSending = true
@@ -148,14 +149,14 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
     }
   }
 
-  /// Changes of an entity may have gone unseen. The cache has announced what differs from what it served; but a
-  /// subscriber that came from another server may hold what was never served here.
+  /// Handles missed changes of an entity. The cache has announced the differences from the answers that it served
+  /// before; but a subscriber that came from another server may hold answers that this server has never served.
   func missed() {
     guard writer != nil, !isEnding, mayHoldFromElsewhere else { return }
     resync()
   }
 
-  /// A PROGRESS is due: everything up to `revision` has been offered.
+  /// Queues a PROGRESS that is due: everything up to `revision` has been offered.
   func progressIsDue(_ revision: Revision) {
     guard writer != nil, !isDraining else { return }
     resyncInNewEpoch()
@@ -163,16 +164,16 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
     shard.continueSending(self)
   }
 
-  /// Puts a RESYNC in the place of everything that waits.
+  /// Replaces everything that is queued by a RESYNC.
   private func resync() {
     queue.resync(shard.observedRevision(of: entities))
     dropBacklog()
     countQueue()
-    // What comes next would only be part of a RESYNC that waits.
+    // Further notices would only be merged into a queued RESYNC.
     send(atMost: 4)
   }
 
-  /// The RESYNC that waits says all that the backlog would, but for the mark at its end.
+  /// Drops the backlog. The queued RESYNC replaces all of it but the PROGRESS at its end.
   private func dropBacklog() {
     mayHoldFromElsewhere = false
     guard !backlog.isEmpty else { return }
@@ -181,7 +182,8 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
       progress: shard.handedOverRevision(of: entities), reason: options.sendsInitialState ? "initial_state" : "")
   }
 
-  /// Another database than before: what the watch was told of the one is nothing about the other.
+  /// Queues a RESYNC if the database is another one than before: the state of a subscriber is of no use for the new
+  /// one.
   private func resyncInNewEpoch() {
     guard epochGeneration != shard.epochGeneration else { return }
     epochGeneration = shard.epochGeneration
@@ -196,7 +198,7 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
     send(atMost: .max)
   }
 
-  /// A RESYNC takes the place of what waits; where that is nothing, the watch ends.
+  /// Frees memory: a RESYNC replaces what is queued; a watch with nothing to replace ends.
   func giveUpBuffers() {
     guard let writer else { return }
     if queue.keyCount == 0, !backlog.holdsContents {
@@ -213,7 +215,7 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
     end()
   }
 
-  /// Ends the watch if its caller may not have it any more.
+  /// Ends the watch if its caller is not permitted any more.
   func checkCaller() {
     guard let identity = options.identity, let writer else { return }
     do throws(RPCStatus) {
@@ -225,14 +227,15 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
     }
   }
 
-  /// Has the watch say what is left and a last PROGRESS, and end with OK.
+  /// Drains the watch: it sends its queue and a last PROGRESS, and ends with OK.
   func draining() {
     guard writer != nil, !isDraining else { return }
     isDraining = true
     shard.end(self)
   }
 
-  /// Everything up to `revision` has been offered, and everything that had come when the drain began.
+  /// Queues the last PROGRESS. Everything up to `revision`, and everything that had arrived when the drain began, has
+  /// been offered.
   func end(at revision: Revision) {
     guard writer != nil, !isEnding else { return }
     resyncInNewEpoch()
@@ -243,7 +246,7 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
 
   // MARK: Sending
 
-  /// Sends at most so much of what waits, as far as the slice goes.
+  /// Sends at most `limit` queued items, within the slice.
   func send(atMost limit: Int) {
     guard !isSending, writer != nil else { return }
     shard.beginSlice()
@@ -268,7 +271,7 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
     }
   }
 
-  /// Sends the next thing, or finds that the backlog's next part is not wanted; false once there is none.
+  /// Sends the next item, or skips one of the backlog that is not wanted. Returns false if there is none.
   private func sendNext() -> Bool {
     if let item = backlog.next(hub, isWanted: isReplayed) {
       switch item {
@@ -292,7 +295,8 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
     return true
   }
 
-  /// Never one below the last one. What waits behind it must not be counted before it is sent.
+  /// Sends a PROGRESS, whose revision is never below that of the last one. Items behind it in the queue must not be
+  /// counted before it is sent.
   private func send(progress revision: Revision, reason: String) {
     position = max(position, revision)
     sendMark(.progress, nil, position, reason: reason)
@@ -306,7 +310,7 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
     send(encoded, value: answer, entity)
   }
 
-  /// PROGRESS or RESYNC.
+  /// Sends a PROGRESS or a RESYNC.
   private func sendMark(_ kind: NoticeKind, _ entity: ServedEntity?, _ revision: Revision, reason: String) {
     if kind == .resync { shard.counters.countResync() }
     let encoded = encodeNotice(kind: kind, entity, revision: revision, reason: reason)
@@ -318,7 +322,7 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
   }
 
   private func send(_ encoded: [UInt8], value: Answer?, _ entity: ServedEntity?) {
-    // The epoch's bytes are shared by all notices, where no value makes a head of its own necessary.
+    // The bytes of the epoch are shared by all notices that carry no value; a value requires a head of its own.
     scratch.head = shard.epochField
     if options.includesValues, let value, let entity {
       scratch.head.append(contentsOf: encoded)
@@ -333,7 +337,7 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
     scratch.reset()
   }
 
-  // MARK: What it holds
+  // MARK: Memory accounting
 
   private func countQueue() {
     countBuffers()
@@ -342,13 +346,13 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
     countedKeys = queue.keyCount
   }
 
-  /// Brings the count of what it holds up to date.
+  /// Updates the accounted size of this watch.
   func countBuffers() {
     guard let buffers = shard.buffers else { return }
     var count = 0
     if writer != nil {
       count = Self.ownBytes + queue.keyCount * Self.queuedKeyBytes + backlog.byteCount
-      // Watches of equal filters share one: it is charged to one of them.
+      // Watches of equal filters share one filter, which is charged to one of them.
       if let audience, audience.payer === self { count += audience.byteCount }
     }
     guard count != bufferedByteCount else { return }

@@ -3,38 +3,38 @@ internal import Core
 internal import ProtobufMessages
 internal import RPC
 
-/// What a cache tells its watches.
+/// An event that a cache sends to its watches.
 enum WatchEvent: Sendable {
   case notice(Notice)
-  /// Changes may have gone unseen; what differed was announced before this.
+  /// Changes may have been missed; the differences that were found have been announced before this event.
   case gap(ServedEntity)
 }
 
 /// The watches and the waiting calls of one worker, and the inbox through which notices reach them.
 ///
-/// All of its work is done in slices of about half a millisecond (``WorkSlice``), one in an event-loop iteration:
-/// handing events to the watches that want them, sending what waits for them, their PROGRESS, asking waiting calls
-/// again. What a slice leaves is done in the iterations that follow, so that lookups never wait for it.
+/// All of its work is done in slices of about half a millisecond (``WorkSlice``), one in each event-loop iteration:
+/// delivering events to the watches that want them, sending queued notices, sending PROGRESS, and resuming waiting
+/// calls. The rest of the work is done in the following iterations, so that lookups never wait for it.
 final class WatchShard: @unchecked Sendable {
-  // Safe to share: `inbox` is locked; `waiters` say themselves what is touched from where; `attention`, `counters`,
-  // `readers` and what is constant can be read anywhere; the rest is touched on the worker's thread only.
+  // Safe to share: `inbox` is locked; `waiters` documents its own isolation; `attention`, `counters`, `readers` and
+  // constants can be read on any thread; the rest is used on the worker's thread only.
 
-  /// What is to be done for watches, in order.
+  /// A step of the work for watches, in order.
   private enum Step {
     case events([WatchEvent])
-    /// Every notice up to these revisions, by ``ServedEntity``, stands before this.
+    /// Every notice up to these revisions, indexed by ``ServedEntity``, comes before this step.
     case observed([Revision])
-    /// The watch says what is left, and ends.
+    /// The watch sends its queue and ends.
     case end(WatchSession)
   }
 
-  /// An event on its way to the watches that want it.
+  /// An event that is being delivered to the watches that want it.
   private struct Delivery {
     let event: WatchEvent
-    /// Counted from the first event ever.
+    /// The number of the event, counted from the first one of this shard.
     let number: Int
     var audience = 0
-    /// The sessions before this one, in the audience, have still to be told.
+    /// The sessions of the audience before this index have not received the event yet.
     var session = Int.max
   }
 
@@ -49,26 +49,26 @@ final class WatchShard: @unchecked Sendable {
   private let epoch: EpochSource
   private let unitsPerSlice: Int
   private(set) var epochGeneration = -1
-  /// The field `epoch` of an `InvalidationNotice`.
+  /// The encoded field `epoch` of an `InvalidationNotice`.
   private(set) var epochField: [UInt8] = []
   private let inbox = Locked<[[WatchEvent]]>([])
 
   private var index = WatchFilterIndex()
   private var sessions: [WatchSession] = []
   private var steps = WorkQueue<Step>()
-  /// In the first of `steps`.
+  /// The index of the next event in the first of `steps`.
   private var nextEvent = 0
   private var eventNumber = 0
   private var delivery: Delivery?
   private var audiences: [WatchAudience] = []
-  /// By ``ServedEntity``: up to here every notice has been handed to its watches.
+  /// Indexed by ``ServedEntity``: every notice up to this revision has been delivered to its watches.
   private var handedOver: [Revision]
-  /// Sessions that have something to send, and whose peers take it.
+  /// Sessions that have something to send and whose connections are writable.
   private var sending = WorkQueue<WatchSession>()
   private var progress: ProgressTimers
-  /// Sessions before this place have still to be asked whether their callers may have them.
+  /// The sessions before this index have not been checked yet for permission.
   private var uncheckedSessions = 0
-  /// What ended watches held: released bit by bit.
+  /// The queues of ended watches, which are released in slices.
   private var leftovers: [WatchQueue] = []
 
   private var slice: WorkSlice
@@ -91,10 +91,10 @@ final class WatchShard: @unchecked Sendable {
     slice = WorkSlice(now: worker.now, units: unitsPerSlice)
   }
 
-  /// How many watches are open. Any thread.
+  /// The number of open watches. Any thread.
   var count: Int { attention.sessionCount }
 
-  /// Takes events, from any thread; the first since the inbox was empty wakes the worker.
+  /// Posts events, from any thread. The first event in an empty inbox wakes the worker.
   func post(_ events: [WatchEvent]) {
     guard attention.isWanted else { return }
     let isFirst = inbox.withLock { inbox in
@@ -104,7 +104,8 @@ final class WatchShard: @unchecked Sendable {
     if isFirst { worker.execute { self.run() } }
   }
 
-  /// Credentials have changed: every watch is looked at, one that is being opened now too. From any thread.
+  /// Checks the permission of every watch, including one that is being opened, after the credentials have changed. From
+  /// any thread.
   func checkCallers() {
     worker.execute {
       self.uncheckedSessions = self.sessions.count
@@ -112,7 +113,7 @@ final class WatchShard: @unchecked Sendable {
     }
   }
 
-  /// An observed revision has moved on. From any thread.
+  /// Resumes waiting calls after an observed revision has advanced. From any thread.
   func wakeWaiters() {
     if waiters.areReady { worker.execute { self.run() } }
   }
@@ -125,11 +126,11 @@ final class WatchShard: @unchecked Sendable {
     epochGeneration = generation
     epochField = []
     ProtobufWriter.string(7, epoch.current, to: &epochField)
-    // Revisions of another database.
+    // The revisions are those of another database.
     handedOver = Array(repeating: .none, count: readers.count)
   }
 
-  /// Every event that has not been handed over yet reaches the watch from now on.
+  /// Adds a watch. It receives every event that has not been delivered yet.
   func add(_ session: WatchSession) {
     refreshEpoch()
     session.epochGeneration = epochGeneration
@@ -144,7 +145,7 @@ final class WatchShard: @unchecked Sendable {
     armTimer()
   }
 
-  /// Takes a watch that has ended away, and releases what it held in the slices that follow.
+  /// Removes a watch that has ended. Its queue is released in later slices.
   func remove(_ session: WatchSession, _ leftover: WatchQueue) {
     guard session.place < sessions.count, sessions[session.place] === session else { return }
     let last = sessions.removeLast()
@@ -168,24 +169,24 @@ final class WatchShard: @unchecked Sendable {
     }
   }
 
-  /// Up to here everything is in the inbox or has been handed over: the lowest of the observed revisions.
+  /// The lowest observed revision of the entities: every notice up to it is in the inbox or has been delivered.
   func observedRevision(of entities: [ServedEntity]) -> Revision {
     entities.map { readers[$0.rawValue].observedRevision }.min() ?? .none
   }
 
-  /// Up to here everything has been handed over: the lowest of the entities' revisions.
+  /// The lowest delivered revision of the entities: every notice up to it has been delivered.
   func handedOverRevision(of entities: [ServedEntity]) -> Revision {
     entities.map { handedOver[$0.rawValue] }.min() ?? .none
   }
 
-  /// Has the watch say what is left and end, once all that is in the inbox now has been handed over.
+  /// Ends a watch after everything that is in the inbox now has been delivered and its queue has been sent.
   func end(_ session: WatchSession) {
     takeInbox()
     steps.append(.end(session))
     run()
   }
 
-  /// Has the watch go on sending, soon.
+  /// Schedules the watch to continue sending.
   func continueSending(_ session: WatchSession) {
     guard !session.isInSendingQueue else { return }
     session.isInSendingQueue = true
@@ -193,12 +194,13 @@ final class WatchShard: @unchecked Sendable {
     continueLater()
   }
 
-  /// To be called by what comes from a transport, before it spends anything.
+  /// Begins a slice if none is running in this event-loop iteration. Calls that come from a transport must call it
+  /// before ``spend(_:)``.
   func beginSlice() {
     if !isRunning { renewSlice() }
   }
 
-  /// Takes units from the slice of this event-loop iteration. False once it is over.
+  /// Takes units from the slice of this event-loop iteration. Returns false once the slice is over.
   func spend(_ units: Int) -> Bool {
     slice.spend(units, now: worker.now)
     return !slice.isOver
@@ -208,7 +210,7 @@ final class WatchShard: @unchecked Sendable {
 
   // MARK: Slices
 
-  /// Does what there is to do, as far as the slice of this event-loop iteration goes.
+  /// Works until the slice of this event-loop iteration is over or nothing is left to do.
   func run() {
     guard !isRunning else { return }
     isRunning = true
@@ -217,7 +219,7 @@ final class WatchShard: @unchecked Sendable {
     takeInbox()
     var hasMore = true
     while hasMore, !slice.isOver {
-      // A little of each in turn, so that none waits for the others to come to an end.
+      // Round-robin, in small steps, so that no kind of work waits for another to finish.
       let checked = checkNextCallers()
       let asked = askNextWaiters()
       let delivered = deliverNext()
@@ -253,11 +255,11 @@ final class WatchShard: @unchecked Sendable {
     }
   }
 
-  /// Moves what is in the inbox to the steps, and notes up to which revision that is everything.
+  /// Moves the inbox to the steps, followed by the revisions up to which that is complete.
   private func takeInbox() {
     refreshEpoch()
     guard !sessions.isEmpty || waiters.haveKeys else { return inbox.withLock { $0 = [] } }
-    // First the revisions, then the inbox: every notice up to them is in it.
+    // The revisions are read before the inbox: every notice up to them is in it.
     let observed = readers.map(\.observedRevision)
     let batches = inbox.withLock { inbox in
       defer { inbox.removeAll(keepingCapacity: true) }
@@ -267,12 +269,12 @@ final class WatchShard: @unchecked Sendable {
     if steps.isEmpty, delivery == nil { handedOver = observed } else { steps.append(.observed(observed)) }
   }
 
-  // MARK: What is done in a slice. Each does a little, and says whether it found something to do.
+  // MARK: Steps of a slice. Each does a bounded amount of work, and returns whether there was any.
 
   private func checkNextCallers() -> Bool {
     guard uncheckedSessions > 0 else { return false }
     for _ in 0..<Self.sessionsPerStep {
-      // From the end: a session that ends is replaced by one that has been asked already.
+      // From the end: a session that ends is replaced by one that has been checked already.
       uncheckedSessions = min(uncheckedSessions, sessions.count)
       guard uncheckedSessions > 0 else { break }
       uncheckedSessions -= 1
@@ -289,7 +291,7 @@ final class WatchShard: @unchecked Sendable {
   }
 
   private func fireNextProgress() -> Bool {
-    // What has come before it goes out before it.
+    // The events before it are delivered first.
     guard let session = progress.next(isBusy: delivery != nil || !steps.isEmpty) else { return false }
     session.progressIsDue(handedOverRevision(of: session.options.filter.entities))
     if session.isWanted { progress.add(session, after: session.options.progressInterval) }
@@ -305,7 +307,7 @@ final class WatchShard: @unchecked Sendable {
         endDelivery()
         break
       }
-      // From the end: a session that ends while it is told is replaced by one that has been told already.
+      // From the end: a session that ends during the delivery is replaced by one that has received the event already.
       current.session = min(current.session, audiences[current.audience].sessions.count) - 1
       if current.session < 0 {
         current.audience += 1
@@ -329,7 +331,7 @@ final class WatchShard: @unchecked Sendable {
     return true
   }
 
-  /// Takes steps up to the next event that a watch wants, or a number of others.
+  /// Takes steps up to the next event that a watch wants, but a limited number of them.
   private func beginNextDelivery() -> Bool {
     guard !steps.isEmpty else { return false }
     for _ in 0..<Self.sessionsPerStep {
@@ -369,7 +371,7 @@ final class WatchShard: @unchecked Sendable {
 
   private func endDelivery() {
     audiences.removeAll(keepingCapacity: true)
-    // A key's own change answers calls that wait for it, before all of its cluster time is observed.
+    // The change of a key resumes the calls that wait for it, before its whole cluster time is observed.
     if case .notice(let notice)? = delivery?.event { waiters.changed(notice) }
     delivery = nil
   }

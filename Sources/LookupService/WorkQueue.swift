@@ -1,4 +1,4 @@
-/// A queue of work: each element is taken once, and moved once on average.
+/// A queue of work. Each element is taken once, and moved once on average.
 struct WorkQueue<Element> {
   private var elements: [Element?] = []
   private var head = 0

@@ -1,12 +1,12 @@
 internal import Core
 
-/// How much of an event-loop iteration one worker's watches and waiting calls may still take.
+/// The remaining work for watches and waiting calls of one worker in an event-loop iteration.
 ///
-/// Time is measured, but not for each step: a step costs units, and the clock is read once for a number of them.
+/// Time is measured, but not for each step: a step costs units, and the clock is read once for a number of units.
 struct WorkSlice {
-  /// The length of a slice: a lookup that comes meanwhile waits about so long at most.
+  /// The length of a slice. A lookup that arrives during a slice waits about this long at most.
   static let nanoseconds: UInt64 = 500_000
-  /// A number of units that takes some 10 microseconds.
+  /// A number of units that takes about 10 microseconds.
   private static let unitsPerClockRead = 32
 
   private let end: MonotonicTime
@@ -14,13 +14,13 @@ struct WorkSlice {
   private var unitsToClockRead = unitsPerClockRead
   private(set) var isOver = false
 
-  /// Begins a slice that ends after its time, or after so many units.
+  /// Begins a slice that ends after its time or after `units` units.
   init(now: MonotonicTime, units: Int) {
     end = MonotonicTime(nanoseconds: now.nanoseconds + Self.nanoseconds)
     self.units = units
   }
 
-  /// Takes units from what is left; one unit is about a quarter of a microsecond.
+  /// Takes units from the slice; one unit is about a quarter of a microsecond.
   mutating func spend(_ count: Int, now: @autoclosure () -> MonotonicTime) {
     units -= count
     unitsToClockRead -= count

@@ -2,21 +2,21 @@ internal import ChangeStreamCache
 internal import ProtobufMessages
 internal import RPC
 
-/// What one worker's thread keeps for its calls.
+/// The state of one worker's thread that its calls share.
 final class WorkerState: @unchecked Sendable {
-  // Safe to share: `shard` and the counters take care of themselves; the rest is used on the worker's own thread only.
+  // Safe to share: `shard` and the counters are thread-safe; the rest is used on the worker's own thread only.
   let shard: WatchShard
   let arena = ProtobufArena()
   let scratch = ProtobufScratch(capacity: 512)
-  /// By ``ServedEntity``.
+  /// Indexed by ``ServedEntity``.
   let counters = ServedEntity.allCases.map { _ in LookupCounters() }
   private let worker: any RPCWorker
   private let epochs: EpochSource
   private var epochGeneration = -1
   private var epochText = ""
-  /// ``epoch`` as of the last ``view(_:)``, in UTF-8.
+  /// ``epoch`` in UTF-8, as of the last ``view(_:)``.
   private(set) var epochBytes: [UInt8] = []
-  /// By ``ServedEntity``: the worker's own way into each cache.
+  /// Indexed by ``ServedEntity``: the worker's own reader of each cache.
   private let answers: [AnswerReader]
 
   init(_ worker: any RPCWorker, shard: WatchShard, _ epochs: EpochSource) {
@@ -26,10 +26,10 @@ final class WorkerState: @unchecked Sendable {
     answers = shard.readers.map { $0.makeReader() }
   }
 
-  /// Has `observer` told when the worker's turn ends; false where there are no turns.
+  /// Notifies `observer` when the worker's event-loop iteration ends. Returns false if there are no iterations.
   func tellAtTurnEnd(_ observer: any RPCTurnObserver) -> Bool { worker.tellAtTurnEnd(observer) }
 
-  /// ``EpochSource/current`` without its lock, as long as it has not changed.
+  /// ``EpochSource/current`` without its lock, cached until it changes.
   var epoch: String {
     refreshEpoch()
     return epochText
@@ -41,7 +41,7 @@ final class WorkerState: @unchecked Sendable {
     return CacheView(entity, shard.readers[entity.rawValue])
   }
 
-  /// Gives `body` a reader whose answers are all of one moment.
+  /// Calls `body` with a reader whose answers are all of one moment.
   func withAnswers<Result>(
     _ entity: ServedEntity, _ body: (AnswerReader) throws(RPCStatus) -> Result
   ) throws(RPCStatus) -> Result {

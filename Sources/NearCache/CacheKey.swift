@@ -1,33 +1,49 @@
-/// What an answer is kept under: `{entity}:{identifier}[:{variant}]`, the same text as a notice's `cache_key`.
+/// The key of a cached answer: `{entity}:{identifier}[:{variant}]`, the same text as the `cache_key` of a notice.
 ///
-/// Two keys are equal if their parts are: an identifier with a colon in it is not taken for a variant.
+/// Two keys are equal if their texts and the boundaries of their parts are equal: a colon within an identifier does not
+/// begin a variant.
 public struct CacheKey: Sendable, Hashable, CustomStringConvertible {
-  /// The whole key, for logs.
+  /// The whole key.
   public let text: String
-  /// Where the parts end, in UTF-8.
+  /// The ends of the parts, as offsets in UTF-8.
   private let entityEnd: Int
   private let identifierEnd: Int
 
+  /// Makes a key.
+  ///
+  /// - Parameters:
+  ///   - entity: the kind of the answer, which selects its policy.
+  ///   - identifier: the id within the entity.
+  ///   - variant: the variant of the answer; nil for none.
   public init(entity: String, identifier: String, variant: String? = nil) {
     entityEnd = entity.utf8.count
     identifierEnd = entityEnd + 1 + identifier.utf8.count
     text = variant.map { "\(entity):\(identifier):\($0)" } ?? "\(entity):\(identifier)"
   }
 
+  /// The first part of the key.
   public var entity: Substring { text[..<place(entityEnd)] }
+  /// The second part of the key.
   public var identifier: Substring { text[place(entityEnd + 1)..<place(identifierEnd)] }
-  /// Nil if the key has none.
+  /// The third part of the key; nil if it has none.
   public var variant: Substring? { identifierEnd == text.utf8.count ? nil : text[place(identifierEnd + 1)...] }
 
+  /// The same as ``text``.
   public var description: String { text }
 
-  /// Whether ``text`` begins with `prefix`, byte for byte.
+  /// Compares the begin of ``text`` with a prefix, byte for byte.
+  ///
+  /// - Parameter prefix: the prefix.
+  /// - Returns: whether ``text`` begins with it.
   public func hasPrefix(_ prefix: String) -> Bool { text.utf8.starts(with: prefix.utf8) }
 
   private func place(_ offset: Int) -> String.Index { text.utf8.index(text.startIndex, offsetBy: offset) }
 
+  /// Hashes the text only.
+  ///
+  /// - Parameter hasher: the hasher.
   public func hash(into hasher: inout Hasher) {
-    // The ends differ where the text is the same only by rare accident.
+    // Keys of equal text with different boundaries are rare.
     hasher.combine(text)
   }
 }

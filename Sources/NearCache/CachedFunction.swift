@@ -1,13 +1,15 @@
 extension NearCache {
-  /// Any asynchronous function, with its answers kept in this cache.
+  /// Wraps an asynchronous function, whose answers are cached in this cache.
   ///
   ///     let weather = cache.cached(prefix: "weather", key: { $0.name }) { try await service.weather(in: $0) }
   ///     try await weather(nairobi)
   ///
   /// - Parameters:
-  ///   - prefix: the entity of the keys; `policies` of the options may have one for it.
-  ///   - key: the identifier of an input. Equal identifiers share an answer.
-  ///   - function: what is asked where nothing is known; nil is the answer that there is nothing.
+  ///   - prefix: the entity of the keys. The policy of this entity applies.
+  ///   - key: returns the identifier of an input. Inputs with equal identifiers share an answer.
+  ///   - function: is called on a miss. It returns nil if there is no value.
+  /// - Returns: a function that returns a cached answer, or calls `function`; it throws what ``getOrFetch(_:_:)``
+  ///   throws.
   public func cached<Input: Sendable>(
     prefix: String, key: @escaping @Sendable (Input) -> String,
     _ function: @escaping @Sendable (Input) async throws -> Value?
@@ -18,7 +20,17 @@ extension NearCache {
   }
 }
 
-/// Any asynchronous function, with its answers kept for `timeToLive` seconds, in a cache of its own.
+/// Wraps an asynchronous function, whose answers are cached in a cache of its own. After a failed call no stale answer
+/// is returned.
+///
+/// - Parameters:
+///   - prefix: the entity of the keys.
+///   - timeToLive: the time to live of an answer, in seconds.
+///   - maximumEntries: the maximum number of answers.
+///   - key: returns the identifier of an input. Inputs with equal identifiers share an answer.
+///   - function: is called on a miss. It returns nil if there is no value.
+/// - Returns: a function that returns a cached answer, or calls `function`; it throws what `function` throws, or
+///   `CancellationError`.
 public func cached<Input: Sendable, Value: Sendable>(
   prefix: String, timeToLive: Double, maximumEntries: Int = 1000, key: @escaping @Sendable (Input) -> String,
   _ function: @escaping @Sendable (Input) async throws -> Value?

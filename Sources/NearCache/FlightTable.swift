@@ -1,4 +1,5 @@
-/// The fetches that are under way, and who waits for each. A value; its owner guards it.
+/// The fetches that are in progress, and the callers that wait for each. A value type that its owner protects by a
+/// lock.
 struct FlightTable<Answer: Sendable>: Sendable {
   typealias Waiter = CheckedContinuation<Answer, any Error>
 
@@ -6,15 +7,15 @@ struct FlightTable<Answer: Sendable>: Sendable {
     let key: CacheKey
     let startedAt: UInt64
     var waiters: [UInt64: Waiter] = [:]
-    /// Somebody waits, or it goes on for the cache's own sake.
+    /// Whether the fetch goes on although no caller waits, because it refreshes the cache.
     var isWanted: Bool
     var task: Task<Void, Never>?
   }
 
   private var flights: [UInt64: Flight] = [:]
-  /// The one that further questions join, and whose answer is stored.
+  /// The fetch of each key that further callers join, and whose answer is stored.
   private var current: [CacheKey: UInt64] = [:]
-  /// The flight that each waits for.
+  /// The fetch for which each caller waits.
   private var places: [UInt64: UInt64] = [:]
   private var lastID: UInt64 = 0
 
@@ -23,10 +24,12 @@ struct FlightTable<Answer: Sendable>: Sendable {
     return lastID
   }
 
-  /// The fetch of a key that can be joined.
+  /// The fetch of a key that can be joined; nil if there is none.
   func flight(_ key: CacheKey) -> UInt64? { current[key] }
 
-  /// - Parameter isForCache: it goes on if nobody waits.
+  /// Begins a fetch.
+  ///
+  /// - Parameter isForCache: whether it goes on if no caller waits.
   mutating func begin(_ key: CacheKey, at time: UInt64, isForCache: Bool) -> UInt64 {
     let id = nextID()
     flights[id] = Flight(key: key, startedAt: time, isWanted: isForCache)
@@ -34,7 +37,7 @@ struct FlightTable<Answer: Sendable>: Sendable {
     return id
   }
 
-  /// The flight may have ended already.
+  /// Sets the task of a fetch. Has no effect if the fetch has ended already.
   mutating func setTask(_ flight: UInt64, _ task: Task<Void, Never>) {
     flights[flight]?.task = task
   }
@@ -44,18 +47,18 @@ struct FlightTable<Answer: Sendable>: Sendable {
     places[id] = flight
   }
 
-  /// A waiter does not wait any more. Gives it, and the task that nobody wants any more.
+  /// Removes a caller. Returns its continuation, and the task to cancel if no caller waits for it any more.
   mutating func leave(_ id: UInt64) -> (waiter: Waiter, task: Task<Void, Never>?)? {
     guard let number = places.removeValue(forKey: id), let flight = flights[number],
       let waiter = flights[number]?.waiters.removeValue(forKey: id)
     else { return nil }
     guard flight.waiters.count == 1, !flight.isWanted else { return (waiter, nil) }
-    // Who asks next shall not join what is being cancelled.
+    // A later caller must not join a fetch that is being cancelled.
     if current[flight.key] == number { current[flight.key] = nil }
     return (waiter, flight.task)
   }
 
-  /// A fetch has ended. Nil for `startedAt` if its answer must not be stored.
+  /// Ends a fetch. `startedAt` is nil if its answer must not be stored.
   mutating func end(_ id: UInt64) -> (waiters: [Waiter], startedAt: UInt64?) {
     guard let flight = flights.removeValue(forKey: id) else { return ([], nil) }
     for waiter in flight.waiters.keys { places[waiter] = nil }
@@ -64,7 +67,8 @@ struct FlightTable<Answer: Sendable>: Sendable {
     return (Array(flight.waiters.values), isCurrent ? flight.startedAt : nil)
   }
 
-  /// What is under way for these keys is not stored, and not joined. Gives how many there were.
+  /// Makes all fetches of certain keys obsolete: their answers are not stored, and no caller joins them. Returns their
+  /// number.
   mutating func overtake(_ isWanted: (CacheKey) -> Bool) -> Int {
     guard !current.isEmpty else { return 0 }
     let overtaken = current.keys.filter(isWanted)

@@ -1,25 +1,36 @@
-/// How long answers of one kind are kept, and what happens when they grow old. All times are in seconds.
+/// The policy of an entity: how long its answers are cached, and how expired ones are treated. All times are in
+/// seconds.
 ///
-/// The age of an answer counts from when its fetch began, from the last ``NearCache/confirm()``, and, where
-/// ``isSliding``, from when it was last used: from the latest of them.
+/// The age of an answer counts from the latest of these: the begin of its fetch, the last ``NearCache/confirm()``, and
+/// its last use if ``isSliding`` is set.
 public struct NearCachePolicy: Sendable, Hashable {
-  /// For how long an answer is given without asking again.
+  /// The time during which an answer is returned without another fetch.
   public var timeToLive: Double
-  /// The same for the answer that there is nothing under the key.
+  /// The time to live of the answer that there is no value under the key.
   public var negativeTimeToLive: Double
-  /// Each answer's time is longer or shorter by at most this part of it, so that what was stored at once does not
-  /// expire at once. In 0...1.
+  /// The relative jitter of the times to live, 0 to 1: each is longer or shorter by at most this share, so that answers
+  /// that were stored together do not expire together.
   public var jitter: Double
-  /// From this part of its time on, an answer that is asked for is fetched anew behind the back of who asks, who gets
-  /// the old one at once. In 0...1; 1 for never.
+  /// The share of the time to live after which a lookup starts a refresh, 0 to 1. The lookup itself returns the cached
+  /// answer at once. 1 for no refresh ahead of expiry.
   public var refreshAhead: Double
-  /// For how long past its time an answer is given where a fetch fails.
+  /// The time after the end of the time to live during which an answer is returned as a stale one if a fetch fails.
   public var staleIfError: Double
-  /// After a failed fetch, for so long an answer that may be stale is given without another try.
+  /// The time after a failed fetch during which a stale answer is returned without another attempt.
   public var errorPause: Double
-  /// Whether a use makes the answer young again.
+  /// Whether each use of an answer resets its age.
   public var isSliding: Bool
 
+  /// Makes a policy. All times are in seconds.
+  ///
+  /// - Parameters:
+  ///   - timeToLive: the time to live of a value.
+  ///   - negativeTimeToLive: the time to live of the answer that there is no value.
+  ///   - jitter: the relative jitter of the times to live, 0 to 1.
+  ///   - refreshAhead: the share of the time to live after which a use starts a refresh; 1 for never.
+  ///   - staleIfError: how long after its time to live an answer may stand in for a failed fetch.
+  ///   - errorPause: how long after a failed fetch no other one is attempted.
+  ///   - isSliding: whether each use resets the age.
   public init(
     timeToLive: Double = 300, negativeTimeToLive: Double = 30, jitter: Double = 0.1, refreshAhead: Double = 1,
     staleIfError: Double = 3600, errorPause: Double = 1, isSliding: Bool = false
@@ -34,19 +45,27 @@ public struct NearCachePolicy: Sendable, Hashable {
   }
 }
 
-/// What a ``NearCache`` holds at most, and how long.
+/// The limits of a ``NearCache`` and the policies of its entities.
 public struct NearCacheOptions<Value: Sendable>: Sendable {
-  /// No more answers than this.
+  /// Maximum number of answers.
   public var maximumEntries: Int
-  /// No more bytes than this, by ``byteCount`` and what the cache itself takes.
+  /// Maximum number of bytes: those of ``byteCount``, of the keys, and about 200 for each answer.
   public var maximumBytes: Int
-  /// About how many bytes a value takes.
+  /// Returns the approximate size of a value in bytes.
   public var byteCount: @Sendable (Value) -> Int
-  /// By entity, the first part of a key.
+  /// The policy of each entity. The entity is the first part of a key.
   public var policies: [String: NearCachePolicy]
-  /// For entities that are not in ``policies``.
+  /// The policy of entities that are not in ``policies``.
   public var defaultPolicy: NearCachePolicy
 
+  /// Makes options.
+  ///
+  /// - Parameters:
+  ///   - maximumEntries: the maximum number of answers.
+  ///   - maximumBytes: the maximum number of bytes.
+  ///   - policies: the policy of each entity.
+  ///   - defaultPolicy: the policy of the other entities.
+  ///   - byteCount: returns the approximate size of a value in bytes.
   public init(
     maximumEntries: Int = 10_000, maximumBytes: Int = 64 * 1024 * 1024, policies: [String: NearCachePolicy] = [:],
     defaultPolicy: NearCachePolicy = NearCachePolicy(),

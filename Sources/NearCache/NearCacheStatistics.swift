@@ -1,36 +1,38 @@
-/// What a ``NearCache`` has done since it was made, and what it holds.
+/// The counters of a ``NearCache`` since it was made, and its size.
 public struct NearCacheStatistics: Sendable, Hashable {
+  /// Current number of answers.
   public var entries = 0
-  /// As the options count them.
+  /// Current size in bytes, as ``NearCacheOptions/maximumBytes`` counts them.
   public var bytes = 0
-  /// Answers given from memory, stale ones left out.
+  /// Number of answers that were returned from memory, without stale ones.
   public var hits: UInt64 = 0
-  /// Questions that memory had no good answer to.
+  /// Number of lookups for which there was no answer in memory, or only one whose time to live had ended.
   public var misses: UInt64 = 0
-  /// Fetches begun, those ahead of expiry among them.
+  /// Number of fetches that were begun, including refreshes.
   public var fetches: UInt64 = 0
-  /// Misses that another's fetch answered.
+  /// Number of misses that were answered by the fetch of another caller.
   public var fetchesSaved: UInt64 = 0
-  /// Fetches that failed.
+  /// Number of fetches that failed.
   public var fetchesFailed: UInt64 = 0
-  /// Fetches whose answer was not stored, because it was invalidated or replaced while it was on its way.
+  /// Number of fetches whose answer was not stored because the key was invalidated or set while they were in progress.
   public var fetchesOvertaken: UInt64 = 0
-  /// Fetches begun ahead of expiry.
+  /// Number of fetches that were begun ahead of expiry.
   public var refreshes: UInt64 = 0
-  /// Answers past their time that were given because a fetch failed.
+  /// Number of stale answers that were returned because a fetch had failed.
   public var staleServed: UInt64 = 0
-  /// Answers that were dropped for want of room.
+  /// Number of answers that were evicted because the cache was full.
   public var evictions: UInt64 = 0
-  /// Answers that were dropped by an invalidation.
+  /// Number of answers that were dropped by an invalidation.
   public var invalidations: UInt64 = 0
-  /// Answers that were not kept, because one alone is larger than the cache.
+  /// Number of answers that were not stored because a single one was larger than the whole cache.
   public var tooLarge: UInt64 = 0
 
-  /// Hits among all questions, in 0...1; 0 before the first.
+  /// The share of hits in all lookups, 0 to 1; 0 before the first lookup.
   public var hitRate: Double {
     let questions = hits + misses
     return questions == 0 ? 0 : Double(hits) / Double(questions)
   }
 
+  /// Makes statistics with all counters 0.
   public init() {}
 }

@@ -38,14 +38,14 @@ extension NearCacheStore {
       try await withCheckedThrowingContinuation { waiter in
         let later = self.now
         let step = state.withLock { state -> FetchStep in
-          // Here, so that the handler below either finds the waiter or has come first.
+          // Checked under the lock, so that the cancellation handler below either finds the waiter or has run before.
           if Task.isCancelled { return .cancelled }
           if let flight = state.flights.flight(key) {
             state.statistics.fetchesSaved += 1
             state.flights.join(flight, id, waiter)
             return .wait
           }
-          // One may have landed since memory was asked.
+          // A fetch may have ended since the lookup in memory.
           if let known = Self.find(key, policy(key), later, &state), known.freshness <= .refresh {
             state.statistics.fetchesSaved += 1
             return .give(Answer(value: known.value, isStale: false))
@@ -97,7 +97,7 @@ extension NearCacheStore {
         return (waiters, .success(Answer(value: value?.value, isStale: false)))
       case .failure(let error):
         state.statistics.fetchesFailed += 1
-        // One that was overtaken speaks for what is gone.
+        // The error of an obsolete fetch does not concern the current answer.
         guard startedAt != nil, state.table.change(key, { $0.failedAt = now }) != nil,
           let known = Self.find(key, policy, now, &state)
         else { return (waiters, .failure(error)) }
@@ -109,7 +109,7 @@ extension NearCacheStore {
   }
 }
 
-/// What is left to do for who has found no answer.
+/// The next step of a caller for which there is no answer in memory.
 private enum FetchStep {
   case wait
   case begin(UInt64)

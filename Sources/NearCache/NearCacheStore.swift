@@ -1,43 +1,43 @@
 internal import Core
 
-/// What a ``NearCache`` keeps, whatever it is of: not generic, so that it is compiled for what it does. Any thread.
+/// The content of a ``NearCache``. It is not generic over the value: the compiler would not specialize generic code for
+/// the types of other modules. Any thread.
 final class NearCacheStore: Sendable {
   struct Answer: Sendable {
-    /// Nil: there is nothing under the key.
+    /// The value. Nil: there is none under the key.
     let value: StoredValue?
     let isStale: Bool
   }
 
   typealias Fetch = @Sendable () async throws -> Fetched?
 
-  /// What came of a fetch.
+  /// The value that a fetch returned.
   struct Fetched: Sendable {
     let value: StoredValue
-    /// Without what the cache itself takes.
+    /// The size of the value, without the overhead of the cache.
     let byteCount: Int
   }
 
   enum Freshness: Int, Comparable {
     case fresh
-    /// To be given, and to be fetched anew.
+    /// To be returned; a refresh in the background is due.
     case refresh
-    /// Past its time: only where a fetch fails.
+    /// The time to live has ended: to be returned only if a fetch fails.
     case stale
-    /// A fetch has just failed: to be given without another try.
+    /// A fetch failed a short time ago: to be returned without another attempt.
     case spared
 
     static func < (left: Freshness, right: Freshness) -> Bool { left.rawValue < right.rawValue }
   }
 
   struct Entry: Sendable {
-    /// Nil: there is nothing under the key.
+    /// The value. Nil: there is none under the key.
     var value: StoredValue?
-    /// When its fetch began, or when it was last used if that counts.
+    /// When the fetch began, or the last use if the policy is sliding. In nanoseconds, as all times here.
     var bornAt: UInt64
-    /// In nanoseconds, as the rest.
     var timeToLive: UInt64
     var refreshAfter: UInt64
-    /// A fetch that was to replace it failed then.
+    /// When a fetch that was to replace the answer failed.
     var failedAt: UInt64?
   }
 
@@ -45,7 +45,7 @@ final class NearCacheStore: Sendable {
     var table: SieveTable<Entry>
     var flights = FlightTable<Answer>()
     var statistics = NearCacheStatistics()
-    /// All that was stored before is as good as if it had been fetched now.
+    /// When all cached answers were last confirmed: they count as fetched at that time.
     var confirmedAt: UInt64 = 0
     var jitter = Jitter()
   }
@@ -54,7 +54,7 @@ final class NearCacheStore: Sendable {
   private let policies: [String: NearCachePolicy]
   private let defaultPolicy: NearCachePolicy
   private let clock: any Core.Clock
-  /// Starts a fetch: as a task, of a test's own where one rules their order.
+  /// Starts a fetch as a task. Tests supply a function that controls the order of fetches.
   let run: @Sendable (@escaping @Sendable () async -> Void) -> Task<Void, Never>
 
   init(
@@ -72,7 +72,7 @@ final class NearCacheStore: Sendable {
 
   // MARK: Reading
 
-  /// Nil: not known, or not any more.
+  /// Returns the answer of a key, and counts a hit or a miss. Nil if there is none, or if its time to live has ended.
   func lookup(_ key: CacheKey) -> Answer? {
     let now = now
     let policy = policy(key)
@@ -86,8 +86,8 @@ final class NearCacheStore: Sendable {
     }
   }
 
-  /// The same, without a count of what is not known: who asks goes on to fetch it. Nil for what is to be refreshed,
-  /// too.
+  /// Returns the answer of a key if it is fresh, and counts a hit. Nil otherwise, also if a refresh is due; that is not
+  /// counted as a miss, because the caller continues with a fetch.
   func known(_ key: CacheKey) -> Answer? {
     let now = now
     let policy = policy(key)
@@ -103,7 +103,7 @@ final class NearCacheStore: Sendable {
     return state.withLock { Self.find(key, policy, now, &$0) != nil }
   }
 
-  /// Nil for what is not there, or older than may be given at all.
+  /// Finds the answer of a key. Nil if there is none, or if it is too old to be returned even as a stale one.
   static func find(
     _ key: CacheKey, _ policy: NearCachePolicy, _ now: UInt64, _ state: inout State
   ) -> (value: StoredValue?, freshness: Freshness)? {
@@ -153,7 +153,7 @@ final class NearCacheStore: Sendable {
     if !state.table.store(key, entry, byteCount: bytes) { state.statistics.tooLarge += 1 }
   }
 
-  /// What an entry takes beside its value and its key, about.
+  /// The approximate overhead of an entry, beside its value and its key.
   private static let overheadBytes = 200
 
   func touch(_ key: CacheKey) -> Bool {
@@ -220,7 +220,8 @@ final class NearCacheStore: Sendable {
   }
 }
 
-/// Numbers in -1..<1 that differ enough to spread expiries (SplitMix64); the system's own cost a call each.
+/// Pseudo-random numbers in -1..<1 (SplitMix64), which are good enough to spread expiries. The system's generator costs
+/// a system call per number.
 struct Jitter: Sendable {
   private var state = UInt64.random(in: 0...(.max))
 
@@ -232,14 +233,14 @@ struct Jitter: Sendable {
   }
 }
 
-/// A value of whatever type, as the store holds it.
+/// A value with its type erased, as the store holds it.
 class StoredValue: @unchecked Sendable {
-  // Safe to share: what holds a value never changes it, and the value's type is Sendable.
+  // Safe to share: subclasses never change their value, whose type is Sendable.
   fileprivate init() {}
 }
 
 final class Stored<Value: Sendable>: StoredValue, @unchecked Sendable {
-  // Safe to share: a constant of a Sendable type.
+  // Safe to share: it is a constant of a Sendable type.
   let value: Value
 
   init(_ value: Value) {

@@ -1,8 +1,8 @@
-/// A table with room for so much: what is not asked for again makes room first.
+/// A table with a maximum size. When it is full, it evicts entries that have not been used again.
 ///
-/// SIEVE (Zhang et al., NSDI 2024): entries stand in the order in which they came; a hit only marks one, and a hand
-/// that goes from the oldest to the newest takes the first without a mark, and takes the marks it passes. Scans do not
-/// wash out what is used, and a hit moves nothing.
+/// The algorithm is SIEVE (Zhang et al., NSDI 2024): entries are kept in the order of their insertion, and a hit only
+/// marks its entry. A hand moves from the oldest entry to the newest; it removes the marks that it passes, and evicts
+/// the first entry without a mark. A scan does not evict the entries that are in use, and a hit moves no entry.
 struct SieveTable<Value: Sendable>: Sendable {
   private struct Slot: Sendable {
     var key: CacheKey
@@ -24,7 +24,7 @@ struct SieveTable<Value: Sendable>: Sendable {
   private var oldest = none
   private var hand = none
   private(set) var byteCount = 0
-  /// How many had to make room.
+  /// Number of entries that were evicted.
   private(set) var evictions: UInt64 = 0
 
   init(maximumCount: Int, maximumBytes: Int) {
@@ -34,14 +34,14 @@ struct SieveTable<Value: Sendable>: Sendable {
 
   var count: Int { places.count }
 
-  /// Lends the value under a key, and marks it as used. Nil if there is none.
+  /// Calls a function with the value of a key, and marks the entry as used. Nil if there is none.
   mutating func use<Result>(_ key: CacheKey, _ body: (inout Value) -> Result) -> Result? {
     guard let place = places[key] else { return nil }
     slots[place].isMarked = true
     return change(place, body)
   }
 
-  /// The same without a mark.
+  /// Calls a function with the value of a key, without a mark. Nil if there is none.
   mutating func change<Result>(_ key: CacheKey, _ body: (inout Value) -> Result) -> Result? {
     guard let place = places[key] else { return nil }
     return change(place, body)
@@ -53,8 +53,8 @@ struct SieveTable<Value: Sendable>: Sendable {
     return body(&value)
   }
 
-  /// Stores a value, in the place of the key's own if there is one. False if it alone is more than there is room for;
-  /// then the key has none.
+  /// Stores a value, and replaces the previous one of its key. Returns false if the value alone exceeds the maximum
+  /// size; then the key has no value.
   mutating func store(_ key: CacheKey, _ value: Value, byteCount: Int) -> Bool {
     guard byteCount <= maximumBytes else {
       remove(key)
@@ -64,7 +64,7 @@ struct SieveTable<Value: Sendable>: Sendable {
       self.byteCount += byteCount - slots[place].byteCount
       slots[place].value = value
       slots[place].byteCount = byteCount
-      // The one that came is no candidate.
+      // The entry that was just stored is not a candidate for eviction.
       slots[place].isMarked = true
       while self.byteCount > maximumBytes { evict() }
       return true
@@ -93,10 +93,10 @@ struct SieveTable<Value: Sendable>: Sendable {
     return true
   }
 
-  /// The keys that `isWanted` says. Looks at each.
+  /// The keys that fulfil a condition. Linear in the number of keys.
   func keys(where isWanted: (CacheKey) -> Bool) -> [CacheKey] { places.keys.filter(isWanted) }
 
-  /// Removes all that `isWanted` says, and gives their number. Looks at each.
+  /// Removes all entries whose keys fulfil a condition, and returns their number. Linear in the number of keys.
   mutating func removeAll(where isWanted: (CacheKey) -> Bool) -> Int {
     let wanted = places.filter { isWanted($0.key) }
     for place in wanted.values { remove(place) }
@@ -116,7 +116,7 @@ struct SieveTable<Value: Sendable>: Sendable {
       slots[place].isMarked = false
       place = slots[place].newer == Self.none ? oldest : slots[place].newer
     }
-    // Where it goes on: `remove` keeps it right.
+    // The position at which the hand continues; `remove` corrects it.
     hand = place
     remove(place)
     evictions += 1

@@ -1,7 +1,7 @@
-/// Bounds of what a collector can cost.
+/// The limits on the time that a collector can take.
 enum Limits {
-  /// Seconds the last export may take: the server is ending.
+  /// The maximum duration of the last export in seconds; the server is stopping then.
   static let lastExportSeconds = 1.0
-  /// Seconds a connection may take to come about: while it does, the thread cannot be told to end.
+  /// The maximum time in seconds to establish a connection; meanwhile the thread cannot be stopped.
   static let connectSeconds = 2.0
 }

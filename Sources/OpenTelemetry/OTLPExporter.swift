@@ -1,10 +1,12 @@
 public import Core
 internal import Network
 
-/// Sends metrics by OTLP over HTTP, from time to time, on a thread of its own that nobody waits for.
+/// Sends metrics by OTLP over HTTP at an interval, on a thread of its own, so that nothing else waits for the
+/// collector. Any thread.
 ///
-/// A collector that is away costs a line in the log, and one more when it is back. Nothing is kept for it: all figures
-/// count from the start of the process, so the next export says all that the lost one would have.
+/// A collector that is unreachable causes one log line, and one more when it is reachable again. Nothing is buffered
+/// for it: all figures are cumulative from the start of the process, so the next export contains everything that the
+/// lost one did.
 public final class OTLPExporter: Sendable {
   private struct State: Sendable {
     var isStopped = false
@@ -19,7 +21,14 @@ public final class OTLPExporter: Sendable {
   private let state = Locked(State())
   private let thread = Locked<OSThread?>(nil)
 
-  /// - Parameter start: since when the figures have been counted.
+  /// Makes an exporter, which does nothing until ``run()``.
+  ///
+  /// - Parameters:
+  ///   - settings: the endpoint, the resource and the interval.
+  ///   - version: the version of the service.
+  ///   - start: the time from which on the figures are cumulative.
+  ///   - logger: logs the start, and changes of the collector's availability.
+  ///   - metrics: returns the figures as of now. Called on the exporter's thread.
   public init(
     _ settings: OTLPSettings, version: String, since start: WallTime, logger: Logger,
     metrics: @escaping @Sendable () -> Metrics
@@ -31,7 +40,7 @@ public final class OTLPExporter: Sendable {
     self.metrics = metrics
   }
 
-  /// To be followed by ``stop()``.
+  /// Starts the thread. The caller must call ``stop()`` in the end.
   public func run() {
     logger.info(
       "otlp_export", "metrics are sent by OTLP",
@@ -39,7 +48,7 @@ public final class OTLPExporter: Sendable {
     thread.withLock { $0 = OSThread(name: "otlp") { self.exportUntilStopped() } }
   }
 
-  /// Sends the last figures, if the collector was there the time before, and ends.
+  /// Sends the last figures, unless the previous export failed, and waits for the end of the thread.
   public func stop() {
     state.withLock { $0.isStopped = true }
     state.signal()

@@ -1,7 +1,8 @@
 internal import Core
 internal import ProtobufMessages
 
-/// An `ExportMetricsServiceRequest`, written field by field: a dozen fields of what opentelemetry-proto 1 has.
+/// An `ExportMetricsServiceRequest`. It is encoded field by field, because it needs only a dozen fields of
+/// opentelemetry-proto 1.
 ///
 /// https://github.com/open-telemetry/opentelemetry-proto/blob/main/opentelemetry/proto/metrics/v1/metrics.proto
 struct OTLPRequest {
@@ -10,7 +11,7 @@ struct OTLPRequest {
   let startNanoseconds: UInt64
   let nowNanoseconds: UInt64
 
-  /// `AggregationTemporality`: all figures count from the start on, so an export that is lost loses nothing.
+  /// `AggregationTemporality`: all figures are cumulative from the start on, so a lost export loses nothing.
   private static let cumulative: UInt64 = 2
 
   func encoded(_ metrics: Metrics) -> [UInt8] {
@@ -31,7 +32,7 @@ struct OTLPRequest {
     return out
   }
 
-  /// A `Metric`: under the same name as for Prometheus, so that both can be read with the same queries.
+  /// Writes a `Metric`. It has the same name as in Prometheus, so that the same queries work for both.
   private func write(_ family: Metrics.Family, to out: inout [UInt8]) {
     ProtobufWriter.message(2, to: &out) { out in
       ProtobufWriter.string(1, family.name, to: &out)
@@ -54,7 +55,7 @@ struct OTLPRequest {
     }
   }
 
-  /// A `NumberDataPoint` or a `HistogramDataPoint`.
+  /// Writes a `NumberDataPoint` or a `HistogramDataPoint`.
   private func write(_ point: Metrics.Point, to out: inout [UInt8]) {
     ProtobufWriter.fixed64(2, startNanoseconds, to: &out)
     ProtobufWriter.fixed64(3, nowNanoseconds, to: &out)
@@ -78,7 +79,7 @@ struct OTLPRequest {
     for label in point.labels { writeAttribute(field, label.name, label.value, to: &out) }
   }
 
-  /// A `KeyValue` with a string.
+  /// Writes a `KeyValue` with a string.
   private func writeAttribute(_ field: UInt32, _ name: String, _ value: String, to out: inout [UInt8]) {
     ProtobufWriter.message(field, to: &out) { out in
       ProtobufWriter.string(1, name, to: &out)
@@ -89,7 +90,7 @@ struct OTLPRequest {
     }
   }
 
-  /// As UCUM has it, from the name.
+  /// The unit by UCUM, derived from the name.
   private func unit(of name: String) -> String {
     let base = name.hasSuffix("_total") ? name.dropLast("_total".count) : name[...]
     if base.hasSuffix("_seconds") { return "s" }
@@ -98,7 +99,7 @@ struct OTLPRequest {
 }
 
 extension Metrics.Point {
-  /// Not a number: for Prometheus there is such a value, for OpenTelemetry there is none.
+  /// Whether the value is not a number. Prometheus has such a value; OpenTelemetry has none, so the point is left out.
   fileprivate var isMissing: Bool {
     if case .number(let value) = value { return value.isNaN }
     return false

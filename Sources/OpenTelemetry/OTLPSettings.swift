@@ -1,37 +1,46 @@
 public import Core
 public import Network
 
-/// Where metrics are sent to by OTLP, and as whose: what OpenTelemetry's environment variables say.
+/// The settings of the OTLP exporter, from OpenTelemetry's environment variables: endpoint, headers, resource and
+/// interval.
 ///
 /// https://opentelemetry.io/docs/specs/otel/protocol/exporter/
 public struct OTLPSettings: Sendable, Hashable {
   /// A header of each request, or an attribute of the resource.
   public struct Pair: Sendable, Hashable {
+    /// The name of the header or attribute.
     public let name: String
+    /// The value of the header or attribute.
     public let value: String
   }
 
+  /// The address of the collector.
   public internal(set) var address: HostAndPort
+  /// The path of the endpoint.
   public internal(set) var path: String
+  /// The headers of each request.
   public internal(set) var headers: [Pair] = []
-  /// Who exports, `service.name` and `service.instance.id` first.
+  /// The attributes of the resource; the first are `service.name` and `service.instance.id`.
   public internal(set) var resource: [Pair] = []
+  /// The interval of exports, in seconds.
   public internal(set) var intervalSeconds = 60.0
+  /// The timeout of an export, in seconds.
   public internal(set) var timeoutSeconds = 10.0
 
-  /// For people.
+  /// The URL of the endpoint, for log lines.
   public var target: String { "http://\(address)\(path)" }
 
-  /// Reads OpenTelemetry's environment variables as its specification says: an empty variable is not set, enumerations
-  /// and booleans are read in any case, and what is not understood is ignored with a warning.
+  /// Reads OpenTelemetry's environment variables as its specification requires: an empty variable is unset,
+  /// enumerations and booleans are case-insensitive, and a value that is not understood is ignored with a warning. Nil
+  /// if nothing is to be exported.
   ///
   /// https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
   ///
   /// - Parameters:
-  ///   - serviceName: The service's name where no variable says it.
-  ///   - warnings: Gets a sentence for each variable that is ignored, wholly or in part.
-  /// - Returns: Nil where nothing is to be exported.
-  /// - Throws: What is wrong with where metrics are sent to, and with what proof: by variable.
+  ///   - environment: the environment variables.
+  ///   - serviceName: the name of the service if no variable gives it.
+  ///   - warnings: receives a sentence for each variable that is ignored, entirely or in part.
+  /// - Throws: ``UsageError`` that names the variable, if the endpoint, the protocol or the headers are invalid.
   public init?(
     environment: [String: String], serviceName: String, warnings: inout [String]
   ) throws(UsageError) {
@@ -40,7 +49,7 @@ public struct OTLPSettings: Sendable, Hashable {
     guard !variables.isTrue("OTEL_SDK_DISABLED"), variables.wantsOTLP() else { return nil }
     guard let (name, url) = variables.first(of: "ENDPOINT") else { return nil }
     (address, path) = try Self.endpoint(url, name)
-    // The general one is where all signals go.
+    // The general variable names the endpoint of all signals.
     if name == "OTEL_EXPORTER_OTLP_ENDPOINT" { path += path.hasSuffix("/") ? "v1/metrics" : "/v1/metrics" }
     if let (name, value) = variables.first(of: "PROTOCOL") {
       switch value.lowercased() {
@@ -74,14 +83,14 @@ public struct OTLPSettings: Sendable, Hashable {
     variables.warnOfOthers()
     let service =
       variables["OTEL_SERVICE_NAME"] ?? given.last { $0.name == "service.name" }?.value ?? serviceName
-    // Replicas of one name are told apart by the instance, which OpenTelemetry would have at random.
+    // The instance distinguishes replicas with the same name. OpenTelemetry recommends a random value.
     let instance = given.last { $0.name == "service.instance.id" }?.value ?? randomText()
     resource =
       [Pair(name: "service.name", value: service), Pair(name: "service.instance.id", value: instance)]
       + given.filter { $0.name != "service.name" && $0.name != "service.instance.id" }
   }
 
-  /// `http://HOST[:PORT][/PATH]`.
+  /// Parses `http://HOST[:PORT][/PATH]`.
   private static func endpoint(_ url: String, _ name: String) throws(UsageError) -> (HostAndPort, path: String) {
     if url.lowercased().hasPrefix("https://") {
       throw UsageError("\(name): https is not spoken here; send to a collector beside this server, by http")
@@ -91,7 +100,7 @@ public struct OTLPSettings: Sendable, Hashable {
     }
     let rest = url.dropFirst("http://".count)
     let authority = rest.prefix { $0 != "/" }
-    // What stands before an @ may be a password.
+    // The text before an @ may be a password.
     guard !authority.contains("@") else {
       throw UsageError("\(name): no user in the URL; credentials go into OTEL_EXPORTER_OTLP_HEADERS")
     }
@@ -109,8 +118,8 @@ public struct OTLPSettings: Sendable, Hashable {
     throw UsageError("\(name): \(url): no host, or port 0")
   }
 
-  /// Reads `name=value,name=value`, values percent-encoded, as W3C's baggage has them; an empty member counts for
-  /// nothing. Nil for anything else, which may be a secret.
+  /// Parses `name=value,name=value` with percent-encoded values, the format of W3C baggage; an empty member is ignored.
+  /// Nil for any other text, which is not repeated because it may be a secret.
   private static func pairs(_ text: String) -> [Pair]? {
     var pairs: [Pair] = []
     for part in text.split(separator: ",").map(trimmed) where !part.isEmpty {
@@ -122,7 +131,7 @@ public struct OTLPSettings: Sendable, Hashable {
     return pairs
   }
 
-  /// Whether it is a token, as RFC 9110 has it for the name of a header.
+  /// Whether a name is a token, as RFC 9110 requires for the name of a header.
   private static func isHeaderName(_ name: String) -> Bool {
     name.utf8.allSatisfy { byte in
       switch byte {
@@ -141,7 +150,8 @@ public struct OTLPSettings: Sendable, Hashable {
     return text
   }
 
-  /// Nil for what is not UTF-8 or has a control in it: a header would end early.
+  /// Decodes percent-encoding. Nil for text that is not UTF-8 or contains a control character, which could end a header
+  /// early.
   private static func decoded(_ text: Substring) -> String? {
     var bytes: [UInt8] = []
     var rest = Substring(text).utf8[...]
@@ -165,19 +175,19 @@ private func randomText() -> String {
   (0..<2).map { _ in String(UInt64.random(in: .min ... .max), radix: 36) }.joined()
 }
 
-/// OpenTelemetry's variables of the environment, in which an empty one is not set, and what is to be said of them.
+/// OpenTelemetry's environment variables, of which empty ones are unset, and the warnings about them.
 private struct Variables {
   private var all: [String: String] = [:]
   private(set) var warnings: [String] = []
 
-  /// Reads them by the rule of ``WrittenText``.
+  /// Reads the values by the rules of ``WrittenText``.
   init(_ environment: [String: String]) throws(UsageError) {
     for (name, text) in environment where name.hasPrefix("OTEL_") {
       do throws(WrittenTextProblem) {
         let value = try WrittenText.value(text)
         if !value.isEmpty { all[name] = value }
       } catch {
-        // Those of other signals are none of our business.
+        // Variables of other signals are ignored.
         if Self.names.contains(name) { throw UsageError("\(name): \(error)") }
       }
     }
@@ -197,14 +207,14 @@ private struct Variables {
     warnings.append("\(name): \(problem)")
   }
 
-  /// Only `true` is true, in any case.
+  /// Only `true`, in any case, is true.
   mutating func isTrue(_ name: String) -> Bool {
     guard let value = self[name]?.lowercased(), value != "false" else { return false }
     if value != "true" { warn(name, "\(value) is neither true nor false; it counts as false") }
     return value == "true"
   }
 
-  /// Whether `OTEL_METRICS_EXPORTER`, a list, names `otlp`; where it names nothing that is known, it is not set.
+  /// Whether `OTEL_METRICS_EXPORTER`, a list, contains `otlp`. A list without a known name counts as unset.
   mutating func wantsOTLP() -> Bool {
     let name = "OTEL_METRICS_EXPORTER"
     guard let list = self[name] else { return true }
@@ -222,7 +232,7 @@ private struct Variables {
     return known.isEmpty || known.contains("otlp")
   }
 
-  /// A time in milliseconds, as seconds; nil, with a warning, for anything else.
+  /// A time in milliseconds, as seconds; nil, with a warning, for any other text.
   mutating func seconds(_ name: String, _ text: String) -> Double? {
     guard let number = Int(text), (1...86_400_000).contains(number) else {
       warn(name, "\(text) is not a number of milliseconds from 1 to 86400000; the default is used")
@@ -231,7 +241,7 @@ private struct Variables {
     return Double(number) / 1000
   }
 
-  /// Warns of the variables of this exporter that nothing here reads.
+  /// Warns of the variables of this exporter that are not supported.
   mutating func warnOfOthers() {
     for name in all.keys.sorted() where !Self.names.contains(name) {
       let isOurs =
@@ -243,7 +253,7 @@ private struct Variables {
     }
   }
 
-  /// Those that are read.
+  /// The variables that are read.
   private static let names =
     ["ENDPOINT", "HEADERS", "TIMEOUT", "PROTOCOL"].flatMap {
       ["OTEL_EXPORTER_OTLP_\($0)", "OTEL_EXPORTER_OTLP_METRICS_\($0)"]

@@ -4,14 +4,14 @@ internal import Core
 internal import LookupService
 internal import MongoSource
 
-/// The three caches, on MongoDB, and the hub that their news go to.
+/// The three caches, on MongoDB, and the hub to which they publish their notices.
 final class Caches: Sendable {
   let hub = InvalidationHub()
   private let agentConfigs: ChangeStreamCache<AgentConfig>
   private let prompts: ChangeStreamCache<Prompt>
   private let sourceConfigs: ChangeStreamCache<SourceConfig>
-  /// Called when an observed revision has moved on: so, too, when a cache has been loaded. May lead back here, and is
-  /// empty once the caches end.
+  /// Called when an observed revision has advanced, and so also when a cache has been loaded. It may refer to the owner
+  /// of this object; it is cleared when the caches end.
   private let onObserved = LateFunction<Void, Void>()
 
   init(_ configuration: ServerConfiguration, logger: Logger) throws {
@@ -47,7 +47,7 @@ final class Caches: Sendable {
   /// In the order of ``ServedEntity``.
   var served: [ServedCache] { [ServedCache(agentConfigs), ServedCache(prompts), ServedCache(sourceConfigs)] }
 
-  /// Begins to read the collections.
+  /// Starts to read the collections.
   func start(onObserved: @escaping @Sendable () -> Void) {
     self.onObserved.set(onObserved)
     agentConfigs.start()
@@ -55,8 +55,8 @@ final class Caches: Sendable {
     sourceConfigs.start()
   }
 
-  /// Waits for the threads: as long as the database's time limits if it does not answer. ``hub`` is left to the caller,
-  /// to be stopped last.
+  /// Stops the caches and waits for their threads: up to the database's timeouts if the database does not answer. The
+  /// caller must stop ``hub`` last.
   func stop() {
     onObserved.set(nil)
     agentConfigs.beginStop()

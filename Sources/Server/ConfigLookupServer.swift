@@ -9,7 +9,7 @@ public import Network
 internal import OpenTelemetry
 internal import RPC
 
-/// Everything that the server is made of, wired: caches on MongoDB, the service over them, the transports in front.
+/// The whole server: caches on MongoDB, the service on top of them, and the transports. Any thread.
 public final class ConfigLookupServer: Sendable {
   private let caches: Caches
   private let group: EventLoopGroup
@@ -21,10 +21,16 @@ public final class ConfigLookupServer: Sendable {
   private let health: HealthService
   private let http: OperationsHTTP
   private let files: FileWatcher
-  /// Nil: metrics are not sent anywhere.
+  /// Nil if metrics are not sent by OTLP.
   private let exporter: OTLPExporter?
 
-  /// Binds the ports and starts to read the collections. Calls get UNAVAILABLE until ``isWarm``.
+  /// Binds the ports and starts to read the collections. Calls get UNAVAILABLE until ``isWarm``. The caller must call
+  /// ``stop()`` in the end.
+  ///
+  /// - Parameters:
+  ///   - configuration: the configuration.
+  ///   - logger: receives all log events of the server.
+  /// - Throws: an error that names the flag at fault, or the error of a port that cannot be bound.
   public init(_ configuration: ServerConfiguration, logger: Logger) throws {
     for warning in configuration.warnings { logger.warning("configuration_warning", warning) }
     caches = try Caches(configuration, logger: logger)
@@ -37,7 +43,7 @@ public final class ConfigLookupServer: Sendable {
     let credentials = try configuration.credentials(logger)
     let report = LimitReport(logger)
     let operations = Operations(readiness, access: credentials, wantsCertificate: configuration.tlsClientCA != nil)
-    // First, and last to go: somebody may ask how it is doing at any time.
+    // HTTP starts first and stops last, because its clients may ask for the health at any time.
     http = try listening("--http-listen") { () throws(NetworkError) in
       try OperationsHTTP(
         configuration.httpListen, routes: operations.routes, limits: configuration.httpLimits,
@@ -102,27 +108,33 @@ public final class ConfigLookupServer: Sendable {
     exporter?.run()
   }
 
-  /// Reads the files again that the configuration names, soon. What is wrong is logged, and changes nothing.
+  /// Reloads the files that the configuration names, soon. A problem is logged, and the previous contents stay in
+  /// force.
   public func reloadFiles() {
     files.reloadAll()
   }
 
-  /// Runs `body` once every loop has come round to it: that none hangs.
+  /// Checks that no event loop hangs.
+  ///
+  /// - Parameter body: called once, when every loop has finished an iteration.
   func whenAllLoopsTurn(_ body: @escaping @Sendable () -> Void) {
     group.whenAllTurn(body)
   }
 
-  /// Where lookups and watches are served, with the port that was taken.
+  /// The address of lookups and watches, with the port that was bound.
   public var address: HostAndPort { transport.address.hostAndPort }
 
-  /// Where health is served over HTTP, with the port that was taken.
+  /// The address of HTTP, with the port that was bound.
   public var httpAddress: HostAndPort { http.address.hostAndPort }
 
   /// Whether every cache has been loaded.
   public var isWarm: Bool { service.isWarm }
 
-  /// Not ready any more, no new calls; open ones finish, watches end in good order. False if some were still open at
-  /// the deadline.
+  /// Drains the server: it is not ready any more and accepts no new calls; open calls finish, and watches end with a
+  /// last PROGRESS. Waits until that is done.
+  ///
+  /// - Parameter deadline: the time until which to wait.
+  /// - Returns: false if some calls were still open at the deadline.
   public func drain(deadline: MonotonicTime) -> Bool {
     readiness.startDraining()
     health.refresh()
@@ -130,8 +142,8 @@ public final class ConfigLookupServer: Sendable {
     return transport.waitUntilDrained(deadline: deadline)
   }
 
-  /// Ends everything, in the opposite order of its start, and waits: as long as the database's time limits if it does
-  /// not answer.
+  /// Stops all parts in the opposite order of their start, and waits for them: up to the database's timeouts if the
+  /// database does not answer.
   public func stop() {
     exporter?.stop()
     files.stop()
@@ -143,7 +155,7 @@ public final class ConfigLookupServer: Sendable {
   }
 }
 
-/// To have the credentials read again when their file changes.
+/// The credentials file, to be watched for changes.
 private func fileGroup(
   _ credentials: Credentials, _ file: WatchedFiles, _ service: LookupService
 ) -> FileWatcher.Group {
@@ -153,7 +165,7 @@ private func fileGroup(
   }
 }
 
-/// The methods that gRPC clients can call: those of the service, and what they expect of any service.
+/// The methods that gRPC clients can call: those of the service, health and reflection.
 func grpcMethods(
   _ service: LookupService, _ health: HealthService, _ configuration: ServerConfiguration
 ) -> [RPCMethod] {
@@ -164,7 +176,7 @@ func grpcMethods(
     .methods(streamsPerConnection: configuration.maximumReflectionStreamsPerConnection)
 }
 
-/// What kept the server from listening, with the flag that says where.
+/// The failure to bind a port, with the flag that names the address.
 struct ListenFailure: Error {
   let flag: String
   let problem: NetworkError

@@ -1,29 +1,29 @@
 internal import Core
 internal import Glibc
 
-/// Has files read again when they have changed: looked at from time to time, by a thread of its own.
+/// Reloads files that have changed. A thread of its own checks them at an interval.
 ///
-/// Follows links, so that a volume which swaps one for another is seen. A change counts once two looks agree: a
-/// certificate and its key are seldom written at the same moment. What could not be read is read again at each look
-/// until it can be: the reason may have been the server's own (no descriptors left), and then nothing about the file
-/// will change.
+/// It follows symbolic links, so that a volume which replaces one link by another is detected. A change counts once two
+/// checks agree, because a certificate and its key are seldom written at the same moment. Files that could not be read
+/// are read again at each check until they can be: the reason may be in the server itself (no descriptors left), and
+/// then nothing about the files will change.
 final class FileWatcher: Sendable {
-  /// Files that belong together.
+  /// Files that are read together.
   struct Group: Sendable {
-    /// For the log: `tls`.
+    /// The name in the log, as `tls`.
     let name: String
     let files: WatchedFiles
-    /// Reads them again. A throw leaves all as it was.
+    /// Reads the files again. If it throws, the previous contents stay in force.
     let reload: @Sendable () throws -> Void
   }
 
   private struct State: Sendable {
     var isStopped = false
     var wantsAll = false
-    /// By group: what was last read, and what was last seen.
+    /// By group: the state of the files when they were last read, and at the last check.
     var read: [WatchedFiles]
     var seen: [WatchedFiles]
-    /// By group: why the last reading failed; nil where it did not.
+    /// By group: the error of the last reload; nil if it succeeded.
     var failures: [String?]
   }
 
@@ -33,7 +33,7 @@ final class FileWatcher: Sendable {
   private let state: Locked<State>
   private let thread = Locked<OSThread?>(nil)
 
-  /// Looks every `seconds`.
+  /// Makes a watcher that checks the files every `seconds`.
   init(_ groups: [Group], everySeconds seconds: Double, logger: Logger) {
     self.groups = groups
     self.seconds = seconds
@@ -42,12 +42,12 @@ final class FileWatcher: Sendable {
       State(read: groups.map(\.files), seen: groups.map(\.files), failures: groups.map { _ in nil }))
   }
 
-  /// To be followed by ``stop()``.
+  /// Starts the thread. The caller must call ``stop()`` in the end.
   func start() {
     thread.withLock { $0 = OSThread(name: "files") { self.run() } }
   }
 
-  /// Reads all of them again, soon, changed or not. Any thread.
+  /// Reloads all files soon, whether they have changed or not. Any thread.
   func reloadAll() {
     state.withLock { $0.wantsAll = true }
     state.signal()
@@ -90,7 +90,7 @@ final class FileWatcher: Sendable {
     for index in due { reload(index) }
   }
 
-  /// How many groups of files could not be read the last time: what is in force is older than what the files say.
+  /// The number of groups whose last reload failed: the contents in force are older than the files.
   var failedCount: Int { state.withLock { $0.failures.count { $0 != nil } } }
 
   private func reload(_ index: Int) {
@@ -112,19 +112,19 @@ final class FileWatcher: Sendable {
   }
 }
 
-/// Files as they are at one moment.
+/// The state of files at one moment.
 struct WatchedFiles: Sendable, Equatable {
   let paths: [String]
   private let fingerprints: [Fingerprint]
 
-  /// To be made before they are read: what changes while they are is seen then.
+  /// Records the state. Make it before the files are read, so that a change during the reading is detected later.
   init(_ paths: [String]) {
     self.paths = paths
     fingerprints = paths.map(Fingerprint.init)
   }
 }
 
-/// Tells one state of a file from another, without reading it.
+/// Distinguishes states of a file without reading it.
 private struct Fingerprint: Sendable, Equatable {
   private var numbers: [Int] = []
 

@@ -2,13 +2,13 @@ internal import ChangeStreamCache
 internal import Core
 internal import Network
 
-/// How the caches are doing at one moment, as HTTP tells it.
+/// The health of the caches at one moment, as HTTP shows it.
 struct HealthReport: Sendable {
-  /// By name, in the order in which they are shown, with the reason why they are not ready, if they are not.
+  /// The caches in the order in which they are shown, each with the reason why it is not ready, if there is one.
   let caches: [(name: String, health: CacheHealth, reason: String?)]
   let isDraining: Bool
 
-  /// `/health/ready`: whether calls should come here; if not, why.
+  /// The reply of `/health/ready`: whether the server should get calls; if not, the reasons.
   var ready: OperationsReply {
     var reasons = isDraining ? ["{\"reason\":\"draining\"}"] : []
     for (name, health, reason) in caches {
@@ -20,7 +20,7 @@ struct HealthReport: Sendable {
     return .json("{\"status\":\"not_ready\",\"reasons\":[\(reasons.joined(separator: ","))]}", status: 503)
   }
 
-  /// `/health/cache`: an object per cache. Always 200: what it means is for the reader to say.
+  /// The reply of `/health/cache`: an object per cache. Its status is always 200; the interpretation is the reader's.
   var detail: OperationsReply {
     .json("{" + caches.map { "\(quoted($0.name)):\(object($0.health))" }.joined(separator: ",") + "}")
   }
@@ -38,7 +38,8 @@ struct HealthReport: Sendable {
       "change_stream_active": "\(health.isStreamActive)",
       "cache_valid": "\(health.isValid)",
       "loaded_at": text(health.loadedAt?.iso8601),
-      // A string, as 64 bits are in proto3's JSON: most readers' numbers end at 2^53.
+      // A string, as for 64-bit integers in proto3's JSON mapping: in most JSON readers numbers are exact up to 2^53
+      // only.
       "observed_revision": quoted("\(health.observedRevision)"),
       "last_change_at": text(health.lastChangeAt?.iso8601),
       "reconnects": "\(health.reconnects)",

@@ -4,13 +4,17 @@ internal import MongoSource
 internal import Network
 internal import OpenTelemetry
 
-/// The version that `--version` and the log name.
+/// The version, as `--version` and the log print it.
 public let serverVersion = "0.1.0"
 
-/// Runs the server as the process: flags, start, signals, drain. Returns the exit status.
+/// Runs the server as the process: reads flags, starts, waits for signals, and drains. Call it once, on the main
+/// thread.
 ///
-/// 0 after a signal; 64 for a mistake in flags or environment, 69 where it cannot listen or a limit of the system is
-/// too low, 74 where what was asked for cannot be printed (sysexits.h).
+/// - Parameters:
+///   - arguments: the command line without the program's name.
+///   - environment: the environment variables.
+/// - Returns: the exit status: 0 after a signal; 64 for a usage error in flags or environment; 69 if the server cannot
+///   listen or a limit of the system is too low; 74 if the requested output cannot be written (sysexits.h).
 public func runServer(arguments: [String], environment: [String: String]) -> Int32 {
   StandardStreams.prepare()
   let configuration: ServerConfiguration
@@ -30,7 +34,7 @@ public func runServer(arguments: [String], environment: [String: String]) -> Int
   }
 }
 
-/// Prints a text on standard output. Returns the exit status, which says whether all of it was written.
+/// Prints a text on standard output. Returns the exit status: not 0 if some of it could not be written.
 private func printOut(_ text: String) -> Int32 {
   do throws(OutputProblem) {
     try StandardStreams.write(text.hasSuffix("\n") ? text : text + "\n")
@@ -69,7 +73,7 @@ private func serve(_ given: ServerConfiguration, _ manager: ServiceManager) -> I
   _ = ProcessFigures.start
   let format = configuration.logFormat ?? (isatty(STDERR_FILENO) == 1 ? .text : .json)
   let logger = Logger(level: configuration.logLevel, format: format)
-  // Before the first thread starts: all threads inherit the mask, and only this one takes the signals.
+  // Before the first thread starts: all threads inherit the mask, and only this one receives the signals.
   let signals = ProcessSignals()
   let server: ConfigLookupServer
   do {
@@ -98,7 +102,7 @@ private func serve(_ given: ServerConfiguration, _ manager: ServiceManager) -> I
   let deadline = MonotonicTime.now.advanced(bySeconds: configuration.drainSeconds)
   let done = Locked(false)
   let drain = OSThread(name: "drain") {
-    // What is left of the time is for the end itself.
+    // The rest of the time is reserved for the stop itself.
     let reserve = min(1, configuration.drainSeconds / 5)
     if !server.drain(deadline: deadline.advanced(bySeconds: -reserve)) {
       logger.warning("drain_incomplete", "some calls were still open at the end of --drain-seconds")
@@ -106,7 +110,7 @@ private func serve(_ given: ServerConfiguration, _ manager: ServiceManager) -> I
     server.stop()
     done.withLock { $0 = true }
   }
-  // A second signal, or a database that does not let go of the caches' threads, ends it at once.
+  // A second signal, or a database on which the caches' threads still wait, ends the process at once.
   let end = deadline
   while !done.withLock({ $0 }) {
     let signal = signals.wait(seconds: 0.01)
@@ -117,16 +121,16 @@ private func serve(_ given: ServerConfiguration, _ manager: ServiceManager) -> I
   return 0
 }
 
-/// Keeps the memory of the process, which holds tokens, keys of TLS and the database's password, out of core dumps.
+/// Keeps the memory of the process, which contains tokens, TLS keys and the database's password, out of core dumps.
 ///
-/// One byte and not none: a limit of 0 does not keep Linux from handing a dump to the program that `core_pattern` names
-/// (systemd-coredump, apport), a limit of 1 does (`do_coredump` in fs/coredump.c). `PR_SET_DUMPABLE` would do it too,
-/// and would take `/proc/self/fd` away from the metrics.
+/// The limit is one byte and not none: with a limit of 0 Linux still passes a dump to the program that `core_pattern`
+/// names (systemd-coredump, apport), with a limit of 1 it does not (`do_coredump` in fs/coredump.c). `PR_SET_DUMPABLE`
+/// would have the same effect, but it would also make `/proc/self/fd` unreadable for the metrics.
 private func refuseCoreDumps() {
   let kind = __rlimit_resource_t(RLIMIT_CORE.rawValue)
   var limit = rlimit()
   guard getrlimit(kind, &limit) == 0 else { return }
-  // A hard limit cannot be raised: LimitCORE=0 stays.
+  // A hard limit cannot be raised again: LimitCORE=0 stays in force.
   limit.rlim_max = min(1, limit.rlim_max)
   limit.rlim_cur = limit.rlim_max
   _ = setrlimit(kind, &limit)
@@ -158,7 +162,7 @@ private func serveUntilSignalled(
   }
 }
 
-/// SIGTERM, SIGINT and SIGHUP, taken one at a time by the thread that asks.
+/// SIGTERM, SIGINT and SIGHUP, which the calling thread receives one at a time.
 private struct ProcessSignals {
   private var set = sigset_t()
 
@@ -170,7 +174,7 @@ private struct ProcessSignals {
     pthread_sigmask(SIG_BLOCK, &set, nil)
   }
 
-  /// The one that came within `seconds`, if one did.
+  /// Waits for a signal. Returns nil if none arrives within `seconds`.
   func wait(seconds: Double) -> Int32? {
     var set = set
     var time = timespec(tv_sec: Int(seconds), tv_nsec: Int((seconds - seconds.rounded(.down)) * 1e9))
@@ -180,7 +184,7 @@ private struct ProcessSignals {
 }
 
 extension ServerConfiguration {
-  /// What would run, for `--check-config`: no password.
+  /// The effective configuration, for `--check-config`, without the password.
   var summary: String {
     let place = (try? MongoURI(mongoDBURI).place) ?? "MongoDB"
     return """

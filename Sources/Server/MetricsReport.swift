@@ -5,10 +5,10 @@ internal import Network
 internal import RPC
 internal import TLS
 
-/// Everything that is counted or measured, as of one moment. `docs/operations.md` says what each figure is for.
+/// All counters and gauges, as of one moment. `docs/operations.md` describes each of them.
 struct MetricsReport {
   struct Cache {
-    /// The first part of the cache's keys, and of its metrics' names.
+    /// The name of the entity: the first part of the cache's keys and of its metrics' names.
     let name: String
     let health: CacheHealth
     let figures: CacheFigures
@@ -19,15 +19,15 @@ struct MetricsReport {
   let transports: [TransportFigures]
   let group: EventLoopGroup
   let connections: Int
-  /// Watches of health that are open.
+  /// The number of open health watches.
   let healthWatches: Int
-  /// How often each limit was reached.
+  /// Returns how often each limit was reached.
   let limits: (ServerLimit) -> UInt64
-  /// Calls that were refused.
+  /// Returns how many calls were rejected for a reason.
   let refusals: (RPCRefusal) -> UInt64
-  /// HTTP requests that were refused before their path was looked at.
+  /// Returns how many HTTP requests were rejected before routing, for a reason.
   let httpRefusals: (HTTPRequestGuard.Refusal) -> UInt64
-  /// Groups of files that could not be read again.
+  /// The number of groups of files whose last reload failed.
   let unreadFiles: Int
   let isReady: Bool
   let process: ProcessFigures
@@ -45,7 +45,7 @@ struct MetricsReport {
     return out
   }
 
-  /// The metrics that have the cache's name in theirs.
+  /// The metrics whose names contain the cache's name.
   private func addLookups(_ cache: Cache, to out: inout Metrics) {
     let prefix = "\(cache.name)_cache"
     out.value(

@@ -4,22 +4,22 @@ internal import LookupService
 internal import Network
 internal import RPC
 
-/// What the HTTP server answers. Any thread.
+/// The routes of the HTTP server. Any thread.
 final class Operations: Sendable {
-  /// What is to be read again, nil for all; and who wants that, nil where everybody may.
+  /// A request to reload: the cache, nil for all; and the caller, nil if every caller may reload.
   struct Reload: Sendable {
     let entity: ServedEntity?
     let caller: RPCCaller?
   }
 
   private let readiness: Readiness
-  /// Nil while there is nothing to measure yet.
+  /// Nil until the server has been set up.
   private let metrics = LateFunction<Void, MetricsReport>()
-  /// Nil while there is nothing to reload yet.
+  /// Nil until the server has been set up.
   private let reload = LateFunction<Reload, LookupService.RequestedReload>()
-  /// Who may do what; nil: everybody may do everything.
+  /// The credentials. Nil to permit every caller every call.
   private let access: (any RPCAccess)?
-  /// Where there is no `access`, only who has a certificate may do what is not for everybody.
+  /// Whether requests that need permission must have a client certificate if there is no `access`.
   private let wantsCertificate: Bool
 
   init(_ readiness: Readiness, access: (any RPCAccess)?, wantsCertificate: Bool) {
@@ -28,19 +28,19 @@ final class Operations: Sendable {
     self.wantsCertificate = wantsCertificate
   }
 
-  /// What has caches read their collections again from now on.
+  /// Sets the function that reloads caches.
   func invalidate(_ reload: @escaping @Sendable (Reload) -> LookupService.RequestedReload) {
     self.reload.set(reload)
   }
 
-  /// What `/metrics` shows from now on.
+  /// Sets the function that produces the figures of `/metrics`.
   func report(_ metrics: @escaping @Sendable () -> MetricsReport) {
     self.metrics.set(metrics)
   }
 
   var routes: [String: OperationsRoute] {
     [
-      // Of nothing but this process: a database that is away is no reason to start it again.
+      // It depends on nothing but this process: an unreachable database is no reason to restart it.
       "/health/live": OperationsRoute(.get) { _ in .json("{\"status\":\"live\"}") },
       "/health/ready": OperationsRoute(.get) { _ in self.report.ready },
       "/health/cache": OperationsRoute(.get) { _ in self.report.detail },
@@ -49,7 +49,7 @@ final class Operations: Sendable {
     ]
   }
 
-  /// `?entity=prompt`, or all.
+  /// Handles a request to reload: `?entity=prompt`, or all caches without a query.
   private func invalidate(_ request: OperationsRequest) -> OperationsReply {
     do throws(RPCStatus) {
       let caller = try administrator(request)
@@ -63,7 +63,7 @@ final class Operations: Sendable {
       guard let reloaded = reload(Reload(entity: entity, caller: caller)) else {
         throw RPCStatus(.unavailable, "the server is starting")
       }
-      // Reloads by hand are some seconds apart: a caller who was too early shares the next one.
+      // Manual reloads are some seconds apart: an earlier request shares the next one.
       let names = reloaded.entities.map { quoted($0.name) }.joined(separator: ",")
       return .json("{\"entities\":[\(names)],\"starts_after_ms\":\(reloaded.startsAfterMilliseconds)}")
     } catch {
@@ -78,7 +78,8 @@ final class Operations: Sendable {
     }
   }
 
-  /// Who asks; nil where everybody may. Throws for who may not.
+  /// The caller of a request that needs the admin permission; nil if every caller has it. Throws if the caller does
+  /// not.
   private func administrator(_ request: OperationsRequest) throws(RPCStatus) -> RPCCaller? {
     guard let access else {
       guard wantsCertificate, request.certificateNames.isEmpty else { return nil }
@@ -91,7 +92,7 @@ final class Operations: Sendable {
     return try identity.caller()
   }
 
-  /// As of now; nil while there is nothing to measure yet.
+  /// The metrics as of now; nil until the server has been set up.
   var currentMetrics: Metrics? { metrics()?.metrics }
 
   private var metricsReply: OperationsReply {
@@ -108,7 +109,7 @@ final class Operations: Sendable {
   }
 }
 
-/// Who has sent a request over HTTP.
+/// The caller of an HTTP request.
 private final class HTTPCaller: RPCPeer {
   let address: String
   let certificateNames: [String]

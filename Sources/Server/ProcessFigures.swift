@@ -1,7 +1,7 @@
 internal import Core
 internal import Glibc
 
-/// What the system says of this process.
+/// The resource usage of this process, as the operating system reports it.
 struct ProcessFigures: Sendable {
   var cpuSeconds = 0.0
   var residentBytes: UInt64 = 0
@@ -9,10 +9,10 @@ struct ProcessFigures: Sendable {
   var maximumDescriptors: UInt64 = 0
   var startSeconds: Double
 
-  /// When the process started: to be asked for early.
+  /// The start time of the process. It must be read early: it is the time of the first access.
   static let start = WallTime.now
 
-  /// As of now.
+  /// Reads the usage as of now.
   init() {
     startSeconds = Double(Self.start.milliseconds) / 1000
     var usage = rusage()
@@ -27,7 +27,7 @@ struct ProcessFigures: Sendable {
     openDescriptors = Self.countDescriptors()
   }
 
-  /// The second number of `/proc/self/statm`.
+  /// The resident set size in pages: the second number of `/proc/self/statm`.
   private static func residentPages() -> UInt64 {
     let descriptor = open("/proc/self/statm", O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return 0 }
@@ -47,7 +47,7 @@ struct ProcessFigures: Sendable {
     while let entry = readdir(folder) {
       if entry.pointee.d_name.0 != CChar(UInt8(ascii: ".")) { count += 1 }
     }
-    // The one that looks.
+    // The descriptor of the folder itself does not count.
     return count - min(count, 1)
   }
 }

@@ -2,15 +2,15 @@ internal import Core
 internal import Network
 internal import RPC
 
-/// Two protocols on one port: the first bytes of a connection tell which of them it speaks.
+/// Serves two protocols on one port: the first bytes of a connection determine its protocol.
 ///
-/// `PRI ` would be a frame of more than a gigabyte: no frame begins like that.
+/// No frame begins with `PRI `, because its length would be more than a gigabyte.
 final class ProtocolSniffer: ConnectionEndpoint {
   private let framed: any ConnectionEndpoint
   private let http2: any ConnectionEndpoint
   private let loops: [Loop]
 
-  /// - Parameter silenceSeconds: in which a connection must have said something.
+  /// - Parameter silenceSeconds: the time within which a connection must send its first bytes.
   init(
     framed: any ConnectionEndpoint, http2: any ConnectionEndpoint, group: EventLoopGroup, silenceSeconds: Double
   ) {
@@ -35,9 +35,9 @@ final class ProtocolSniffer: ConnectionEndpoint {
     http2.close()
   }
 
-  /// The connections of one loop that have said nothing yet.
+  /// The connections of one loop that have sent no bytes yet.
   private final class Loop: @unchecked Sendable {
-    // Safe to share: what is marked "loop thread" is touched by that thread alone, the rest never changes.
+    // Safe to share: members marked "loop thread" are used on that thread only; the rest never changes.
     let eventLoop: EventLoop
     let silenceSeconds: Double
     private var silent: [ObjectIdentifier: SniffedConnection] = [:]  // loop thread
@@ -59,7 +59,7 @@ final class ProtocolSniffer: ConnectionEndpoint {
       return sniffed
     }
 
-    /// Who has said nothing has nothing to lose.
+    /// Closes these connections without GOAWAY: no bytes were received, so no request can be lost.
     func closeSilent() {
       isClosed = true
       for connection in Array(silent.values) { connection.giveUp() }
@@ -67,7 +67,7 @@ final class ProtocolSniffer: ConnectionEndpoint {
   }
 }
 
-/// A connection whose protocol is not known yet. Loop thread only.
+/// A connection whose protocol has not been determined yet. Loop thread only.
 private final class SniffedConnection: ConnectionProtocol {
   private static let http2 = Array("PRI ".utf8)
 

@@ -3,11 +3,11 @@ internal import GRPCServices
 internal import LookupService
 internal import Synchronization
 
-/// Whether calls should come here: one rule for HTTP and for gRPC's health, the one by which calls are answered.
-/// Any thread, no waiting.
+/// Whether the server should get calls. HTTP and gRPC health share this rule with the service itself. Any thread; never
+/// blocks.
 final class Readiness: Sendable {
   let caches: [ServedCache]
-  /// Contents that nothing has confirmed for longer are not served; nil: they are.
+  /// The time in seconds after which unverified contents are no longer served; nil for no limit.
   private let maximumStalenessSeconds: Double?
   private let draining = Atomic<Bool>(false)
 
@@ -16,7 +16,7 @@ final class Readiness: Sendable {
     self.maximumStalenessSeconds = maximumStalenessSeconds
   }
 
-  /// From now on no call should come here.
+  /// Marks the server as draining: it should get no calls from now on.
   func startDraining() {
     draining.store(true, ordering: .releasing)
   }
@@ -31,7 +31,7 @@ final class Readiness: Sendable {
     !isDraining && reasonAgainst(cache) == nil
   }
 
-  /// Why lookups in the cache are refused, other than for draining; nil: they are not.
+  /// The reason why lookups in the cache are rejected, other than draining; nil if they are not.
   func reasonAgainst(_ cache: ServedCache) -> String? {
     guard cache.reader.isLoaded else { return "not_loaded" }
     if let limit = maximumStalenessSeconds, Double(cache.reader.ageMilliseconds) > limit * 1000 { return "stale" }
@@ -40,7 +40,7 @@ final class Readiness: Sendable {
 }
 
 extension Readiness {
-  /// The names that gRPC clients can ask the health of: the whole server, its services, its caches.
+  /// The names whose health gRPC clients can request: the whole server, its services, its caches.
   var subjects: [HealthService.Subject] {
     ["", LookupService.serviceName, LookupService.adminServiceName].map { name in
       HealthService.Subject(name) { self.isReady }

@@ -1,17 +1,17 @@
 internal import Core
 internal import Glibc
 
-/// What the system lets this process have, checked before anything is started.
+/// The limits of the operating system for this process, which are checked before anything is started.
 enum ResourceLimits {
-  /// Descriptors beside those of clients' connections: of the database, the loops, files and HTTP.
+  /// Descriptors in addition to those of client connections: for the database, the event loops, files and HTTP.
   private static let ownDescriptors = 128
-  /// Threads and allocators reserve far more address space than they use.
+  /// The required address space. Threads and allocators reserve far more of it than they use.
   private static let leastAddressSpace: UInt64 = 1 << 30
 
   /// Raises the limit of open descriptors as far as the process may.
   ///
-  /// - Returns: The configuration with what the limits leave of it, and a warning for what they do not.
-  /// - Throws: Which limit is too low to serve at all, and how to raise it.
+  /// - Returns: the configuration, reduced to what the limits permit, with a warning for what they do not.
+  /// - Throws: the limit that is too low to serve at all, with the way to raise it.
   static func fit(_ given: ServerConfiguration) throws(UsageError) -> ServerConfiguration {
     let addressSpace = limit(RLIMIT_AS).rlim_cur
     if addressSpace < leastAddressSpace {
@@ -22,7 +22,7 @@ enum ResourceLimits {
     var descriptors = limit(RLIMIT_NOFILE)
     if descriptors.rlim_cur < descriptors.rlim_max {
       descriptors.rlim_cur = descriptors.rlim_max
-      // Where it is refused, what is in force is what counts.
+      // If the system refuses, the limit in force counts.
       setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &descriptors)
       descriptors = limit(RLIMIT_NOFILE)
     }

@@ -5,7 +5,7 @@ internal import GRPCTransport
 internal import LookupService
 internal import Network
 
-/// What one caller, and all of them, can make the server hold.
+/// The limits on the resources of one client and of all clients together.
 extension ServerConfiguration {
   static let limitFlags: [Flag<ServerConfiguration>] = [
     count(
@@ -89,7 +89,7 @@ extension ServerConfiguration {
       \.httpFirstRequestSeconds, 0.1...3600),
   ]
 
-  /// Those of the service.
+  /// The limits of the service.
   var serviceOptions: LookupService.Options {
     var options = LookupService.Options()
     options.maximumStalenessSeconds = maximumStalenessSeconds
@@ -100,7 +100,7 @@ extension ServerConfiguration {
     return options
   }
 
-  /// Those of watches of health.
+  /// The limits of health watches.
   var healthWatchLimits: HealthService.WatchLimits {
     var limits = HealthService.WatchLimits()
     limits.count = maximumHealthWatches
@@ -108,7 +108,7 @@ extension ServerConfiguration {
     return limits
   }
 
-  /// Those of connections that speak frames.
+  /// The limits of connections of the framed protocol.
   var framedLimits: FramedLimits {
     var limits = FramedLimits()
     limits.frameBytes = maximumRequestBytes
@@ -118,7 +118,7 @@ extension ServerConfiguration {
     return limits
   }
 
-  /// Those of connections that speak gRPC.
+  /// The limits of gRPC connections.
   var gRPCLimits: GRPCLimits {
     var limits = GRPCLimits()
     limits.requestBytes = maximumRequestBytes
@@ -127,7 +127,7 @@ extension ServerConfiguration {
     return limits
   }
 
-  /// Those of all connections.
+  /// The limits of all connections.
   var connections: ConnectionServer.Configuration {
     var connections = ConnectionServer.Configuration(listen: listen)
     connections.maximumConnections = maximumConnections
@@ -136,7 +136,7 @@ extension ServerConfiguration {
     return connections
   }
 
-  /// Those of the HTTP port.
+  /// The limits of the HTTP port.
   var httpLimits: OperationsLimits {
     var limits = OperationsLimits()
     limits.connections = maximumHTTPConnections

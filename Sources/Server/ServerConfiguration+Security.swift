@@ -3,7 +3,7 @@ internal import Credentials
 internal import Network
 internal import TLS
 
-/// Who may come from where: TLS, and what else keeps strangers out.
+/// The flags for TLS, credentials and permitted hosts.
 extension ServerConfiguration {
   static let securityFlags: [Flag<ServerConfiguration>] = [
     .file(
@@ -34,14 +34,14 @@ extension ServerConfiguration {
       .toggle { $1.allowsCoreDumps = $0 }),
   ]
 
-  /// For `--check-config`.
+  /// The TLS settings for `--check-config`.
   var tlsSummary: String {
     guard let tlsCertificate else { return "no" }
     return "\(tlsCertificate), \(tlsClientCA.map { "callers need a certificate of \($0)" } ?? "for any caller")"
       + (isHTTPPlain ? "; HTTP is plain" : "")
   }
 
-  /// What of this does not go together.
+  /// Throws if these settings contradict each other, or if the server would listen off loopback without protection.
   func checkSecurity() throws(UsageError) {
     if (tlsCertificate == nil) != (tlsKey == nil) {
       let (given, missing) = tlsKey == nil ? ("certificate", "key") : ("key", "certificate")
@@ -66,8 +66,8 @@ extension ServerConfiguration {
     }
   }
 
-  /// What the permissions of the files let others do that they should not, which is to decide who is trusted or to read
-  /// the key: a line for each such file, with its flag.
+  /// A warning, with its flag, for each file whose permissions let other users change whom the server trusts or read
+  /// the key.
   var permissionWarnings: [String] {
     let files: [(flag: String, path: String?, isSecret: Bool)] = [
       ("--tls-certificate", tlsCertificate, false), ("--tls-key", tlsKey, true),
@@ -78,7 +78,7 @@ extension ServerConfiguration {
     }
   }
 
-  /// Reads the file of credentials, where there is one. Throws what is wrong with it.
+  /// Reads the credentials file; nil if none is configured. Throws if the file is invalid.
   func credentials(_ logger: Logger = .silent) throws(UsageError) -> Credentials? {
     guard let credentialsFile else { return nil }
     do throws(CredentialProblem) {
@@ -88,7 +88,7 @@ extension ServerConfiguration {
     }
   }
 
-  /// Nil: no TLS.
+  /// The files for TLS. Nil for cleartext.
   var tlsFiles: TLSFiles? {
     guard let tlsCertificate, let tlsKey else { return nil }
     return TLSFiles(certificate: tlsCertificate, key: tlsKey, authorities: tlsClientCA)

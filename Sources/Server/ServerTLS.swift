@@ -1,15 +1,15 @@
 internal import Core
 internal import TLS
 
-/// TLS of both ports, from the same files.
+/// The TLS contexts of both ports, from the same files.
 struct ServerTLS: Sendable {
-  /// Nil: plain.
+  /// Nil for cleartext.
   let rpc: TLSServer?
   let http: TLSServer?
-  /// The files, as they were before they were read.
+  /// The state of the files before they were read.
   let watched: WatchedFiles?
 
-  /// Reads the files. Throws what is wrong, by flag.
+  /// Reads the files. Throws the problem, with the flag at fault.
   init(_ configuration: ServerConfiguration) throws(UsageError) {
     guard let files = configuration.tlsFiles else {
       rpc = nil
@@ -27,7 +27,7 @@ struct ServerTLS: Sendable {
     }
   }
 
-  /// Reads the files again. If that fails, all stays as it was.
+  /// Reads the files again. If that fails, the previous contents stay in force.
   func reload() throws(UsageError) {
     do throws(TLSError) {
       try rpc?.reload()
@@ -37,7 +37,7 @@ struct ServerTLS: Sendable {
     }
   }
 
-  /// To have the files read again when they change.
+  /// The files to watch for changes.
   func fileGroups(_ logger: Logger) -> [FileWatcher.Group] {
     guard let watched else { return [] }
     return [
@@ -48,10 +48,10 @@ struct ServerTLS: Sendable {
     ]
   }
 
-  /// What the files hold that somebody should see to.
+  /// Problems of the files that do not prevent serving but need an operator's attention.
   var warnings: [String] { rpc?.warnings ?? [] }
 
-  /// Logs what an operator should look at, although it works.
+  /// Logs ``warnings``.
   func logWarnings(_ logger: Logger) {
     for warning in warnings { logger.warning("tls_certificate", warning) }
   }

@@ -1,13 +1,14 @@
 internal import Core
 internal import Glibc
 
-/// Tells systemd how the server is doing: one datagram for each piece of news. Does nothing where nobody listens.
+/// Notifies systemd of the server's state, by one datagram for each change. Does nothing if `NOTIFY_SOCKET` is not set.
 ///
 /// https://www.freedesktop.org/software/systemd/man/latest/sd_notify.html
 struct ServiceManager: Sendable {
-  /// A path, or `@` and an abstract name.
+  /// The path of the socket, or `@` and an abstract name.
   private let socketName: String?
-  /// So often ``isAlive()`` is to be called: twice in the time after which systemd would act. Nil: never.
+  /// The interval at which ``isAlive()`` is to be called: half of the time after which systemd would act. Nil for
+  /// never.
   let watchdogSeconds: Double?
 
   init(environment: [String: String]) {
@@ -25,19 +26,19 @@ struct ServiceManager: Sendable {
   private func send(_ text: String) {
     guard let socketName else { return }
     var name = Array(socketName.utf8)
-    // The kernel's way to write an abstract name.
+    // The kernel's representation of an abstract name begins with a zero byte.
     if name[0] == UInt8(ascii: "@") { name[0] = 0 }
     var address = sockaddr_un()
     address.sun_family = sa_family_t(AF_UNIX)
     guard name.count < MemoryLayout.size(ofValue: address.sun_path) else { return }
     withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: name) }
-    // An abstract name ends with its length, a path with a zero.
+    // An abstract name ends with its length, a path with a zero byte.
     let length = MemoryLayout<sockaddr_un>.offset(of: \.sun_path).map { $0 + name.count + (name[0] == 0 ? 0 : 1) }
     let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
     guard let length, descriptor >= 0 else { return }
     defer { close(descriptor) }
     let bytes = Array(text.utf8)
-    // Nothing helps if it fails: systemd will say that it heard nothing.
+    // A failure cannot be handled here: systemd itself reports a missing notification.
     _ = withUnsafePointer(to: &address) { pointer in
       pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
         sendto(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL), $0, socklen_t(length))

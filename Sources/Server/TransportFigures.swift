@@ -2,16 +2,16 @@ internal import FramedTransport
 internal import GRPCTransport
 internal import Network
 
-/// What one of the two transports has counted, as of one moment.
+/// The counters of one of the two transports, as of one moment.
 struct TransportFigures {
-  /// As the label `protocol` has it.
+  /// The value of the label `protocol`.
   let name: String
   let calls: [CallMeter.Calls]
-  /// Open calls that are not answered in the turn in which they come: watches, and lookups that wait.
+  /// Open calls that are not answered in the event-loop iteration in which they arrive: watches, and lookups that wait.
   let openStreams: UInt64
-  /// Connections that were ended for what the peer did, by why.
+  /// Connections that were ended because of the peer's behaviour, by reason.
   let endedConnections: [(reason: String, count: UInt64)]
-  /// Requests that were no call of the protocol, by reason.
+  /// Requests that were no calls of the protocol, by reason.
   let rejectedRequests: [(reason: String, count: UInt64)]
 
   init(_ endpoint: FramedEndpoint) {
@@ -36,7 +36,7 @@ struct TransportFigures {
   }
 }
 
-/// The two are not read at one moment.
+/// The two counters are not read at one moment.
 private func open(_ opened: UInt64, _ ended: UInt64) -> UInt64 {
   opened > ended ? opened - ended : 0
 }

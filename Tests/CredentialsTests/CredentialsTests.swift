@@ -7,7 +7,7 @@ internal import Testing
 
 @testable internal import Credentials
 
-/// Of "one" and "two": printf %s one | sha256sum
+/// The digests of "one" and "two": printf %s one | sha256sum
 private let one = "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed"
 private let two = "3fc4ccfe745870e2c0d99f71f30ff0656c8dedd41cc1d7d3d376b0dbe685e2f3"
 
@@ -38,7 +38,7 @@ private let two = "3fc4ccfe745870e2c0d99f71f30ff0656c8dedd41cc1d7d3d376b0dbe685e
     #expect(list.caller(token: Array("on".utf8)) == nil && list.caller(token: []) == nil)
   }
 
-  /// A line that is not seen is a caller who is refused.
+  /// A line that is overlooked is a caller that is rejected.
   @Test(arguments: ["\n", "\r\n", "\r"]) func everyLineCounts(end: String) throws {
     for file in [
       "a sha256:\(one) read\(end)b sha256:\(two) read", "\u{feff}a sha256:\(one) read\(end)\tb  sha256:\(two) read \n",
@@ -116,10 +116,10 @@ private let two = "3fc4ccfe745870e2c0d99f71f30ff0656c8dedd41cc1d7d3d376b0dbe685e
       try named.require(read)
       let denied = #expect(throws: RPCStatus.self) { try named.require(other) }
       #expect(denied?.code == .permissionDenied && denied?.message.contains("read:agent_config") == true)
-      // A wrong token is wrong, whatever the certificate.
+      // A wrong token is rejected, even with a valid certificate.
       #expect(throws: RPCStatus.self) { try identity("Bearer nobody").require(read) }
 
-      // A file that cannot be read changes nothing; one that can, everything, for those who are there too.
+      // A file that cannot be read changes nothing; a readable one replaces everything, for existing connections too.
       let old = identity("Bearer one")
       try "a sha256:\(one) reed".write(toFile: file, atomically: true, encoding: .utf8)
       #expect(throws: CredentialProblem.self) { try credentials.reload() }

@@ -7,15 +7,16 @@ internal import RPC
 internal import ServiceTestSupport
 internal import TestSupport
 
-/// What one fault is tried on: a database, two servers, those who write, look up and subscribe. The main thread's.
+/// The environment in which one fault is tested: a database, two servers, writers, readers and subscribers. Used on the
+/// main thread.
 final class Bench {
   struct Options: Sendable {
-    /// How long a fault is tried again and again.
+    /// The time during which a fault is repeated.
     var seconds = 8.0
-    /// Fewer codes and fewer tries.
+    /// Whether the run has fewer error codes and fewer tries.
     var isShort = false
     var seed: UInt64 = 0
-    /// Where the logs of a fault go that was not survived.
+    /// The folder for the logs of a fault under which a guarantee was broken.
     var logFolder = URL(fileURLWithPath: "/tmp")
   }
 
@@ -34,7 +35,7 @@ final class Bench {
   private let stop = StopSwitch()
   private var threads: [OSThread] = []
 
-  /// Of the database that holds the three collections.
+  /// The name of the database that contains the three collections.
   static let databaseName = "bench"
 
   init(_ fault: Fault, _ options: Options) throws {
@@ -42,7 +43,8 @@ final class Bench {
     self.options = options
     random = SeededRandom(seed: options.seed)
     database = try TestDatabase(fault.flags)
-    // Past the proxies. No answer is given up: a write that was sent is done, or its connection breaks.
+    // A connection that bypasses the proxies. No reply is given up: a write that was sent is executed, or its
+    // connection breaks.
     pool = try MongoClientPool(
       uri: database.uri + "?directConnection=true&appname=faults-writer&socketTimeoutMS=600000&retryWrites=false")
     let (judge, gate, pool, database) = (judge, gate, pool, database)
@@ -52,7 +54,7 @@ final class Bench {
       try BenchServer("B", of: database, in: Self.databaseName, judge: judge, seed: seeds.1),
     ]
     writers = (0..<4).map { number in
-      // One writes documents that are large enough for a slow reader to fall behind.
+      // One writer writes documents that are large enough for a slow reader to fall behind.
       let pace = number == 0 ? Writer.Pace(milliseconds: 60, padding: 20_000) : Writer.Pace()
       return Writer("w\(number)", in: Self.databaseName, pool: pool, judge: judge, gate: gate, pace: pace)
     }
@@ -67,7 +69,7 @@ final class Bench {
     followers += (0..<fault.hopperCount).map { follower("hopping \($0 + 1)", .hopping) }
   }
 
-  /// Goes through the fault, as often as there is time for, and says how it was.
+  /// Repeats the fault for the given time, and reports the result.
   func run() -> Report {
     do {
       try start()
@@ -91,7 +93,7 @@ final class Bench {
       for _ in 0..<15 { writer.step(&own, stop) }
     }
     for server in servers { try server.start() }
-    // An acknowledgment of what was written before anybody watched is no notice to expect.
+    // Changes that were acknowledged before a subscriber was watching need not be announced.
     judge.with { $0.changes = [] }
     let (stop, judge, servers) = (stop, judge, servers)
     for follower in followers {
@@ -126,7 +128,8 @@ final class Bench {
   }
 
   private func close() {
-    // A writer may wait for a database that is stopped; and one whose database is gone would look for it for a while.
+    // A writer may be waiting for a suspended database; and a writer whose database has ended would search for it for a
+    // while.
     database.resume()
     stop.set()
     try? gate.close()
@@ -138,30 +141,31 @@ final class Bench {
     threads = []
   }
 
-  // MARK: For faults
+  // MARK: Operations for faults
 
-  /// One line of progress.
+  /// Prints a line of progress.
   func say(_ text: String) {
     output("  \(fault.name) \(text)")
   }
 
-  /// Lets everybody work.
+  /// Waits while all threads work.
   func breathe(_ seconds: Double) {
     Thread.sleep(forTimeInterval: seconds)
   }
 
-  /// Runs a command on the administrative database, past the proxies.
+  /// Runs a command on the administrative database, bypassing the proxies.
   @discardableResult
   func command(_ json: String) throws -> BSONDocument {
     try pool.command(BSONDocument(json: json), database: "admin")
   }
 
-  /// Runs a write command on the database of the collections. Gives its operation time.
+  /// Runs a write command on the database of the collections. Returns its operation time.
   func write(_ json: String, admin: Bool = false) throws -> Revision {
     try pool.write(json, in: admin ? "admin" : Self.databaseName)
   }
 
-  /// The fault has ended: waits until both servers have observed the first write after it, and measures how long.
+  /// Waits after a fault until both servers have observed the first write after it, and records the time that this
+  /// took.
   func recover() throws {
     let end = MonotonicTime.now
     judge.with { ($0.wantsNextWrite, $0.nextWrite) = (true, nil) }
@@ -172,7 +176,8 @@ final class Bench {
     recoverySeconds.append(MonotonicTime.now.seconds(since: end))
   }
 
-  /// Stops the writers and compares every key on both servers, and what every subscriber holds, with the truth.
+  /// Pauses the writers and compares every key on both servers, and the state of every subscriber, with the history of
+  /// writes.
   func settle() throws {
     try gate.close()
     defer { gate.open() }
@@ -191,7 +196,7 @@ final class Bench {
         }
       }
     }
-    // A PROGRESS that far compares what the subscriber holds.
+    // A PROGRESS up to the last write triggers the comparison of the subscriber's state.
     for follower in followers {
       do {
         try poll("\(follower.name) has come to the last write", timeoutSeconds: 40) { follower.progress >= last }

@@ -7,21 +7,21 @@ internal import RPC
 internal import ServiceTestSupport
 internal import TestSupport
 
-/// A server as a process, behind a proxy of its own to the database. Started again, it begins another life at the same
-/// address. Any thread may talk to it; one starts and ends it.
+/// A server as a process, with a proxy of its own to the database. A restart begins a new life at the same address. Any
+/// thread may query it; one thread starts and stops it.
 final class BenchServer: Sendable {
   private struct State: Sendable {
     var process: ServerProcess?
     var life = ""
     var lifeCount = 0
     var isDraining = false
-    /// Of the lives before this one.
+    /// The log of the previous lives.
     var log: [String] = []
-    /// What each life has counted, as far as it was asked.
+    /// The counters of each life, as of the last query.
     var counted: [String: (resyncs: UInt64, reconnects: UInt64, drift: UInt64)] = [:]
   }
 
-  /// `A`, `B`.
+  /// `A` or `B`.
   let name: String
   let proxy: FaultProxy
   let address: HostAndPort
@@ -29,7 +29,7 @@ final class BenchServer: Sendable {
   private let arguments: [String]
   private let state = Locked(State())
 
-  /// By which a failpoint finds the connections of servers.
+  /// The application name by which a failpoint selects the connections of servers.
   static let appName = "faults-server"
 
   init(_ name: String, of database: TestDatabase, in databaseName: String, judge: Judge, seed: UInt64) throws {
@@ -37,8 +37,9 @@ final class BenchServer: Sendable {
     self.judge = judge
     proxy = try FaultProxy(to: database.port, seed: seed)
     address = try HostAndPort("127.0.0.1:\(freePort())")
-    // Directly, so that the driver does not go to the address by which the database knows itself, past the proxy. And
-    // a dead link shows after 2 s, not 10: a fault need not be longer than that to be noticed.
+    // A direct connection, so that the driver does not connect to the address that the database advertises, which
+    // bypasses the proxy. A dead link is detected after 2 s instead of 10, so that a fault need not last longer than
+    // that.
     let uri =
       "mongodb://127.0.0.1:\(proxy.port)/?directConnection=true&appname=\(Self.appName)"
       + "&serverSelectionTimeoutMS=2000&connectTimeoutMS=2000&socketTimeoutMS=2000"
@@ -49,11 +50,11 @@ final class BenchServer: Sendable {
     ]
   }
 
-  /// The name of this life; empty while no process runs.
+  /// The name of the current life; empty while no process is running.
   var life: String { state.withLock { $0.life } }
   var isDraining: Bool { state.withLock { $0.isDraining } }
 
-  /// Every line that it has logged, in all lives.
+  /// Every log line of all lives.
   var log: [String] {
     let (before, process) = state.withLock { ($0.log, $0.process) }
     return before + (process?.child.errorLines ?? [])
@@ -69,7 +70,7 @@ final class BenchServer: Sendable {
     }
     judge.with {
       $0.validator.started(life, at: known)
-      // When exactly it has loaded, only it knows.
+      // The exact time of the load is known only within the server.
       $0.validator.mayBeWarm(life)
     }
     state.withLock { $0.life = life }
@@ -79,7 +80,7 @@ final class BenchServer: Sendable {
     judge.with { $0.validator.mustBeWarm(life) }
   }
 
-  /// SIGKILL.
+  /// Sends SIGKILL.
   func kill() throws {
     _ = try? status()
     try end { process in
@@ -88,7 +89,7 @@ final class BenchServer: Sendable {
     }
   }
 
-  /// SIGTERM; it must end by itself, with 0, before the drain's time is over.
+  /// Sends SIGTERM. The process must exit by itself, with 0, within the drain time.
   func drain() throws {
     _ = try? status()
     state.withLock { $0.isDraining = true }
@@ -110,11 +111,11 @@ final class BenchServer: Sendable {
     }
   }
 
-  /// SIGSTOP: it keeps its connections and does nothing.
+  /// Sends SIGSTOP: the process keeps its connections and does nothing.
   func pause() { state.withLock { $0.process }?.child.send(SIGSTOP) }
   func resume() { state.withLock { $0.process }?.child.send(SIGCONT) }
 
-  /// Ends everything.
+  /// Ends the process and the proxy.
   func close() {
     if let process = state.withLock({ $0.process }) {
       process.child.send(SIGKILL)
@@ -123,9 +124,9 @@ final class BenchServer: Sendable {
     proxy.stop()
   }
 
-  // MARK: What it says of itself
+  // MARK: State of the server
 
-  /// Of its three caches.
+  /// The status of its three caches.
   func status() throws -> StatusReply {
     let life = life
     let client = try TestClient(address)
@@ -140,14 +141,14 @@ final class BenchServer: Sendable {
     return status
   }
 
-  /// Over all lives and caches.
+  /// The counters over all lives and caches.
   var counted: (resyncs: UInt64, reconnects: UInt64, drift: UInt64) {
     state.withLock { state in
       state.counted.values.reduce((0, 0, 0)) { ($0.0 + $1.resyncs, $0.1 + $1.reconnects, $0.2 + $1.drift) }
     }
   }
 
-  /// Up to here every change of every cache has been applied.
+  /// The revision up to which every change of every cache has been applied.
   func observedRevision() throws -> Revision {
     Revision(try status().caches.map(\.observedRevision).min() ?? 0)
   }

@@ -1,18 +1,20 @@
-/// Something that goes wrong, and how to make it happen.
+/// A fault, and the way to cause it.
 struct Fault: Sendable {
   let name: String
-  /// For people: what is done.
+  /// The description of the fault in the output.
   let what: String
-  /// Whether it belongs to the short form.
+  /// Whether it is part of the short run.
   var isShort = false
-  /// For the database. A short oplog: SecantusDB looks through all of it to open a stream at a moment, and 20,000
-  /// entries take it longer than a server waits. Long enough, still, that no open stream is overtaken by its pruning.
+  /// The flags of the database. The oplog is short, because SecantusDB reads all of it to open a stream at a time, and
+  /// 20,000 entries take longer than a server waits. It is long enough that its pruning does not overtake an open
+  /// stream.
   var flags = ["--oplog-max-entries", "5000"]
-  /// It goes through a list by itself; else it is tried as often as there is time for.
+  /// Whether the fault runs once, because it iterates over a list by itself. Otherwise it is repeated for the given
+  /// time.
   var isOnce = false
-  /// Subscribers that go from server to server.
+  /// The number of subscribers that alternate between the servers.
   var hopperCount = 1
-  /// Breaks something and mends it, while all work. The number of the try counts from 1.
+  /// Causes the fault and ends it, while all threads work. The number of the try counts from 1.
   let strike: @Sendable (Bench, Int) throws -> Void
 
   static let all = database + errors + history + collections + network + servers

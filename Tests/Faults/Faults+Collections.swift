@@ -2,7 +2,7 @@ internal import Core
 internal import TestSupport
 
 extension Fault {
-  /// What can become of a whole collection. Writers wait for that moment, and write again at once.
+  /// Faults of whole collections. Writers pause during the change, and continue immediately after it.
   static let collections = [
     Fault(name: "collection-dropped", what: "a collection is dropped; writers fill it again at once") {
       bench, number in
@@ -31,7 +31,7 @@ extension Fault {
 }
 
 extension Bench {
-  /// Each in its turn; it is there, for writers may have deleted all that was in it.
+  /// Each collection in turn. The insert ensures that it exists, because writers may have deleted all its documents.
   fileprivate func collection(_ number: Int) throws -> Collection {
     let collection = Collection.allCases[number % Collection.allCases.count]
     _ = try write("{\"insert\": \"\(collection.name)\", \"documents\": [{\"note\": \"outside of every filter\"}]}")
@@ -44,8 +44,8 @@ extension Bench {
         + "\"dropTarget\": true}", admin: true)
   }
 
-  /// Replaces all documents of the collection at once, by what `body` does; what takes their place is in a collection
-  /// of the name `fresh` before.
+  /// Replaces all documents of the collection at once by `body`. The replacements are inserted into a collection with
+  /// the name `fresh` before.
   fileprivate func replaceAll(
     of collection: Collection, by successors: (Writer) -> [DocumentName: StoredDocument], _ body: () throws -> Revision
   ) throws {

@@ -4,7 +4,7 @@ internal import ServiceTestSupport
 internal import TestSupport
 
 extension Fault {
-  /// The database's process.
+  /// Faults of the database's process.
   static let database = [
     Fault(
       name: "database-kill", what: "SIGKILL to the database, and a start after 0 to 1 s", isShort: true
@@ -28,7 +28,7 @@ extension Fault {
     },
   ]
 
-  /// The place in the oplog.
+  /// Faults of the position in the oplog.
   static let history = [
     Fault(
       name: "history-lost",
@@ -67,7 +67,7 @@ extension Fault {
       let before = try bench.servers.map { try $0.status() }
       for _ in 0..<3 {
         try rollOplog(bench, rows: 1500)
-        // The heartbeat comes once a second; with it a position that is new.
+        // The heartbeat is written once a second, and a new resume token is received with it.
         bench.breathe(2.2)
       }
       for server in bench.servers { server.proxy.set(.refuse) }
@@ -87,10 +87,10 @@ extension Fault {
     },
   ]
 
-  /// Writes so many rows to a collection that nobody watches, and has the oplog forget what is beyond its limit.
+  /// Writes `rows` documents to a collection without watches, and prunes the oplog to its limit.
   ///
-  /// In small pieces: SecantusDB lets an open stream skip, in silence, what the oplog forgets before the stream has
-  /// come to it. MongoDB would end that stream with an error.
+  /// The documents are written in small batches: SecantusDB silently lets an open stream skip the entries that are
+  /// pruned before the stream has read them. MongoDB would end that stream with an error.
   private static func rollOplog(_ bench: Bench, rows: Int) throws {
     for _ in 0..<(rows / 250) {
       let rows = (0..<250).map { _ in #"{"n": 1}"# }.joined(separator: ", ")

@@ -6,7 +6,7 @@ internal import ServiceTestSupport
 internal import TestSupport
 
 extension Fault {
-  /// Error codes that the database gives to a server's command. Each is given until every stream has had its turn.
+  /// Error codes that the database returns for a server's command. Each is returned until every stream has received it.
   static let errors = [
     sweep(
       "getmore-errors", "getMore fails with each code that the change streams specification knows", "getMore",
@@ -44,7 +44,8 @@ extension Fault {
     },
   ]
 
-  /// Fails `command` with one code after the other, `provoke`s it, and waits until all is well again.
+  /// Makes `command` fail with one code after the other, calls `provoke` to cause the command, and waits until the
+  /// servers have recovered.
   private static func sweep(
     _ name: String, _ what: String, _ command: String, isShort: Bool = false,
     provoke: @escaping @Sendable (Bench) throws -> Void = { _ in }
@@ -54,7 +55,7 @@ extension Fault {
         try bench.failCommand([command], code: code, times: 6)
         try provoke(bench)
         bench.breathe(0.5)
-        // What is left of it, if it does not strike.
+        // The number of remaining failures, if the failpoint has not been hit.
         let left = try bench.remaining(of: command, 6)
         try bench.stopFailing()
         if left == 6 { throw TestFailure("code \(code) has not struck: no server called \(command)") }
@@ -64,15 +65,15 @@ extension Fault {
     }
   }
 
-  /// What the specification lets a driver resume after: by label, or by code where the server is old.
+  /// The errors after which the specification lets a driver resume: by label, or by code for old servers.
   ///
   /// https://github.com/mongodb/specifications/blob/master/source/change-streams/change-streams.md#resumable-error
   static let resumableCodes = [
     6, 7, 43, 63, 89, 91, 133, 150, 189, 234, 262, 9001, 10107, 11600, 11602, 13388, 13435, 13436,
   ]
 
-  /// What ends a stream: not allowed, no such collection, out of time, position lost, invalidated, killed, bad token,
-  /// fatal, history lost, interrupted; and what old servers said.
+  /// The errors that end a stream: not allowed, no such collection, timeout, position lost, invalidated, killed,
+  /// invalid token, fatal, history lost, interrupted; and codes of old servers.
   static let finalCodes = [13, 26, 50, 136, 222, 237, 260, 280, 286, 11601, 40576, 40585, 40615, 50811]
 }
 
@@ -81,7 +82,7 @@ extension Bench {
     options.isShort ? [6, 43, 189, 237, 286] : Fault.resumableCodes + Fault.finalCodes
   }
 
-  /// The servers' `commands` fail with `code`, so many times or until ``stopFailing()``.
+  /// Makes the servers' `commands` fail with `code`, `times` times or until ``stopFailing()``.
   func failCommand(_ commands: [String], code: Int, times: Int? = nil) throws {
     let mode = times.map { "{\"times\": \($0)}" } ?? "\"alwaysOn\""
     let names = commands.map(quoted).joined(separator: ", ")
@@ -103,7 +104,8 @@ extension Bench {
     try command(#"{"configureFailPoint": "failCommand", "mode": "off"}"#)
   }
 
-  /// How often, of `limit` times, the failpoint still strikes a client that calls itself as the servers do.
+  /// The number of times, up to `limit`, that the failpoint still fails a command of a client with the servers'
+  /// application name.
   fileprivate func remaining(of name: String, _ limit: Int) throws -> Int {
     let probe = try MongoClientPool(uri: database.uri + "?directConnection=true&appname=\(BenchServer.appName)")
     let body =

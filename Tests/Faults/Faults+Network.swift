@@ -3,7 +3,7 @@ internal import ServiceTestSupport
 internal import TestSupport
 
 extension Fault {
-  /// Between the servers and the database.
+  /// Faults of the network between the servers and the database.
   static let network = [
     Fault(name: "network-reset", what: "every connection to the database is reset, five times in 2 s") {
       bench, number in
@@ -51,7 +51,7 @@ extension Fault {
     }
   }
 
-  /// A fault that no stream notices shows nothing.
+  /// Runs `body`, and throws if no stream has broken: such a fault would show nothing.
   private static func breakStreams(of servers: [BenchServer], _ body: ([BenchServer]) throws -> Void) throws {
     func reconnects() throws -> [UInt64] {
       try servers.map { try $0.status().caches.reduce(0) { $0 + $1.reconnects } }
@@ -62,7 +62,7 @@ extension Fault {
     if zip(before, after).contains(where: { $0 == $1 }) { throw TestFailure("no stream has broken: no fault") }
   }
 
-  /// Both servers, then the first, then the second.
+  /// The servers that a try affects: first both, then the first, then the second.
   private static func struck(_ bench: Bench, _ number: Int) -> [BenchServer] {
     number % 3 == 1 ? bench.servers : [bench.servers[number % 3 == 2 ? 0 : 1]]
   }

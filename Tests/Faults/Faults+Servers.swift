@@ -2,7 +2,7 @@ internal import Core
 internal import TestSupport
 
 extension Fault {
-  /// Our own processes.
+  /// Faults of the server processes.
   static let servers = [
     Fault(
       name: "server-kill", what: "SIGKILL to a server, now this one, now the other, and a start after 0.3 s",

@@ -5,44 +5,44 @@ internal import RPC
 internal import ServiceTestSupport
 internal import TestSupport
 
-/// A subscriber with a near cache: follows one server or goes from one to the other, and looks up what it is told of.
+/// A subscriber with a near cache. It follows one server or alternates between both, and looks up the announced keys.
 ///
-/// Whatever ends its watch, it opens another one from the position that it has come to. A thread runs it; another one
-/// may ask how far it is.
+/// When its watch ends for any reason, it opens another one from its resume position. One thread runs it; any thread
+/// may read its progress.
 final class Follower: Sendable {
   enum Manner: Sendable {
     /// Stays with the server of this index.
     case steady(Int, Transport)
-    /// Changes the server every so often, and with it the protocol.
+    /// Alternates between the servers at intervals, and between the protocols with them.
     case hopping
-    /// Stays with the server of this index, and reads slower than is written.
+    /// Stays with the server of this index, and reads more slowly than the writers write.
     case slow(Int, Transport)
   }
 
   struct Seen: Sendable {
-    /// The labels that came with an UPSERT, of each key, and how many DELETEs.
+    /// By key: the labels that UPSERTs carried, and the number of DELETEs.
     var labels: [CacheKey: Set<String>] = [:]
     var deleteCounts: [CacheKey: Int] = [:]
-    /// UPSERTs and DELETEs, each time they came, over each of the two protocols.
+    /// The number of UPSERTs and DELETEs, with repetitions, over each of the two protocols.
     var noticeCounts: [Transport: Int] = [:]
-    /// The same, by each selector.
+    /// The same number by each selector.
     var selectorCounts: [CacheKey.Selector: Int] = [:]
     var noticeCount: Int { noticeCounts.values.reduce(0, +) }
     var resyncCount = 0
-    /// Watches that were opened.
+    /// The number of watches that were opened.
     var watchCount = 0
-    /// Watches that the server ended with OK after a PROGRESS for the reason `draining`.
+    /// The number of watches that the server ended with OK after a PROGRESS with the reason `draining`.
     var drainedCount = 0
     var lastProblem = ""
   }
 
   private struct State: Sendable {
-    /// What it was told, and by whom: to see afterwards how something was lost.
+    /// The received notices with their servers, to find out afterwards how a change was lost.
     var trail: [String] = []
     var seen = Seen()
     var progress = Revision.none
     var epoch = ""
-    /// It must not be slow now.
+    /// Whether it must not be slow at the moment.
     var isUrged = false
   }
 
@@ -60,7 +60,8 @@ final class Follower: Sendable {
   }
 
   var seen: Seen { state.withLock { $0.seen } }
-  /// Of the last PROGRESS of the watch that is open; not of the first, before which nothing has come.
+  /// The revision of the last PROGRESS of the open watch; the first one does not count, because no notice has been
+  /// received before it.
   var progress: Revision { state.withLock { $0.progress } }
   var trail: [String] { state.withLock { $0.trail } }
   func urge(_ isUrged: Bool) { state.withLock { $0.isUrged = isUrged } }
@@ -73,7 +74,7 @@ final class Follower: Sendable {
       switch manner {
       case .steady(let fixed, let spoken), .slow(let fixed, let spoken): (place, transport) = (fixed, spoken)
       case .hopping:
-        // Both protocols on either server.
+        // Both protocols are used with either server.
         (place, transport) = (hops % servers.count, hops / servers.count % 2 == 0 ? .frames : .gRPC)
         hops += 1
       }
@@ -87,7 +88,7 @@ final class Follower: Sendable {
     }
   }
 
-  /// Opens a watch and follows it until it breaks, or until it is time to hop.
+  /// Opens a watch and follows it until it breaks, or until it is time to change the server.
   private func follow(
     _ server: BenchServer, _ transport: Transport, _ random: inout SeededRandom, _ stop: StopSwitch
   ) throws {
@@ -98,7 +99,7 @@ final class Follower: Sendable {
       .init(
         startRevision: start?.rawValue ?? 0, epoch: start == nil ? "" : state.withLock { $0.epoch },
         sendsInitialState: start == nil, includesValues: true, progressMilliseconds: 100), over: transport)
-    // Of the same life as the client's connection, so that the name is right.
+    // The client's connection must be to the same life, so that the recorded name is right.
     guard server.life == client.life else { return }
     state.withLock { $0.seen.watchCount += 1 }
     var request = WatchRequest(of: client.life)
@@ -114,7 +115,7 @@ final class Follower: Sendable {
     while !stop.isSet {
       let notice: WatchNotice
       do {
-        // A PROGRESS is due every 0.1 s: without it the link is dead.
+        // A PROGRESS is due every 0.1 s: without one the link is dead.
         notice = try watch.next(timeoutSeconds: 4)
       } catch let status as RPCStatus {
         if status.code == .ok, isDraining { state.withLock { $0.seen.drainedCount += 1 } }
@@ -144,13 +145,13 @@ final class Follower: Sendable {
     case .upsert, .delete:
       guard let key = CacheKey(notice.cacheKey) else { throw TestFailure("no cache key: \(notice)") }
       if notice.reason != "initial_state" { count(notice, key, transport) }
-      // At once, and on the same server: it must give what the notice says already.
+      // An immediate lookup on the same server must return the announced state already.
       if case .slow = manner {
       } else {
         try client.look(key)
         judge.with { $0.noticedLookupCount += 1 }
       }
-      // Sometimes on the other one, and not older than the notice.
+      // Sometimes also a lookup on the other server, which must not be older than the notice.
       if case .hopping = manner, random.once(in: 4), let other = servers.first(where: { $0 !== client.server }) {
         if let far = try? JudgedClient(other, over: transport, judge: judge) {
           _ = try? far.look(key, minimum: Revision(notice.revision))
@@ -198,7 +199,8 @@ final class Follower: Sendable {
   }
 }
 
-/// Looks up what it likes, on one server after the other: also what has just been written, by the write's own time.
+/// Looks up random keys, on one server after the other, or the key of the last write with the write's own operation
+/// time.
 final class Reader: Sendable {
   private let servers: [BenchServer]
   private let transport: Transport
@@ -210,7 +212,7 @@ final class Reader: Sendable {
     self.judge = judge
   }
 
-  /// `readsWrites`: asks for what was written last, as new as it was written, on both servers.
+  /// - Parameter readsWrites: whether to look up the last write with its revision as `min_revision`, on both servers.
   func run(readsWrites: Bool, seed: UInt64, until stop: StopSwitch) {
     var random = SeededRandom(seed: seed)
     var clients: [JudgedClient?] = servers.map { _ in nil }

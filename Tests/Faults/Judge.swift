@@ -3,7 +3,7 @@ internal import Guarantees
 internal import ServiceTestSupport
 internal import TestSupport
 
-/// Everything that a run sees goes through here, in the order in which it is seen, and is judged at once. Any thread.
+/// Receives every event of a run in order, and validates it at once. Any thread.
 final class Judge: Sendable {
   struct State: Sendable {
     var validator = Validator()
@@ -11,30 +11,30 @@ final class Judge: Sendable {
     var lastWrite = Revision.none
     /// The operation time of the last acknowledged write to each key.
     var lastWriteOfKey: [CacheKey: Revision] = [:]
-    /// The next write to be acknowledged is wanted; then that of it.
+    /// Whether the revision of the next acknowledged write is to be stored; then that revision.
     var wantsNextWrite = false
     var nextWrite: Revision?
     var writeCount = 0
-    /// Writes whose outcome was unknown, tried again.
+    /// The number of retries of writes whose outcome was unknown.
     var retryCount = 0
-    /// Every change of an answer that was acknowledged; nil: the key has no answer any more.
+    /// Every acknowledged change of an answer; nil if the key has no answer any more.
     var changes: [(key: CacheKey, label: String?)] = []
-    /// What each key answers, by the writes that were acknowledged: of several documents the first.
+    /// The answer of each key by the acknowledged writes; of several documents the first.
     var answers: [CacheKey: String] = [:]
     /// The sources as of the last attempts to write them.
     var sources: [DocumentName: StoredDocument] = [:]
-    /// What containers and agents of sources answer as of then.
+    /// The answers of containers and agents as of then.
     var members: [CacheKey: [Member]] = [:]
-    /// Over each of the two protocols.
+    /// The number of lookups over each of the two protocols.
     var lookupCounts: [Transport: Int] = [:]
-    /// By each selector.
+    /// The number of lookups by each selector.
     var selectorCounts: [CacheKey.Selector: Int] = [:]
-    /// Lookups on the same server right after a notice of the key.
+    /// The number of lookups on the same server right after a notice of the key.
     var noticedLookupCount = 0
-    /// Lookups with a `min_revision` that were answered, and that were refused.
+    /// The number of lookups with a `min_revision` that were answered, and that were rejected.
     var askedCount = 0
     var refusedCount = 0
-    /// What the bench itself could not do: then nothing was shown.
+    /// Failures of the bench itself: a run with one shows nothing about the guarantees.
     var troubles: [String] = []
   }
 
@@ -49,13 +49,13 @@ final class Judge: Sendable {
 
   // MARK: Writes
 
-  /// A write to a document that may be under way.
+  /// A write to a document that may be in progress.
   struct WriteAttempt: Sendable {
     fileprivate let attempts: [TrueHistory.Attempt]
     fileprivate let keys: [CacheKey]
   }
 
-  /// To be called before the write is sent.
+  /// Records a write. Call it before the write is sent.
   func attempt(_ name: DocumentName, from before: StoredDocument?, to after: StoredDocument?) -> WriteAttempt {
     let (left, taken) = (before?.claims(in: name.collection) ?? [], after?.claims(in: name.collection) ?? [])
     return with { state in
@@ -73,7 +73,7 @@ final class Judge: Sendable {
     }
   }
 
-  /// To be called when the writes are known to be done.
+  /// Records that writes have been acknowledged.
   func acknowledge(_ writes: [WriteAttempt], at revision: Revision) {
     with { state in
       for write in writes {
@@ -93,7 +93,7 @@ final class Judge: Sendable {
     }
   }
 
-  /// A write that is no document's.
+  /// Records a write that does not concern a document.
   func wrote(at revision: Revision) { with { $0.lastWrite = max($0.lastWrite, revision) } }
 
   func trouble(_ text: String) {
@@ -102,12 +102,12 @@ final class Judge: Sendable {
 }
 
 extension Judge.State {
-  /// What a write to a source makes of the answers that it gives together with others.
+  /// Records the effect of a write to a source on the answers that it shares with other sources.
   fileprivate mutating func attemptSource(
     _ name: DocumentName, from before: StoredDocument?, to after: StoredDocument?
   ) -> [(key: CacheKey, attempt: TrueHistory.Attempt)] {
     sources[name] = after
-    // Who loses its source_id, or wins it, leaves or enters the answers of its own groups.
+    // A document that loses or wins its source_id leaves or enters the answers of its own groups.
     let names = Set([before?.key, after?.key].compactMap(\.self))
     let touched = [before, after].compactMap(\.self) + sources.values.filter { names.contains($0.key) }
     var attempts: [(key: CacheKey, attempt: TrueHistory.Attempt)] = []
@@ -130,7 +130,7 @@ extension Judge.State {
   }
 }
 
-/// A running writer's, reader's or subscriber's thread is told to end by this. Any thread.
+/// A switch that ends the threads of writers, readers and subscribers. Any thread.
 final class StopSwitch: Sendable {
   private let isOn = Locked(false)
 
@@ -141,7 +141,7 @@ final class StopSwitch: Sendable {
     isOn.signal()
   }
 
-  /// Waits, but not beyond the stop.
+  /// Sleeps, but not beyond the stop.
   func sleep(seconds: Double) {
     _ = isOn.wait(until: .now.advanced(bySeconds: seconds)) { $0 ? true : nil }
   }

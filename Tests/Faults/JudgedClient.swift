@@ -5,7 +5,7 @@ internal import RPC
 internal import ServiceTestSupport
 internal import TestSupport
 
-/// A connection to one life of a server; every lookup is judged. One thread.
+/// A connection to one life of a server. Every lookup is validated. One thread.
 final class JudgedClient {
   let server: BenchServer
   let life: String
@@ -13,7 +13,7 @@ final class JudgedClient {
   private let client: TestClient
   private let judge: Judge
 
-  /// Connects; throws where the server is down.
+  /// Connects. Throws if the server is not running.
   init(_ server: BenchServer, over transport: Transport, judge: Judge) throws {
     self.server = server
     self.transport = transport
@@ -21,11 +21,16 @@ final class JudgedClient {
     life = server.life
     client = try TestClient(server.address, transport)
     client.printsValues = false
-    // Somebody who is connected is connected to the life that was there before and after.
+    // If the life is the same before and after, the connection is to it.
     guard !life.isEmpty, server.life == life else { throw TestFailure("server \(server.name) is not up") }
   }
 
-  /// Looks a key up. `known`: the caller knows that the server has come as far; `client`: who keeps the answer.
+  /// Looks up a key.
+  ///
+  /// - Parameters:
+  ///   - minimum: the `min_revision`.
+  ///   - known: a revision that the server is known to have observed.
+  ///   - keeper: the name of the client that stores the answer.
   @discardableResult
   func look(
     _ key: CacheKey, minimum: Revision = .none, known: Revision = .none, keptBy keeper: String? = nil
@@ -48,10 +53,10 @@ final class JudgedClient {
         case (.sources, _): try client.source(.sourceID(key.identifier), options)
         }
     } catch is RPCClientError where server.isDraining {
-      // It has said that it goes away, and the watch may still be told.
+      // The server has sent GOAWAY, while a watch may still receive notices.
       return .unavailable
     }
-    // A server that ends refuses new calls.
+    // A server that is stopping rejects new calls.
     if reply.code == .unavailable, server.isDraining || server.life != life { return reply.code }
     judge.with { state in
       state.lookupCounts[transport, default: 0] += 1

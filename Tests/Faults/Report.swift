@@ -4,13 +4,13 @@ internal import Guarantees
 internal import ServiceTestSupport
 internal import TestSupport
 
-/// How a fault was survived.
+/// The result of a fault.
 struct Report {
   let fault: String
   let tries: Int
   let writes: Int
-  /// Over all subscribers: every change of an answer; of these, what came itself, and what a later one of the key or a
-  /// RESYNC stands for.
+  /// Over all subscribers: the number of changes of answers; of these, the number that were received themselves, and
+  /// the number that were replaced by a later notice of the key or by a RESYNC.
   let expected: Int
   let received: Int
   let merged: Int
@@ -71,10 +71,10 @@ struct Report {
 
   var isGood: Bool { violations.isEmpty && troubles.isEmpty }
 
-  /// What a subscriber holds although it was told otherwise, or was not told.
+  /// The number of answers that a subscriber holds although they have changed.
   var missed: Int { violations.count { $0.guarantee == .nothingLost } }
 
-  /// Answers that are older than what was answered, announced or asked for before.
+  /// The number of answers that are older than earlier answers, announced changes or requested revisions.
   var stale: Int {
     violations.count { [.neverBack, .noticeAfterTheFact, .anyServer].contains($0.guarantee) }
   }
@@ -93,7 +93,7 @@ struct Report {
     return name + figures.joined() + "  " + (isGood ? "kept" : "BROKEN")
   }
 
-  /// What was broken, in full.
+  /// The violations and troubles, in full.
   var findings: [String] {
     var lines = violations.prefix(20).map { "  violation of \($0)" }
     if violations.count > 20 { lines.append("  and \(violations.count - 20) more") }
@@ -138,7 +138,7 @@ struct Report {
   }
 }
 
-/// Prints a line at once, into a pipe too.
+/// Prints a line and flushes it, into a pipe too.
 func output(_ line: String) {
   FileHandle.standardOutput.write(Data((line + "\n").utf8))
 }

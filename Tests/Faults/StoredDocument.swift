@@ -1,11 +1,11 @@
 internal import Core
 internal import Guarantees
 
-/// The collections that writers write to.
+/// The collections to which writers write.
 enum Collection: Int, Sendable, CaseIterable {
   case agents, prompts, sources
 
-  /// Its entity, as the first part of a cache key.
+  /// The name of its entity, which is the first part of a cache key.
   var entity: String {
     switch self {
     case .agents: "agent_config"
@@ -17,7 +17,7 @@ enum Collection: Int, Sendable, CaseIterable {
   var name: String { "\(self)" }
 }
 
-/// What a lookup asks for: a key by one of the selectors of an entity.
+/// The key of a lookup: a key by one of the selectors of an entity.
 struct CacheKey: Sendable, Hashable, CustomStringConvertible {
   enum Selector: String, Sendable, CaseIterable {
     case agentID = "agent_id"
@@ -46,7 +46,7 @@ struct CacheKey: Sendable, Hashable, CustomStringConvertible {
     self.init(collection, selector, name.key, isStaged: name.variant != nil)
   }
 
-  /// The cache key, as notices give it.
+  /// The cache key, as in notices.
   var description: String {
     let isPrimary = CacheName.primarySelectors[collection.entity] == selector.rawValue
     let space = isPrimary ? collection.entity : "\(collection.entity).\(selector.rawValue)"
@@ -54,35 +54,36 @@ struct CacheKey: Sendable, Hashable, CustomStringConvertible {
   }
 }
 
-/// A document by its collection and its `_id`.
+/// A document's collection and `_id`.
 struct DocumentName: Sendable, Hashable {
   let collection: Collection
   let id: String
 }
 
-/// What is in a document. The label is another one after each write, and comes back as the first word of the content.
+/// The content of a document. Its label is different after each write, and is returned as the first word of the
+/// content.
 struct StoredDocument: Sendable {
   enum Standing: Sendable {
     /// Outside of every filter.
     case hidden
     case active
-    /// Of prompts only.
+    /// For prompts only.
     case staged
   }
 
-  /// By the first selector of its collection.
+  /// The key by the primary selector of its collection.
   var key: String
-  /// Of a prompt.
+  /// The `prompt_id` of a prompt.
   var promptID = ""
-  /// Of a source.
+  /// The container of a source.
   var container = ""
   var aiAgentID = ""
   var standing: Standing
   var label: String
-  /// Bytes of content beside the label.
+  /// The number of bytes of content in addition to the label.
   var padding: Int
 
-  /// The keys that the document claims for itself.
+  /// The keys whose only answer the document can be.
   func claims(in collection: Collection) -> [CacheKey] {
     guard standing != .hidden else { return [] }
     return switch collection {
@@ -96,16 +97,16 @@ struct StoredDocument: Sendable {
     }
   }
 
-  /// The keys that the document answers together with others.
+  /// The keys whose answers the document shares with others.
   func groups(in collection: Collection) -> [CacheKey] {
     guard standing != .hidden, collection == .sources else { return [] }
     return [CacheKey(.sources, .container, container), CacheKey(.sources, .aiAgentID, aiAgentID)]
   }
 
-  /// What was put into a document's content.
+  /// The label in a document's content.
   static func label(of content: String) -> String { String(content.prefix { $0 != " " }) }
 
-  /// The whole document.
+  /// The whole document as JSON.
   func json(_ name: DocumentName) -> String {
     let metadata =
       #""metadata": {"author": "t", "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-02T00:00:00Z"}"#
@@ -125,7 +126,7 @@ struct StoredDocument: Sendable {
     return "{\"_id\": \"\(name.id)\", \(own.joined(separator: ", ")), \(rest)}"
   }
 
-  /// The operators of an update that makes the document so.
+  /// The operators of an update that changes the document to this content.
   func update(_ name: DocumentName) -> String {
     "{\"$set\": {\(fields(name).map { "\"\($0.name)\": \($0.value)" }.joined(separator: ", "))}}"
   }

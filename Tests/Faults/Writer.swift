@@ -4,15 +4,15 @@ internal import Guarantees
 internal import MongoSource
 internal import TestSupport
 
-/// A thread that writes to documents and keys of its own, past the proxies, and tells the judge of every write.
+/// A thread that writes to its own documents and keys, bypassing the proxies, and reports every write to the judge.
 ///
-/// A write whose outcome is unknown is tried again, as it is, until it is acknowledged. It is known to be lost or done
-/// before it is tried again: connections of writers have no timeout, and break only when the database is killed.
+/// A write whose outcome is unknown is repeated unchanged until it is acknowledged. Before a repetition it has
+/// certainly been executed or lost: writers' connections have no timeout, and break only when the database is killed.
 final class Writer: Sendable {
   struct Pace: Sendable {
-    /// Between two writes, on average.
+    /// The average time between two writes, in milliseconds.
     var milliseconds = 12
-    /// Bytes in a document beside its label.
+    /// The number of bytes in a document in addition to its label.
     var padding = 0
   }
 
@@ -88,7 +88,7 @@ final class Writer: Sendable {
     case 8..<11: return Plan(name: name, before: before, after: after, commands: [replacement(name, after)])
     case 11..<13: return Plan(name: name, before: before, after: nil, commands: [deletion(name)])
     case 13..<15:
-      // Gone and back, with nothing in between.
+      // A delete and an insert of the same document, with nothing in between.
       let insertion = "{\"insert\": \"\(collection.name)\", \"documents\": [\(after.json(name))]}"
       return Plan(name: name, before: before, after: after, commands: [deletion(name), insertion])
     case 15..<17:
@@ -102,7 +102,7 @@ final class Writer: Sendable {
     }
   }
 
-  /// Puts the document under keys of the writer's own, by every selector. Documents share them.
+  /// Assigns the document to keys of the writer's own, by every selector. Documents share these keys.
   private func place(_ document: inout StoredDocument, _ collection: Collection, _ random: inout SeededRandom) {
     document.key = "\(name)k\(random.below(Self.keysPerCollection))"
     switch collection {
@@ -119,7 +119,7 @@ final class Writer: Sendable {
       + "\"updates\": [{\"q\": {\"_id\": \"\(name.id)\"}, \"u\": \(document.update(name))}]}"
   }
 
-  /// Documents change their key, and enter and leave the filter, by both.
+  /// Documents change their key, and enter and leave the filter, by updates and by replacements.
   private func move(_ name: DocumentName, _ document: StoredDocument, _ random: inout SeededRandom) -> String {
     random.once(in: 2) ? update(name, document) : replacement(name, document)
   }
@@ -134,7 +134,7 @@ final class Writer: Sendable {
   }
 
   private func carryOut(_ plan: Plan, _ stop: StopSwitch) {
-    // A delete and an insert are two writes, and each shows.
+    // A delete and an insert are two writes, and each is visible.
     if plan.commands.count == 2 {
       make(plan.name, from: plan.before, to: nil, by: plan.commands[0], stop)
       make(plan.name, from: nil, to: plan.after, by: plan.commands[1], stop)
@@ -153,7 +153,7 @@ final class Writer: Sendable {
     judge.acknowledge([attempt], at: revision)
   }
 
-  /// The write's operation time; nil where the run ended first.
+  /// Repeats a write until it is acknowledged. Returns its operation time; nil if the run ended before.
   private func retry(_ command: String, _ stop: StopSwitch) -> Revision? {
     let deadline = MonotonicTime.now.advanced(bySeconds: 60)
     while true {
@@ -172,14 +172,14 @@ final class Writer: Sendable {
     }
   }
 
-  // MARK: What becomes of a whole collection. Only while the writers are parked.
+  // MARK: Whole collections. Only while the writers are paused.
 
-  /// What the writer has in the collection.
+  /// The writer's documents in the collection.
   func documents(in collection: Collection) -> [DocumentName: StoredDocument] {
     model.withLock { $0.documents.filter { $0.key.collection == collection } }
   }
 
-  /// The documents of the collection, each with another label, and one of them less: to take their place.
+  /// Replacements for the documents of the collection: each with another label, and one document less.
   func successors(in collection: Collection) -> [DocumentName: StoredDocument] {
     model.withLock { model in
       var documents = model.documents.filter { $0.key.collection == collection }
@@ -192,14 +192,14 @@ final class Writer: Sendable {
     }
   }
 
-  /// The document is so now.
+  /// Records the current content of a document.
   func record(_ name: DocumentName, _ document: StoredDocument?) {
     model.withLock { $0.documents[name] = document }
   }
 }
 
 extension MongoClientPool {
-  /// Runs a write command; throws where it is not known to be done. Gives its operation time.
+  /// Runs a write command. Throws unless it is certainly executed. Returns its operation time.
   func write(_ json: String, in database: String) throws -> Revision {
     let reply = try command(BSONDocument(json: json), database: database)
     let (time, errorCode) = reply.withObject { reply in
@@ -212,7 +212,7 @@ extension MongoClientPool {
       }
       return (reply.value("operationTime")?.timestamp, code)
     }
-    // An insert that was done at the first try finds itself at the second.
+    // A repeated insert fails with this code if the first attempt was executed.
     let duplicateKey: Int32 = 11_000
     guard errorCode == 0 || errorCode == duplicateKey, let time else {
       throw TestFailure("write error \(errorCode), or no operationTime, to \(json.prefix(200))")
@@ -221,7 +221,7 @@ extension MongoClientPool {
   }
 }
 
-/// Where writers wait while nothing may be written. Any thread.
+/// A gate that pauses writers. Any thread.
 final class WriterGate: Sendable {
   private struct State: Sendable {
     var isOpen = true
@@ -231,7 +231,7 @@ final class WriterGate: Sendable {
 
   private let state = Locked(State())
 
-  /// Waits until the gate is open; false: the writer shall end.
+  /// Waits until the gate is open. Returns false if the writer must end.
   func enter() -> Bool {
     while true {
       let answer = state.wait(until: soon(3600)) { state -> Bool? in
@@ -249,7 +249,7 @@ final class WriterGate: Sendable {
     state.signal()
   }
 
-  /// Waits until every writer has ended what it is at.
+  /// Closes the gate, and waits until every writer has finished its write.
   func close() throws {
     state.withLock { $0.isOpen = false }
     let isEmpty = state.wait(until: soon(70)) { $0.insideCount == 0 ? true : nil }
@@ -261,7 +261,7 @@ final class WriterGate: Sendable {
     state.signal()
   }
 
-  /// Ends the writers.
+  /// Makes the writers end.
   func end() {
     state.withLock { $0.isOver = true }
     state.signal()

@@ -18,7 +18,7 @@ private let help = """
 
   """
 
-/// What the command line asks for; nil with a message where it cannot be read.
+/// The parsed command line.
 private struct Request {
   var faults: [Fault] = []
   var options = Bench.Options()
@@ -51,7 +51,7 @@ private struct Request {
   }
 }
 
-/// Ends the program if a fault takes longer than it can: nothing here may wait for ever.
+/// Ends the program if a fault takes longer than its maximum time, so that no run blocks for ever.
 private final class Watchdog: Sendable {
   private let deadline = Locked((name: "", time: MonotonicTime.now.advanced(bySeconds: 3600)))
 

@@ -11,7 +11,7 @@ internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
 
-/// Bad input to the real server, in a process of its own; a second client is answered throughout.
+/// Invalid input to the real server, in a process of its own. A second client gets its answers throughout.
 @Suite struct AbuseTests {
   @Test func brokenFramesAreAnsweredWithGoAway() throws {
     try withServerUnderWatch { address in
@@ -26,7 +26,7 @@ internal import Testing
       ]
       for (name, bytes, reason) in broken {
         let client = try FramedClient(address)
-        // What came before is still answered.
+        // The calls before the broken frame are still answered.
         try client.send(good + bytes)
         let answered = try client.nextReply(1, deadline: soon())
         #expect(answered.status == .ok, "\(name)")
@@ -44,7 +44,7 @@ internal import Testing
     try withServerUnderWatch { address in
       let good = FramedClient.encodeCall(id: 1, "GetAgentConfig", try agentRequest("a"))
       for length in [1, 3, 4, 5, good.count - 1] {
-        // The client vanishes in the middle of a frame: by a close, and by a reset.
+        // The client disconnects in the middle of a frame: by a close, and by a reset.
         let closing = try RawSocket(address)
         _ = closing.sendSome(Array(good.prefix(length)))
         closing.close()
@@ -65,10 +65,10 @@ internal import Testing
         let reply = try client.call("GetAgentConfig", bytes)
         #expect(reply.status.code == .invalidArgument, "\(bytes.prefix(4))")
       }
-      // 60 KB of unknown fields would take 40 times the memory.
+      // Unpacking 60 KB of unknown fields would take 40 times the memory.
       let bomb = Array(repeatElement([UInt8(0x78), 0], count: 30_000).joined())
       #expect(try client.call("GetAgentConfig", bomb).status.code == .invalidArgument)
-      // Nothing open under that number.
+      // No call with this number is open.
       try client.cancel(4711)
       #expect(try client.call("GetAgentConfig", agentRequest("a")).status == .ok)
       try client.ping(7, deadline: soon())
@@ -89,7 +89,7 @@ internal import Testing
     }
   }
 
-  /// A client that asks and asks and never reads: the server stops reading what it asks, and holds little for it.
+  /// A client that sends lookups and never reads: the server stops reading its requests, and buffers little for it.
   @Test func pipelinedLookupsThatNobodyReads() throws {
     try withServerUnderWatch { address, process in
       let block = (1...200).flatMap { id in
@@ -104,8 +104,8 @@ internal import Testing
     }
   }
 
-  /// A subscriber that never reads while documents change costs the server little, and gets the latest state when it
-  /// reads at last.
+  /// A subscriber that never reads while documents change costs the server little memory, and gets the latest state
+  /// when it finally reads.
   @Test func aSubscriberThatNeverReads() throws {
     try withDeployment { test in
       let process = try ServerProcess(test.arguments)
@@ -126,7 +126,7 @@ internal import Testing
         }
         try test.agents.insert(Documents.agent("fence"))
         #expect(try Set(quick.changes(before: "fence").map(\.key)).count == 5, "the other one sees all")
-        // AddressSanitizer keeps what is freed for a while: its memory says nothing.
+        // AddressSanitizer keeps freed memory for a while, so the memory of the process shows nothing.
         if ProcessInfo.processInfo.environment["LSAN_OPTIONS"] == nil {
           #expect(try process.residentMiB() - before < 100, "50 MB of changes are not held")
         }
@@ -147,7 +147,7 @@ internal import Testing
   }
 }
 
-/// A request for an agent's config.
+/// Encodes a request for an agent config.
 private func agentRequest(_ key: String) throws -> [UInt8] {
   let arena = ProtobufArena()
   let request = arena.make(configlookup__v1__get_agent_config_request__init) { $0.agent_id = arena.bytes(key) }
@@ -158,8 +158,8 @@ private func withServerUnderWatch(_ body: (HostAndPort) throws -> Void) throws {
   try withServerUnderWatch { address, _ in try body(address) }
 }
 
-/// A server in a process of its own that serves the agents `a` and `big`: while `body` ill-treats it, another client is
-/// answered, and afterwards it has no descriptor more than before and ends well.
+/// Runs a server in a process of its own that serves the agents `a` and `big`. While `body` misuses it, another client
+/// gets its answers; afterwards the server has no more descriptors than before and exits with 0.
 private func withServerUnderWatch(_ body: (HostAndPort, ServerProcess) throws -> Void) throws {
   try withDeployment { test in
     try test.agents.insert(Documents.agent("a"))
@@ -176,12 +176,12 @@ private func withServerUnderWatch(_ body: (HostAndPort, ServerProcess) throws ->
   }
 }
 
-/// A client that looks up again and again, on one connection, and must always be answered in time.
+/// A client that makes one lookup after the other on one connection, each of which must be answered in time.
 private final class Bystander {
   private let isDone = Switch()
   private let thread: Background
 
-  /// `key` must be there; nil asks for one that is not.
+  /// - Parameter key: a key that exists; nil to look up one that does not.
   init(_ address: HostAndPort, key: String?) throws {
     let handed = Handed(try TestClient(address))
     let isDone = isDone

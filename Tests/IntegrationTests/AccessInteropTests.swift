@@ -6,7 +6,7 @@ internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
 
-/// TLS, certificates and tokens with clients that others made: the cases are in Tests/Interop/access.py.
+/// TLS, certificates and tokens with clients of other makers. The cases are in Tests/Interop/access.py.
 @Suite struct AccessInteropTests {
   @Test func tokensOverTLS() throws {
     try withFiles { files in
@@ -36,7 +36,7 @@ internal import Testing
           setting["\(name)_key"] = pair.key
         }
         try Interop.run("access.py", "refused_handshakes", test, [server], setting)
-        // grpcio says nothing when it does not trust the server.
+        // grpcio reports no reason if it does not trust the server.
         let tool = try ProcessEnd(
           "config-lookup", ["status", "--server", "\(server.address)", "--tls-ca", foreign.certificate])
         #expect(tool.status == .exited(EX_UNAVAILABLE), "\(tool.errors)")

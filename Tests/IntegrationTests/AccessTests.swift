@@ -11,13 +11,14 @@ internal import TLS
 internal import TestSupport
 internal import Testing
 
-/// Credentials and rights, over frames, HTTP and the command line. Those of gRPC are in `InteropTests`.
+/// Credentials and permissions over the framed protocol, HTTP and the command line. Those of gRPC are in
+/// `InteropTests`.
 @Suite struct AccessTests {
   @Test func rightsOfEveryMethod() throws {
     try withCredentials(["agents": "read:agent_config watch", "all": "read watch admin", "ops": "admin"]) { test in
       try test.deployment.agents.insert(Documents.agent("a"))
       let server = try test.server()
-      // Who says nothing, and who says something wrong.
+      // A caller without a token, and one with a wrong token.
       let stranger = try TestClient(server.address)
       #expect(try stranger.agent("a").code == .unauthenticated)
       #expect(try stranger.listAgents().status.code == .unauthenticated)
@@ -48,13 +49,13 @@ internal import Testing
       #expect(try ops.agent("a").code == .permissionDenied)
       #expect(try Watch(test.connect(server, "ops")).end().status.code == .permissionDenied)
 
-      // A token with the call itself stands before that of the connection.
+      // A token in the metadata of a call takes precedence over that of the connection.
       var metadata = RPCMetadata()
       metadata.append("authorization", "Bearer \(test.token("all"))")
       #expect(try agents.rpc.call("ListPrompts", metadata: metadata).status == .ok)
       #expect(try agents.listPrompts().status.code == .permissionDenied)
 
-      // Two tokens are nobody's, and a `Hello` that fails leaves no identity behind.
+      // Two tokens at once are rejected, and a `Hello` that fails leaves no identity on the connection.
       var two = RPCMetadata()
       for name in ["all", "agents"] { two.append("authorization", "Bearer \(test.token(name))") }
       #expect(try all.rpc.call("ListPrompts", metadata: two).status.code == .unauthenticated)
@@ -92,12 +93,13 @@ internal import Testing
         #expect(try watch.next().kind == .progress)
         return watch
       }
-      // What is wrong changes nothing.
+      // An invalid file changes nothing.
       try test.write("stays sha256:nonsense read")
       try poll("the mistake is named") {
         server.log.lines(event: "files_not_reloaded").contains { $0.contains(":1: sha256") && $0.contains("in force") }
       }
-      // Nor does what is no file. Red before: the thread that reads files waited for the FIFO's writer for good.
+      // Neither does a path that is not a regular file. Regression test: the thread that reads files waited for a
+      // writer of the FIFO for ever.
       try FileManager.default.removeItem(atPath: test.file)
       #expect(mkfifo(test.file, 0o600) == 0)
       try poll("the FIFO is named") { server.log.lines(event: "files_not_reloaded").contains { $0.contains("FIFO") } }
@@ -110,7 +112,7 @@ internal import Testing
       #expect(less.code == .permissionDenied && less.message.contains("read:agent_config"))
       try test.deployment.agents.insert(Documents.agent("b"))
       #expect(try watches[2].nextChange().key == "b")
-      // The connections are left, and their calls refused.
+      // The connections stay open, and their calls are rejected.
       #expect(try TestClient(watches[0].rpc).agent("a").code == .unauthenticated)
       #expect(try TestClient(watches[1].rpc).agent("a").code == .permissionDenied)
       #expect(throws: RPCStatus.self) { try test.connect(server, "old") }
@@ -159,7 +161,7 @@ internal import Testing
         #expect(try askHTTP(http, "GET \(path) HTTP/1.0").status == 200, "\(path) is for everybody")
       }
       #expect(try server.child.stop() == .exited(0))
-      // By the command line, and twice by HTTP.
+      // One reload by the command line, and two by HTTP.
       let asked = server.child.errorLines.filter { $0.contains("\"event\":\"cache_invalidated\"") }
       #expect(asked.count == 3 && asked.allSatisfy { $0.contains("\"credential\":\"ops\"") }, "\(asked)")
       #expect(asked.last?.contains("\"caches\":\"prompt\"") == true)
@@ -185,10 +187,10 @@ internal import Testing
         }
         let worker = try client("worker")
         #expect(try worker.agent("a").code == .notFound && worker.prompt(.agentID("a")).code == .permissionDenied)
-        // The common name says one thing, the alternative names another.
+        // The common name and the alternative names contradict each other.
         let contradicted = try client("worker", ["DNS:other.example"])
         #expect(try contradicted.agent("a").code == .unauthenticated)
-        // Regression test: after a `Hello` with a token that is wrong, the certificate counted.
+        // Regression test: after a `Hello` with a wrong token, the certificate authenticated the caller.
         var metadata = RPCMetadata()
         metadata.append("authorization", "Bearer nobody")
         #expect(try worker.rpc.call("Hello", metadata: metadata).status.code == .unauthenticated)
@@ -220,7 +222,7 @@ internal import Testing
   }
 }
 
-/// A deployment with credentials: each has a token that nobody else has.
+/// A deployment with credentials, each with a token of its own.
 final class AccessDeployment {
   let deployment: Deployment
   let folder: URL
@@ -238,7 +240,7 @@ final class AccessDeployment {
 
   func token(_ name: String) -> String { tokens[name] ?? "" }
 
-  /// Replaces the file: a credential for each name, with what it may do.
+  /// Replaces the file: one credential with its permissions for each name.
   func write(_ rights: [String: String]) throws {
     var lines = ["# made by a test", more]
     for (name, words) in rights.sorted(by: { $0.key < $1.key }) {
@@ -261,7 +263,7 @@ final class AccessDeployment {
     }
   }
 
-  /// A connection of who has this name. Throws what the server says to its token.
+  /// Connects with the token of a credential. Throws the server's status for that token.
   func connect(_ server: RunningServer, _ name: String) throws -> FramedClient {
     try connect(server, token: token(name))
   }

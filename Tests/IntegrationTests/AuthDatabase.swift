@@ -1,7 +1,7 @@
 internal import Foundation
 internal import TestSupport
 
-/// A folder of its own, deleted with it.
+/// A temporary folder, which is deleted together with this object.
 final class ProcessFolder {
   let url = FileManager.default.temporaryDirectory.appendingPathComponent("config-lookup-test-\(UUID().uuidString)")
 
@@ -10,7 +10,7 @@ final class ProcessFolder {
   deinit { try? FileManager.default.removeItem(at: url) }
 }
 
-/// A database in a folder that outlives it: so that users can be made before it asks for passwords.
+/// A database in a folder that outlives it, so that users can be created before authentication is required.
 final class AuthDatabase {
   let port: UInt16
   private let child: ChildProcess
@@ -24,7 +24,8 @@ final class AuthDatabase {
     try run("client.admin.command('hello')")
   }
 
-  /// Runs Python with `client`, without a user: where passwords are asked for, it may do no more than say hello.
+  /// Runs Python code with `client`, which is not authenticated: if authentication is required, it may do no more than
+  /// the handshake.
   func run(_ code: String) throws {
     let before = """
       import sys, pymongo

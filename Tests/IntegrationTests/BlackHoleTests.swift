@@ -11,18 +11,19 @@ internal import Testing
 
 @testable internal import MongoSource
 
-/// Connections to the database on which nothing arrives any more, and no end: what a firewall leaves that has forgotten
-/// them.
+/// Connections to the database on which no more bytes arrive and which are not closed, as a firewall causes them when
+/// it loses its state.
 @Suite struct BlackHoleTests {
-  /// The collection is dropped and made again while every open connection is dead: what was there before is not served
-  /// for longer than a stream and a read may wait for one reply.
+  /// A collection is dropped and created again while every open connection is dead: the old contents are not served for
+  /// longer than a stream and a read may wait for one reply.
   @Test func aDroppedCollectionIsReadOnANewConnection() throws {
     try withDeployment { test in
       try test.agents.insert(Documents.agent("a"))
       let proxy = try FaultProxy(to: test.database.port, seed: 1)
       defer { proxy.stop() }
       let server = try test.server {
-        // Directly: the driver must not go to the address by which the database knows itself, past the proxy.
+        // A direct connection: the driver must not connect to the address that the database advertises, which bypasses
+        // the proxy.
         $0.mongoDBURI = "mongodb://127.0.0.1:\(proxy.port)/?directConnection=true&appname=\(test.name)"
       }
       let client = try server.client()
@@ -35,14 +36,14 @@ internal import Testing
         try client.agent("b").status == .ok && client.agent("a").status != .ok
       }
       let seconds = MonotonicTime.now.seconds(since: began)
-      // Ten for the stream's reply, and as much for closing its cursor and for the next stream.
+      // Ten seconds for the stream's reply, and as many for closing its cursor and for the next stream.
       #expect(seconds < 45, "\(seconds) s")
       let lost = server.log.lines(event: "stream_lost")
       #expect(lost.contains { $0.contains("after waiting 10 s for the reply to getMore on \(test.name)") }, "\(lost)")
     }
   }
 
-  /// A read on a connection that goes silent fails after ten seconds, and says what it waited for.
+  /// A read on a connection that becomes silent fails after ten seconds, with a message that names the operation.
   @Test func aReadThatGoesSilentFailsInTime() throws {
     try withDeployment { test in
       for number in 0..<2000 { try test.agents.insert(Documents.agent("a\(number)")) }

@@ -5,9 +5,9 @@ internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
 
-/// Frames and gRPC at once, on one port of one server.
+/// The framed protocol and gRPC at the same time, on one port of one server.
 @Suite struct BothProtocolsTests {
-  /// Every step is heard and answered alike, one after the other.
+  /// Every change is announced and answered alike over both protocols, step by step.
   @Test func bothHearAndAnswerTheSame() throws {
     try withDeployment { test in
       let server = try test.server()
@@ -18,7 +18,8 @@ internal import Testing
       var writer = BothProtocolsWriter(test, SeededRandom.fresh("both protocols"))
       for _ in 0..<60 {
         try writer.write()
-        // A prompt is announced by agent and by itself: the second notice can come beside that of the next write.
+        // A prompt is announced by agent_id and by prompt_id: the second notice can arrive together with that of the
+        // next write.
         let heard = try watches.map { watch in
           var notice = try watch.nextChange()
           while notice.selector == "prompt_id" { notice = try watch.nextChange() }
@@ -36,15 +37,15 @@ internal import Testing
     }
   }
 
-  /// While documents change as quickly as they can: whoever was told of a state finds it, or a later one, over either
-  /// protocol; and when all is quiet both have been told the same.
+  /// While documents change as fast as possible, a client that received a notice finds the announced state or a later
+  /// one over either protocol; in the end both protocols have delivered the same state.
   @Test func bothAreTrueWhileDocumentsChange() throws {
     try withDeployment { test in
       let server = try test.server()
       let followers = try Transport.allCases.map { try BothProtocolsFollower(server, $0) }
       var writer = BothProtocolsWriter(test, SeededRandom.fresh("both protocols at once"))
       for _ in 0..<300 { try writer.write() }
-      // Each collection has a stream of its own.
+      // Each collection has a change stream of its own.
       try test.agents.insert(Documents.agent(BothProtocolsFollower.fence))
       try test.prompts.insert(Documents.prompt(BothProtocolsFollower.fence))
       try test.sources.insert(Documents.source(BothProtocolsFollower.fence))
@@ -100,7 +101,7 @@ private struct BothProtocolsWriter {
 
 }
 
-/// What a key answers, but for what the moment decides.
+/// The answer of a key, without the fields that depend on the time.
 private struct Answer: Equatable {
   let code: RPCStatus.Code
   let message: String
@@ -109,7 +110,7 @@ private struct Answer: Equatable {
   let etag: String
   let epoch: String
 
-  /// To the key of a notice.
+  /// The answer of the key of a notice.
   init(_ notice: WatchNotice, _ client: TestClient) throws {
     let reply =
       switch notice.entity {
@@ -126,7 +127,7 @@ private struct Answer: Equatable {
   }
 }
 
-/// Follows all changes over one protocol, and looks up over the other what it is told of.
+/// Follows all changes over one protocol, and looks up the announced keys over the other.
 private final class BothProtocolsFollower: Sendable {
   /// The key that is changed last, in each collection.
   static let fence = "fence"
@@ -150,13 +151,13 @@ private final class BothProtocolsFollower: Sendable {
             throw TestFailure("over \(transport): \(notice), and over the other then: \(answer)")
           }
           heard.withLock { $0[notice.cacheKey] = notice }
-          // A prompt is announced by agent and by itself.
+          // A prompt is announced by agent_id and by prompt_id.
           if notice.key.hasPrefix(Self.fence) { fences += 1 }
         }
       })
   }
 
-  /// Waits for the fences.
+  /// Waits for the notices of the fences.
   func finish() throws -> [String: WatchNotice] {
     try thread.take().finish()
     return heard.withLock { $0 }

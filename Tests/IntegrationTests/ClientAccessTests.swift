@@ -67,7 +67,7 @@ internal import Testing
       let client = try await test.client([server]) { $0.token = access.token("worker") }
       #expect(try await client.agentConfig("a").value?.description == "one")
 
-      // Without the right to watch it answers, and does not claim to hear of changes.
+      // Without the permission to watch, lookups are answered, and the client does not become ready.
       var configuration = ClientConfiguration(addresses: ["\(server.address)"])
       configuration.token = access.token("reader")
       let reader = try ConfigLookupClient(configuration)
@@ -76,14 +76,14 @@ internal import Testing
       #expect(refusal?.code == .notAllowed && refusal?.message.contains("no right watch") == true)
       #expect(reader.state == .error)
 
-      // A token that is not known.
+      // An unknown token.
       configuration.token = "nobody"
       let stranger = try ConfigLookupClient(configuration)
       defer { stranger.close() }
       let unknown = await #expect(throws: ConfigLookupError.self) { try await stranger.agentConfig("a") }
       #expect(unknown?.code == .notAllowed)
 
-      // Taken back while it is used: what is kept is no longer confirmed.
+      // The token is revoked while it is in use: cached answers are no longer confirmed.
       try access.write(["reader": "read:agent_config"])
       try await eventually("it is refused") { client.state == .error }
     }

@@ -4,7 +4,7 @@ internal import Testing
 
 @testable internal import ConfigLookupClient
 
-/// Which answers a notice drops from the near cache, and which it leaves.
+/// The answers that a notice drops from the near cache, and those that it leaves there.
 @Suite struct ClientKeepingTests {
   private func notice(
     _ entity: Entity, _ selector: String, _ cacheKey: String, key: String, revision: UInt64 = 10, etag: String = "new",
@@ -26,7 +26,7 @@ internal import Testing
       (notice(.sourceConfig, "source_id", "source_config:s", key: "s"), Keys.sourceConfig("s")),
       (notice(.sourceConfig, "container", "source_config.container:c", key: "c"), Keys.container("c")),
       (notice(.sourceConfig, "ai_agent_id", "source_config.ai_agent_id:a", key: "a"), Keys.aiAgent("a")),
-      // Of a server that names no selectors.
+      // A notice of a server that names no selectors.
       (notice(.prompt, "", "prompt:a:staged", key: "a"), Keys.prompt("a", .staged)),
     ] as [(Notice, CacheKey)] {
       #expect(Keys.noticed(notice) == key, "\(notice.cacheKey)")
@@ -57,10 +57,10 @@ internal import Testing
     #expect(prompt(revision: 9, etag: "old", observed: 10).includes(update), "the change was undone, or is another's")
     let delete = notice(.prompt, "agent_id", "prompt:a", key: "a", etag: "", kind: .delete)
     #expect(!prompt(revision: 10, etag: "", observed: 9).includes(delete))
-    // What the stream did not bring was not in answers that had observed its revision.
+    // A change that the stream did not deliver was not in answers that had observed its revision.
     let drift = notice(.prompt, "agent_id", "prompt:a", key: "a", reason: "ttl_reload")
     #expect(!prompt(revision: 9, etag: "old", observed: 12).includes(drift))
-    // A container's value can be the same while another of its sources has changed.
+    // A container's value can be equal although another of its sources has changed.
     let member = notice(.sourceConfig, "container", "source_config.container:c", key: "c", etag: "same")
     #expect(!container(revision: 10, etag: "same", observed: 9).includes(member))
     #expect(container(revision: 10, etag: "same", observed: 10).includes(member))

@@ -6,7 +6,7 @@ internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
 
-/// Lists of the client library: typed, by page and as a whole, and kept near until something in them changes.
+/// The lists of the client library: typed, by page and as a whole, and cached until one of their items changes.
 @Suite struct ClientListTests {
   @Test func everyListGivesItsSummaries() async throws {
     try await withClientDeployment { test in
@@ -54,7 +54,7 @@ internal import Testing
     }
   }
 
-  /// A change drops the lists of its kind, and no other; who asks after the notice sees it.
+  /// A change drops the lists of its entity and no others; a list after the notice contains the change.
   @Test func aNoticeDropsTheListsOfItsKind() async throws {
     try await withClientDeployment { test in
       let deployment = test.deployment

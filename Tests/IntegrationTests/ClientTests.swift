@@ -9,7 +9,7 @@ internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
 
-/// The client library against servers and a database as they are.
+/// The client library with real servers and a real database.
 @Suite struct ClientTests {
   @Test func everyLookupGivesItsValue() async throws {
     try await withClientDeployment { test in
@@ -57,14 +57,14 @@ internal import Testing
     }
   }
 
-  /// What the documents of a type need beyond what all have.
+  /// The fields that the documents of an agent type need in addition to the common ones.
   private static let parts = [
     "generator": #", "output_format": "json""#,
     "conversational": #", "intent_model": "i", "response_model": "r", "state": {}"#,
     "tiered-vision": #", "tiered_llm": {"screen": {"model": "s"}, "diagnose": {"model": "d"}}, "routing": {}"#,
   ]
 
-  /// A hit asks nobody, a change is seen at once, and only what changed is asked for again.
+  /// A hit makes no call, a change is visible at once, and only the changed answer is fetched again.
   @Test(arguments: [false, true]) func theNearCacheIsKeptTrue(pushes: Bool) async throws {
     try await withClientDeployment { test in
       let deployment = test.deployment
@@ -91,14 +91,14 @@ internal import Testing
       try deployment.agents.delete(Documents.selector("b:1.0.0"))
       #expect(try await notices.nextChange().kind == .delete)
       #expect(try await client.agentConfig("b").value == nil)
-      // Each answer has its own notice; what is held is dropped before the notice of it is given.
+      // Each answer has its own notice; a cached answer is dropped before its notice is delivered.
       try deployment.sources.update(Documents.selector("s"), Documents.set("description", "two"))
       while try await notices.nextChange().cacheKey != "source_config.ai_agent_id:a" {}
       #expect(try await client.sourceConfig(aiAgentID: "a").value?.config.description == "two")
     }
   }
 
-  /// Server killed, both away, one back at another port: what an application sees, step by step.
+  /// One server is killed, both are down, one is restarted on another port: the client's state at each step.
   @Test func serversComeAndGo() async throws {
     try await withClientDeployment { test in
       let deployment = test.deployment
@@ -117,7 +117,7 @@ internal import Testing
 
       one.stop()
       try await eventually("the loss is seen") { client.state != .ready }
-      // What is known is given, and says that it may be old.
+      // A cached answer is returned and marked as stale.
       try await eventually("the answer's time is over") { try await client.agentConfig("a").isStale }
       #expect(try await client.agentConfig("a").value?.description == "one")
       await #expect(throws: ConfigLookupError.self) { try await client.agentConfig("b") }
@@ -127,7 +127,7 @@ internal import Testing
       let address = HostAndPort(host: "127.0.0.1", port: ports[1])
       _ = try deployment.server { $0.listen = address }
       try await eventually("it is found") { client.state == .ready }
-      // Missed by nobody, although it came while there was no server.
+      // The change is not missed, although it happened while there was no server.
       let notice = try await notices.nextChange()
       #expect(notice.kind == .upsert && notice.key == "a")
       let answer = try await client.agentConfig("a")
@@ -135,8 +135,8 @@ internal import Testing
     }
   }
 
-  /// A document changes again and again while two servers take turns: no answer is older than a notice or an answer
-  /// before it, and the last state arrives.
+  /// A document changes repeatedly while two servers alternate: no answer is older than a notice or an answer before
+  /// it, and the last state arrives.
   @Test func neverBackAcrossServers() async throws {
     try await withClientDeployment { test in
       let deployment = test.deployment
@@ -202,7 +202,7 @@ internal import Testing
   }
 }
 
-/// A deployment whose servers are asked by the client library.
+/// A deployment whose servers are used through the client library.
 final class ClientDeployment {
   let deployment: Deployment
   private var clients: [ConfigLookupClient] = []
@@ -211,7 +211,7 @@ final class ClientDeployment {
     self.deployment = deployment
   }
 
-  /// A client that hears of every change.
+  /// Makes a client and waits until it is ready.
   func client(
     _ servers: [RunningServer], also port: UInt16? = nil, _ configure: (inout ClientConfiguration) -> Void = { _ in }
   ) async throws -> ConfigLookupClient {
@@ -236,7 +236,7 @@ func withClientDeployment(_ body: (ClientDeployment) async throws -> Void) async
   try await body(test)
 }
 
-/// Waits until a condition holds, as `poll` does, without holding up a thread.
+/// Waits until a condition holds, like `poll`, without blocking a thread.
 func eventually(_ what: String, _ holds: () async throws -> Bool) async throws {
   let deadline = soon()
   while try await !holds() {
@@ -246,7 +246,7 @@ func eventually(_ what: String, _ holds: () async throws -> Bool) async throws {
 }
 
 extension Invalidations.Iterator {
-  /// The next notice that is of a change.
+  /// Waits for the next notice of a change.
   mutating func nextChange() async throws -> Notice {
     while let notice = await next() {
       if notice.kind == .upsert || notice.kind == .delete { return notice }

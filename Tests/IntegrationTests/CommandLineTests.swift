@@ -6,7 +6,7 @@ internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
 
-/// The command line's executable, against a server over the documents of deploy/seed.
+/// The command line's executable, with a server over the documents of deploy/seed.
 @Suite struct CommandLineTests {
   private static let seed = packageRoot.appendingPathComponent("deploy/seed").path
 
@@ -118,7 +118,7 @@ internal import Testing
     }
   }
 
-  /// The server ends, and a document changes before the tool has found the other one.
+  /// The server ends, and a document changes before the tool has connected to the other one.
   @Test(arguments: [false, true]) func follows(asJSON: Bool) throws {
     try withDeployment { test in
       let servers = [try test.server(), try test.server()]
@@ -134,7 +134,7 @@ internal import Testing
       try child.waitForLine("a change") { $0.contains("agent_config:wanted") }
       servers[0].stop()
       try test.agents.insert(Documents.agent("w2"))
-      // What came before may come once more.
+      // Notices from before the reconnection may be delivered once more.
       try child.waitForLine("what changed meanwhile") { $0.contains("agent_config:w2") }
       child.send(SIGTERM)
       #expect(try child.waitForExit() == .signaled(SIGTERM))
@@ -219,7 +219,7 @@ internal import Testing
     }
   }
 
-  /// Each of these files has a good document first, which must not be written.
+  /// Each of these files starts with a valid document, which must not be written.
   @Test func seedChecksAllThatTheDatabaseRefuses() throws {
     try withDeployment { test in
       let good = try #require(try Documents.agent("good").json)
@@ -273,7 +273,7 @@ internal import Testing
     }
   }
 
-  /// What only the database knows: nothing is written, or the message says what is.
+  /// Errors that only the database can detect: either nothing is written, or the message names the documents that are.
   @Test func aSeedThatTheDatabaseRefuses() throws {
     try withDeployment { test in
       let client = try test.server().client()
@@ -290,7 +290,7 @@ internal import Testing
       let whole = ["prompts.json: document 1: the database refuses it", "11000", "nothing was written"]
       for part in whole { #expect(end.errors.contains(part), "\(end.errors)") }
       #expect(try client.listAgents().total == 0)
-      // As a server without transactions answers.
+      // A server without transactions replies with this error.
       let refuse =
         #"{"configureFailPoint": "failCommand", "mode": {"times": 1}, "#
         + #""data": {"failCommands": ["update"], "errorCode": 20}}"#
@@ -313,7 +313,7 @@ internal import Testing
     }
   }
 
-  /// The documents of a real deployment, where they are beside the package.
+  /// The documents of a real deployment, if they are in a folder beside the package.
   @Test func theElevenDocumentsAreServed() throws {
     let folder = packageRoot.deletingLastPathComponent().appendingPathComponent("shared/data")
     guard FileManager.default.fileExists(atPath: folder.path) else {
@@ -342,7 +342,7 @@ private func secondColumn(_ line: String) -> String.Index {
   line.firstRange(of: #/ {2,}/#)?.upperBound ?? line.endIndex
 }
 
-/// Runs `config-lookup` with words, against a server that is given.
+/// Runs `config-lookup` with arguments, for one server.
 struct Tool {
   let server: String
   let transport: Transport
@@ -356,7 +356,7 @@ struct Tool {
   }
 }
 
-/// A server over the documents of deploy/seed.
+/// Runs a server over the documents of deploy/seed.
 func withSeededServer(_ transport: Transport, _ body: (Tool) throws -> Void) throws {
   try withDeployment { test in
     let folder = packageRoot.appendingPathComponent("deploy/seed").path
@@ -369,7 +369,7 @@ func withSeededServer(_ transport: Transport, _ body: (Tool) throws -> Void) thr
   }
 }
 
-/// The one line of a command's output, as JSON.
+/// The only line of a command's output, parsed as JSON.
 private func one(_ end: ProcessEnd) throws -> [String: Any] {
   try #require(end.status == .exited(0), "\(end.errors)")
   try #require(end.output.count == 1)
@@ -377,7 +377,7 @@ private func one(_ end: ProcessEnd) throws -> [String: Any] {
 }
 
 extension Deployment {
-  /// For `config-lookup seed`.
+  /// The arguments of `config-lookup seed` for this deployment.
   fileprivate var seedArguments: [String] {
     [
       "--mongodb-uri", uri, "--agent-configs", "\(name).agents", "--prompts", "\(name).prompts", "--source-configs",

@@ -8,19 +8,20 @@ internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
 
-/// The database that most tests share: each has collections of its own in it.
+/// The database that most tests share. Each test has collections of its own in it.
 enum SharedDatabase {
   private static let started = Result<TestDatabase, any Error> {
     let database = try TestDatabase()
     atexit { SharedDatabase.close() }
     return database
   }
-  /// Ends of tests that are under way: a server takes most of a second to end, and the next test need not wait for it.
+  /// The tear-downs of tests that are in progress: a server takes most of a second to stop, and the next test need not
+  /// wait for it.
   private static let ends = Locked<[Handed<Background>]>([])
 
   static func get() throws -> TestDatabase { try started.get() }
 
-  /// Ends a test's servers and deletes its collections, beside the tests that follow.
+  /// Stops a test's servers and deletes its collections, in parallel with the following tests.
   static func end(_ deployment: Deployment) {
     let handed = Handed(deployment)
     let end = Handed(Background("end of a test") { try handed.take().close() })
@@ -33,11 +34,11 @@ enum SharedDatabase {
   }
 }
 
-/// One test's collections in a database, and the servers that it runs over them.
+/// The collections of one test in a database, and the servers over them.
 final class Deployment {
   let database: TestDatabase
   private let isShared: Bool
-  /// Of the database that holds the three collections; the servers call themselves so, too.
+  /// The name of the database that contains the three collections; it is also the application name of the servers.
   let name: String
   let pool: MongoClientPool
   let agents: MongoWriter
@@ -45,7 +46,7 @@ final class Deployment {
   let sources: MongoWriter
   private var servers: [RunningServer] = []
 
-  /// In the shared database, or in one of the test's own.
+  /// - Parameter own: a database of the test's own; nil for the shared one.
   init(_ own: TestDatabase?) throws {
     database = try own ?? SharedDatabase.get()
     isShared = own == nil
@@ -60,7 +61,7 @@ final class Deployment {
     sources = try writer("sources")
   }
 
-  /// With a name by which a failpoint finds the servers' connections.
+  /// The connection string, with an application name by which a failpoint selects the servers' connections.
   var uri: String { database.uri + "?appname=\(name)&serverSelectionTimeoutMS=2000" }
 
   func configuration() -> ServerConfiguration {
@@ -77,7 +78,7 @@ final class Deployment {
     return configuration
   }
 
-  /// The same as arguments of the executable.
+  /// The same configuration as arguments of the executable.
   var arguments: [String] {
     [
       "--mongodb-uri", uri, "--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--agent-configs",
@@ -101,7 +102,7 @@ final class Deployment {
     try pool.command(BSONDocument(json: json), database: "admin")
   }
 
-  /// `getMore` of this test's servers fails with `code`, until ``stopFailing()``.
+  /// Makes `getMore` of this test's servers fail with `code`, until ``stopFailing()``.
   func failGetMore(code: Int) throws {
     try command(
       """
@@ -114,7 +115,7 @@ final class Deployment {
     try command(#"{"configureFailPoint": "failCommand", "mode": "off"}"#)
   }
 
-  /// Ends the servers, then deletes the collections; a database of the test's own goes as a whole.
+  /// Stops the servers, then deletes the collections; a database of the test's own is deleted as a whole.
   func close() {
     for server in servers { server.stop() }
     servers = []
@@ -123,7 +124,7 @@ final class Deployment {
   }
 }
 
-/// A server in this process, and what it logs.
+/// A server in this process, with its log.
 final class RunningServer {
   let server: ConfigLookupServer
   let log: CapturedLog
@@ -146,13 +147,15 @@ final class RunningServer {
 }
 
 extension Watch {
-  /// Opens a watch and takes its first notice, which must be a PROGRESS: what is written after this is announced.
+  /// Opens a watch and takes its first notice, which must be a PROGRESS: every write after the return of this function
+  /// is announced.
   static func open(_ server: RunningServer, _ request: Request = Request()) throws -> Watch {
     try open(server.address, request)
   }
 }
 
-/// Collections of a test's own, and no trace of them afterwards: in the shared database, or in one of the test's.
+/// Runs `body` with collections of its own, which are deleted afterwards, in the shared database or in one of the
+/// test's own.
 func withDeployment(_ database: TestDatabase? = nil, _ body: (Deployment) throws -> Void) throws {
   let deployment = try Deployment(database)
   defer { if database == nil { SharedDatabase.end(deployment) } else { deployment.close() } }

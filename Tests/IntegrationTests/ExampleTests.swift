@@ -5,7 +5,7 @@ internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
 
-/// The examples in Python, as somebody would run them who has just made the stubs.
+/// The examples in Python, run as by a user who has just generated the stubs.
 @Suite struct ExampleTests {
   @Test func lookups() throws {
     try withSeededServer(.gRPC) { tool in
@@ -24,7 +24,7 @@ internal import Testing
     }
   }
 
-  /// The prompt changes while it works: the next task has it, and no task but the first asked a server.
+  /// The prompt changes while the worker runs: the next task uses it, and only the first task makes a call.
   @Test func aWorkerReadsItsPromptForEveryTask() throws {
     try withDeployment { test in
       try test.prompts.insert(Documents.prompt("a", template: "one"))
@@ -53,7 +53,7 @@ internal import Testing
     }
   }
 
-  /// The program says what it waits for, and ends with a message that names it.
+  /// The program prints what it waits for, and fails with a message that names the server.
   @Test func aWorkerWithoutAServer() throws {
     let nobody = "127.0.0.1:\(try freePort())"
     let worker = try ChildProcess(builtExecutable("prompt-worker"), [nobody, "a"])
@@ -65,7 +65,7 @@ internal import Testing
     #expect(wrong.errorLines.last?.contains("nonsense") == true && wrong.errorLines.count == 1)
   }
 
-  /// A server that comes later is waited for, and both are said once.
+  /// The example waits for a server that starts later, and prints the failure and the recovery once each.
   @Test func aWatchSaysWhatItWaitsFor() throws {
     try withDeployment { test in
       try test.prompts.insert(Documents.prompt("a"))
@@ -95,7 +95,7 @@ internal import Testing
     #expect(try wrong.waitForExit() == .exited(2), "\(wrong.lastLines)")
   }
 
-  /// Standard output that is full, or that nobody reads.
+  /// Standard output that is full, or whose reader has closed it.
   @Test func outputOfExamplesThatFails() throws {
     try withSeededServer(.gRPC) { tool in
       for words in [["watch.py", tool.server], ["lookup.py", tool.server, "agent", "disease-diagnosis"]] {

@@ -7,7 +7,7 @@ internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
 
-/// What happens when the database goes away, with a database of the test's own.
+/// Failures of the database, with a database of the test's own.
 @Suite struct FaultTests {
   @Test func lookupsGoOnWhileTheDatabaseIsDown() throws {
     try withTestDatabase { database in
@@ -77,7 +77,7 @@ internal import Testing
               }
               written.withLock { $0 += 1 }
             } catch {
-              // The database is down: what became of the write, only the collection knows.
+              // The database is down: the outcome of the write can be read only from the collection.
             }
           }
         }
@@ -116,7 +116,7 @@ internal import Testing
     }
   }
 
-  /// A position that the server refuses: the collection is read again, and exactly what differs is announced.
+  /// The server rejects the resume token: the collection is read again, and exactly the differences are announced.
   @Test(arguments: [280, 286]) func historyLost(code: Int) throws {
     try withTestDatabase { database in
       try withDeployment(database) { test in
@@ -252,7 +252,7 @@ private func made(_ body: () throws -> BSONDocument) throws(MongoError) -> BSOND
   return document
 }
 
-/// What the collection holds: description by agent_id.
+/// The contents of the collection: description by agent_id.
 private func storedContents(_ test: Deployment) throws -> [String: String] {
   let lines = try test.database.python(
     "for d in client[arguments[0]].agents.find({'status': 'active'}): print(d['agent_id'] + '=' + d['description'])",
@@ -264,7 +264,7 @@ private func storedContents(_ test: Deployment) throws -> [String: String] {
     })
 }
 
-/// What the server serves: description by agent_id.
+/// The contents that the server serves: description by agent_id.
 private func servedContents(_ client: TestClient) throws -> [String: String] {
   let keys = try client.listAgents(100).keys
   return try Dictionary(uniqueKeysWithValues: keys.map { ($0, try client.agent($0).content) })

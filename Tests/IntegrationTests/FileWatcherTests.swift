@@ -5,14 +5,14 @@ internal import Testing
 
 @testable internal import Server
 
-/// What happens to files that are read again when they change.
+/// The reloading of files that change.
 @Suite struct FileWatcherTests {
   private struct NoDescriptors: Error, CustomStringConvertible {
     var description: String { "Too many open files" }
   }
 
-  /// Regression test: a reading that failed for a reason of the server's own was never repeated, since the file did not
-  /// change again. A token that was taken back went on working.
+  /// Regression test: a reload that failed for a reason in the server itself was never repeated, because the file did
+  /// not change again. A revoked token stayed valid.
   @Test func whatCouldNotBeReadIsReadAgainAlthoughItDoesNotChange() throws {
     try temporaryFolder { folder in
       let file = folder.appendingPathComponent("credentials").path

@@ -8,8 +8,8 @@ internal import Testing
 @testable internal import CommandLineTool
 @testable internal import Server
 
-/// Every flag, every variable and every file that people write, in every way in which they write them: taken, or
-/// refused by name.
+/// Every flag, every variable and every file that users write, in each spelling: it is accepted, or rejected with a
+/// message that names it.
 @Suite struct FlagTableTests {
   @Test func everyFlagAndVariableOfTheServer() {
     check(ServerConfiguration.flags, serverSamples) { ServerConfiguration() }
@@ -27,7 +27,7 @@ internal import Testing
     #expect(Set(samples.keys).subtracting(names) == [], "there are no such flags")
     for flag in parser.flags {
       guard let sample = samples[flag.name] else { continue }
-      /// What is read, or the message, when it is written in one of the two ways.
+      /// The parsed configuration, or the error message, for a text in one of the two ways.
       func read(_ text: String, isVariable: Bool) -> Outcome {
         var configuration = new()
         do throws(UsageError) {
@@ -87,9 +87,9 @@ internal import Testing
 
   private struct Sample {
     let good: String
-    /// Other ways to write the same: in another case, say.
+    /// Other spellings of the same value, as in another case.
     var same: [String] = []
-    /// In the wrong case, with doubled separators, and what else is not meant.
+    /// Values that must be rejected: in the wrong case, with doubled separators, and others.
     var refused: [String] = []
     var isVerbatim = false
 
@@ -154,7 +154,7 @@ internal import Testing
 
   // MARK: Files
 
-  /// The files of the server: a certificate, its key, authorities and credentials.
+  /// The files of the server: certificate, key, CAs and credentials.
   @Test func everyFileOfTheServer() throws {
     try temporaryFolder { folder in
       let authority = try TestAuthority(folder)
@@ -202,7 +202,7 @@ internal import Testing
     }
   }
 
-  // MARK: Variables that nothing reads
+  // MARK: Unknown variables
 
   @Test func unknownVariablesAreNamed() throws {
     func warnings(_ names: [String]) throws -> [String] {
@@ -229,7 +229,7 @@ internal import Testing
     #expect(try warnings(others + links.map { "CONFIG_LOOKUP_\($0)" } + ["PATH", "CONFIGLOOKUP"]) == [])
   }
 
-  /// The lists in Core are what the programs and the scripts really read, and nothing else.
+  /// The lists in Core contain exactly the variables that the programs and the scripts read.
   @Test func theVariablesOfToolAndScripts() throws {
     var read: Set<String> = Set(ToolOptions.flags.flags.compactMap(\.environmentVariable))
     let root = packageRoot

@@ -6,7 +6,7 @@ internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
 
-/// A server as a process, asked over HTTP.
+/// A server as a process, which is queried over HTTP.
 struct HealthServer {
   let child: ChildProcess
   let address: HostAndPort
@@ -31,7 +31,7 @@ struct HealthServer {
 
   func get(_ path: String) throws -> HTTPAnswer { try askHTTP(address, "GET \(path) HTTP/1.0") }
 
-  /// At once, whatever it is doing.
+  /// Ends the process at once, in any state.
   func end() {
     child.send(SIGKILL)
     _ = try? child.waitForExit()

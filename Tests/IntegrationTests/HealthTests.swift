@@ -89,7 +89,7 @@ internal import Testing
     let server = try HealthServer(uri: database.uri)
     defer { server.end() }
     try server.child.waitForLine("ready") { $0.contains("\"event\":\"ready\"") }
-    // Its caches cannot end while they wait for the database: HTTP outlives them.
+    // The server's caches cannot stop while they wait for the database: HTTP is served longer than they are.
     database.pause()
     server.child.send(SIGTERM)
     try poll("draining") {

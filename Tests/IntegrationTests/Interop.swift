@@ -5,15 +5,15 @@ internal import Network
 internal import ServiceTestSupport
 internal import TestSupport
 
-/// Runs a case of Tests/Interop.
+/// Runs the cases of Tests/Interop.
 enum Interop {
-  /// A server's process, and where it listens.
+  /// A server's process and its address.
   struct Server {
     let process: ServerProcess
     let address: HostAndPort
   }
 
-  /// The Python stubs of proto/, made once.
+  /// The Python stubs of proto/, generated once.
   private static let stubs = Result<URL, any Error> {
     let folder = try makeTemporaryFolder()
     atexit { Interop.removeStubs() }
@@ -33,7 +33,7 @@ enum Interop {
       environment: ["PYTHONPATH": stubs.get().path], folder: packageRoot)
   }
 
-  /// Starts an example in a shell: its name and arguments, and what follows them.
+  /// Starts an example in a shell: its name and arguments, followed by a redirection.
   static func startExample(_ words: [String], redirection: String) throws -> ChildProcess {
     let command = "\"$0\" -B \"examples/python/$1\" \"${@:2}\" \(redirection)"
     return try ChildProcess(
@@ -41,20 +41,20 @@ enum Interop {
       environment: ["PYTHONPATH": stubs.get().path], folder: packageRoot)
   }
 
-  /// Runs one to its end, and gives what it has printed.
+  /// Runs an example until it ends, and returns the lines of its output.
   static func runExample(_ script: String, _ arguments: [String]) throws -> [String] {
     try ChildProcess.run(
       PythonEnvironment.command("python"), ["-B", "examples/python/\(script)"] + arguments,
       environment: ["PYTHONPATH": stubs.get().path], folder: packageRoot)
   }
 
-  /// A warm server over the deployment's collections.
+  /// Starts a server over the deployment's collections and waits until it is warm.
   static func server(_ test: Deployment, _ flags: [String] = []) throws -> Server {
     let process = try ServerProcess(test.arguments + flags)
     return Server(process: process, address: try process.address())
   }
 
-  /// A server whose database is not there.
+  /// Starts a server whose database does not exist.
   static func coldServer(_ test: Deployment) throws -> Server {
     let uri = "mongodb://127.0.0.1:\(try freePort())/?serverSelectionTimeoutMS=200"
     let process = try ServerProcess(test.arguments + ["--mongodb-uri", uri])
@@ -63,14 +63,14 @@ enum Interop {
     return Server(process: process, address: try HostAndPort(address))
   }
 
-  /// Runs a case to its end.
+  /// Runs a case until it ends.
   static func run(
     _ script: String, _ name: String, _ test: Deployment, _ servers: [Server], _ more: [String: Any] = [:]
   ) throws {
     try finish(start(script, name, test, servers, more))
   }
 
-  /// - Parameter more: what the case finds in its setting beside what every case does.
+  /// - Parameter more: additional settings of the case, beside those of every case.
   static func start(
     _ script: String, _ name: String, _ test: Deployment, _ servers: [Server], _ more: [String: Any] = [:]
   ) throws -> ChildProcess {
@@ -84,7 +84,7 @@ enum Interop {
       PythonEnvironment.command("python"), ["-B", "Tests/Interop/\(script)", name, file.path], folder: packageRoot)
   }
 
-  /// One unary call over gRPC.
+  /// Makes one unary call over gRPC.
   static func grpcHealthCheck(_ address: HostAndPort) throws {
     let code = """
       import sys, grpc
@@ -100,7 +100,7 @@ enum Interop {
     guard status == .exited(0), client.outputLines.last?.hasPrefix("passed ") == true else {
       throw TestFailure("\(status). Its last lines:\n\(client.lastLines)")
     }
-    // Figures, where a case has some.
+    // The measurements of the case, if it makes any.
     for line in client.outputLines.dropLast() { print(line) }
   }
 }

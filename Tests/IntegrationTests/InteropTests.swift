@@ -5,7 +5,7 @@ internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
 
-/// gRPC clients that others made, in Python: the cases are in Tests/Interop. The servers are processes.
+/// gRPC clients of other makers, in Python. The cases are in Tests/Interop; the servers are processes.
 @Suite struct InteropTests {
   @Test(arguments: [
     "every_method", "statuses", "metadata", "cancelled_watch", "large_reply", "thousand_streams",
@@ -86,7 +86,7 @@ internal import Testing
   }
 }
 
-/// HTTP/2 clients that do harm, against a server as a process; another client is served throughout.
+/// HTTP/2 clients that attack a server in a process of its own. Another client gets its answers throughout.
 @Suite struct HTTP2AbuseTests {
   @Test(arguments: [
     "rapid_reset", "rapid_reset_of_watches", "made_you_reset", "endless_continuation", "empty_continuation",

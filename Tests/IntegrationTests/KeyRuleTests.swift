@@ -4,7 +4,7 @@ internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
 
-/// What a key may be, over the real server.
+/// The rules for keys, with the real server.
 @Suite struct KeyRuleTests {
   @Test func badKeysNameTheFieldAndHarmNothing() throws {
     try withDeployment { test in
@@ -57,10 +57,10 @@ internal import Testing
     }
   }
 
-  /// A key that looks like another one must not find it.
+  /// A key that looks like another one must not find its answer.
   @Test func keysAreComparedByByte() throws {
     try withDeployment { test in
-      // "é" in one scalar and in two: equal as text of Swift, not as a key.
+      // "é" as one scalar and as two: equal as strings of Swift, but not as keys.
       try test.agents.insert(Documents.agent("caf\u{E9}", description: "composed"))
       let client = try test.server().client()
       #expect(try client.agent("caf\u{E9}").content == "composed")

@@ -6,10 +6,11 @@ internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
 
-/// One bound for what is served: what the encoder lets pass is served on every path, and what it does not is rejected
-/// by name.
+/// One limit for everything that is served: a document within the encoder's limit is served on every path, and a larger
+/// one is rejected with its name.
 @Suite struct LargeDocumentTests {
-  /// A prompt whose schema takes so many bytes as JSON, in quotes, each of which takes two there and one as stored.
+  /// A prompt whose schema has `schemaBytes` bytes as JSON. It consists of quotes, each of which takes two bytes there
+  /// and one as stored.
   private func prompt(schemaBytes: Int) throws -> BSONDocument {
     let around = #"{ "q" : "" }"#.utf8.count
     let quotes = String(repeating: #"\""#, count: (schemaBytes - around) / 2)
@@ -37,7 +38,7 @@ internal import Testing
         #expect(notice.kind == .upsert && notice.key == "a")
       }
       for client in clients {
-        // Several replies behind each other are more than a connection may keep unsent.
+        // Several replies together are larger than the unsent bytes that a connection may have.
         for _ in 0..<3 {
           let reply = try client.prompt(.agentID("a"))
           #expect(reply.code == .ok && reply.content == "large")
@@ -56,7 +57,7 @@ internal import Testing
       #expect(rejected.map(\.field) == ["content.output_schema"], "\(rejected)")
       for client in clients { #expect(try client.prompt(.agentID("a")).content == "large", "the last good version") }
 
-      // Others are heard on the watches that had the large values: none of them was disconnected.
+      // Other changes arrive on the watches that had the large values: none of them was disconnected.
       try test.prompts.insert(Documents.prompt("b"))
       for watch in watches + initial { _ = try watch.changes(before: "b") }
       #expect(server.log.lines(event: "connection_stalled").isEmpty)

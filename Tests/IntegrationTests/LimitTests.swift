@@ -11,8 +11,8 @@ internal import TLS
 internal import TestSupport
 internal import Testing
 
-/// Each limit that a flag sets, reached in a real server: what who reaches it is told, the metric, the line in the log,
-/// and that others are served as before.
+/// Each limit that a flag sets, reached in a real server: the status that the client gets, the metric, the log line,
+/// and that other clients are served as before.
 @Suite struct LimitTests {
   // MARK: Connections
 
@@ -87,7 +87,8 @@ internal import Testing
 
   // MARK: Calls
 
-  /// Over frames. A client of gRPC that keeps to what it is told waits by itself; `limitsOfGRPC` has one that does not.
+  /// Over the framed protocol. A gRPC client that respects the server's settings waits by itself; `limitsOfGRPC` has
+  /// one that does not.
   @Test func callsPerConnection() throws {
     try reaching(.callsPerConnection, { $0.maximumCallsPerConnection = 2 }) { server, _ in
       let watch = try Watch.open(server)
@@ -142,7 +143,7 @@ internal import Testing
 
   // MARK: Memory in all
 
-  /// Clients that ask for large answers and read none of them.
+  /// Clients that request large answers and read none of them.
   @Test func bufferedBytes() throws {
     try reaching(.bufferedBytes, { $0.maximumBufferedBytes = 2 * 1024 * 1024 }) { server, test in
       try test.agents.insert(Documents.agent("big", description: String(repeating: "x", count: 100_000)))
@@ -197,13 +198,13 @@ internal import Testing
     }
   }
 
-  /// How often the limit was reached, as the metric has it.
+  /// The value of the metric: how often the limit was reached.
   private func count(_ limit: ServerLimit, _ server: RunningServer) throws -> Double {
     try metrics(server.server.httpAddress)["config_lookup_limits_reached_total{limit=\"\(limit.rawValue)\"}"] ?? 0
   }
 
-  /// Has `body` reach a limit of a server that others use, too: a watch and a client on connections of their own, who
-  /// notice nothing.
+  /// Has `body` reach a limit of a server that other clients use: a watch and a client on connections of their own,
+  /// which must not be affected.
   private func reaching(
     _ limit: ServerLimit, _ configure: (inout ServerConfiguration) -> Void, others: Bool = true,
     _ body: (RunningServer, Deployment) throws -> Void

@@ -8,7 +8,7 @@ internal import Testing
   @Test func pagesSkipNothingWhileTheCollectionChanges() throws {
     try withDeployment { test in
       func key(_ number: Int) -> String { "k\(1000 + number)" }
-      // Even ones stay throughout.
+      // Even keys stay throughout.
       for number in stride(from: 0, to: 60, by: 2) {
         try test.agents.insert(Documents.agent(key(number)))
         try test.prompts.insert(Documents.prompt(key(number)))
@@ -33,7 +33,7 @@ internal import Testing
           shown += page.keys
           token = page.nextToken
           for number in [1, 3, 5].map({ _ in Int.random(in: 0..<30, using: &random) * 2 + 1 }) {
-            // The last key shown goes too, now and then: the token must be good without it.
+            // Sometimes the last key of the page is removed, too: the token must be valid without it.
             if present.remove(number) == nil {
               present.insert(number)
               try test.agents.insert(Documents.agent(key(number)))

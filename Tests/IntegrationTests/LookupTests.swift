@@ -93,7 +93,7 @@ internal import Testing
         let key: TestClient.PromptKey = number % 2 == 0 ? .agentID("a") : .promptID("p")
         #expect(try second.prompt(key, .abTest, subject: "farmer-\(number)").variant == reply.variant)
       }
-      // 600 expected; four standard deviations are 82.
+      // 600 are expected; four standard deviations are 82.
       #expect((518...682).contains(staged), "\(staged) of 2,000")
 
       let missing = try first.prompt(.agentID("a"), .abTest)
@@ -172,7 +172,8 @@ internal import Testing
       let other = try client.agent("a", .init(ifNoneMatch: "0000000000000000"))
       #expect(!other.isNotModified && other.hasValue)
 
-      // What is confirmed every quarter of a second is old enough, some time between two confirmations.
+      // Contents that are verified every quarter of a second are older than the limit at some time between two
+      // verifications.
       #expect(try client.agent("a", .init(maxStalenessMilliseconds: 60_000)).status == .ok)
       var tooOld: LookupReply?
       try poll("an answer older than a millisecond") {

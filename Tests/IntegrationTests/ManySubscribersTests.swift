@@ -5,14 +5,14 @@ internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
 
-/// Many watches at once, one of which is not read from.
+/// Many watches at once, one of which does not read.
 @Suite struct ManySubscribersTests {
   private static let keyCount = 200
 
-  /// Who reads is told the last state of every key; who does not is told one RESYNC, and then the present.
+  /// A watch that reads gets the last state of every key; one that does not gets one RESYNC, and then live notices.
   @Test func eachIsToldAndWhoNeverReadsIsToldToResync() throws {
     try withDeployment { test in
-      // Far fewer than the keys that change, by more than what the sockets take.
+      // Far fewer than the keys that change, by more than the sockets buffer.
       let server = try test.server { $0.maximumQueuedKeys = 100 }
       let client = try server.client()
       let watches = try (0..<50).map { _ in try Watch.open(server) }
@@ -43,7 +43,7 @@ internal import Testing
       }
       #expect(notice.kind == .resync)
       #expect(!told.isEmpty && told.count < Self.keyCount)
-      // What it then looks up is what was written last, and what comes then is newer.
+      // Lookups after the RESYNC return the last writes, and the notices after it are newer.
       let present = try contents.keys.map { try client.agent($0) }
       for answer in present { #expect(answer.content == contents[answer.key], "\(answer.key)") }
       try test.agents.insert(Documents.agent("later"))
@@ -53,7 +53,7 @@ internal import Testing
     }
   }
 
-  /// Creates every key, changes many of them, and then the fence. Gives what each was changed to last.
+  /// Creates every key, changes many of them, and then the fence. Returns the last content of each key.
   private func change(_ test: Deployment) throws -> [String: String] {
     let large = String(repeating: "x", count: 8000)
     var random = SeededRandom.fresh("eachIsTold")

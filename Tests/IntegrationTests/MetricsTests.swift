@@ -10,11 +10,11 @@ internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
 
-/// Metrics of the whole server as a process: as they are scraped, and as they are sent.
+/// The metrics of the whole server as a process: as they are scraped, and as they are sent.
 @Suite struct MetricsTests {
   private static let endpoint = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
-  /// The contract's metrics, by their names.
+  /// The metrics that are part of the contract, by their names.
   @Test func whatIsLookedUpAndAnnouncedIsCounted() throws {
     try withTestDatabase { database in
       let server = try HealthServer(uri: database.uri)
@@ -94,7 +94,7 @@ internal import Testing
       try check()
       try server.waitUntilReady()
       #expect(try TestClient(server.rpcAddress).agent("nobody").code == .notFound)
-      // Names with all that must be escaped.
+      // Names with all characters that must be escaped.
       try database.python(
         #"""
         client.ai_model.prompts.insert_many([{'_id': 'bad"\\\n' + chr(228), 'status': 'active'}])
@@ -122,7 +122,7 @@ internal import Testing
       defer { server.end() }
       try server.waitUntilReady()
       #expect(try TestClient(server.rpcAddress).agent("nobody").code == .notFound)
-      // What changes from one moment to the next can only be there.
+      // Values that change from one moment to the next: only their presence can be checked.
       let moving = [
         "age_seconds", "lag_seconds", "replay_window", "process_", "loop_turn", "connections", "bytes_total",
       ]
@@ -185,7 +185,7 @@ internal import Testing
       #expect(try server.get("/health/ready").status == 200)
       server.child.send(SIGTERM)
       #expect(try server.child.waitForExit() == .exited(0))
-      // Where it is not let go of in time, the process ends without this line.
+      // If the exporter kept waiting for the collector, the process would end without this line.
       #expect(server.child.errorLines.last?.contains("\"event\":\"stopped\"") == true)
     }
   }

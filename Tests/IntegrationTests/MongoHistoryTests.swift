@@ -6,7 +6,7 @@ internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
 
-/// The past of a collection, as the database's own log tells it.
+/// The past changes of a collection, as the database's oplog contains them.
 struct MongoHistoryTests {
   @Test func tellsWhatEachChangeTouched() throws {
     try withDeployment { test in
@@ -23,7 +23,7 @@ struct MongoHistoryTests {
       try test.agents.update(one, BSONDocument(json: #"{"$set": {"a.b": 2, "e.f.g": 1}, "$unset": {"d": ""}}"#))
       try test.agents.replace(one, with: BSONDocument(json: #"{"_id": "1", "a": 3}"#))
       try test.agents.delete(one)
-      // The server ends a change stream where the collection is dropped; there is more after it.
+      // The server ends a change stream when the collection is dropped; there are more changes after that.
       try test.agents.insert(BSONDocument(json: #"{"_id": "2"}"#))
       try test.agents.drop()
       try test.agents.insert(BSONDocument(json: #"{"_id": "3"}"#))

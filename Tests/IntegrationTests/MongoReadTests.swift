@@ -6,7 +6,7 @@ internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
 
-/// A whole collection, read in more replies than are kept ahead.
+/// The reading of a whole collection in more replies than are read ahead.
 struct MongoReadTests {
   private static let count = 1200
 
@@ -47,7 +47,7 @@ struct MongoReadTests {
 
   private static func id(_ number: Int) -> String { "\(10_000 + number)" }
 
-  /// A collection of several times what is read ahead.
+  /// Makes a collection of several times the size that is read ahead.
   private func withCollection(_ body: (MongoDocumentSource, Revision) throws -> Void) throws {
     try withDeployment { test in
       let padding = String(repeating: "x", count: 8000)

@@ -6,10 +6,10 @@ internal import Testing
 
 @testable internal import MongoSource
 
-/// What a connection string may say, what is said about it, and what is never repeated.
+/// The rules for connection strings, the messages about them, and the secrets that are never repeated.
 @Suite struct MongoURITests {
   @Test(arguments: [
-    // A password that holds a delimiter must not pass for a host or a database.
+    // A password that contains a delimiter must not pass for a host or a database.
     ("mongodb://root:prod@s3cret@host/db", "percent-encoded"), ("mongodb://root:12/s3cret@host/db", "percent-encoded"),
     ("mongodb://root:12/s3/cret@host/?w=1", "percent-encoded"), ("mongodb://root:s3:cret@host/", "percent-encoded"),
     ("mongodb://u@ser:s3cret@host/", "percent-encoded"), ("mongodb://s3cret%40host/", "percent-encoded"),
@@ -25,14 +25,14 @@ internal import Testing
     ("mongodb://user@host/?authMechanism=MONGODB-AWS", "without a password"),
     ("mongodb://u:s3cret@host/?authMechanism=MONGODB-OIDC", "MONGODB-OIDC is not supported; there are SCRAM-SHA-256"),
     ("mongodb://u:s3cret@host/?authMechanism=MONGODB-CR", "is not supported"),
-    // No limit, and limits that nothing can keep.
+    // No timeout, and timeouts that cannot be kept.
     ("mongodb://host/?socketTimeoutMS=-1", "socketTimeoutMS=-1"), ("mongodb://host/?socketTimeoutMS=200", "1000"),
     ("mongodb://host/?connectTimeoutMS=-1", "connectTimeoutMS=-1"),
     ("mongodb://host/?maxPoolSize=-1", "maxPoolSize=-1"),
     ("mongodb://host/?serverSelectionTimeoutMS=-5", "serverSelectionTimeoutMS=-5"),
     ("mongodb://host/?waitQueueTimeoutMS=-1", "waitQueueTimeoutMS=-1"),
     ("mongodb://host/?heartbeatFrequencyMS=10", "heartbeatfrequencyms"), ("mongodb://host/?w=0", "w=0"),
-    // Values that are empty, or of the wrong kind.
+    // Values that are empty, or of the wrong type.
     ("mongodb://host/?tlsCAFile=", "tlsCAFile is empty"), ("mongodb://host/?tls=", "tls is empty"),
     ("mongodb://host/?authSource=", "authSource is empty"), ("mongodb://host/?replicaSet=", "replicaSet is empty"),
     ("mongodb://host/?compressors=", "compressors is empty"), ("mongodb://host/?tls=ture", "tls"),
@@ -41,7 +41,7 @@ internal import Testing
     ("mongodb://host/?w=1&&tls=true", "NAME=VALUE, with one & between two, after w"),
     ("mongodb://u:p@host/?tlsCertificateKeyFilePassword=s3cret&tls=s3cret", "tls"),
     ("mongodb://u:p@host/?tls=true&s3cret", "after tls"),
-    // Text by the one rule.
+    // Text by the rules of `WrittenText`.
     ("", "mongodb://"), ("MongoDB://host", "mongodb://"), ("http://host", "mongodb://"), ("mongodb://", "host"),
     ("mongodb://a,,b/", "host"), ("mongodb://host/\0", "NUL"), ("mongodb://ho\r\nst/", "line end"),
     ("mongodb+srv://a.b.c:1/", "SRV"),
@@ -119,7 +119,7 @@ internal import Testing
     }
   }
 
-  /// What is dropped is printed by --check-config and logged at start.
+  /// A warning about an ignored option is printed by --check-config and logged at start.
   @Test func warningsAreShown() throws {
     let uri = "mongodb://u:s3cret@127.0.0.1:\(try freePort())/?tlsCAfiel=/a&readPreference=secondary"
     let check = try ProcessEnd("config-lookup-server", ["--check-config", "--mongodb-uri", uri])
@@ -135,7 +135,7 @@ internal import Testing
     #expect(!(check.errors + server.child.lastLines).contains("s3cret"))
   }
 
-  /// A name server that is away is like a database that is away.
+  /// An unreachable name server is treated like an unreachable database.
   @Test func aServiceThatCannotBeLookedUpIsTriedAgain() throws {
     let server = try ServerProcess([
       "--mongodb-uri", "mongodb+srv://u:s3cret@db.config-lookup.invalid/", "--listen", "127.0.0.1:0", "--http-listen",
@@ -150,11 +150,11 @@ internal import Testing
     #expect(try server.child.waitForExit(timeoutSeconds: 60) == .exited(0))
   }
 
-  /// maxPoolSize=0 is no limit to other drivers, and a pool of one to libmongoc.
+  /// maxPoolSize=0 means no limit to other drivers, and a pool of one to libmongoc.
   @Test func aPoolWithoutLimitIsEnoughForItsStreams() throws {
     for query in ["maxPoolSize=0", "maxPoolSize=1", "maxPoolSize=0&minPoolSize=1"] {
       let pool = try MongoClientPool(uri: "mongodb://127.0.0.1:1/?\(query)&waitQueueTimeoutMS=1")
-      // Three streams hold one each for as long as they live, and commands come beside them.
+      // Three streams hold one client each while they are open, and commands need clients in addition.
       let clients = try (0..<8).map { _ in try pool.pop() }
       for client in clients { pool.push(client) }
     }

@@ -5,7 +5,7 @@ internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
 
-/// What a watch says about each kind of change.
+/// The notices of a watch for each kind of change.
 @Suite struct NoticeTests {
   @Test func insertUpdateReplaceDelete() throws {
     try withDeployment { test in
@@ -95,7 +95,7 @@ internal import Testing
       let client = try server.client()
       let watch = try Watch.open(server)
       #expect(try client.agent("a").content == "new")
-      // The loser changes: the answer does not.
+      // The document that lost the key changes: the answer does not.
       try test.agents.update(Documents.selector("a:1.0.0"), Documents.set("description", "older"))
       try test.agents.delete(Documents.selector("a:2.0.0"))
       let notice = try watch.nextChange()
@@ -121,7 +121,7 @@ internal import Testing
       #expect(active.key == "a" && active.cacheKey == "prompt:a")
       #expect(try watch.nextChange().cacheKey == "prompt.prompt_id:p")
 
-      // Promoted: the staged one goes, and the active one is another.
+      // The staged prompt is promoted: there is none staged any more, and another one is active.
       try test.prompts.update(Documents.selector("p:1.0.0"), Documents.set("status", "active"))
       let notices = try watch.nextChanges(4)
       #expect(

@@ -6,21 +6,21 @@ internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
 
-/// A collector that others made the messages for, in Python: Tests/Interop/otlp_receiver.py.
+/// A collector with OpenTelemetry's own messages, in Python: Tests/Interop/otlp_receiver.py.
 final class OTLPReceiver {
   struct Export {
     let path: String
     let headers: [String: String]
     let resource: [String: String]
     let units: [String: String]
-    /// By name and labels, as `/metrics` has them.
+    /// The values by name and labels, as `/metrics` has them.
     let samples: [String: Double]
   }
 
   let address: HostAndPort
   private let child: ChildProcess
 
-  /// Port 0 takes a free one.
+  /// - Parameter port: 0 for a free port.
   init(port: UInt16 = 0) throws {
     child = try ChildProcess(
       PythonEnvironment.command("python"), ["-B", "Tests/Interop/otlp_receiver.py", "\(port)"], folder: packageRoot)
@@ -28,7 +28,7 @@ final class OTLPReceiver {
     address = HostAndPort(host: "127.0.0.1", port: try #require(UInt16(line.dropFirst("listening ".count))))
   }
 
-  /// What has come so far.
+  /// The exports received so far.
   var exports: [Export] {
     get throws {
       try child.outputLines.dropFirst().map { line in
@@ -44,7 +44,7 @@ final class OTLPReceiver {
   }
 }
 
-/// A socket that is listened on and says nothing.
+/// A listening socket that never replies.
 final class SilentListener {
   let port: UInt16
   private let descriptor: Int32
@@ -62,7 +62,7 @@ final class SilentListener {
 
   deinit { close(descriptor) }
 
-  /// The connection is left to the kernel, which takes what is sent.
+  /// Waits for a connection. It is left to the kernel, which buffers what is sent.
   func waitForClient() throws {
     guard waitForSocket(descriptor, writable: false, deadline: soon()) else { throw TestFailure("nobody came") }
   }

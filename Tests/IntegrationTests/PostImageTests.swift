@@ -6,9 +6,9 @@ internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
 
-/// A collection that keeps images of its documents: updates bring the document as of themselves.
+/// A collection with post-images: updates carry the document as of themselves.
 @Suite struct PostImageTests {
-  /// What a stream says of the agents, in words: until the document `end` is inserted.
+  /// The changes of the agents in a stream as text, until the document `end` is inserted.
   private func changes(_ stream: any DocumentStream, until end: String) throws -> [String] {
     var changes: [String] = []
     try poll("\(end) comes") {
@@ -56,7 +56,7 @@ internal import Testing
     }
   }
 
-  /// Nothing is lost where the images end, and nothing comes twice: in the middle of a batch, too.
+  /// No change is lost or repeated where the post-images end, in the middle of a batch, too.
   @Test func whereImagesEndDocumentsAreLookedUp() throws {
     try withDeployment { test in
       try insert(test, "a")
@@ -80,7 +80,7 @@ internal import Testing
         ])
       #expect(stream.operationTime > .none)
 
-      // The next stream finds out for itself, from where this one was.
+      // The next stream detects post-images by itself, from the position of this one.
       try test.keepImages(true)
       let next = try open(test, stream.resumeToken)
       defer { next.close() }
@@ -90,7 +90,7 @@ internal import Testing
     }
   }
 
-  /// A stream begins at a time, not after it, so its first batch may have the update before: there is no token yet.
+  /// A stream begins at a time, not after it, so its first batch may contain the update before: there is no token yet.
   @Test func aStreamThatBeginsWithAnUpdateWithoutImage() throws {
     try withDeployment { test in
       try insert(test, "a", "b")
@@ -104,7 +104,7 @@ internal import Testing
     }
   }
 
-  /// A server before MongoDB 6.0 refuses the option.
+  /// A server before MongoDB 6.0 rejects the option.
   @Test(arguments: [2, 40575]) func aServerThatKnowsNoImages(code: Int) throws {
     try withTestDatabase { database in
       try withDeployment(database) { test in
@@ -124,7 +124,8 @@ internal import Testing
     }
   }
 
-  /// A server over it all: images switched on and off under two writers of the same documents.
+  /// The same with a whole server: post-images are enabled and disabled during the writes of two writers to the same
+  /// documents.
   @Test func nothingIsLostWhileImagesComeAndGo() throws {
     try withDeployment { test in
       let names = ["a", "b", "c"]
@@ -165,7 +166,7 @@ internal import Testing
 }
 
 extension Deployment {
-  /// Has the agents' collection keep images of its documents, or not.
+  /// Enables or disables post-images for the collection of agents.
   fileprivate func keepImages(_ keepsImages: Bool) throws {
     let command = #"{"collMod": "agents", "changeStreamPreAndPostImages": {"enabled": \#(keepsImages)}}"#
     _ = try pool.command(BSONDocument(json: command), database: name)

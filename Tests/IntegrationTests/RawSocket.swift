@@ -5,7 +5,7 @@ internal import Network
 internal import TestSupport
 internal import Testing
 
-/// A connection that does what it is told, wrong or not.
+/// A connection that sends any bytes, valid or not.
 final class RawSocket {
   private let descriptor: Int32
   private var isOpen = true
@@ -21,19 +21,21 @@ final class RawSocket {
     isOpen = false
   }
 
-  /// Keeps the peer's bytes in few places but its own.
+  /// Makes the receive buffer small, so that the peer must buffer its bytes itself.
   func shrinkReceiveBuffer() {
     var size: Int32 = 4096
     setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &size, 4)
   }
 
-  /// Sends what the socket takes without waiting, and says how much that was: nil once the connection is gone.
+  /// Sends as many bytes as the socket accepts without blocking. Returns their number; nil once the connection is
+  /// closed.
   func sendSome(_ bytes: [UInt8]) -> Int? {
     let count = bytes.withUnsafeBytes { send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
     return count >= 0 ? count : errno == EAGAIN || errno == EINTR ? 0 : nil
   }
 
-  /// Sends until the peer takes no more: until no byte has left for `seconds`, or `limit` have. Gives the number.
+  /// Sends until the peer accepts no more: until no byte has been sent for `seconds`, or `limit` bytes have been.
+  /// Returns their number.
   func sendUntilStuck(_ block: [UInt8], limit: Int, seconds: Double = 0.5) throws -> Int {
     var total = 0
     var offset = 0
@@ -47,7 +49,7 @@ final class RawSocket {
     return total
   }
 
-  /// Waits until the peer closes; what it sends before that is thrown away.
+  /// Waits until the peer closes the connection; the bytes before that are discarded.
   func waitForEnd() throws {
     var chunk = [UInt8](repeating: 0, count: 65_536)
     let deadline = soon()
@@ -57,7 +59,7 @@ final class RawSocket {
     throw TestFailure("the peer did not close")
   }
 
-  /// The connection is reset when it closes: the peer's bytes are thrown away.
+  /// Makes the close reset the connection: the peer's bytes are discarded.
   func reset() {
     var option = linger(l_onoff: 1, l_linger: 0)
     setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
@@ -65,19 +67,19 @@ final class RawSocket {
   }
 }
 
-/// What HTTP answers.
+/// The reply to an HTTP request.
 struct HTTPAnswer {
   let status: Int
   let text: String
 
-  /// The text, where it is a JSON object.
+  /// The body, parsed as a JSON object; empty if it is none.
   var object: [String: Any] {
     let object = try? JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
     return object ?? [:]
   }
 }
 
-/// Sends a request without a body: its first line, and the headers behind it.
+/// Sends a request without a body: its first line, followed by the headers.
 func askHTTP(_ address: HostAndPort, _ head: String) throws -> HTTPAnswer {
   let deadline = soon()
   let socket = try connectSocket(to: address, deadline: deadline)
@@ -96,7 +98,7 @@ func askHTTP(_ address: HostAndPort, _ head: String) throws -> HTTPAnswer {
   return HTTPAnswer(status: Int(text.split(separator: " ")[1]) ?? 0, text: String(text[head.upperBound...]))
 }
 
-/// Of `/metrics`, each sample's value by its name and labels.
+/// The samples of `/metrics`, by name and labels.
 func metrics(_ http: HostAndPort) throws -> [String: Double] {
   let answer = try askHTTP(http, "GET /metrics HTTP/1.0")
   guard answer.status == 200 else { throw TestFailure("status \(answer.status)") }

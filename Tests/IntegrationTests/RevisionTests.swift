@@ -7,9 +7,9 @@ internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
 
-/// Revisions as positions: reading one's own write, and going from server to server.
+/// Revisions as positions: reading one's own writes, and continuing on another server.
 struct RevisionTests {
-  /// Runs a write command of any driver's kind, and gives its `operationTime` as a revision.
+  /// Runs a write command, as any driver sends it, and returns its `operationTime` as a revision.
   private func write(_ test: Deployment, _ json: String) throws -> UInt64 {
     let reply = try test.pool.command(BSONDocument(json: json), database: test.name)
     let time = reply.withObject { $0.value("operationTime")?.timestamp }
@@ -38,7 +38,7 @@ struct RevisionTests {
           #expect(max(reply.revision, reply.observedRevision) >= revision)
         }
       }
-      // A write that changes no answer, and one that takes it away.
+      // A write that changes no answer, and one that removes the answer.
       let idle = try write(
         test, #"{"update": "agents", "updates": [{"q": {"_id": "a:1.0.0"}, "u": {"$set": {"unknown": 1}}}]}"#)
       #expect(try clients[0].agent("a", .init(minRevision: idle)).content == "version 19")
@@ -56,7 +56,7 @@ struct RevisionTests {
       #expect(foreign.code == .failedPrecondition)
       #expect(foreign.status.message.contains("options.epoch"))
       #expect(try client.agent("a", .init(minRevision: found.revision, epoch: found.epoch)).code == .ok)
-      // Within the tolerance for clocks, but nothing will be written then: waits, and is refused.
+      // Within the tolerance for clocks, but nothing will be written until then: the lookup waits, and is rejected.
       let ahead = Revision(seconds: Revision(found.observedRevision).seconds + 30, increment: 0).rawValue
       let refused = try client.agent("a", .init(minRevision: ahead))
       #expect(refused.code == .unavailable)
@@ -73,7 +73,7 @@ struct RevisionTests {
       let servers = [try test.server(), try test.server()]
       let clients = [try servers[0].client(), try servers[1].client()]
 
-      // A position that both have seen: a server knows nothing of what was before it began.
+      // A position that both servers have observed: a server has no information about changes before its start.
       let ready = try describe(test, keys[0], "ready")
       for client in clients { #expect(try client.agent(keys[0], .init(minRevision: ready)).content == "ready") }
       let first = try Watch(servers[0].address, .init(entities: [1], progressMilliseconds: 20))
@@ -102,7 +102,7 @@ struct RevisionTests {
           seen[notice.key] = notice.revision
           etags[notice.key] = notice.etag
           position = max(position, notice.revision)
-          // On the other server, as new as the notice.
+          // A lookup on the other server, as new as the notice.
           let reply = try clients[1 - server].agent(notice.key, .init(minRevision: notice.revision))
           #expect(reply.code == .ok)
           #expect(reply.revision >= notice.revision)
@@ -110,7 +110,7 @@ struct RevisionTests {
         }
       }
 
-      // The rest: everything up to a last change, from wherever the watcher was.
+      // The rest: everything up to a last change, from the position of the watcher.
       _ = try describe(test, keys[0], "the last")
       let watch = try Watch(servers[1].address, .init(entities: [1], startRevision: position, epoch: start.epoch))
       let last = try clients[1].agent(keys[0], .init(minRevision: try describe(test, keys[1], "the very last")))
@@ -126,7 +126,7 @@ struct RevisionTests {
     }
   }
 
-  /// A server that was started after the changes replays them from the database's own log.
+  /// A server that is started after the changes replays them from the database's oplog.
   @Test func aServerThatStartsLaterReplaysWhatChangedBefore() throws {
     try withDeployment { test in
       for key in ["a", "b", "c"] { try test.agents.insert(Documents.agent(key)) }
@@ -140,7 +140,7 @@ struct RevisionTests {
       try test.agents.insert(Documents.agent("d"))
       let last = try describe(test, "a", "changed")
 
-      // Where the database is too slow to tell of the past, a RESYNC takes its place: not here.
+      // If the database is too slow to return the history, a RESYNC replaces it: not in this test.
       let second = try test.server { $0.historyPatienceSeconds = 60 }
       let there = try second.client()
       #expect(try there.agent("a", .init(minRevision: last)).content == "changed")
@@ -171,21 +171,22 @@ struct RevisionTests {
         let watch = try Watch(server.address, request)
         return [try watch.next().kind, try watch.next().kind, try watch.next().kind]
       }
-      // Before the server began to follow the stream; of another database; of no database yet.
+      // A start before the server began to follow the stream, one of another database, and one before any database is
+      // known.
       let old: Watch.Request = .init(entities: [1], startRevision: 1 << 32)
       #expect(try marks(old) == [.progress, .resync, .progress])
       let foreign: Watch.Request = .init(entities: [1], startRevision: found.observedRevision, epoch: "other")
       #expect(try marks(foreign) == [.progress, .resync, .progress])
       #expect(try marks(.init(entities: [1], startRevision: .max)) == [.progress, .resync, .progress])
-      // With an initial state, that follows the RESYNC.
+      // With an initial state, which follows the RESYNC.
       let both: Watch.Request = .init(entities: [1], startRevision: 1 << 32, sendsInitialState: true)
       #expect(try marks(both) == [.progress, .resync, .upsert])
 
-      // From here on it can: exactly what changed.
+      // From here on an exact replay is possible: only the changes.
       let revision = try describe(test, "a", "changed")
       let changed = try client.agent("a", .init(minRevision: revision))
       #expect(changed.content == "changed")
-      // The change's own revision: a database may report a later one to its writer.
+      // The revision of the change itself: a database may report a later one to its writer.
       let exact: Watch.Request = .init(entities: [1], startRevision: changed.revision)
       #expect(try marks(exact).prefix(2) == [.progress, .upsert])
     }

@@ -10,7 +10,7 @@ internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
 
-/// Servers that are replaced or ended while they are worked with.
+/// Servers that are replaced or stopped while clients use them.
 @Suite struct RollingRestartTests {
   @Test func noLookupFailsAndNoNoticeIsMissedWhileBothServersAreReplaced() throws {
     try withDeployment { test in
@@ -42,7 +42,7 @@ internal import Testing
           number += 1
         }
         #expect(try old.child.waitForExit() == .exited(0))
-        // What is written while there is but one.
+        // Writes while only one server is running.
         for _ in 0..<10 {
           try write(number)
           number += 1
@@ -62,7 +62,7 @@ internal import Testing
     }
   }
 
-  /// Calls that are under way, calls that wait, and watches: each is answered, and the server ends with 0.
+  /// Calls in progress, calls that wait, and watches: each is answered, and the server exits with 0.
   @Test(arguments: ["frames", "gRPC"]) func everyOpenCallIsAnsweredWhenTheServerEndsUnderLoad(name: String) throws {
     try withDeployment { test in
       try test.agents.insert(Documents.agent("steady"))
@@ -73,7 +73,7 @@ internal import Testing
       let load = (0..<4).map { _ in
         Background("load") {
           let client = try rpcClient(name, address)
-          // Half a minute ahead: it waits for some seconds, and is refused then.
+          // Half a minute in the future: the call waits for some seconds and is rejected then.
           let ahead = UInt64(WallTime.now.milliseconds / 1000 + 30) << 32
           let waiting = try client.openCall("GetAgentConfig", lookup(notBefore: ahead))
           let watch = try client.openStream("WatchInvalidations", [])
@@ -82,7 +82,7 @@ internal import Testing
           while !end.isOn {
             for call in try openLookups(client) {
               let code = try client.nextReply(call, deadline: soon()).status.code
-              // The end may come between two calls of a block: the later one is told to go elsewhere.
+              // The drain may begin between two calls of a block: the later one gets UNAVAILABLE.
               #expect(code == .ok || code == .unavailable)
             }
           }
@@ -102,7 +102,7 @@ internal import Testing
   }
 }
 
-/// Some at once; none once the server has said that it goes away.
+/// Opens several calls at once; none after the server has sent GOAWAY.
 private func openLookups(_ client: any RPCClient) throws -> [UInt32] {
   var calls: [UInt32] = []
   while calls.count < 32, client.goAwayReason == nil {
@@ -111,19 +111,19 @@ private func openLookups(_ client: any RPCClient) throws -> [UInt32] {
   return calls
 }
 
-/// A client of that protocol.
+/// Connects over the named protocol.
 private func rpcClient(_ name: String, _ address: HostAndPort) throws -> any RPCClient {
   name == "gRPC"
     ? try GRPCClient(address, service: "configlookup.v1.ConfigLookup") : try FramedClient(address)
 }
 
-/// A `GetAgentConfigRequest`, with a `min_revision` if it is to wait.
+/// Encodes a `GetAgentConfigRequest`, with a `min_revision` if it is to wait.
 private func lookup(notBefore revision: UInt64 = 0) -> [UInt8] {
   let request = WireMessage().with(1, "steady")
   return (revision == 0 ? request : request.with(2, WireMessage().with(2, revision))).encoded
 }
 
-/// Looks a key up again and again: at the other server where one does not answer.
+/// Looks up a key repeatedly, and on the other server if one does not answer.
 private final class RetryingCaller: Sendable {
   private let answered = Locked(0)
   private let thread: Locked<Handed<Background>?>
@@ -155,13 +155,13 @@ private final class RetryingCaller: Sendable {
 
   var count: Int { answered.withLock { $0 } }
 
-  /// Throws where a lookup failed at both servers.
+  /// Throws if a lookup failed on both servers.
   func finish() throws {
     try thread.withLock { $0 }?.take().finish()
   }
 }
 
-/// Follows the agents at one server, and goes on at the other where that ends.
+/// Follows the agents on one server, and continues on the other when that one stops.
 private final class ResumingFollower: Sendable {
   struct Seen: Sendable {
     var position: UInt64 = 0
@@ -208,7 +208,7 @@ extension ResumingFollower.Seen {
     case .upsert: held[notice.key] = notice.content
     case .delete: held[notice.key] = nil
     case .resync: resyncs += 1
-    // All up to here has been sent: here the next server is to begin.
+    // Everything up to this revision has been sent: the watch on the next server starts here.
     case .progress: position = notice.revision
     case .unspecified: break
     }

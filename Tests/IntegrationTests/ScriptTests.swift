@@ -4,7 +4,7 @@ internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
 
-/// The scripts of `script/`, as far as they go without building anything.
+/// The scripts of `script/`, except for the parts that build something.
 @Suite struct ScriptTests {
   private static let scripts: [String] = {
     let folder = packageRoot.appendingPathComponent("script").path
@@ -12,7 +12,7 @@ internal import Testing
     return names.filter { FileManager.default.isExecutableFile(atPath: "\(folder)/\($0)") }.sorted()
   }()
 
-  /// An environment in which a script that installs or builds something fails, and does not take long.
+  /// Runs a script in an environment in which every attempt to install or build something fails quickly.
   private func run(_ script: String, _ arguments: [String]) throws -> ChildProcess {
     let child = try ChildProcess(
       packageRoot.appendingPathComponent("script/\(script)").path, arguments,
@@ -47,7 +47,7 @@ internal import Testing
     }
   }
 
-  /// A build says how far it is, and whom it waits for; where it fails, what it said last.
+  /// A build prints its progress and what it waits for; if it fails, it prints its last output.
   @Test func aBuildIsNotSilent() throws {
     try temporaryFolder { folder in
       let script = folder.appendingPathComponent("fake").path
@@ -70,7 +70,7 @@ internal import Testing
     }
   }
 
-  /// What the script takes for a flag of the server is what the server has.
+  /// The flags that the script passes on to the server are flags of the server.
   @Test func flagsOfTheServer() throws {
     let help = try ProcessEnd("config-lookup-server", ["--help"]).output
     let flags = help.compactMap { $0.firstMatch(of: /^  (--[a-z-]+)/).map { String($0.1) } }

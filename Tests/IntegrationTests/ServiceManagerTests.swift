@@ -6,7 +6,7 @@ internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
 
-/// What systemd hears of the server.
+/// The notifications that systemd receives from the server.
 @Suite struct ServiceManagerTests {
   @Test(arguments: [false, true]) func systemdHearsOfReadinessLifeAndTheEnd(isAbstract: Bool) throws {
     try withTestDatabase { database in
@@ -40,9 +40,9 @@ internal import Testing
   }
 }
 
-/// The end of the protocol that is systemd's.
+/// The side of the protocol that systemd implements.
 private final class NotifySocket {
-  /// As `NOTIFY_SOCKET` has it.
+  /// The name, as in `NOTIFY_SOCKET`.
   let name: String
   private let descriptor: Int32
   private let folder: URL
@@ -76,7 +76,7 @@ private final class NotifySocket {
     return String(decoding: buffer[..<count], as: UTF8.self)
   }
 
-  /// Passes over what comes before a message that begins so.
+  /// Discards messages until one with this prefix arrives.
   func waitFor(_ start: String) throws {
     while try !next().hasPrefix(start) {}
   }

@@ -4,9 +4,9 @@ internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
 
-/// Both programs with standard streams that cannot be written, or that are not there.
+/// Both programs with standard streams that cannot be written, or that are closed.
 @Suite struct StandardStreamTests {
-  /// What becomes of standard output before the program starts, as a shell has it.
+  /// The redirection of standard output before the program starts, in a shell.
   enum Output: String, CaseIterable {
     case full = #"exec "$0" "$@" >/dev/full"#
     case closed = #"exec "$0" "$@" >&-"#
@@ -22,7 +22,7 @@ internal import Testing
       }
     }
 
-    /// How the program must end, and whether it must say why.
+    /// Checks the exit status of the program, and that it prints an error if it must.
     func check(_ child: ChildProcess, _ words: [String]) throws {
       let status = try child.waitForExit()
       let errors = child.errorLines.joined(separator: "\n")
@@ -50,7 +50,7 @@ internal import Testing
         let child = try output.run("config-lookup", words, environment: ["CONFIG_LOOKUP_SERVER": tool.server])
         try output.check(child, words)
       }
-      // Where it went into the connection's socket, the server would have closed that as malformed.
+      // If the output had been written to the connection's socket, the server would have closed it as malformed.
       #expect(try tool("status").status == .exited(0))
     }
   }
@@ -84,7 +84,7 @@ internal import Testing
     }
   }
 
-  /// A reader that takes one line ends a watch, and nobody hears of it.
+  /// A reader that takes one line ends a watch without an error message.
   @Test func aWatchEndsWithItsReader() throws {
     try withSeededServer(.gRPC) { tool in
       let child = try ChildProcess(

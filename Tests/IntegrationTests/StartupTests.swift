@@ -10,7 +10,7 @@ internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
 
-/// The server's executable: how it starts, what it says when it cannot, and how it ends.
+/// The server's executable: its start, its messages if it cannot start, and its end.
 @Suite struct StartupTests {
   private static let name = "config-lookup-server"
 
@@ -162,7 +162,7 @@ internal import Testing
     }
   }
 
-  /// A database that does not answer holds nothing up.
+  /// A database that does not reply delays nothing.
   @Test func endsInTimeWhileTheDatabaseHangs() throws {
     try withTestDatabase { database in
       try withDeployment(database) { test in

@@ -49,7 +49,7 @@ internal import Testing
       #expect(server.log.lines(event: "document_rejected").count == 2)
       #expect(!server.log.lines.contains { $0.contains(secret) })
 
-      // Mended, and gone: both leave the report.
+      // One document is corrected and another one deleted: both leave the report.
       try test.agents.replace(Documents.selector("bad:1.0.0"), with: Documents.agent("bad", description: "mended"))
       try test.agents.delete(Documents.selector("good:1.0.0"))
       try poll("none is reported") { try client.status().agents.rejectedCount == 0 }
@@ -58,7 +58,7 @@ internal import Testing
     }
   }
 
-  /// A document that leaves the filter is gone, good or bad.
+  /// A document that leaves the filter is removed, valid or not.
   @Test func aBadDocumentOutsideTheFilterIsGone() throws {
     try withDeployment { test in
       try test.agents.insert(Documents.agent("a"))
@@ -87,7 +87,7 @@ internal import Testing
         let status = try client.status()
         return status.agents.loadedAt > before.agents.loadedAt && status.sources.loadedAt > before.sources.loadedAt
       }
-      // Nothing was different: no notice, and the answer keeps its revision.
+      // There was no difference: no notice is sent, and the answer keeps its revision.
       try test.agents.insert(Documents.agent("fence"))
       #expect(try watch.changes(before: "fence").isEmpty)
       #expect(try client.status().agents.drift == 0)

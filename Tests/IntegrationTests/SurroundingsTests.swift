@@ -6,12 +6,11 @@ internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
 
-/// What the server finds when it starts: limits of the system, variables that nothing reads, collections that are not
-/// there.
+/// The environment that the server finds at its start: limits of the system, unknown variables, missing collections.
 @Suite struct SurroundingsTests {
   private static let loopback = ["--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"]
 
-  /// The server, started by a shell after `command`.
+  /// Starts the server by a shell, after `command`.
   private func start(after command: String, _ arguments: [String]) throws -> ChildProcess {
     try ChildProcess(
       "/bin/sh", ["-c", command + "; exec \"$0\" \"$@\"", builtExecutable("config-lookup-server")] + arguments)
@@ -46,7 +45,7 @@ internal import Testing
     #expect(fewer.errorLines == [])
   }
 
-  /// As servers do: the soft limit is for programs that call `select`.
+  /// Servers raise the soft limit, which exists for programs that call `select`.
   @Test func theSoftLimitIsRaisedToTheHardOne() throws {
     let uri = ["--mongodb-uri", "mongodb://127.0.0.1:\(try freePort())/"]
     let server = try start(after: "ulimit -S -n 64; ulimit -H -n 11000", Self.loopback + uri)
@@ -58,7 +57,7 @@ internal import Testing
     #expect(try server.stop() == .exited(0))
   }
 
-  /// CONFIG_LOOKUP_HELP=1 turned a container's health check into one that always passes.
+  /// CONFIG_LOOKUP_HELP=1 made a container's health check succeed in every case.
   @Test func variablesThatNothingReads() throws {
     let environment = [
       "CONFIG_LOOKUP_HELP": "1", "CONFIG_LOOKUP_VERSION": "1.2.3", "CONFIG_LOOKUP_LISTN": "127.0.0.1:1",
@@ -78,7 +77,7 @@ internal import Testing
     }
     #expect(!check.errors.contains("CONFIG_LOOKUP_SEED"))
     #expect(try server.child.stop() == .exited(0))
-    // The same of the tool: it looks for a server.
+    // The same for the tool: it looks for a server.
     let health = try ProcessEnd(
       "config-lookup", ["health", "--server", "127.0.0.1:\(try freePort())", "--timeout-seconds", "2"],
       environment: environment)
@@ -88,7 +87,7 @@ internal import Testing
     #expect(!health.errors.contains("CONFIG_LOOKUP_SEED"), "\(health.errors)")
   }
 
-  /// A name that is misspelt is a collection that is empty: ready with 0 keys.
+  /// A misspelt collection is an empty one: the server is ready with 0 keys.
   @Test func aCollectionThatIsNotThere() throws {
     try withDeployment { test in
       try test.prompts.insert(Documents.prompt("a", status: "archived"))

@@ -11,7 +11,7 @@ internal import TLS
 internal import TestSupport
 internal import Testing
 
-/// TLS of the whole server, as processes: flags, files, signals, and the command line as its client.
+/// TLS of the whole server in processes: flags, files, signals, and the command line as a client.
 @Suite struct TLSTests {
   private static let name = "config-lookup-server"
 
@@ -43,7 +43,7 @@ internal import Testing
     }
   }
 
-  /// The health check of the image: it runs beside the server, with the server's environment, under mutual TLS.
+  /// The health check of the image runs beside the server, with the server's environment, under mutual TLS.
   @Test(arguments: [false, true]) func theHealthCheckUnderMutualTLS(isHTTPPlain: Bool) throws {
     try withFiles { files throws in
       try withDeployment { test throws in
@@ -63,7 +63,7 @@ internal import Testing
         let worker = try files.authority.issue("worker")
         environment["CONFIG_LOOKUP_HTTP_SERVER"] = nil
         environment["CONFIG_LOOKUP_SERVER"] = "\(address)"
-        // The server's own certificate is not this client's.
+        // The server's own certificate is not a client certificate.
         let without = try ProcessEnd("config-lookup", ["health"], environment: environment)
         #expect(
           without.status == .exited(EX_UNAVAILABLE) && without.errors.contains("certificate required"), "\(without)")
@@ -86,7 +86,7 @@ internal import Testing
         let trusting = try TLSContext(clientTrusting: files.authority.certificate)
         let old = try FramedClient(server.address, tls: trusting)
         let other = try TestAuthority(files.folder, "other")
-        // A certificate alone does not do.
+        // A new certificate without its key is rejected.
         try files.replace(certificate: other.issueServer().certificate)
         try poll("a pair that does not match is named") {
           server.log.lines(event: "files_not_reloaded").contains { $0.contains("--tls-key") && $0.contains("in force") }
@@ -96,7 +96,7 @@ internal import Testing
         try files.replace(certificate: pair.certificate, key: pair.key)
         let newTrust = try TLSContext(clientTrusting: other.certificate)
         try poll("the new pair") { (try? FramedClient(server.address, tls: newTrust)) != nil }
-        // In force before it is logged.
+        // The new certificate is in force before it is logged.
         try poll("it is logged") { server.log.lines(event: "files_reloaded").count == 1 }
         #expect(throws: RPCClientError.self) { try FramedClient(server.address, tls: trusting) }
         try old.ping(7, deadline: soon())
@@ -104,7 +104,7 @@ internal import Testing
     }
   }
 
-  /// As Kubernetes does it: the files are links through a folder that is a link itself, which is swapped.
+  /// The layout of Kubernetes: the files are links through a folder that is itself a link, which is replaced.
   @Test func linksThatAreSwapped() throws {
     try withFiles { files throws in
       try withDeployment { test throws in
@@ -191,13 +191,13 @@ internal import Testing
   }
 }
 
-/// A certificate for a server, in files of a test's own.
+/// A server certificate, in files of a test's own.
 struct TLSTestFiles {
   let folder: URL
   let authority: TestAuthority
   let pair: TestAuthority.Pair
 
-  /// Flags of the server.
+  /// The flags of the server.
   func arguments(isMutual: Bool = false) -> [String] {
     ["--tls-certificate", pair.certificate, "--tls-key", pair.key]
       + (isMutual ? ["--tls-client-ca", authority.certificate] : [])

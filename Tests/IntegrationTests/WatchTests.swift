@@ -7,7 +7,7 @@ internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
 
-/// What a watch as a whole promises.
+/// The guarantees of a watch as a whole.
 @Suite struct WatchTests {
   @Test func beginsWithProgress() throws {
     try withDeployment { test in
@@ -35,13 +35,13 @@ internal import Testing
         try test.agents.insert(Documents.agent(name))
         try test.prompts.insert(Documents.prompt(name))
       }
-      // The collections have a stream each: a notice of one says nothing about the other.
+      // Each collection has a change stream of its own: a notice of one implies nothing for the others.
       func names(_ watch: Watch, fences: Int) throws -> Set<String> {
         var seen: Set<String> = []
         var left = fences
         while left > 0 {
           let notice = try watch.nextChange()
-          // Each prompt is announced by itself, too.
+          // Each prompt is announced by its prompt_id, too.
           if notice.selector == "prompt_id" { continue }
           if notice.key == "fence" { left -= 1 } else { seen.insert(notice.cacheKey) }
         }
@@ -91,7 +91,7 @@ internal import Testing
       #expect(try watch.nextChange().key == "later")
 
       let filtered = try Watch.open(server, .init(entities: [1], prefixes: ["lat"], sendsInitialState: true))
-      // What has just changed may come as a change and in the initial state.
+      // The latest change may be delivered both as a change and in the initial state.
       var first = try filtered.next()
       #expect(first.key == "later")
       while first.key == "later" { first = try filtered.next() }
@@ -106,7 +106,7 @@ internal import Testing
       let first = try watch.next().revision
       var last = first
       var count = 0
-      // It moves on a quiet collection, too: as soon as the database has said something.
+      // The revision advances for a collection without changes, too: with each reply of the database.
       while count < 20 || last == first {
         let notice = try watch.next()
         #expect(notice.kind == .progress && notice.reason.isEmpty)
@@ -122,8 +122,9 @@ internal import Testing
     }
   }
 
-  /// A database of its own: where several write, the operation times of SecantusDB run ahead of its change streams (an
-  /// empty getMore, and then a change that is older than the reply before it), which MongoDB's do not.
+  /// The database is the test's own: with several writers the operation times of SecantusDB run ahead of its change
+  /// streams (an empty getMore, and then a change that is older than the reply before it), which those of MongoDB do
+  /// not.
   @Test func progressNeverRunsAheadOfNotices() throws {
     try withTestDatabase { database in
       try withDeployment(database) { test in
@@ -155,7 +156,8 @@ internal import Testing
       let watches = try servers.map { try Watch.open($0, .init(includesValues: true)) }
       func same(_ change: () throws -> Void) throws {
         try change()
-        // A prompt is announced by agent and by itself: the second notice can come beside that of the next change.
+        // A prompt is announced by agent_id and by prompt_id: the second notice can arrive together with that of the
+        // next change.
         let notices = try watches.map { watch in
           var notice = try watch.nextChange()
           while notice.selector == "prompt_id" { notice = try watch.nextChange() }
@@ -178,9 +180,8 @@ internal import Testing
     }
   }
 
-  /// Notice after the fact: while documents change fast, a lookup made when a notice arrives, on another connection,
-  /// never
-  /// answers what was before it.
+  /// Data before notice: while documents change fast, a lookup that is made when a notice arrives, on another
+  /// connection, never returns the state before it.
   @Test func aLookupAfterANoticeAnswersIt() throws {
     try withDeployment { test in
       let server = try test.server()
@@ -218,11 +219,11 @@ internal import Testing
 }
 
 extension LookupReply {
-  /// Whether a lookup made after a notice gives what it announced, or what came later.
+  /// Whether a lookup after a notice returns the announced state or a later one.
   fileprivate func isAsNew(as notice: WatchNotice) -> Bool {
     switch (notice.kind, code) {
     case (.upsert, .ok): revision > notice.revision || (revision == notice.revision && etag == notice.etag)
-    // The key has gone since: the cache must have come further than the notice.
+    // The key has been deleted since: the cache must have observed more than the notice.
     case (.upsert, .notFound):
       (replyMetadata["configlookup-observed-revision"].flatMap(UInt64.init) ?? 0) >= notice.revision
     case (.delete, .notFound): true

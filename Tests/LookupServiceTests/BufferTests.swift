@@ -4,9 +4,9 @@ internal import Testing
 
 @testable internal import LookupService
 
-/// What waits for watches is counted, and they let go of it when there is too much of it on the server.
+/// The buffered bytes of watches are counted, and watches release them when the server's total limit is exceeded.
 struct BufferTests {
-  /// With room for so many watches and 2,000 bytes more.
+  /// Runs `body` with a limit that permits `watches` watches and 2,000 bytes more.
   private func run(watches: Int, _ body: (ServiceHarness, BufferAccount) throws -> Void) throws {
     try ServiceHarness.run(agents: (0..<100).map { agent("k\($0)") }) { harness in
       let account = BufferAccount(BufferBudget(limit: watches * WatchSession.ownBytes + 2000))
@@ -15,7 +15,7 @@ struct BufferTests {
     }
   }
 
-  /// Of a watch of everything.
+  /// The size of the filter of a watch of everything.
   private let filterBytes = 160
 
   @Test func aSlowWatchGetsAResyncInsteadOfWhatWaits() throws {
@@ -28,7 +28,7 @@ struct BufferTests {
       try harness.settle()
       #expect(account.budget.isExceeded)
       account.shed()
-      // The filter, which is one for both, is charged to one of them.
+      // Both watches share one filter, which is charged to one of them.
       #expect(account.budget.byteCount == 2 * WatchSession.ownBytes + filterBytes)
       slow.room = .max
       session.writable()
@@ -43,7 +43,7 @@ struct BufferTests {
   @Test func anInitialStateThatNobodyTakesIsLetGo() throws {
     try run(watches: 3) { harness, account throws in
       let writers = (0..<3).map { _ in TestStreamWriter() }
-      // `send_initial_state`
+      // The field `send_initial_state`.
       let sessions = try writers.map { writer in
         writer.room = 1
         return try harness.watch(WireMessage().with(6, 1), writer)
@@ -65,7 +65,7 @@ struct BufferTests {
     try run(watches: 1) { harness, account throws in
       let writer = TestStreamWriter()
       var request = WireMessage()
-      // `keys`
+      // The field `keys`.
       for number in 0..<100 { request = request.with(2, "key \(number)") }
       _ = try harness.watch(request, writer)
       #expect(account.budget.isExceeded)

@@ -3,16 +3,16 @@ internal import RPC
 internal import TestSupport
 internal import Testing
 
-/// Documents of a real deployment, as they are stored and as people write them, are served.
+/// Documents of a real deployment are served, both as they are stored and as people write them.
 struct FixtureTests {
-  /// The documents of a file, each with what it is looked up by.
+  /// The documents of a file, each with the key by which it is looked up.
   private func documents(_ folder: String, _ name: String, key: String) throws -> [(key: String, json: String)] {
     let file = packageRoot.appendingPathComponent("Tests/Fixtures/\(folder)/\(name).json")
     let array = try #require(JSONSerialization.jsonObject(with: Data(contentsOf: file)) as? [[String: Any]])
     return try array.map { document in
       var document = document
       let value = try #require(document[key] as? String)
-      // What a tool adds that stores what people write.
+      // The fields that the authoring tool adds when it stores a document.
       if document["_id"] == nil { document["_id"] = document["id"] ?? value }
       if name == "source_configs", document["enabled"] == nil { document["enabled"] = true }
       return (value, String(decoding: try JSONSerialization.data(withJSONObject: document), as: UTF8.self))

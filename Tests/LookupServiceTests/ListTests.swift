@@ -7,7 +7,7 @@ internal import Testing
 
 @testable internal import LookupService
 
-/// Pages of summaries.
+/// Tests of the list methods.
 struct ListTests {
   private func request(size: Int64 = 0, token: String = "", filter: String = "") -> WireMessage {
     var request = WireMessage()
@@ -17,7 +17,7 @@ struct ListTests {
     return request
   }
 
-  /// The keys of a page, and the token of the next.
+  /// The keys of a page, and the token of the next page.
   private func page(
     _ harness: ServiceHarness, _ request: WireMessage, of method: String = "ListAgentConfigs"
   ) throws -> (keys: [String], next: String) {
@@ -92,7 +92,7 @@ struct ListTests {
     }
   }
 
-  /// The size of the documents does not matter: what lists show is made when a document changes.
+  /// The size of the documents does not matter: the rows of lists are encoded when a document changes.
   @Test func aListDoesNotUnpackDocuments() throws {
     let large = String(repeating: "x", count: 1 << 20)
     try ServiceHarness.run(
@@ -112,7 +112,7 @@ struct ListTests {
     }
   }
 
-  /// A page is no longer than any other reply, and the pages together hold every row.
+  /// A page is not larger than any other reply, and the pages together contain every row.
   @Test func aPageOfLongTextsHasFewerRows() throws {
     let long = String(repeating: "x", count: ServedSize.documentBytes / 3)
     try ServiceHarness.run(agents: keys(0..<7).map { agent($0, description: long) }) { harness throws in
@@ -130,7 +130,7 @@ struct ListTests {
     }
   }
 
-  /// An agent without a model of its own and a date of the last update that nobody gave.
+  /// An agent without a model of its own, and a document without the date of its last update.
   @Test func whatADocumentDoesNotSayASummaryDoesNotSay() throws {
     try ServiceHarness.run(
       agents: [
@@ -205,7 +205,7 @@ struct ListTests {
     }
   }
 
-  /// What was there throughout is shown once, whatever comes and goes between two pages.
+  /// An item that is in the list throughout is returned exactly once, whatever is added and removed between two pages.
   @Test(arguments: 0..<6) func pagesStayGoodWhileTheCollectionChanges(run: Int) throws {
     var random = SeededRandom.fresh("pagesStayGoodWhileTheCollectionChanges \(run)")
     let all = keys(0..<60)

@@ -6,9 +6,9 @@ internal import Testing
 
 @testable internal import LookupService
 
-/// What a lookup answers, says of its answer, and refuses.
+/// The replies of lookups, their metadata, and the rejection of invalid requests.
 struct LookupTests {
-  /// Each lookup that takes a key: method, field, the request for a key.
+  /// A lookup by one selector: its method, its field, and its request for a key.
   struct Selector: Sendable, CustomTestStringConvertible {
     let method: String
     let field: String
@@ -140,7 +140,7 @@ struct LookupTests {
     }
   }
 
-  // MARK: How old
+  // MARK: Staleness
 
   @Test(arguments: selectors) func contentsOlderThanTheCallerTakesAreRefused(_ selector: Selector) throws {
     try Self.run { harness throws in
@@ -207,7 +207,7 @@ struct LookupTests {
     }
   }
 
-  // MARK: No older than
+  // MARK: Minimum revision
 
   @Test func aRevisionThatIsNotObservedYetIsWaitedFor() throws {
     try Self.run { harness throws in
@@ -233,7 +233,7 @@ struct LookupTests {
 }
 
 extension ServiceHarness {
-  /// Waits until no stream is open: from then on nothing confirms the contents.
+  /// Waits until no stream is open: from then on the contents are not verified.
   func waitUntilCutOff() throws {
     try poll("every stream is gone") { service.caches.allSatisfy { !$0.health().isStreamActive } }
   }

@@ -21,7 +21,7 @@ struct WatchFilterTests {
   }
 }
 
-/// A filter of all selectors of an entity.
+/// Makes a filter of all selectors of an entity.
 func watchFilter(
   _ entity: ServedEntity, selectors: [String]? = nil, keys: [String] = [], prefixes: [String] = []
 ) -> WatchFilter {

@@ -4,7 +4,7 @@ internal import RPC
 internal import TestSupport
 internal import Testing
 
-/// Which of an agent's prompts a caller gets.
+/// The selection of a prompt by variant and subject.
 struct PromptVariantTests {
   private static let test = "{\"enabled\": true, \"traffic_percentage\": 30, \"test_id\": \"trial\"}"
 
@@ -71,7 +71,7 @@ struct PromptVariantTests {
       #expect(unspecified.message.number(3) == Variant.active.rawValue)
       #expect(unspecified.message.text(4) == "")
 
-      // Of subjects who are not in the test, the active prompt: there is none.
+      // For a subject that is not in the test, the active prompt is looked up, and there is none.
       let outside = try #require((0...).first { ABTest.point(subject: "s\($0)", testID: "trial") >= 30 })
       let reply = try harness.call(
         "GetPrompt", Self.request(.abTest, subject: "s\(outside)", of: getPrompt(agentID: "b")))

@@ -5,11 +5,11 @@ internal import Testing
 
 @testable internal import LookupService
 
-/// What can be replayed, and what cannot: exact at the floor, at one below and at one above.
+/// The range of exact replays: at the floor, one below it and one above it.
 struct ReplayBufferTests {
   private func revisions(_ buffer: ReplayBuffer, since revision: UInt64, isNewcomer: Bool = false) -> [UInt64]? {
     guard let start = buffer.start(since: Revision(revision), isNewcomer: isNewcomer) else { return nil }
-    // As a watch reads it: part by part, and without what is older.
+    // The buffer is read as a watch reads it: in parts, and without older notices.
     var revisions: [UInt64] = []
     for number in stride(from: start, to: buffer.endNumber, by: 3) {
       guard let notices = buffer.notices(from: number, limit: 3) else { return nil }
@@ -18,7 +18,7 @@ struct ReplayBufferTests {
     return revisions
   }
 
-  /// A replay beside an initial state ends with the publication of that state.
+  /// A replay before an initial state ends with the publication of that state.
   @Test func aReplayEndsWithAPublication() {
     var buffer = ReplayBuffer(limit: 4)
     buffer.begin(after: Revision(10))
@@ -26,7 +26,7 @@ struct ReplayBufferTests {
     for (revision, publication) in [(11, 1), (12, 2), (13, 2), (14, 4), (15, 5)] as [(UInt64, UInt64)] {
       buffer.append([bareNotice("k", revision, publication: publication)])
     }
-    // The first has been forgotten.
+    // The first notice has been dropped.
     #expect((1...6).map { buffer.endNumber(through: $0) } == [1, 3, 3, 4, 5, 5])
   }
 
@@ -46,7 +46,7 @@ struct ReplayBufferTests {
     #expect(revisions(buffer, since: 103) == [103, 103, 107])
     #expect(revisions(buffer, since: 108) == [])
     #expect(buffer.endNumber == 4)
-    // Who holds nothing needs nothing from before the load.
+    // A subscriber that holds nothing needs nothing from before the load.
     #expect(revisions(buffer, since: 50, isNewcomer: true) == [101, 103, 103, 107])
   }
 
@@ -56,7 +56,7 @@ struct ReplayBufferTests {
     buffer.append((11...14).map { bareNotice("k", $0) })
     #expect(revisions(buffer, since: 11) == nil)
     #expect(revisions(buffer, since: 12) == [12, 13, 14])
-    // Two of one revision, the first forgotten: that revision cannot be replayed whole.
+    // Two notices share a revision, and the first is dropped: that revision cannot be replayed completely.
     buffer.append([bareNotice("a", 14), bareNotice("b", 15), bareNotice("c", 16)])
     #expect(revisions(buffer, since: 14) == nil)
     #expect(revisions(buffer, since: 15) == [15, 16])
@@ -72,13 +72,14 @@ struct ReplayBufferTests {
     #expect(revisions(buffer, since: 5) == [6, 8, 11])
     #expect(revisions(buffer, since: 7) == [8, 11])
     #expect(buffer.endNumber == 1, "the notices that were there keep their numbers")
-    // The limit counts both.
+    // The limit counts both kinds of notices.
     buffer.append([bareNotice("k", 12), bareNotice("k", 13)])
     #expect(revisions(buffer, since: 6) == nil)
     #expect(revisions(buffer, since: 7) == [8, 11, 12, 13])
   }
 
-  /// What it answered then is not known; and whoever is told of the later change need not be told of the earlier.
+  /// The answer that the key had then is not known; and a subscriber that receives the later change does not need the
+  /// earlier one.
   @Test func aKeyThatHasChangedSinceIsNotToldOfBefore() {
     var buffer = ReplayBuffer(limit: 10)
     buffer.begin(after: Revision(10))
@@ -110,13 +111,13 @@ struct ReplayBufferTests {
     buffer.begin(after: Revision(20))
     #expect(revisions(buffer, since: 11) == nil)
     #expect(revisions(buffer, since: 21) == [])
-    // Not even for who comes from nowhere: a lookup from before the gap may be what it holds.
+    // Not even for a subscriber without a start: it may hold an answer from a lookup before the gap.
     #expect(revisions(buffer, since: 15, isNewcomer: true) == nil)
     #expect(buffer.endNumber == 1)
     #expect(buffer.notices(from: 0, limit: 1) == nil, "a number that was forgotten is never given again")
   }
 
-  /// Against a list that forgets nothing, with a seed.
+  /// Compares the buffer with a list that drops nothing, with a random seed.
   @Test func isExactOrSaysNo() {
     var random = SeededRandom.fresh("isExactOrSaysNo")
     var buffer = ReplayBuffer(limit: 20)

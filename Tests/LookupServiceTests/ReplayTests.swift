@@ -6,7 +6,7 @@ internal import Testing
 
 @testable internal import LookupService
 
-/// Watches that start in the past, at moments that are hard.
+/// Watches that start in the past, in difficult situations.
 struct ReplayTests {
   @Test func whoMayHoldWhatAnotherServerToldIsToldToResyncOnce() throws {
     try ServiceHarness.run(agents: [agent("a")]) { harness in
@@ -82,12 +82,13 @@ struct ReplayTests {
     }
   }
 
-  /// It may hold what was never served here, and what was never served cannot be announced as gone.
+  /// The subscriber may hold answers that this server has never served, and whose deletion it can therefore not
+  /// announce.
   @Test func aWatchThatCameFromAnotherServerIsToldOfAGap() throws {
     try ServiceHarness.run(agents: [agent("a")]) { harness in
       let source = harness[.agentConfig]
       source.setConnected(false)
-      // The other server has announced this.
+      // The other server has announced this change.
       let seen = try source.put(agent("b"))
       let writer = TestStreamWriter()
       let session = try harness.watch(WireMessage().with(1, UInt64(1)).with(4, seen.rawValue), writer)

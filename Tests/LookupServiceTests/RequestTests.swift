@@ -6,9 +6,9 @@ internal import Testing
 
 @testable internal import LookupService
 
-/// Requests and keys as they come from outside, on the short way and on the long one.
+/// The decoding of requests and keys from clients, on the fast path and on the general path.
 struct RequestTests {
-  /// Whatever the short way reads, protobuf-c reads alike.
+  /// Every request that `SoleField` accepts is decoded equally by protobuf-c.
   @Test func soleFieldIsWhatProtobufCUnpacks() throws {
     var random = SeededRandom.fresh("soleFieldIsWhatProtobufCUnpacks")
     let arena = ProtobufArena()
@@ -42,7 +42,7 @@ struct RequestTests {
     }
   }
 
-  /// A zero byte or a byte that is no UTF-8, at every place of keys of every length around a machine word.
+  /// A zero byte, or a byte that is not UTF-8, at every position of keys of every length around a machine word.
   @Test func badBytesAreSeenAtEveryPlace() throws {
     for length in 1...20 {
       for place in 0..<length {
@@ -66,7 +66,7 @@ struct RequestTests {
     }
   }
 
-  /// The scratch writes what the writer does, at every length of a prefix.
+  /// The scratch memory writes the same bytes as the writer, at every length of a prefix.
   @Test(arguments: [0, 1, 60, 117, 118, 119, 300])
   func scratchWritesLikeTheWriter(length: Int) {
     let text = String(repeating: "e", count: length)

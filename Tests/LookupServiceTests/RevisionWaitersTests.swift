@@ -6,9 +6,9 @@ internal import Testing
 
 @testable internal import LookupService
 
-/// Calls that wait for a revision are found by it and by their key, and there is a limit on them.
+/// Calls that wait for a revision are resumed by it and by a change of their key, and their number is limited.
 struct RevisionWaitersTests {
-  /// A waiting call, as a transport has it.
+  /// A waiting call, as a transport holds it.
   private final class Call {
     var asked = 0
     var timer: (any RPCTimer)?
@@ -28,7 +28,7 @@ struct RevisionWaitersTests {
       let onKey = try wait(harness, "b", for: now + 2)
       let others = try (0..<100).map { try wait(harness, "c\($0)", for: now + 50) }
       #expect(harness.service.watchFigures.waitingCalls == 101)
-      // A change of another key at an earlier revision, then one of its own.
+      // First a change of another key at an earlier revision, then one of the call's own key.
       try harness[.agentConfig].put(agent("a", description: "new"))
       try harness.settle()
       #expect(onKey.asked == 0)
@@ -80,7 +80,7 @@ struct RevisionWaitersTests {
     }
   }
 
-  /// With a seed, against a list: whatever is inserted, taken and not wanted any more.
+  /// Compares the heap with a list, with a random seed: insertions, removals, and elements that are no longer wanted.
   @Test func theHeapIsInOrder() {
     final class Element: DueElement {
       let due: UInt64

@@ -7,17 +7,17 @@ internal import TestSupport
 
 @testable internal import LookupService
 
-/// The whole service over sources in memory, without a socket. Its one worker's thread is the test's.
+/// The whole service over sources in memory, without sockets. The test's thread is the thread of its only worker.
 final class ServiceHarness {
   struct Reply {
     let status: RPCStatus
     let message: WireMessage
     let metadata: RPCMetadata
-    /// What the call waits for, instead of a reply.
+    /// The wait of the call, instead of a reply.
     let wait: RPCWait?
 
     var code: RPCStatus.Code { status.code }
-    /// `LookupMetadata` of a lookup.
+    /// The `LookupMetadata` of a lookup.
     var lookup: WireMessage { (try? message.message(2)) ?? WireMessage() }
   }
 
@@ -31,7 +31,7 @@ final class ServiceHarness {
   let service: LookupService
   private let router: RPCRouter
   private let plainCalls: [String: any RPCPlainCalls]
-  /// How many calls the short way has answered.
+  /// The number of calls that the fast path has answered.
   private(set) var plainCount = 0
   private var started: Set<ServedEntity> = []
   private var watches: [(handler: any RPCStreamHandler, writer: TestStreamWriter)] = []
@@ -48,7 +48,7 @@ final class ServiceHarness {
       options.ttlSeconds = ttlSeconds
       options.firstRetrySeconds = 0.001
       options.retryLimitSeconds = 0.01
-      // The clock stands still.
+      // The clock does not advance.
       options.reportSettlesAfterSeconds = 0
       return ChangeStreamCache(
         source: sources[entity.rawValue], options: options, clock: clock, onInvalidation: { hub.publish(entity, $0) },
@@ -99,14 +99,14 @@ final class ServiceHarness {
     if started.contains(.agentConfig) { agentConfigs.stop() }
     if started.contains(.prompt) { prompts.stop() }
     if started.contains(.sourceConfig) { sourceConfigs.stop() }
-    // What a transport does when its connections close.
+    // A transport does the same when its connections close.
     for watch in watches {
       watch.handler.cancelled()
       (watch.writer.onSend, watch.writer.onFinish) = (nil, nil)
     }
     watches = []
     hub.stop()
-    // A job that is left would hold on to its lane, and the lane to the worker.
+    // A pending job would keep its shard alive, and the shard the worker.
     worker.run()
   }
 
@@ -126,7 +126,7 @@ final class ServiceHarness {
     }
   }
 
-  /// Waits until every change so far has been applied and handed to every watch.
+  /// Waits until every change so far has been applied and delivered to every watch.
   func settle() throws {
     try apply()
     worker.run()
@@ -138,7 +138,8 @@ final class ServiceHarness {
     try call(name, bytes: request.encoded)
   }
 
-  /// Where a method has a short way, it must answer what the long one does, or nothing.
+  /// Calls a method. If the method has a fast path, the fast path must return the same bytes as the general path, or
+  /// nothing.
   func call(_ name: String, bytes: [UInt8]) throws -> Reply {
     guard case .unary(let handler) = try method(name).handler else { throw TestFailure("\(name) is a stream") }
     return try worker.turn {
@@ -158,7 +159,7 @@ final class ServiceHarness {
     let status = bytes.withUnsafeBytes { buffer in
       let request = RPCRequest(message: buffer, metadata: RPCMetadata(), deadline: nil, worker: worker)
       do throws(RPCStatus) {
-        // Nobody waits here: a call that would is answered as one that has waited in vain.
+        // There is no wait in these tests: a call that would wait gets the reply of a wait that has expired.
         wait = try handler(request, &reply)
         return wait?.expired ?? .ok
       } catch {
@@ -170,7 +171,7 @@ final class ServiceHarness {
     return (Reply(status: status, message: message, metadata: reply.metadata, wait: wait), whole)
   }
 
-  /// Starts a watch; a status that it is refused with is thrown.
+  /// Starts a watch. Throws the status with which it is rejected.
   func watch(_ request: WireMessage = WireMessage(), _ writer: TestStreamWriter) throws -> any RPCStreamHandler {
     guard case .serverStreaming(let handler) = try method("WatchInvalidations").handler else {
       throw TestFailure("no stream")
@@ -202,13 +203,13 @@ func resolveBlob(_ container: String, _ path: String) -> WireMessage {
   WireMessage().with(1, container).with(2, path)
 }
 
-/// `PromptVariant`
+/// The enum `PromptVariant`.
 enum Variant: UInt64 {
   case active = 1
   case staged, abTest
 }
 
-/// `LookupOptions`
+/// Makes a `LookupOptions`.
 func lookupOptions(ifNoneMatch: String = "", maximumStalenessMilliseconds: UInt64 = 0, minimumRevision: UInt64 = 0)
   -> WireMessage
 {

@@ -6,7 +6,7 @@ internal import RPC
 internal import TestSupport
 internal import Testing
 
-/// Several sources under one key, and which of them a blob belongs to.
+/// Several sources under one key, and the source to which a blob belongs.
 struct SourceLookupTests {
   private func ids(_ reply: ServiceHarness.Reply) throws -> [String] {
     reply.code == .ok ? [try reply.message.message(1).text(1)] + reply.message.texts(3) : []
@@ -29,7 +29,7 @@ struct SourceLookupTests {
   }
 
   @Test func aDocumentThatLosesItsSourceIDDoesNotCount() throws {
-    // Of two documents of one source_id, the greater `_id` wins.
+    // Of two documents with one source_id, the greater `_id` wins.
     try ServiceHarness.run(sources: [
       source("s", id: "1", container: "old", agent: "x"), source("s", id: "2", container: "new"),
       source("t", id: "3", container: "old"),
@@ -77,7 +77,7 @@ struct SourceLookupTests {
     }
   }
 
-  /// The index finds what trying every source in turn finds.
+  /// The index finds the same source as a linear search.
   @Test func theIndexOfAContainerFindsTheBestOfAllMatches() throws {
     var random = SeededRandom.fresh("theIndexOfAContainerFindsTheBestOfAllMatches")
     let parts = ["a", "b", "{p}", "a{p}", "{p}a", "a{p}b", "{p}-{q}", "é{p}", "ab"]
@@ -128,14 +128,14 @@ struct SourceLookupTests {
     }
   }
 
-  /// A container that has a source before and after each change has one all the while.
+  /// A container that has a source before and after each change has one during the change, too.
   @Test func aSourceThatChangesIsFoundByItsContainerAllTheWhile() throws {
     try ServiceHarness.run(sources: [source("s0", id: "1", container: "c", agent: "x")]) { harness throws in
       let misses = Locked(0)
       let isOver = Locked(false)
       let writes = OSThread(name: "writer") { [store = harness[.sourceConfig]] in
         for number in 1...3000 {
-          // Content and source_id change, by turns.
+          // The content and the source_id change in turn.
           let json = source(
             "s\(number / 2 % 5)", id: "1", container: "c", agent: "x", description: "v\(number)")
           _ = try? store.put(json)

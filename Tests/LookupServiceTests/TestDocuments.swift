@@ -30,7 +30,7 @@ func prompt(
   """
 }
 
-/// A source config as JSON, whose `_id` is its source_id unless another is given.
+/// A source config as JSON, whose `_id` is its source_id unless another one is given.
 func source(
   _ sourceID: String, id: String? = nil, container: String? = nil, mode: String = "blob_trigger", agent: String? = nil,
   pattern: String? = nil, fields: String = "[]", filePattern: String? = nil, enabled: Bool = true,

@@ -2,7 +2,7 @@ internal import RPC
 internal import TestSupport
 internal import Testing
 
-/// A notice as a subscriber reads it.
+/// A notice as a subscriber decodes it.
 struct SeenNotice: Equatable {
   enum Kind: UInt64 {
     case upsert = 1
@@ -21,7 +21,7 @@ struct SeenNotice: Equatable {
   let committedAtSeconds: UInt64
   let etag: String
   let previousETag: String
-  /// The value's field and bytes, where one came along.
+  /// The field number and the bytes of the value, if there is one.
   let value: (field: Int, bytes: [UInt8])?
 
   static func == (left: SeenNotice, right: SeenNotice) -> Bool {
@@ -46,7 +46,7 @@ struct SeenNotice: Equatable {
     value = (12...14).compactMap { field in message.bytes(field).map { (field, $0) } }.first
   }
 
-  /// `upsert prompt:a:staged`, `progress initial_state`
+  /// The notice as text, as `upsert prompt:a:staged` or `progress initial_state`.
   var short: String {
     switch kind {
     case .upsert, .delete: "\(kind) \(cacheKey)"
@@ -59,13 +59,13 @@ extension SeenNotice: CustomStringConvertible {
   var description: String { "\(short) @\(revision) \(reason) \(etag)" }
 }
 
-/// The peer of a stream, as slow as the test wants it.
+/// The peer of a stream, which accepts as many messages as the test wants.
 final class TestStreamWriter: RPCStreamWriter {
   private(set) var notices: [SeenNotice] = []
   private(set) var finish: RPCStatus?
-  /// How many messages the peer still takes.
+  /// The number of messages that the peer still accepts.
   var room = Int.max
-  /// Called after each message, from within the send.
+  /// Called after each message, within the send.
   var onSend: ((SeenNotice) -> Void)?
   var onFinish: (() -> Void)?
 
@@ -91,7 +91,7 @@ final class TestStreamWriter: RPCStreamWriter {
 
   var shorts: [String] { notices.map(\.short) }
 
-  /// What has come since it was last asked for.
+  /// Returns the notices since the previous call of this function.
   func takeShorts() -> [String] {
     defer { notices = [] }
     return shorts

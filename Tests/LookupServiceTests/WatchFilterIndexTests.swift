@@ -6,7 +6,7 @@ internal import Testing
 
 @testable internal import LookupService
 
-/// Watches are found by what they want: against asking each of them, with a seed.
+/// The index finds the same watches as a linear search, with a random seed.
 struct WatchFilterIndexTests {
   private static let entities = ServedEntity.allCases
 
@@ -77,7 +77,7 @@ struct WatchFilterIndexTests {
   @Test func theTableGrowsAndShrinks() throws {
     var random = SeededRandom.fresh("theTableGrowsAndShrinks")
     var table = WatchItemTable()
-    // Where each item is, and its hash.
+    // The index of each item in the table, and its hash.
     var places: [Int?] = []
     var hashes: [UInt32] = []
     for round in 0..<20_000 {

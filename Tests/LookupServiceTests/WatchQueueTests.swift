@@ -6,7 +6,7 @@ internal import Testing
 @testable internal import ChangeStreamCache
 @testable internal import LookupService
 
-/// A notice without a document, for those who look only at its key and revision.
+/// A notice without a document, for tests that use only its key and its revision.
 func bareNotice(
   _ key: String, _ revision: UInt64, _ entity: ServedEntity = .prompt, number: Int = 0, publication: UInt64 = 0
 ) -> Notice {
@@ -27,7 +27,7 @@ extension WatchQueue.Item {
 }
 
 struct WatchQueueTests {
-  /// A queue that can be changed in the midst of an expectation.
+  /// A queue in a reference type, so that an expectation can change it.
   private final class Queue {
     private(set) var queue: WatchQueue
 
@@ -93,7 +93,7 @@ struct WatchQueueTests {
     #expect(queue.drain() == ["resync@4", "progress@4"])
   }
 
-  /// Never quite empty for a long time: what has gone is let go of.
+  /// A queue that is not empty for a long time frees the memory of the items that were taken.
   @Test func aQueueThatIsNeverEmptyDoesNotGrow() {
     let queue = Queue(limit: 100)
     for number in 0..<50 { _ = queue.append(bareNotice("k\(number)", UInt64(number))) }
@@ -105,14 +105,14 @@ struct WatchQueueTests {
     #expect(queue.queue.keyCount == 50)
   }
 
-  /// Many keys, often all of them gone again: as a list does it that is searched from its start.
+  /// Compares the queue with a list that is searched linearly, with many keys, of which often all are removed.
   @Test(arguments: 0..<10) func manyKeysAsAPlainListHasThem(run: Int) {
     var random = SeededRandom.fresh("manyKeysAsAPlainListHasThem \(run)")
     let limit = 1 + random.below(400)
     let queue = Queue(limit: limit)
     var list: [(key: String, revision: UInt64)] = []
     for revision in 1...UInt64(6000) {
-      // Now it fills, now it empties.
+      // The queue is filled and emptied in turn.
       if random.below(3) > ((revision / 700).isMultiple(of: 2) ? 1 : 0) {
         #expect(queue.popFirst()?.short == list.first.map { "\($0.key)@\($0.revision)" })
         if !list.isEmpty { list.removeFirst() }
@@ -136,16 +136,17 @@ struct WatchQueueTests {
     #expect(queue.drain() == list.map { "\($0.key)@\($0.revision)" })
   }
 
-  /// For every PROGRESS(R): whatever was appended before it, up to R, has been given, or something newer of its key.
+  /// For every PROGRESS(R): every notice up to R that was appended before it has been taken, or a newer one of its key.
   @Test(arguments: 0..<20) func progressStaysTrue(run: Int) {
     var random = SeededRandom.fresh("progressStaysTrue \(run)")
     let limit = 1 + random.below(12)
     let queue = Queue(limit: limit)
     var revision: UInt64 = 0
-    /// Of each key, the latest notice that was appended and that has been given.
+    /// The latest notice of each key that was appended, and that was taken.
     var appended: [String: UInt64] = [:]
     var given: [String: UInt64] = [:]
-    /// For each revision of a PROGRESS: what had been appended when the first PROGRESS that says so was.
+    /// For each revision of a PROGRESS: the notices that had been appended when the first PROGRESS with it was
+    /// appended.
     var owed: [UInt64: [String: UInt64]] = [:]
     for _ in 0..<3000 {
       switch random.below(10) {
@@ -168,7 +169,7 @@ struct WatchQueueTests {
             Issue.record("PROGRESS \(said) before \(key)@\(wanted)")
           }
         case .resync(let said):
-          // Who looks up after a RESYNC sees all that was there before it was given.
+          // A lookup after a RESYNC returns everything that was there before the RESYNC was taken.
           #expect(appended.values.allSatisfy { $0 <= revision })
           #expect(said.rawValue <= revision)
           given = appended

@@ -6,9 +6,9 @@ internal import Testing
 
 @testable internal import LookupService
 
-/// Random writes, slowness and timers: at the end, a subscriber holds what the caches hold.
+/// Random writes, slow readers and timers: in the end, a subscriber holds the same answers as the caches.
 struct WatchRandomTests {
-  /// A subscriber that keeps what it is told, and looks up again when it is told to.
+  /// A subscriber that stores the announced answers, and looks all of them up again after a RESYNC.
   private final class Subscriber {
     let writer = TestStreamWriter()
     private let harness: ServiceHarness
@@ -31,7 +31,7 @@ struct WatchRandomTests {
         let last = announced[notice.cacheKey] ?? 0
         #expect(notice.revision >= last, "\(notice.cacheKey) goes back; seed \(seed)")
         announced[notice.cacheKey] = notice.revision
-        // What was looked up may be newer than a notice that is on its way.
+        // An answer that was looked up may be newer than a notice that is on its way.
         guard notice.revision >= lookedUp[notice.cacheKey] ?? 0 else { return }
         etags[notice.cacheKey] = notice.kind == .upsert ? notice.etag : nil
       case .resync:
@@ -94,7 +94,7 @@ struct WatchRandomTests {
 }
 
 extension ServiceHarness {
-  /// What every cache key answers now.
+  /// The current answer of every cache key.
   func held() -> (etags: [String: String], revisions: [String: UInt64]) {
     var etags: [String: String] = [:]
     var revisions: [String: UInt64] = [:]

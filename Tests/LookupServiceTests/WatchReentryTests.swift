@@ -6,13 +6,13 @@ internal import Testing
 
 @testable internal import LookupService
 
-/// A writer may close its connection, or find room again, while it is being written to: from within `send`.
+/// A writer may close its connection, or become writable again, during a write: within `send`.
 struct WatchReentryTests {
   private func run(_ body: (ServiceHarness) throws -> Void) throws {
     try ServiceHarness.run(agents: (0..<5).map { agent("k\($0)") }, body)
   }
 
-  /// Changes `k0` to `k4`, in order, and hands the notices over in one go.
+  /// Changes `k0` to `k4`, in order, and delivers the notices together.
   private func changeAll(_ harness: ServiceHarness, _ description: String) throws {
     for number in 0..<5 { try harness[.agentConfig].put(agent("k\(number)", description: description)) }
     try harness.settle()
@@ -35,7 +35,7 @@ struct WatchReentryTests {
       #expect(harness.service.subscriberCount == 1)
       #expect(harness.worker.timerCount == 1)
 
-      // Its own timer sends, and is cancelled within.
+      // The session's own timer sends, and the session is cancelled within that send.
       other.onSend = { _ in otherSession.cancelled() }
       harness.worker.advance(seconds: 10)
       #expect(other.takeShorts() == ["progress"])
@@ -89,7 +89,7 @@ struct WatchReentryTests {
       let first = TestStreamWriter()
       let second = TestStreamWriter()
       var inner: (any RPCStreamHandler)?
-      // Another watch begins, and ends, from within the first message of this one.
+      // Another watch begins and ends within the first message of this one.
       first.onSend = { _ in
         if inner == nil { inner = try? harness.watch(WireMessage(), second) }
       }
@@ -101,7 +101,7 @@ struct WatchReentryTests {
     }
   }
 
-  /// A drain of one watch hands the inbox over in the middle of another hand-over: the order stays.
+  /// The drain of one watch delivers the inbox during another delivery: the order of notices stays correct.
   @Test func drainingWithinAHandOver() throws {
     try run { harness throws in
       let writers = (0..<4).map { _ in TestStreamWriter() }
@@ -112,7 +112,7 @@ struct WatchReentryTests {
         writer.onSend = { notice in
           guard notice.key == "k1", !hasBegun else { return }
           hasBegun = true
-          // More comes in, and one of the watches, itself, drains.
+          // More notices arrive, and one of the watches drains itself.
           do {
             for number in 0..<5 { try harness[.agentConfig].put(agent("k\(number)", description: "two")) }
             try harness.apply()

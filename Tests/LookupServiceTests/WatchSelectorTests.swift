@@ -6,7 +6,7 @@ internal import Testing
 @testable internal import ChangeStreamCache
 @testable internal import LookupService
 
-/// Notices of every selector, and watches of some.
+/// Notices of every selector, and watches of some selectors.
 struct WatchSelectorTests {
   private func invalidation(_ key: LookupKey, _ revision: Revision) -> Invalidation {
     Invalidation(
@@ -14,7 +14,7 @@ struct WatchSelectorTests {
       reason: .changeStream("delete"), itemID: "x", answer: nil, previousETag: nil, sequence: 1)
   }
 
-  /// One change of every key space, published as a cache does it.
+  /// Publishes one change of every key space, as a cache does.
   private func publishAll(_ harness: ServiceHarness) {
     for entity in ServedEntity.allCases {
       let spaces = entity.keySpaces.indices.filter { entity.keySpaces[$0].selector != nil }

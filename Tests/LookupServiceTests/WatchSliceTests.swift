@@ -6,9 +6,9 @@ internal import Testing
 
 @testable internal import LookupService
 
-/// No event-loop iteration does work that grows with keys or watches.
+/// No event-loop iteration does work that grows with the number of keys or watches.
 struct WatchSliceTests {
-  /// Notices that may be sent in an iteration, where a slice has 256 units.
+  /// The maximum number of notices in an iteration if a slice has 256 units.
   private static let most = 100
 
   private func run(
@@ -20,7 +20,7 @@ struct WatchSliceTests {
     try ServiceHarness.run(agents: (0..<agents).map { agent("k\($0)") }, options: options, body)
   }
 
-  /// Runs the worker job by job, and gives how many jobs that took.
+  /// Runs the worker job by job, and returns the number of jobs.
   private func drain(_ harness: ServiceHarness, _ sent: () -> Int) -> Int {
     var jobs = 0
     var before = sent()
@@ -36,7 +36,7 @@ struct WatchSliceTests {
     try run(agents: 1) { harness in
       let writers = (0..<300).map { _ in TestStreamWriter() }
       let sessions = try writers.enumerated().map { number, writer in
-        // All, a prefix, or a key.
+        // Everything, a prefix, or a key.
         let request = [WireMessage(), WireMessage().with(3, "k1"), WireMessage().with(2, "k7")][number % 3]
         return try harness.watch(request, writer)
       }
@@ -62,7 +62,7 @@ struct WatchSliceTests {
       for writer in writers { _ = try harness.watch(WireMessage().with(1, 1).with(8, 1000), writer) }
       for number in 0..<30 { try harness[.agentConfig].put(agent("k\(number)", description: "new")) }
       try harness.apply()
-      // The interval passes again and again before the first watch has been told all.
+      // The interval elapses several times before everything has been delivered to the first watch.
       for _ in 0..<5 {
         _ = harness.worker.runNext()
         harness.worker.advance(seconds: 1.5)
@@ -109,7 +109,7 @@ struct WatchSliceTests {
       let session = try harness.watch(request, slow)
       _ = drain(harness) { quick.notices.count + slow.notices.count }
       #expect(quick.shorts == ["progress"] + (0..<200).map { "upsert agent_config:k\($0)" } + ["progress"])
-      // History begins anew while the slow one has not been told all of it.
+      // The history begins anew before everything has been sent to the slow subscriber.
       harness.hub.beginHistory(.agentConfig, after: harness[.agentConfig].now)
       slow.room = .max
       session.writable()
@@ -119,7 +119,7 @@ struct WatchSliceTests {
   }
 }
 
-/// What the first PROGRESS promises.
+/// The revision of the first PROGRESS.
 struct FirstProgressTests {
   private func first(_ request: WireMessage, _ harness: ServiceHarness) throws -> (UInt64, [String]) {
     let writer = TestStreamWriter()
@@ -137,20 +137,20 @@ struct FirstProgressTests {
       #expect(try first(WireMessage(), harness) == (observed, ["progress"]))
       let replay = ["upsert agent_config:a", "upsert agent_config:a", "progress"]
       #expect(try first(WireMessage().with(4, observed - 1), harness) == (observed - 1, ["progress"] + replay))
-      // Before what can be replayed: a RESYNC again for a watch that resumes there.
+      // A start before the replay history: a watch that resumes there gets a RESYNC again.
       #expect(
         try first(WireMessage().with(4, loaded - 1), harness) == (
           loaded - 1, ["progress", "resync resync", "progress"]
         ))
-      // This server is behind: nothing at the start has been sent.
+      // This server is behind: nothing from the start on has been sent.
       #expect(try first(WireMessage().with(4, observed + 5), harness) == (observed, ["progress", "progress"]))
-      // Of another database, or in the future: no start that any server can replay from.
+      // A start of another database, or in the future: no server can replay from it.
       let foreign = WireMessage().with(4, observed - 1).with(5, "another")
       #expect(try first(foreign, harness) == (1, ["progress", "resync resync", "progress"]))
     }
   }
 
-  /// A client that takes every PROGRESS for a position, and is cut off after any notice, loses nothing.
+  /// A client that uses every PROGRESS as a resume position, and is disconnected after any notice, loses nothing.
   @Test func everyPROGRESSIsAPosition() throws {
     try ServiceHarness.run(agents: [agent("a"), agent("b")]) { harness in
       let start = harness[.agentConfig].now.rawValue + 1
@@ -161,7 +161,7 @@ struct FirstProgressTests {
       for cut in 1...9 {
         var position = start
         var told: [String: UInt64] = [:]
-        // Cut off after `cut` notices, then a watch that is not.
+        // First a watch that is disconnected after `cut` notices, then one that is not.
         for room in [cut, .max] {
           let writer = TestStreamWriter()
           writer.room = room

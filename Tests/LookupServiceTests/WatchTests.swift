@@ -6,7 +6,7 @@ internal import Testing
 
 @testable internal import LookupService
 
-/// `WatchInvalidationsRequest`
+/// Makes a `WatchInvalidationsRequest`.
 private func watchRequest(
   entities: [UInt64] = [], keys: [String] = [], prefixes: [String] = [], startRevision: UInt64 = 0,
   initialState: Bool = false, values: Bool = false, progressMilliseconds: UInt64 = 0
@@ -22,7 +22,7 @@ private func watchRequest(
   return request
 }
 
-/// What a watch tells its subscriber.
+/// The notices that a watch sends to its subscriber.
 struct WatchTests {
   private static let agents = [agent("a"), agent("b")]
   private static let prompts = [prompt("p", agent: "a"), prompt("p", agent: "a", version: "1.1.0", status: "staged")]
@@ -43,7 +43,7 @@ struct WatchTests {
       #expect(writer.notices.first?.epoch == harness.service.epoch.current)
       #expect(harness.service.subscriberCount == 1)
 
-      // A notice never runs ahead of what lookups answer.
+      // A notice is never ahead of the answers of lookups.
       var answered: [String] = []
       writer.onSend = { notice in
         guard notice.cacheKey == "agent_config:a" else { return }
@@ -119,7 +119,7 @@ struct WatchTests {
     }
   }
 
-  /// A change that has been applied and waits to be handed over is in the initial state: it is not told again.
+  /// A change that has been applied and not yet delivered is part of the initial state: it is not announced again.
   @Test func whatTheInitialStateHoldsIsNotToldAgain() throws {
     try run { harness throws in
       try harness[.agentConfig].put(agent("a", description: "new"))
@@ -228,7 +228,7 @@ struct WatchTests {
       #expect(quick.shorts.count == 20)
       harness.worker.advance(seconds: 0.2)
       #expect(usual.shorts == ["progress", "progress"])
-      // What has been applied and not yet been handed over goes out before the PROGRESS that covers it.
+      // A change that has been applied and not yet delivered is sent before the PROGRESS that covers it.
       let revision = try harness[.agentConfig].put(agent("a", description: "new"))
       try harness.apply()
       harness.worker.advance(seconds: 10)

@@ -39,13 +39,13 @@ struct NearCacheTests {
       CacheKey(entity: entity, identifier: identifier, variant: variant)
     }
     let dropped = [key("c", "x"), key("c", "y:z")]
-    // The texts of the first two begin as those of `c` do.
+    // The texts of the first two keys have the same prefix as those of identifier `c`.
     let left = [key("c:y", "z"), key("c:x", ""), key("d", "x"), key("c", "x", entity: "other"), key("c", "good")]
     for (number, key) in (dropped + left).enumerated() { cache.set(number, for: key) }
     cache.invalidate(entity: "blob", identifier: "c", unless: { $0 == 6 })
     #expect(dropped.allSatisfy { cache.value(for: $0) == nil })
     #expect(left.allSatisfy { cache.value(for: $0) != nil })
-    // A fetch that is under way is not stored.
+    // A fetch that is in progress is not stored.
     let value = try await cache.getOrFetch(key("c", "x")) {
       cache.invalidate(entity: "blob", identifier: "c")
       return 9
@@ -99,7 +99,7 @@ struct NearCacheTests {
     #expect(cache.touch(key("a")) && !cache.touch(key("c")))
     clock.advance(seconds: 60)
     #expect(cache.value(for: key("a")) == "1" && cache.value(for: key("b")) == nil)
-    // It is still there, for want of a better one: who is told of every change knows that it is right.
+    // The expired answer is still stored as a stale one: a source that notifies of every change can confirm it.
     cache.confirm()
     #expect(cache.value(for: key("b")) == "2")
 
@@ -134,7 +134,7 @@ struct NearCacheTests {
   @Test func entriesAndBytesAreBounded() {
     let few = makeCache(entries: 3)
     for name in ["a", "b", "c"] { few.set(name, for: key(name)) }
-    // What was used stays; of the rest the oldest goes.
+    // The entry that was used stays; of the others the oldest is evicted.
     #expect(few.value(for: key("a")) != nil)
     few.set("d", for: key("d"))
     #expect(few.value(for: key("b")) == nil && few.value(for: key("a")) != nil && few.value(for: key("d")) != nil)
@@ -149,7 +149,7 @@ struct NearCacheTests {
     #expect(small.value(for: key("98"))?.count == 1500 && small.statistics.bytes <= 2100)
   }
 
-  /// Against a plain dictionary: what is found is what was stored last, and the table never loses its order.
+  /// Compares the table with a dictionary: it returns the value that was stored last, and its order stays intact.
   @Test func theTableAgreesWithADictionary() {
     var random = SeededRandom.fresh("theTableAgreesWithADictionary")
     for capacity in [1, 2, 7, 50] {
@@ -165,7 +165,7 @@ struct NearCacheTests {
           model[key] = bytes <= 400 ? (step, bytes) : nil
         default: #expect(table.use(key) { $0 } == model[key]?.value)
         }
-        // What had to make room is known only by asking.
+        // Evicted keys can be found only by a lookup.
         for key in model.keys where table.change(key, { $0 }) == nil { model[key] = nil }
         #expect(table.count == model.count && table.count <= capacity && table.byteCount <= 400)
         #expect(table.byteCount == model.values.reduce(0) { $0 + $1.bytes })
@@ -229,7 +229,7 @@ struct NearCacheFetchTests {
     case "clear": cache.clear()
     default: cache.set("new", for: key("a"))
     }
-    // Who asks now does not wait for the old fetch.
+    // A caller that asks now does not wait for the old fetch.
     let new = try await cache.getOrFetch(key("a")) { "new" }
     #expect(new == "new")
     gate.open()
@@ -249,7 +249,7 @@ struct NearCacheFetchTests {
     clock.advance(seconds: 100)
     var answer = try await cache.answer(for: key("a")) { try fail() }
     #expect(answer.value == "1" && answer.isStale)
-    // Not tried again at once.
+    // The fetch is not attempted again within the error pause.
     answer = try await cache.answer(for: key("a")) { try fail() }
     #expect(answer.isStale && tries.withLock { $0 } == 1)
     clock.advance(seconds: 1)
@@ -260,7 +260,7 @@ struct NearCacheFetchTests {
     #expect(answer.value == "2" && !answer.isStale)
     clock.advance(seconds: 1100)
     await #expect(throws: Gone.self) { try await cache.getOrFetch(key("a")) { try fail() } }
-    // What was invalidated is known to be wrong.
+    // An answer that was invalidated is known to be wrong.
     cache.set("3", for: key("a"))
     cache.invalidate(key("a"))
     await #expect(throws: Gone.self) { try await cache.getOrFetch(key("a")) { try fail() } }
@@ -301,7 +301,7 @@ struct NearCacheFetchTests {
     while cache.statistics.misses < 2 { await Task.yield() }
     one.cancel()
     await #expect(throws: CancellationError.self) { try await one.value }
-    // The other goes on waiting, and then there is nobody.
+    // The other caller goes on waiting until it is cancelled, too; then no caller is left.
     other.cancel()
     await #expect(throws: CancellationError.self) { try await other.value }
     gate.open()
@@ -324,8 +324,8 @@ struct NearCacheFetchTests {
     #expect(count.withLock { $0 } == 2)
   }
 
-  /// A writer that changes the truth and then invalidates, and readers at full speed: once an invalidation has
-  /// returned, nobody who asks is told what was true before.
+  /// A writer changes the value and then invalidates it, while readers run at full speed: after an invalidation has
+  /// returned, no reader gets a value from before it.
   @Test func anInvalidationRacesFetches() async throws {
     let cache = NearCache<Int>(NearCacheOptions(maximumEntries: 4))
     let truth = Locked([0, 0, 0, 0, 0, 0])
@@ -367,7 +367,7 @@ struct NearCacheFetchTests {
   }
 }
 
-/// Holds tasks up until it is opened.
+/// Suspends tasks until it is opened.
 private final class Gate: Sendable {
   private let state = Locked<(isOpen: Bool, waiting: [CheckedContinuation<Void, Never>])>((false, []))
 

@@ -4,8 +4,8 @@ import Testing
 
 @testable import NearCache
 
-/// Invalidations that race fetches, in every order that a seed can bring about: tasks go on one step at a time, on the
-/// test's thread, and the truth changes between any two steps, and within those that look at the clock.
+/// Invalidations that race fetches, in every order that a seed can produce. Tasks run one step at a time on the test's
+/// thread, and the values change between any two steps, and within steps that read the clock.
 @Suite struct RaceSimulationTests {
   @Test func aStaleValueIsNeverKept() {
     let first = SeededRandom.fresh("aStaleValueIsNeverKept").seed
@@ -30,7 +30,7 @@ import Testing
     #expect(overtaken > fetches / 20, "\(overtaken) of \(fetches): it is a race")
   }
 
-  /// The same with a cache as one writes it first.
+  /// The same simulation with a naive cache, which must fail it.
   @Test func aCacheThatStoresWhateverItFetchedIsFoundOut() {
     let found = (0..<100 as Range<UInt64>).first { seed in
       let race = Race(seed: seed)
@@ -41,7 +41,7 @@ import Testing
   }
 }
 
-/// What the race needs of a cache.
+/// The functions of a cache that the race uses.
 private protocol RacedCache: Sendable {
   nonisolated(nonsending) func getOrFetch(
     _ key: CacheKey, _ fetch: @escaping @Sendable () async throws -> Int?
@@ -77,7 +77,7 @@ private final class NaiveCache: RacedCache, @unchecked Sendable {
   func confirm() {}
 }
 
-/// Readers, writers, a clock and the truth. The truth of a key is the number of its last change.
+/// Readers, writers, a clock and the true values. The true value of a key is the number of its last change.
 private final class Race: @unchecked Sendable {
   // Safe to share: everything happens on the thread of the test.
   private struct Failure: Error {}
@@ -87,7 +87,7 @@ private final class Race: @unchecked Sendable {
   private(set) var problems: [String] = []
   private var random: SeededRandom
   private var truth = [0, 0, 0]
-  /// What who asks now must not be told less than.
+  /// By key: a reader that begins now must not get a lower value.
   private var floors = [0, 0, 0]
   private var lastChange = 0
   private var tasks: [Task<Void, Never>] = []
@@ -142,7 +142,7 @@ private final class Race: @unchecked Sendable {
     start {
       let floor = self.floors[number]
       let value = try? await cache.getOrFetch(Self.key(number)) { try await self.fetch(number) }
-      // It failed, or was cancelled.
+      // The fetch failed, or was cancelled.
       guard let value else { return }
       if value < floor { self.problems.append("told \(value) of \(number), which had been \(floor)") }
     }
@@ -156,7 +156,7 @@ private final class Race: @unchecked Sendable {
     return value
   }
 
-  /// The truth changes some time before the cache is told.
+  /// The value changes some time before the cache is invalidated.
   private func write(_ cache: some RacedCache) {
     let number = random.below(truth.count)
     start {
@@ -192,7 +192,7 @@ private final class Race: @unchecked Sendable {
   }
 }
 
-/// Runs the steps of tasks when, and in the order in which, it is told.
+/// Runs the steps of tasks at the times and in the order that the race chooses.
 private final class SeededExecutor: TaskExecutor {
   private let jobs = Locked<[UnownedJob]>([])
 
@@ -201,7 +201,7 @@ private final class SeededExecutor: TaskExecutor {
     jobs.withLock { $0.append(job) }
   }
 
-  /// False if no task can go on. `choose` takes one of so many.
+  /// Runs a step; returns false if no task can run. `choose` selects one of that many tasks.
   func step(_ choose: (Int) -> Int) -> Bool {
     let job = jobs.withLock { $0.isEmpty ? nil : $0.remove(at: choose($0.count)) }
     job?.runSynchronously(on: asUnownedTaskExecutor())
@@ -209,7 +209,7 @@ private final class SeededExecutor: TaskExecutor {
   }
 }
 
-/// Something may happen whenever somebody looks at it.
+/// A clock whose reading may trigger a change.
 private final class RaceClock: Core.Clock, @unchecked Sendable {
   // Safe to share: the race has one thread.
   private let clock = ManualClock()

@@ -80,7 +80,7 @@ struct OTLPSettingsTests {
     #expect(message.hasPrefix("\(variable): ") && message.contains(part) && !message.contains("s3cret"), "\(message)")
   }
 
-  /// Lists, case and white space, as OpenTelemetry's specification has them.
+  /// Lists, case and white space, as OpenTelemetry's specification defines them.
   @Test(arguments: [
     ("prometheus, otlp", true, ""), ("OTLP", true, ""), ("otlp ", true, ""), ("otlp\r\n", true, ""),
     (" ,otlp,,", true, ""), ("none", false, ""), ("None", false, ""), ("prometheus", false, ""), ("", true, ""),
@@ -95,7 +95,7 @@ struct OTLPSettingsTests {
     #expect(said.allSatisfy { $0.hasPrefix("OTEL_METRICS_EXPORTER: ") && $0.contains(warning) }, "\(said)")
   }
 
-  /// What is not understood is ignored, as if it were not set, and named.
+  /// A value that is not understood is ignored with a warning that names its variable, as if it were not set.
   @Test(arguments: [
     ("OTEL_SDK_DISABLED", "yes", "neither true nor false"), ("OTEL_SDK_DISABLED", "1", "counts as false"),
     ("OTEL_METRIC_EXPORT_INTERVAL", "soon", "milliseconds"), ("OTEL_METRIC_EXPORT_INTERVAL", "-1", "milliseconds"),
@@ -114,7 +114,7 @@ struct OTLPSettingsTests {
     #expect(said.count == 1 && said[0].hasPrefix("\(variable): ") && said[0].contains(part), "\(said)")
   }
 
-  /// The same for every variable: white space around a value, case, and an empty one, which is not set.
+  /// Every variable treats white space around a value, case, and an empty value, which is unset, in the same way.
   @Test func whiteSpaceAndCase() throws {
     let plain = [
       Self.endpoint: "http://c:1", "OTEL_EXPORTER_OTLP_HEADERS": "a=b,c=d", "OTEL_EXPORTER_OTLP_TIMEOUT": "1500",

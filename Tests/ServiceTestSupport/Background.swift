@@ -1,12 +1,17 @@
 internal import Core
 internal import TestSupport
 
-/// A thread that a test runs beside itself. What it throws, ``finish()`` throws.
+/// A thread that a test runs in the background. An error that its body throws is thrown by ``finish()``.
 package final class Background {
   private let thread: OSThread
   private let failure: Locked<String?>
   private var isJoined = false
 
+  /// Starts the thread.
+  ///
+  /// - Parameters:
+  ///   - name: the name of the thread.
+  ///   - body: the work of the thread.
   package init(_ name: String, _ body: @escaping @Sendable () throws -> Void) {
     let failure = Locked<String?>(nil)
     self.failure = failure
@@ -19,7 +24,9 @@ package final class Background {
     if !isJoined { thread.join() }
   }
 
-  /// Waits for its end.
+  /// Waits for the end of the thread.
+  ///
+  /// - Throws: a ``TestFailure`` with the text of the error that the body has thrown.
   package func finish() throws {
     guard !isJoined else { return }
     thread.join()
@@ -28,13 +35,20 @@ package final class Background {
   }
 }
 
-/// Hands a value that is no `Sendable` to another thread, once.
+/// Transfers a value that is not `Sendable` to another thread, once.
 package final class Handed<Value>: @unchecked Sendable {
   // Safe to share: only the one thread that takes the value has it.
   private var value: Value?
 
+  /// Wraps a value.
+  ///
+  /// - Parameter value: the value, which the caller must not use any more.
   package init(_ value: Value) { self.value = value }
 
+  /// Takes the value.
+  ///
+  /// - Returns: the value.
+  /// - Throws: ``TestFailure`` if it has been taken before.
   package func take() throws -> Value {
     guard let taken = value else { throw TestFailure("taken twice") }
     value = nil
@@ -42,12 +56,15 @@ package final class Handed<Value>: @unchecked Sendable {
   }
 }
 
-/// A switch that is turned once, from any thread.
+/// A flag that is set once, from any thread.
 package final class Switch: Sendable {
   private let state = Locked(false)
 
+  /// Makes a flag that is not set.
   package init() {}
 
+  /// Whether the flag is set.
   package var isOn: Bool { state.withLock { $0 } }
+  /// Sets the flag.
   package func turnOn() { state.withLock { $0 = true } }
 }

@@ -1,11 +1,23 @@
 package import BSON
 internal import Core
 
-/// Small documents that keep every rule, as JSON. `extra` is more JSON, with a comma in front.
+/// Small valid documents as BSON. Parameters named `extra` are more JSON, with a leading comma.
 package enum Documents {
   private static let metadata =
     #""metadata": {"author": "t", "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-02T00:00:00Z"}"#
 
+  /// Makes an agent config.
+  ///
+  /// - Parameters:
+  ///   - agentID: the field `agent_id`.
+  ///   - version: the field `version`.
+  ///   - status: the field `status`.
+  ///   - type: the field `type`.
+  ///   - description: the field `description`.
+  ///   - id: the `_id`; nil for `{agent_id}:{version}`.
+  ///   - extra: more fields.
+  /// - Returns: the document.
+  /// - Throws: an error if the JSON is invalid.
   package static func agent(
     _ agentID: String, version: String = "1.0.0", status: String = "active", type: String = "explorer",
     description: String = "an agent", id: String? = nil, extra: String = ""
@@ -20,6 +32,18 @@ package enum Documents {
         """)
   }
 
+  /// Makes a prompt.
+  ///
+  /// - Parameters:
+  ///   - agentID: the field `agent_id`.
+  ///   - promptID: the field `prompt_id`; nil for `{agent_id}-prompt`.
+  ///   - version: the field `version`.
+  ///   - status: the field `status`.
+  ///   - template: the field `content.template`.
+  ///   - id: the `_id`; nil for `{prompt_id}:{version}`.
+  ///   - extra: more fields.
+  /// - Returns: the document.
+  /// - Throws: an error if the JSON is invalid.
   package static func prompt(
     _ agentID: String, promptID: String? = nil, version: String = "1.0.0", status: String = "active",
     template: String = "t", id: String? = nil, extra: String = ""
@@ -34,6 +58,19 @@ package enum Documents {
         """)
   }
 
+  /// Makes a source config.
+  ///
+  /// - Parameters:
+  ///   - sourceID: the field `source_id`, and the `_id`.
+  ///   - mode: the field `ingestion.mode`.
+  ///   - container: the field `ingestion.landing_container`; nil for none.
+  ///   - agent: the field `transformation.ai_agent_id`; nil for none.
+  ///   - pattern: the field `ingestion.path_pattern.pattern`; nil for none.
+  ///   - fields: the field `ingestion.path_pattern.extract_fields`.
+  ///   - enabled: the field `enabled`.
+  ///   - description: the field `description`.
+  /// - Returns: the document.
+  /// - Throws: an error if the JSON is invalid.
   package static func source(
     _ sourceID: String, mode: String = "blob_trigger", container: String? = nil, agent: String? = nil,
     pattern: String? = nil, fields: [String] = [], enabled: Bool = true, description: String = "a source"
@@ -54,12 +91,22 @@ package enum Documents {
         """)
   }
 
-  /// `{"_id": id}`
+  /// Makes the filter `{"_id": id}`.
+  ///
+  /// - Parameter id: the `_id` of a document.
+  /// - Returns: the filter.
+  /// - Throws: an error if the JSON is invalid.
   package static func selector(_ id: String) throws -> BSONDocument {
     try BSONDocument(json: "{\"_id\": \(quoted(id))}")
   }
 
-  /// `{"$set": {field: value}}`
+  /// Makes the update `{"$set": {field: value}}`.
+  ///
+  /// - Parameters:
+  ///   - field: the path of the field.
+  ///   - value: the new value.
+  /// - Returns: the update.
+  /// - Throws: an error if the JSON is invalid.
   package static func set(_ field: String, _ value: String) throws -> BSONDocument {
     try BSONDocument(json: "{\"$set\": {\(quoted(field)): \(quoted(value))}}")
   }

@@ -5,8 +5,15 @@ package import TestSupport
 
 /// The server's executable, as a process.
 package final class ServerProcess: Sendable {
+  /// The process.
   package let child: ChildProcess
 
+  /// Starts the server.
+  ///
+  /// - Parameters:
+  ///   - arguments: the flags.
+  ///   - environment: additional environment variables.
+  /// - Throws: ``TestFailure`` if the process cannot be started.
   package init(_ arguments: [String], environment: [String: String] = [:]) throws {
     // Tests do not wait a second for a PROGRESS.
     let usual = ["CONFIG_LOOKUP_MIN_PROGRESS_INTERVAL_MS": "10"]
@@ -14,7 +21,10 @@ package final class ServerProcess: Sendable {
       builtExecutable("config-lookup-server"), arguments, environment: usual.merging(environment) { $1 })
   }
 
-  /// Waits for the line that says that it is ready, and gives the address in it.
+  /// Waits until the server logs that it is ready.
+  ///
+  /// - Returns: the address of lookups and watches, from that log line.
+  /// - Throws: ``TestFailure`` if the line does not appear in time.
   package func address() throws -> HostAndPort {
     let line = try child.waitForLine("the server is ready") { $0.contains("\"event\":\"ready\"") }
     let fields = try jsonObject(line)
@@ -22,14 +32,24 @@ package final class ServerProcess: Sendable {
     return try HostAndPort(address)
   }
 
+  /// Connects to the server once it is ready, over the framed protocol.
+  ///
+  /// - Returns: the client.
+  /// - Throws: ``TestFailure``, or the error of the connection.
   package func client() throws -> TestClient { try TestClient(address()) }
 
-  /// How many descriptors the process has open.
+  /// Counts the open descriptors of the process.
+  ///
+  /// - Returns: their number.
+  /// - Throws: an error if the process has ended.
   package func descriptorCount() throws -> Int {
     try FileManager.default.contentsOfDirectory(atPath: "/proc/\(child.pid)/fd").count
   }
 
-  /// What the process holds in memory, in MiB.
+  /// Reads the resident set size of the process.
+  ///
+  /// - Returns: the size in MiB.
+  /// - Throws: an error if the process has ended.
   package func residentMiB() throws -> Int {
     let text = try String(contentsOfFile: "/proc/\(child.pid)/statm", encoding: .utf8)
     let fields = text.split(separator: " ")
@@ -38,20 +58,34 @@ package final class ServerProcess: Sendable {
   }
 }
 
-/// A line that must be a JSON object.
+/// Parses a line that must be a JSON object.
+///
+/// - Parameter line: the line.
+/// - Returns: the object.
+/// - Throws: an error if the line is not a JSON object.
 package func jsonObject(_ line: String) throws -> [String: Any] {
   let value = try JSONSerialization.jsonObject(with: Data(line.utf8))
   guard let object = value as? [String: Any] else { throw TestFailure("no JSON object: \(line)") }
   return object
 }
 
-/// The end of a process, with what it said.
+/// The exit status of a process, with its output.
 package struct ProcessEnd {
+  /// The exit status.
   package var status: ChildProcess.Status
+  /// The lines of standard output.
   package var output: [String]
+  /// The text of standard error.
   package var errors: String
 
-  /// Runs an executable of this package to its end.
+  /// Runs an executable of this package until it ends.
+  ///
+  /// - Parameters:
+  ///   - name: the name of the executable.
+  ///   - arguments: the arguments.
+  ///   - environment: additional environment variables.
+  ///   - folder: the working directory; nil for the current one.
+  /// - Throws: ``TestFailure`` if the process cannot be started or does not end in time.
   package init(_ name: String, _ arguments: [String], environment: [String: String] = [:], folder: URL? = nil) throws {
     let child = try ChildProcess(builtExecutable(name), arguments, environment: environment, folder: folder)
     status = try child.waitForExit()

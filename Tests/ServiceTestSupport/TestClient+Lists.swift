@@ -3,42 +3,71 @@ internal import FramedTransport
 internal import ProtobufMessages
 package import RPC
 
-/// A page of a list.
+/// The reply of a list method: a page.
 package struct ListReply {
+  /// The status.
   package var status = RPCStatus.ok
+  /// The keys of the rows.
   package var keys: [String] = []
   /// Each row as text.
   package var rows: [String] = []
+  /// The token of the next page; empty on the last page.
   package var nextToken = ""
+  /// The number of rows on all pages.
   package var total = 0
+  /// The epoch.
   package var epoch = ""
 }
 
-/// How one cache is doing.
+/// The message `CacheStatus`.
 package struct CacheStatusReply {
+  /// The number of keys.
   package var size: UInt64 = 0
+  /// Whether the change stream is active.
   package var isStreamActive = false
+  /// Whether the contents are valid.
   package var isValid = false
-  /// In milliseconds since 1970.
+  /// The time of the last load, in milliseconds since 1970.
   package var loadedAt: Int64 = 0
+  /// The time of the last change, in milliseconds since 1970.
   package var lastChangeAt: Int64 = 0
+  /// The observed revision.
   package var observedRevision: UInt64 = 0
+  /// The number of reconnects.
   package var reconnects: UInt64 = 0
+  /// The number of resyncs.
   package var resyncs: UInt64 = 0
+  /// The number of keys that drifted.
   package var drift: UInt64 = 0
+  /// The rejected documents.
   package var rejected: [(itemID: String, field: String, problem: String)] = []
+  /// The number of rejected documents.
   package var rejectedCount: UInt64 = 0
 }
 
+/// The reply of `GetCacheStatus`.
 package struct StatusReply {
+  /// All caches, in the order of the protocol's `Entity`.
   package var caches: [CacheStatusReply] { [agents, prompts, sources] }
+  /// The cache of agent configs.
   package var agents = CacheStatusReply()
+  /// The cache of prompts.
   package var prompts = CacheStatusReply()
+  /// The cache of source configs.
   package var sources = CacheStatusReply()
+  /// The epoch.
   package var epoch = ""
 }
 
 extension TestClient {
+  /// Calls `ListAgentConfigs`.
+  ///
+  /// - Parameters:
+  ///   - size: the page size; 0 for the default.
+  ///   - token: the page token.
+  ///   - type: the filter; empty for all types.
+  /// - Returns: the page, or the error status.
+  /// - Throws: the error of the connection.
   package func listAgents(_ size: Int32 = 0, token: String = "", type: String = "") throws -> ListReply {
     var list = ListReply()
     let request = arena.make(configlookup__v1__list_agent_configs_request__init) {
@@ -60,6 +89,13 @@ extension TestClient {
     return list
   }
 
+  /// Calls `ListPrompts`.
+  ///
+  /// - Parameters:
+  ///   - size: the page size; 0 for the default.
+  ///   - token: the page token.
+  /// - Returns: the page, or the error status.
+  /// - Throws: the error of the connection.
   package func listPrompts(_ size: Int32 = 0, token: String = "") throws -> ListReply {
     var list = ListReply()
     let request = arena.make(configlookup__v1__list_prompts_request__init) {
@@ -80,6 +116,14 @@ extension TestClient {
     return list
   }
 
+  /// Calls `ListSourceConfigs`.
+  ///
+  /// - Parameters:
+  ///   - size: the page size; 0 for the default.
+  ///   - token: the page token.
+  ///   - mode: the filter; empty for all ingestion modes.
+  /// - Returns: the page, or the error status.
+  /// - Throws: the error of the connection.
   package func listSources(_ size: Int32 = 0, token: String = "", mode: String = "") throws -> ListReply {
     var list = ListReply()
     let request = arena.make(configlookup__v1__list_source_configs_request__init) {
@@ -101,6 +145,10 @@ extension TestClient {
     return list
   }
 
+  /// Calls `GetCacheStatus`.
+  ///
+  /// - Returns: the status of all caches.
+  /// - Throws: the status of the call unless it is OK; the error of the connection.
   package func status() throws -> StatusReply {
     var result = StatusReply()
     let request = arena.make(configlookup__v1__get_cache_status_request__init) { _ in }
@@ -114,7 +162,11 @@ extension TestClient {
     return result
   }
 
-  /// Asks for a reload of one entity (1 to 3) or of all (0); gives the entities that reload.
+  /// Calls `InvalidateCache`.
+  ///
+  /// - Parameter entity: the entity, 1 to 3; 0 for all.
+  /// - Returns: the status, and the entities that are reloaded.
+  /// - Throws: the error of the connection.
   package func invalidate(_ entity: UInt32 = 0) throws -> (status: RPCStatus, entities: [UInt32]) {
     var entities: [UInt32] = []
     let request = arena.make(configlookup__v1__invalidate_cache_request__init) {
@@ -149,6 +201,10 @@ extension TestClient {
   }
 }
 
+/// Converts a timestamp to milliseconds since 1970.
+///
+/// - Parameter pointer: the timestamp.
+/// - Returns: the milliseconds; 0 without a timestamp.
 package func milliseconds(_ pointer: UnsafeMutablePointer<Google__Protobuf__Timestamp>?) -> Int64 {
   guard let time = pointer?.pointee else { return 0 }
   return time.seconds * 1000 + Int64(time.nanos) / 1_000_000

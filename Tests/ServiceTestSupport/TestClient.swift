@@ -4,32 +4,54 @@ package import Network
 package import ProtobufMessages
 package import RPC
 
-/// Makes every call of the service over one connection, and gives replies as values.
+/// A client that makes every call of the service over one connection, and returns replies as Swift values. One thread.
 package final class TestClient {
+  /// A generated function that unpacks a message.
   package typealias Unpack<Message> = (UnsafeMutablePointer<ProtobufCAllocator>?, Int, UnsafePointer<UInt8>?) ->
     UnsafeMutablePointer<Message>?
 
+  /// The connection.
   package let rpc: any RPCClient
+  /// The memory of requests and unpacked replies.
   package let arena = ProtobufArena()
-  /// Whether replies carry the whole value as text: it takes longer than the call.
+  /// Whether replies contain the whole value as text. Printing it takes longer than the call.
   package var printsValues = true
 
+  /// Connects to a server.
+  ///
+  /// - Parameters:
+  ///   - address: the address of the server.
+  ///   - transport: the protocol.
+  /// - Throws: the error of the connection.
   package init(_ address: HostAndPort, _ transport: Transport = .frames) throws {
     rpc = try transport.connect(address)
   }
 
-  /// Takes over a connection.
+  /// Makes a client over an open connection.
+  ///
+  /// - Parameter rpc: the connection.
   package init(_ rpc: any RPCClient) {
     self.rpc = rpc
   }
 
-  /// What a caller can ask of every lookup.
+  /// The options of a lookup.
   package struct Options {
+    /// The option `if_none_match`.
     package var ifNoneMatch = ""
+    /// The option `min_revision`.
     package var minRevision: UInt64 = 0
+    /// The option `epoch`.
     package var epoch = ""
+    /// The option `max_staleness_ms`.
     package var maxStalenessMilliseconds: UInt32 = 0
 
+    /// Makes options; all of them are unset by default.
+    ///
+    /// - Parameters:
+    ///   - ifNoneMatch: the option `if_none_match`.
+    ///   - minRevision: the option `min_revision`.
+    ///   - epoch: the option `epoch`.
+    ///   - maxStalenessMilliseconds: the option `max_staleness_ms`.
     package init(
       ifNoneMatch: String = "", minRevision: UInt64 = 0, epoch: String = "", maxStalenessMilliseconds: UInt32 = 0
     ) {
@@ -40,22 +62,42 @@ package final class TestClient {
     }
   }
 
+  /// A selector of prompts.
   package enum PromptKey {
+    /// A key by its field, or no selector.
     case agentID(String), promptID(String), none
   }
 
+  /// A selector of source configs.
   package enum SourceKey {
+    /// A key by its field, or no selector.
     case sourceID(String), container(String), aiAgentID(String), none
   }
 
+  /// The enum `PromptVariant` of the protocol.
   package enum Variant: UInt32 {
+    /// The values in the order of their numbers.
     case unspecified, active, staged, abTest
   }
 
+  /// Calls `GetAgentConfig`.
+  ///
+  /// - Parameters:
+  ///   - agentID: the `agent_id`.
+  ///   - options: the options.
+  /// - Returns: the reply, whatever its status.
+  /// - Throws: the error of the connection.
   package func agent(_ agentID: String, _ options: Options = Options()) throws -> LookupReply {
     try agent(bytes: Array(agentID.utf8), options)
   }
 
+  /// Calls `GetAgentConfig` with a key that need not be UTF-8.
+  ///
+  /// - Parameters:
+  ///   - bytes: the bytes of the `agent_id`.
+  ///   - options: the options.
+  /// - Returns: the reply, whatever its status.
+  /// - Throws: the error of the connection.
   package func agent(bytes: [UInt8], _ options: Options = Options()) throws -> LookupReply {
     let request = arena.make(configlookup__v1__get_agent_config_request__init) {
       $0.agent_id = arena.bytes(bytes)
@@ -71,6 +113,15 @@ package final class TestClient {
     }
   }
 
+  /// Calls `GetPrompt`.
+  ///
+  /// - Parameters:
+  ///   - key: the selector.
+  ///   - variant: the variant.
+  ///   - subject: the subject of an A/B test.
+  ///   - options: the options.
+  /// - Returns: the reply, whatever its status.
+  /// - Throws: the error of the connection.
   package func prompt(
     _ key: PromptKey, _ variant: Variant = .active, subject: String = "", _ options: Options = Options()
   ) throws -> LookupReply {
@@ -99,6 +150,13 @@ package final class TestClient {
     }
   }
 
+  /// Calls `GetSourceConfig`.
+  ///
+  /// - Parameters:
+  ///   - key: the selector.
+  ///   - options: the options.
+  /// - Returns: the reply, whatever its status.
+  /// - Throws: the error of the connection.
   package func source(_ key: SourceKey, _ options: Options = Options()) throws -> LookupReply {
     let request = arena.make(configlookup__v1__get_source_config_request__init) { request in
       switch key {
@@ -125,6 +183,14 @@ package final class TestClient {
     }
   }
 
+  /// Calls `ResolveBlob`.
+  ///
+  /// - Parameters:
+  ///   - container: the container.
+  ///   - path: the path of the blob.
+  ///   - options: the options.
+  /// - Returns: the reply, whatever its status.
+  /// - Throws: the error of the connection.
   package func resolve(_ container: String, _ path: String, _ options: Options = Options()) throws -> LookupReply {
     let request = arena.make(configlookup__v1__resolve_blob_request__init) {
       $0.container = arena.bytes(container)
@@ -141,9 +207,17 @@ package final class TestClient {
     }
   }
 
-  // MARK: Beneath
+  // MARK: Any call
 
-  /// Makes a call; `read` is given the response where the status is OK.
+  /// Makes a call.
+  ///
+  /// - Parameters:
+  ///   - method: the name of the method.
+  ///   - request: the request, in the memory of ``arena``, which is emptied.
+  ///   - unpack: unpacks the response.
+  ///   - read: receives the response if the status is OK.
+  /// - Returns: the reply.
+  /// - Throws: the error of the connection.
   package func call<Request, Response>(
     _ method: String, _ request: UnsafeMutablePointer<Request>, _ unpack: Unpack<Response>,
     _ read: (UnsafePointer<Response>) -> Void
@@ -177,33 +251,50 @@ package final class TestClient {
   }
 }
 
-/// What a lookup answered.
+/// The reply of a lookup.
 package struct LookupReply {
   fileprivate let printsValue: Bool
+  /// The status.
   package var status = RPCStatus.ok
-  /// Beside the reply, in its frame.
+  /// The metadata of the reply, which the framed protocol sends in the frame of the reply.
   package var replyMetadata = RPCMetadata()
+  /// Whether the reply contains a value.
   package var hasValue = false
+  /// The key of the value, by the primary selector.
   package var key = ""
+  /// The `id` of the value; of a source config its `source_id`.
   package var id = ""
   /// The field that tests change: an agent's description, a prompt's template, a source's description.
   package var content = ""
-  /// The whole value.
+  /// The whole value as text; empty unless ``TestClient/printsValues`` is set.
   package var text = ""
+  /// The variant of a prompt.
   package var variant: TestClient.Variant?
+  /// The id of the A/B test that decided.
   package var testID = ""
+  /// The ids of the other source configs that match.
   package var others: [String] = []
+  /// The fields of a blob's path.
   package var fields: [String: String] = [:]
 
+  /// The metadata field `revision`.
   package var revision: UInt64 = 0
+  /// The metadata field `etag`.
   package var etag = ""
+  /// The metadata field `not_modified`.
   package var isNotModified = false
+  /// The metadata field `stale`.
   package var isStale = false
+  /// The metadata field `age_ms`.
   package var ageMilliseconds: UInt64 = 0
+  /// The metadata field `max_age_seconds`.
   package var maxAgeSeconds: UInt32 = 0
+  /// The metadata field `observed_revision`.
   package var observedRevision: UInt64 = 0
+  /// The metadata field `epoch`.
   package var epoch = ""
 
+  /// The code of the status.
   package var code: RPCStatus.Code { status.code }
 
   fileprivate init(printsValue: Bool) {

@@ -3,10 +3,16 @@ internal import GRPCTransport
 package import Network
 package import RPC
 
-/// What a test's client speaks.
+/// The protocol of a test's client.
 package enum Transport: Sendable, CaseIterable {
+  /// The framed protocol, and gRPC.
   case frames, gRPC
 
+  /// Connects to a server.
+  ///
+  /// - Parameter address: the address of the server.
+  /// - Returns: the connection.
+  /// - Throws: the error of the connection.
   package func connect(_ address: HostAndPort) throws -> any RPCClient {
     switch self {
     case .frames: try FramedClient(address)

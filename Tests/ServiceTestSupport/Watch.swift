@@ -5,20 +5,38 @@ package import ProtobufMessages
 package import RPC
 internal import TestSupport
 
-/// An open `WatchInvalidations` on a connection of its own.
+/// An open `WatchInvalidations` call on a connection of its own. One thread.
 package final class Watch {
+  /// The message `WatchInvalidationsRequest`.
   package struct Request {
-    /// 1 agent config, 2 prompt, 3 source config.
+    /// The entities: 1 for agent configs, 2 for prompts, 3 for source configs. None for all.
     package var entities: [UInt32] = []
+    /// The keys.
     package var keys: [String] = []
+    /// The key prefixes.
     package var prefixes: [String] = []
+    /// The start revision; 0 for the present.
     package var startRevision: UInt64 = 0
+    /// The epoch of the start.
     package var epoch = ""
+    /// Whether the initial state is sent.
     package var sendsInitialState = false
+    /// Whether notices carry values.
     package var includesValues = false
-    /// Long: a test that wants PROGRESS asks for it.
+    /// The progress interval. It is long by default: a test that needs PROGRESS sets it.
     package var progressMilliseconds: UInt32
 
+    /// Makes a request.
+    ///
+    /// - Parameters:
+    ///   - entities: the entities; none for all.
+    ///   - keys: the keys.
+    ///   - prefixes: the key prefixes.
+    ///   - startRevision: the start revision; 0 for the present.
+    ///   - epoch: the epoch of the start.
+    ///   - sendsInitialState: whether the initial state is sent.
+    ///   - includesValues: whether notices carry values.
+    ///   - progressMilliseconds: the progress interval.
     package init(
       entities: [UInt32] = [], keys: [String] = [], prefixes: [String] = [], startRevision: UInt64 = 0,
       epoch: String = "", sendsInitialState: Bool = false, includesValues: Bool = false,
@@ -35,23 +53,44 @@ package final class Watch {
     }
   }
 
+  /// The connection.
   package let rpc: any RPCClient
   private let call: UInt32
   private let arena = ProtobufArena()
 
+  /// Connects to a server and opens a watch.
+  ///
+  /// - Parameters:
+  ///   - address: the address of the server.
+  ///   - request: the request.
+  ///   - transport: the protocol.
+  /// - Throws: the error of the connection.
   package convenience init(
     _ address: HostAndPort, _ request: Request = Request(), over transport: Transport = .frames
   ) throws {
     try self.init(transport.connect(address), request)
   }
 
-  /// On a connection that is there.
+  /// Opens a watch on an open connection.
+  ///
+  /// - Parameters:
+  ///   - rpc: the connection.
+  ///   - request: the request.
+  /// - Throws: the error of the connection.
   package init(_ rpc: any RPCClient, _ request: Request = Request()) throws {
     self.rpc = rpc
     call = try rpc.openStream("WatchInvalidations", request.encoded(arena))
   }
 
-  /// Opens a watch and takes its first notice, which must be a PROGRESS: what is written after this is announced.
+  /// Opens a watch and takes its first notice, which must be a PROGRESS: every write after the return of this function
+  /// is announced.
+  ///
+  /// - Parameters:
+  ///   - address: the address of the server.
+  ///   - request: the request.
+  ///   - transport: the protocol.
+  /// - Returns: the watch.
+  /// - Throws: ``TestFailure`` if the first notice is another one; the error of the connection.
   package static func open(
     _ address: HostAndPort, _ request: Request = Request(), over transport: Transport = .frames
   ) throws -> Watch {
@@ -61,7 +100,11 @@ package final class Watch {
     return watch
   }
 
-  /// The next notice. Throws when there is none in time or the stream ends.
+  /// Waits for the next notice.
+  ///
+  /// - Parameter timeoutSeconds: the time to wait.
+  /// - Returns: the notice.
+  /// - Throws: the status if the stream ends; an error if no notice arrives in time.
   package func next(timeoutSeconds: Double = 120) throws -> WatchNotice {
     let reply = try rpc.nextReply(call, deadline: soon(timeoutSeconds))
     guard reply.more else { throw reply.status }
@@ -72,7 +115,11 @@ package final class Watch {
     }
   }
 
-  /// The next notice that is no PROGRESS.
+  /// Waits for the next notice that is not a PROGRESS.
+  ///
+  /// - Parameter timeoutSeconds: the time to wait for each notice.
+  /// - Returns: the notice.
+  /// - Throws: the same as ``next(timeoutSeconds:)``.
   package func nextChange(timeoutSeconds: Double = 120) throws -> WatchNotice {
     while true {
       let notice = try next(timeoutSeconds: timeoutSeconds)
@@ -80,12 +127,20 @@ package final class Watch {
     }
   }
 
-  /// The next notices that are no PROGRESS.
+  /// Waits for the next notices that are not PROGRESS.
+  ///
+  /// - Parameter count: their number.
+  /// - Returns: the notices.
+  /// - Throws: the same as ``next(timeoutSeconds:)``.
   package func nextChanges(_ count: Int) throws -> [WatchNotice] {
     try (0..<count).map { _ in try nextChange() }
   }
 
-  /// All changes up to that of `key`, without it.
+  /// Waits for a notice of a key.
+  ///
+  /// - Parameter key: the key.
+  /// - Returns: the changes before that notice.
+  /// - Throws: the same as ``next(timeoutSeconds:)``.
   package func changes(before key: String) throws -> [WatchNotice] {
     var changes: [WatchNotice] = []
     while true {
@@ -95,7 +150,10 @@ package final class Watch {
     }
   }
 
-  /// How the stream ends; what still comes before that is given, too.
+  /// Waits for the end of the stream.
+  ///
+  /// - Returns: the notices before the end, and the status.
+  /// - Throws: an error if the stream does not end in time.
   package func end() throws -> (notices: [WatchNotice], status: RPCStatus) {
     var notices: [WatchNotice] = []
     while true {
@@ -109,6 +167,10 @@ package final class Watch {
 }
 
 extension Watch.Request {
+  /// Encodes the request.
+  ///
+  /// - Parameter arena: the memory to use.
+  /// - Returns: the encoded message.
   package func encoded(_ arena: ProtobufArena) -> [UInt8] {
     let request = arena.make(configlookup__v1__watch_invalidations_request__init) { request in
       request.n_entities = entities.count
@@ -127,25 +189,39 @@ extension Watch.Request {
   }
 }
 
-/// An `InvalidationNotice`.
+/// The message `InvalidationNotice`.
 package struct WatchNotice: Equatable {
+  /// The enum `NoticeKind` of the protocol.
   package enum Kind: UInt32 {
+    /// The values in the order of their numbers.
     case unspecified, upsert, delete, resync, progress
   }
 
+  /// The field `kind`.
   package var kind: Kind
+  /// The field `entity`.
   package var entity: UInt32
+  /// The field `key`.
   package var key: String
+  /// The field `cache_key`.
   package var cacheKey: String
+  /// The field `selector`.
   package var selector: String
+  /// The field `revision`.
   package var revision: UInt64
+  /// The field `item_id`.
   package var itemID: String
+  /// The field `epoch`.
   package var epoch: String
+  /// The field `reason`.
   package var reason: String
+  /// The field `committed_at`, in milliseconds since 1970; 0 if it is not set.
   package var committedAt: Int64
+  /// The field `etag`.
   package var etag: String
+  /// The field `previous_etag`.
   package var previousETag: String
-  /// The value's changing field (see ``LookupReply/content``), where it came.
+  /// The field of the value that tests change (see ``LookupReply/content``); nil without a value.
   package var content: String?
 
   init(_ message: Configlookup__V1__InvalidationNotice) {

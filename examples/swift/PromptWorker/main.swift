@@ -1,8 +1,8 @@
-// A worker that reads its prompt for every task, and does not wait for the network to do so.
+// A worker that needs its prompt for every task and gets it without waiting for the network.
 //
 //     prompt-worker 127.0.0.1:50061 disease-diagnosis
 //
-// It has a task every 20 ms until it is interrupted; a worker of yours takes its tasks from a queue.
+// It does a task every 20 ms until it is interrupted. A real worker would take its tasks from a queue.
 import ConfigLookupClient
 import Foundation
 import Glibc
@@ -23,22 +23,22 @@ do {
 /// Does tasks, each with the prompt that is in force at that moment.
 func work(servers: [String], agentID: String) async throws {
   var configuration = ClientConfiguration(addresses: servers)
-  // A change brings the new prompt along, so that not even the first task after it asks a server.
+  // Notices carry the new prompt, so that not even the first task after a change needs a request to a server.
   configuration.pushesValues = true
   let client = try ConfigLookupClient(configuration)
   printError("prompt-worker: connecting to \(servers.joined(separator: " or "))")
-  // From here on every change is heard of. Throws if no server can be reached within ten seconds.
+  // From here on every change reaches the client. Throws if no server can be reached within ten seconds.
   try await client.ready()
 
   for task in 1... {
     let answer = try await client.prompt(agentID: agentID)
     let prompt =
       answer.value.map { "prompt \($0.version), \($0.content.template.prefix(40))" } ?? "no prompt is in force"
-    // The work would be here.
+    // The work of the task would be done here.
     let fetches = client.statistics?.fetches ?? 0
     print(
       "task \(task): \(prompt)\(answer.isStale ? ", which may be old" : "") (asked a server \(fetches) times so far)")
-    // The reader of a pipe sees each line when it is printed.
+    // The output is flushed, so that a reader of a pipe gets each line when it is printed.
     guard fflush(nil) == 0 else {
       printError("prompt-worker: standard output: \(String(cString: strerror(errno)))")
       exit(EX_IOERR)
