@@ -2,7 +2,7 @@ internal import CConfigLookupProto
 internal import Core
 internal import ProtobufMessages
 
-/// `bench`: lookups of every agent config in turn, and how long they took.
+/// `bench`: looks up every agent config in turn and prints throughput and latency.
 func runBench(_ words: [String], _ options: ToolOptions) throws -> Int32 {
   try expect(words)
   let requests = try agentRequests(options)
@@ -29,14 +29,17 @@ func runBench(_ words: [String], _ options: ToolOptions) throws -> Int32 {
   return ExitStatus.success
 }
 
+/// The measurement of one thread.
 private struct BenchResult: Sendable {
+  /// Completed calls, the failed ones included.
   var calls = 0
+  /// Calls with a status other than OK.
   var failed = 0
-  /// Of each block of `depth` calls, in nanoseconds.
+  /// The latency of each block of `depth` calls, in nanoseconds.
   var times: [UInt64] = []
 }
 
-/// The encoded requests for every agent there is.
+/// The encoded requests for the agents that the server lists, about 10,000 at most.
 private func agentRequests(_ options: ToolOptions) throws -> [[UInt8]] {
   let arena = ProtobufArena()
   let client = try ToolClient(options)
@@ -64,7 +67,7 @@ private func agentRequests(_ options: ToolOptions) throws -> [[UInt8]] {
   return requests
 }
 
-/// Keeps `depth` calls under way on each connection: sends a block on every one, then waits for each block's replies.
+/// Keeps `depth` calls open on each connection: sends a block on each of them, then waits for the replies.
 private func load(
   _ options: ToolOptions, _ requests: [[UInt8]], connections: Int, until end: MonotonicTime
 ) throws -> BenchResult {
@@ -97,19 +100,19 @@ private func report(_ results: [BenchResult], _ seconds: Double, _ options: Tool
     return Double(times[min(times.count - 1, Int(Double(times.count) * share))]) / 1000
   }
   let rate = Double(calls) / seconds
-  if options.json {
-    try say(
-      "{\"protocol\":\"\(options.isGRPC ? "grpc" : "framed")\",\"connections\":\(options.connections),"
-        + "\"depth\":\(options.depth),\"seconds\":\(seconds),\"calls\":\(calls),"
-        + "\"failed\":\(failed),\"calls_per_second\":\(rate),\"p50_us\":\(microseconds(0.5)),"
-        + "\"p90_us\":\(microseconds(0.9)),\"p99_us\":\(microseconds(0.99)),\"max_us\":\(microseconds(1))}")
-    return
-  }
-  try say(
+  let fields: [(name: String, value: MessageTree)] = [
+    ("protocol", .text(options.isGRPC ? "grpc" : "framed")), ("connections", .number("\(options.connections)")),
+    ("depth", .number("\(options.depth)")), ("seconds", .number("\(seconds)")), ("calls", .number("\(calls)")),
+    ("failed", .number("\(failed)")), ("calls_per_second", .number("\(rate)")),
+    ("p50_us", .number("\(microseconds(0.5))")), ("p90_us", .number("\(microseconds(0.9))")),
+    ("p99_us", .number("\(microseconds(0.99))")), ("max_us", .number("\(microseconds(1))")),
+  ]
+  if try options.printStructured(fields) { return }
+  try printLine(
     "\(calls) lookups in \(rounded(seconds)) s on \(options.connections) connections, \(options.depth) deep: "
-      + "\(Int(rate)) a second, \(failed) failed"
+      + "\(Int(rate)) per second, \(failed) failed"
   )
-  try say(
+  try printLine(
     "a block of \(options.depth): p50 \(rounded(microseconds(0.5))) µs, p90 \(rounded(microseconds(0.9))) µs, "
       + "p99 \(rounded(microseconds(0.99))) µs, max \(rounded(microseconds(1))) µs")
 }

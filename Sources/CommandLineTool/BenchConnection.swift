@@ -3,14 +3,17 @@ internal import FramedTransport
 internal import GRPCTransport
 internal import RPC
 
-/// A connection of the load: sends the lookups of a block at once, and then waits for their replies.
+/// A connection of the load generator: sends the lookups of a block at once and then waits for their replies.
 protocol BenchConnection {
+  /// Sends the requests of a block.
   func send(block: Int) throws
-  /// How many of them were not OK.
+  /// Waits for the replies of the block.
+  ///
+  /// - Returns: The number of calls with a status other than OK.
   func wait() throws -> Int
 }
 
-/// Connects, and makes the blocks beforehand: the load must cost less than what it measures.
+/// Connects and encodes the blocks in advance: the load generator must use less time than the server that it measures.
 func benchConnections(_ options: ToolOptions, _ requests: [[UInt8]], count: Int) throws -> [any BenchConnection] {
   let blocks = (0..<min(requests.count, 1000)).map { start in
     (0..<options.depth).map { requests[(start + $0) % requests.count] }

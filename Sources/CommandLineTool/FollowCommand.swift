@@ -3,13 +3,13 @@ internal import ConfigLookupClient
 internal import Core
 internal import ProtobufMessages
 
-/// `watch --follow`: over the client library, which keeps a connection up and goes on where it was.
+/// `watch --follow`: uses the client library, which reconnects and resumes where the connection was lost.
 func runFollow(_ options: ToolOptions) throws -> Int32 {
   try options.checkSelectors()
   guard !options.isGRPC, !options.values, !options.initial, options.intervalMilliseconds == 0 else {
     throw UsageError("watch --follow: not with --grpc, --values, --initial or --interval-ms")
   }
-  // For its complaints, which name the flag.
+  // For its error messages, which name the flag.
   _ = try options.tls.context()
   let client: ConfigLookupClient
   do {
@@ -31,7 +31,7 @@ func runFollow(_ options: ToolOptions) throws -> Int32 {
   }
   defer { work.cancel() }
   while true {
-    // The main thread waits, and none of those that the library needs.
+    // This blocks the main thread, which the library does not use.
     guard let result = outcome.wait(until: .now.advanced(bySeconds: 3600), { $0 }) else { continue }
     do {
       return try result.get()
@@ -43,7 +43,7 @@ func runFollow(_ options: ToolOptions) throws -> Int32 {
 }
 
 private func follow(_ client: ConfigLookupClient, _ options: ToolOptions) async throws -> Int32 {
-  // First, so that nothing is missed.
+  // Subscribes before anything is sent, so that no notice is missed.
   let notices = client.invalidations()
   let report = Task { await reportConnection(of: client, options) }
   defer { report.cancel() }
@@ -51,35 +51,35 @@ private func follow(_ client: ConfigLookupClient, _ options: ToolOptions) async 
   var changes = 0
   for await notice in notices where options.wants(notice) {
     if notice.kind == .upsert || notice.kind == .delete { changes += 1 }
-    try show(notice, asJSON: options.json)
+    try printNotice(notice, options)
     if let count = options.count, changes >= count { return ExitStatus.success }
   }
-  throw ToolFailure(status: ExitStatus.unavailable, message: "the notices have ended")
+  throw ToolFailure(status: ExitStatus.unavailable, message: "the stream of notices ended")
 }
 
-/// Prints on standard error, once each time, that there is no connection, and that there is one again.
+/// Prints on standard error when the connection is lost, and when there is one again.
 private func reportConnection(of client: ConfigLookupClient, _ options: ToolOptions) async {
   let addresses = ([options.server] + options.otherServers).map { "\($0)" }.joined(separator: " or ")
-  // Where a server is there, there is nothing to print.
+  // No message where a connection is made within this time.
   try? await Task.sleep(for: .milliseconds(500))
   var isWaiting = false
   for await state in client.states() {
     switch state {
     case .ready:
-      if isWaiting { complain("connected") }
+      if isWaiting { printError("connected") }
       isWaiting = false
     case .notReady where !isWaiting:
-      complain("no connection to \(addresses) yet: waiting")
+      printError("no connection to \(addresses) yet: waiting")
       isWaiting = true
     case .stale where !isWaiting, .error where !isWaiting:
-      complain("the connection is lost: waiting for \(addresses), to go on where it was")
+      printError("the connection is lost: waiting for \(addresses), to resume where it ended")
       isWaiting = true
     case .notReady, .stale, .error: break
     }
   }
 }
 
-private func show(_ notice: Notice, asJSON: Bool) throws {
+private func printNotice(_ notice: Notice, _ options: ToolOptions) throws {
   let arena = ProtobufArena()
   let message = arena.make(configlookup__v1__invalidation_notice__init) { message in
     message.kind =
@@ -99,7 +99,7 @@ private func show(_ notice: Notice, asJSON: Bool) throws {
     message.etag = arena.bytes(notice.etag)
     message.previous_etag = arena.bytes(notice.previousETag)
   }
-  try say(asJSON ? MessagePrinter().json(UnsafePointer(message)) : line(message.pointee))
+  if try !options.printStructured(UnsafePointer(message)) { try printLine(line(message.pointee)) }
 }
 
 extension ToolOptions {
@@ -109,14 +109,14 @@ extension ToolOptions {
       configuration.tls = ClientConfiguration.TLS(
         authorities: tls.authorities, certificate: tls.certificate, key: tls.key, serverName: tls.serverName)
     }
-    configuration.token = try knownBy()
+    configuration.token = try bearerToken()
     configuration.connectTimeout = timeoutSeconds
-    // Nothing is looked up.
+    // The command makes no lookups.
     configuration.nearCache = nil
     return configuration
   }
 
-  /// Whether it is about what is watched; what is about no key is for everybody.
+  /// Whether the notice matches the filters of the command line. Notices about no key match all.
   fileprivate func wants(_ notice: Notice) -> Bool {
     if let entity = notice.entity, !entities.isEmpty,
       !entities.contains(where: { entityNumbers[$0] == entity.rawValue })

@@ -1,14 +1,15 @@
 internal import Foundation
 
-/// Why bytes are not an array in JSON; for people.
+/// The reason why bytes are not a JSON array, as the end of a sentence that begins with the name of the file.
 struct JSONArrayProblem: Error, CustomStringConvertible {
   let description: String
 }
 
-/// The text of each element of an array in JSON, in order.
+/// Splits a JSON array into the texts of its elements, in order.
 ///
-/// - Parameter bytes: a whole file, without a byte order mark. To JSON, every line end is white space.
-/// - Throws: what is wrong, with its line where there is one.
+/// - Parameter bytes: A whole file, without a byte order mark. In JSON, every line end is white space.
+/// - Returns: The JSON text of each element.
+/// - Throws: The reason why the bytes are not a JSON array, with the line where it is known.
 func jsonArrayElements(_ bytes: [UInt8]) throws(JSONArrayProblem) -> [String] {
   guard String(validating: bytes, as: UTF8.self) != nil else {
     throw JSONArrayProblem(description: "is not UTF-8; save the file as UTF-8")
@@ -28,11 +29,11 @@ func jsonArrayElements(_ bytes: [UInt8]) throws(JSONArrayProblem) -> [String] {
       description: "document \(index): a field's name contains a NUL (\\u0000); BSON has no such name")
   }
   let elements = split(bytes)
-  precondition(elements.count == array.count, "both find the same elements")
+  precondition(elements.count == array.count, "both parsers find the same elements")
   return elements
 }
 
-/// Whether the name of any field contains a NUL. libbson would cut the name there.
+/// Whether the name of any field contains a NUL. libbson would truncate the name there.
 private func holdsNUL(_ value: Any) -> Bool {
   switch value {
   case let object as [String: Any]: object.contains { $0.key.utf8.contains(0) || holdsNUL($0.value) }
@@ -41,7 +42,7 @@ private func holdsNUL(_ value: Any) -> Bool {
   }
 }
 
-/// Cuts an array, which has been found to be sound JSON, at the commas between its elements.
+/// Splits an array, which has been parsed as JSON before, at the commas between its elements.
 private func split(_ bytes: [UInt8]) -> [String] {
   var elements: [String] = []
   var depth = 0

@@ -1,10 +1,10 @@
-/// Bounds of the command-line tool.
+/// Limits of the command-line tool.
 enum Limits {
-  /// Bytes of what `/health/ready` answers: a few reasons for each cache.
+  /// Maximum size of the body of `/health/ready`, in bytes: it contains a few reasons for each cache.
   static let healthBytes = 64 * 1024
-  /// Bytes of a file that `seed` reads: several documents of the largest size.
+  /// Maximum size of a file that `seed` reads, in bytes: several documents of the largest size.
   static let seedFileBytes = 256 * 1024 * 1024
-  /// Bytes of a document that MongoDB takes.
+  /// Maximum size of a BSON document in MongoDB, in bytes.
   ///
   /// https://www.mongodb.com/docs/manual/reference/limits/#mongodb-limit-BSON-Document-Size
   static let documentBytes = 16 * 1024 * 1024

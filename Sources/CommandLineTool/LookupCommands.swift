@@ -2,17 +2,17 @@ internal import CConfigLookupProto
 internal import Core
 internal import ProtobufMessages
 
-/// `get agent|prompt|source KEY`
+/// `get agent|prompt|source KEY`: the config in force.
 func runGet(_ words: [String], _ options: ToolOptions) throws -> Int32 {
   guard let kind = words.first else {
-    throw UsageError("get: agent, prompt or source is missing; --help shows the commands")
+    throw UsageError("get: agent, prompt or source is missing; --help prints the usage")
   }
   let rest = Array(words.dropFirst())
   switch kind {
   case "agent": return try getAgent(rest, options)
   case "prompt": return try getPrompt(rest, options)
   case "source": return try getSource(rest, options)
-  default: throw UsageError("get \(kind): none of agent, prompt, source")
+  default: throw UsageError("get: \(notOneOf(kind, entityNames))")
   }
 }
 
@@ -26,7 +26,7 @@ private func getAgent(_ words: [String], _ options: ToolOptions) throws -> Int32
   return try ToolClient(options).call(
     "GetAgentConfig", request, configlookup__v1__get_agent_config_response__unpack
   ) { response in
-    try show(response, response.pointee.config, response.pointee.metadata, [], options)
+    try printReply(response, response.pointee.config, response.pointee.metadata, [], options)
     return ExitStatus.success
   }
 }
@@ -56,7 +56,7 @@ private func getPrompt(_ words: [String], _ options: ToolOptions) throws -> Int3
     let isStaged = response.pointee.variant == CONFIGLOOKUP__V1__PROMPT_VARIANT__PROMPT_VARIANT_STAGED
     var notes = ["variant \(isStaged ? "staged" : "active")"]
     if !response.pointee.test_id.isEmpty { notes.append("test \(response.pointee.test_id.repairedText)") }
-    try show(response, response.pointee.prompt, response.pointee.metadata, notes, options)
+    try printReply(response, response.pointee.prompt, response.pointee.metadata, notes, options)
     return ExitStatus.success
   }
 }
@@ -85,12 +85,12 @@ private func getSource(_ words: [String], _ options: ToolOptions) throws -> Int3
     for index in 0..<response.pointee.n_other_source_ids {
       notes.append("also \(response.pointee.other_source_ids[index].repairedText)")
     }
-    try show(response, response.pointee.config, response.pointee.metadata, notes, options)
+    try printReply(response, response.pointee.config, response.pointee.metadata, notes, options)
     return ExitStatus.success
   }
 }
 
-/// `resolve CONTAINER PATH`
+/// `resolve CONTAINER PATH`: the source config of a blob, and the fields that its path contains.
 func runResolve(_ words: [String], _ options: ToolOptions) throws -> Int32 {
   try expect(words, "CONTAINER", "PATH")
   let arena = ProtobufArena()
@@ -102,14 +102,11 @@ func runResolve(_ words: [String], _ options: ToolOptions) throws -> Int32 {
   return try ToolClient(options).call(
     "ResolveBlob", request, configlookup__v1__resolve_blob_response__unpack
   ) { response in
-    if options.json {
-      try say(MessagePrinter().json(response))
-      return ExitStatus.success
-    }
-    try say("source: \(safe(response.pointee.config?.pointee.source_id.repairedText ?? ""))")
+    if try options.printStructured(response) { return ExitStatus.success }
+    try printLine("source: \(safe(response.pointee.config?.pointee.source_id.repairedText ?? ""))")
     for index in 0..<response.pointee.n_fields {
       guard let field = response.pointee.fields[index]?.pointee else { continue }
-      try say("\(safe(field.key.repairedText)): \(safe(field.value.repairedText))")
+      try printLine("\(safe(field.key.repairedText)): \(safe(field.value.repairedText))")
     }
     return ExitStatus.success
   }
@@ -123,33 +120,21 @@ private func lookupOptions(_ arena: ProtobufArena, _ options: ToolOptions)
   }
 }
 
-/// A lookup's reply: the whole as JSON, or the value as text under a line that says as of when.
-private func show<Response, Value>(
+/// Prints the reply of a lookup: the whole reply as JSON or YAML, or the value as text below a comment line with its
+/// revision, its etag and the time since it was last verified.
+private func printReply<Response, Value>(
   _ response: UnsafePointer<Response>, _ value: UnsafeMutablePointer<Value>?,
   _ metadata: UnsafeMutablePointer<Configlookup__V1__LookupMetadata>?, _ notes: [String], _ options: ToolOptions
 ) throws {
-  let printer = MessagePrinter()
-  if options.json {
-    try say(printer.json(response))
-    return
-  }
+  if try options.printStructured(response) { return }
   var line = notes.map(safe)
   if let metadata = metadata?.pointee {
     line.append("revision \(metadata.revision)")
-    line.append("etag \(metadata.etag.repairedText)")
-    line.append("confirmed \(metadata.age_ms) ms ago")
-    if metadata.stale != 0 { line.append("STALE") }
+    line.append("etag \(safe(metadata.etag.repairedText))")
+    line.append("verified \(metadata.age_ms) ms ago")
+    if metadata.stale != 0 { line.append(options.style("STALE", .yellow)) }
     if metadata.not_modified != 0 { line.append("not modified") }
   }
-  try say("# " + line.joined(separator: ", "))
-  if let value { try StandardStreams.write(printer.text(UnsafePointer(value))) }
-}
-
-/// Text of a document on a terminal: without what could steer it.
-func safe(_ text: String) -> String {
-  String(
-    String.UnicodeScalarView(
-      text.unicodeScalars.map {
-        $0.properties.generalCategory == .control || $0.properties.isBidiControl ? "\u{FFFD}" : $0
-      }))
+  try StandardStreams.write("# " + line.joined(separator: ", ") + "\n")
+  if let value { try StandardStreams.write(MessagePrinter().text(UnsafePointer(value))) }
 }

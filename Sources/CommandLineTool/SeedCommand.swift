@@ -3,18 +3,19 @@ internal import Core
 internal import Foundation
 internal import Glibc
 internal import MongoSource
+internal import ProtobufMessages
 
-/// `seed FOLDER`: checks every document by the rules that the server and the database have, and then writes all of them
-/// in one transaction, or none.
+/// `seed FOLDER`: validates every document by the rules of the server and of the database, and then writes all of them
+/// in one transaction.
 ///
-/// A document replaces the one with its `_id`, or, where it has none, the one with its `id` or `source_id`: running it
-/// again changes nothing.
+/// A document replaces the one with the same `_id`. A document without `_id` replaces the one with the same `id` or
+/// `source_id`. The command is idempotent.
 func runSeed(_ words: [String], _ options: ToolOptions) throws -> Int32 {
   try expect(words, "FOLDER")
   let folder = URL(fileURLWithPath: words[0], isDirectory: true)
   var isFolder: ObjCBool = false
   guard FileManager.default.fileExists(atPath: folder.path, isDirectory: &isFolder), isFolder.boolValue else {
-    throw ToolFailure(status: EX_NOINPUT, message: "\(words[0]): there is no such folder")
+    throw ToolFailure(status: EX_NOINPUT, message: "\(words[0]): no such folder")
   }
   let files = [
     try SeedDocuments(folder, "agent_configs.json", options.agentConfigs, key: "id", as: AgentConfig.self),
@@ -24,10 +25,10 @@ func runSeed(_ words: [String], _ options: ToolOptions) throws -> Int32 {
   guard !files.isEmpty else {
     throw ToolFailure(
       status: EX_NOINPUT,
-      message: "\(words[0]): holds none of agent_configs.json, prompts.json, source_configs.json")
+      message: "\(words[0]): contains none of agent_configs.json, prompts.json, source_configs.json")
   }
   let problems = files.flatMap(\.problems)
-  for problem in problems { complain(problem) }
+  for problem in problems { printError(problem) }
   if !problems.isEmpty {
     throw ToolFailure(
       status: ExitStatus.data, message: "nothing was written: fix the documents above, and run it again")
@@ -43,11 +44,18 @@ func runSeed(_ words: [String], _ options: ToolOptions) throws -> Int32 {
   } catch {
     throw toolFailure(error, files, pool.place)
   }
-  for file in files { try say("loaded \(file.replacements.count) documents into \(file.namespace)") }
+  for file in files {
+    let count = file.replacements.count
+    if try !options.printStructured([
+      ("file", .text(file.file)), ("namespace", .text("\(file.namespace)")), ("documents", .number("\(count)")),
+    ]) {
+      try printLine("loaded \(count) documents into \(file.namespace)")
+    }
+  }
   return ExitStatus.success
 }
 
-/// Says which document could not be written, and what is in the database now.
+/// Describes which document could not be written, and what the database contains now.
 private func toolFailure(_ failure: MongoWriteFailure, _ files: [SeedDocuments], _ place: String) -> ToolFailure {
   let written: String
   if failure.isCommitUnknown {
@@ -63,7 +71,7 @@ private func toolFailure(_ failure: MongoWriteFailure, _ files: [SeedDocuments],
     }
     written = "the database has no transactions, so these were written: " + parts.joined(separator: ", ")
   }
-  // A refusal belongs to a document. Everything else belongs to the connection.
+  // An error that the server returned concerns a document; any other error concerns the connection.
   guard failure.error.isFromServer, let index = failure.index, let name = name(of: index, files) else {
     return ToolFailure(
       status: ExitStatus.unavailable, message: "--mongodb-uri: \(place): \(failure.error); \(written)")
@@ -73,7 +81,7 @@ private func toolFailure(_ failure: MongoWriteFailure, _ files: [SeedDocuments],
   return ToolFailure(status: status, message: "\(name): the database refuses it: \(failure.error); \(written)")
 }
 
-/// The file and the place of the replacement with this index.
+/// The file of the replacement with this index, and the index of its document in the file.
 private func name(of index: Int, _ files: [SeedDocuments]) -> String? {
   var rest = index
   for file in files {

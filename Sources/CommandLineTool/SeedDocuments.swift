@@ -4,22 +4,27 @@ internal import Core
 internal import Foundation
 internal import MongoSource
 
-/// The documents of one file of `seed`, checked by the rules of the server and of the database.
+/// The documents of one file of `seed`, validated by the rules of the server and of the database.
 struct SeedDocuments {
+  /// The name of the file.
   let file: String
+  /// The collection that receives the documents.
   let namespace: MongoNamespace
+  /// A replacement for each valid document, in the order of the file.
   private(set) var replacements: [MongoReplacement] = []
-  /// What is wrong, a line each: the file, the document's place from 0, and the field.
+  /// A line for each invalid document: the file, the document's index from 0, the field and the problem.
   private(set) var problems: [String] = []
-  /// Places of the documents by what finds them in the collection.
-  private var places: [BSONDocument: Int] = [:]
+  /// The indexes of the documents by their selectors.
+  private var indexes: [BSONDocument: Int] = [:]
 
-  /// Reads and checks a file; nil where there is none.
+  /// Reads and validates a file; nil where it does not exist.
   ///
   /// - Parameters:
+  ///   - folder: The folder of the file.
+  ///   - file: The name of the file.
   ///   - namespace: `DATABASE.COLLECTION`.
-  ///   - key: the field that finds a document that has no `_id`.
-  ///   - model: its reader is the server's rules.
+  ///   - key: The field by which a document without `_id` is selected.
+  ///   - model: The type whose reader has the server's rules.
   /// - Throws: `UsageError` for the namespace; ``ToolFailure`` for a file that is not a JSON array of documents.
   init?<Model: CachedModel>(
     _ folder: URL, _ file: String, _ namespace: String, key: String, as model: Model.Type
@@ -27,7 +32,7 @@ struct SeedDocuments {
     self.file = file
     let path = folder.appendingPathComponent(file).path
     guard FileManager.default.fileExists(atPath: path) else { return nil }
-    guard let namespace = MongoNamespace(namespace) else { throw UsageError("\(namespace): not DATABASE.COLLECTION") }
+    guard let namespace = MongoNamespace(namespace) else { throw UsageError("\(namespace) is not DATABASE.COLLECTION") }
     self.namespace = namespace
     let bytes: [UInt8]
     do throws(FileProblem) {
@@ -46,13 +51,13 @@ struct SeedDocuments {
 
   private mutating func add<Model: CachedModel>(_ json: String, _ index: Int, _ key: String, _ model: Model.Type) {
     guard json.utf8.first == UInt8(ascii: "{") else {
-      return complain(index, "is not an object; the file is an array of documents")
+      return addProblem(index, "is not an object; the file is an array of documents")
     }
     let document: BSONDocument
     do throws(BSONError) {
       document = try BSONDocument(json: json)
     } catch {
-      return complain(index, "\(error)")
+      return addProblem(index, "\(error)")
     }
     document.withObject { object in
       do throws(DocumentProblem) {
@@ -60,24 +65,24 @@ struct SeedDocuments {
         _ = try Model(reading: object)
         guard let value = object.value("_id") ?? object.value(key) else { return }
         let selector = BSONDocument(oneField: object.value("_id") == nil ? key : "_id", value)
-        if let first = places.updateValue(index, forKey: selector) {
+        if let first = indexes.updateValue(index, forKey: selector) {
           throw DocumentProblem(
             field: object.value("_id") == nil ? key : "_id",
             problem: "is the same as that of document \(first); one of the two would replace the other")
         }
         replacements.append(MongoReplacement(namespace: namespace, selector: selector, document: document))
       } catch {
-        complain(index, "\(error)")
+        addProblem(index, "\(error)")
       }
     }
   }
 
-  private mutating func complain(_ index: Int, _ problem: String) {
+  private mutating func addProblem(_ index: Int, _ problem: String) {
     problems.append("\(file): document \(index): \(problem)")
   }
 }
 
-/// Throws what MongoDB refuses of a document that replaces another.
+/// Throws the reason why MongoDB would reject a document as a replacement.
 ///
 /// https://www.mongodb.com/docs/manual/reference/limits/
 func checkStorable(_ document: BSONDocument) throws(DocumentProblem) {
@@ -119,7 +124,7 @@ private func canBeID(_ value: BSONValue) -> Bool {
   }
 }
 
-/// The first field without a name, in a field or anywhere below it. libmongoc refuses to send one.
+/// The problem of the first field with an empty name, at a field or anywhere below it. libmongoc refuses to send one.
 private func emptyName(_ name: UnsafeBufferPointer<UInt8>, _ value: BSONValue, in parent: String) -> DocumentProblem? {
   guard !name.isEmpty else {
     return DocumentProblem(field: parent, problem: "holds a field whose name is empty, which cannot be stored")

@@ -3,127 +3,111 @@ internal import Glibc
 internal import RPC
 
 /// The version that `--version` prints.
-private let toolVersion = "0.1.0"
+let toolVersion = "0.1.0"
 
-/// How the tool ends, for scripts (after sysexits.h).
+/// The exit statuses, after sysexits.h, for scripts.
 enum ExitStatus {
   static let success: Int32 = 0
-  /// The server says that there is no such key.
+  /// The server has no such key.
   static let notFound: Int32 = 1
-  /// A mistake on the command line.
+  /// A usage error.
   static let usage = EX_USAGE
   /// Documents that break a rule.
   static let data = EX_DATAERR
-  /// No server there, or it does not answer.
+  /// The server cannot be reached or is not ready.
   static let unavailable = EX_UNAVAILABLE
-  /// The server answers with another error.
+  /// The server returns another error.
   static let failed = EX_SOFTWARE
-  /// The server does not know the caller, or does not permit it.
+  /// The credentials are missing or wrong, or their permissions do not suffice.
   static let notPermitted = EX_NOPERM
-  /// `status`: a cache is not loaded, or not confirmed within its TTL.
+  /// `status`: a cache is not loaded, or was not verified within its TTL.
   static let notValid = EX_TEMPFAIL
+
+  /// All statuses, for the manual page.
+  static let all: [(status: Int32, meaning: String)] = [
+    (success, "Success."),
+    (notFound, "The server has no such key."),
+    (usage, "Usage error."),
+    (data, "seed: a document breaks a rule."),
+    (EX_NOINPUT, "seed: the folder or its files do not exist."),
+    (unavailable, "The server cannot be reached or is not ready."),
+    (failed, "Another error."),
+    (EX_IOERR, "Standard output cannot be written."),
+    (notValid, "status: a cache is not valid."),
+    (notPermitted, "The token or the certificate is missing, wrong or without the permission."),
+    (128 + SIGPIPE, "The reader of standard output closed the pipe."),
+  ]
 }
 
-/// An end with a message and a status.
+/// An error that ends the tool with a message and an exit status.
 struct ToolFailure: Error {
+  /// The exit status.
   let status: Int32
+  /// One line, for standard error.
   let message: String
 }
 
-/// Runs `config-lookup` with arguments (without the program's name) and environment. Returns the exit status.
+/// Runs `config-lookup`.
+///
+/// - Parameters:
+///   - arguments: The command line without the program's name.
+///   - environment: The environment variables.
+/// - Returns: The exit status.
 public func runTool(arguments: [String], environment: [String: String]) -> Int32 {
   StandardStreams.prepare()
-  var options = ToolOptions()
   do {
-    // `CONFIG_LOOKUP_SERVER` and the others are defaults; a list from the environment would only surprise.
-    let words = try ToolOptions.flags.parse(arguments, environment: environment, into: &options)
-    if let token = environment["CONFIG_LOOKUP_TOKEN"] {
-      options.token = try writtenValue(token, called: "CONFIG_LOOKUP_TOKEN", wanted: "the token")
+    var options = ToolOptions()
+    let parsed = try ToolOptions.flags.read(arguments, environment: environment, into: &options)
+    try options.finish(flags: parsed.flags, environment: environment)
+    for warning in ToolOptions.flags.unknownVariables(in: environment, others: ToolOptions.otherVariables) {
+      printError("warning: \(warning)")
     }
-    if options.wantsVersion {
-      try say("config-lookup \(toolVersion)")
-      return ExitStatus.success
-    }
-    if options.wantsHelp || words.isEmpty {
-      try StandardStreams.write(help + "\n")
-      return options.wantsHelp ? ExitStatus.success : ExitStatus.usage
-    }
-    return try run(words, options)
+    return try run(parsed, options)
   } catch let error as UsageError {
-    complain(error.message)
+    printError(error.message)
     return ExitStatus.usage
   } catch let problem as OutputProblem {
-    if !problem.isClosedPipe { complain("\(problem)") }
+    if !problem.isClosedPipe { printError("\(problem)") }
     return problem.exitStatus
   } catch let error as ToolFailure {
-    complain(error.message)
+    printError(error.message)
     return error.status
   } catch let error as RPCClientError {
-    complain("\(error)")
+    printError("\(error)")
     return ExitStatus.unavailable
   } catch {
-    complain("\(error)")
+    printError("\(error)")
     return ExitStatus.failed
   }
 }
 
-private func run(_ words: [String], _ options: ToolOptions) throws -> Int32 {
-  let rest = Array(words.dropFirst())
-  switch words[0] {
-  case "get": return try runGet(rest, options)
-  case "resolve": return try runResolve(rest, options)
-  case "list": return try runList(rest, options)
-  case "watch": return try runWatch(rest, options)
-  case "status": return try runStatus(rest, options)
-  case "health": return try runHealth(rest, options)
-  case "invalidate": return try runInvalidate(rest, options)
-  case "seed": return try runSeed(rest, options)
-  case "bench": return try runBench(rest, options)
-  default: throw UsageError("\(words[0]): no such command; --help lists them")
+private func run(_ parsed: ParsedArguments, _ options: ToolOptions) throws -> Int32 {
+  if options.wantsVersion {
+    try printLine("config-lookup \(toolVersion)")
+    return ExitStatus.success
   }
-}
-
-/// Throws unless exactly these words follow the command.
-func expect(_ words: [String], _ names: String...) throws(UsageError) {
-  if words.count < names.count { throw UsageError("\(names[words.count]) is missing; --help shows the commands") }
-  if words.count > names.count {
-    throw UsageError("\(words[names.count]): one word too many; --help shows the commands")
+  guard let name = parsed.words.first else {
+    try StandardStreams.write(Command.program.overview + "\n")
+    return options.wantsHelp ? ExitStatus.success : ExitStatus.usage
   }
+  let command = try Command.named(name)
+  if options.wantsHelp {
+    try StandardStreams.write(Command.program.help(of: command.description) + "\n")
+    return ExitStatus.success
+  }
+  try command.check(parsed.flags)
+  return try command.run(Array(parsed.words.dropFirst()), options)
 }
 
-func complain(_ message: String) {
-  Logger.writeToStandardError("config-lookup: \(escapingControls(message))")
-}
-
-/// Writes a line to standard output at once, so that the reader of a pipe sees each line when it is printed. Control
-/// characters, which documents and servers may have put into the line, are escaped.
+/// Checks the number of words after a command.
 ///
-/// - Throws: ``OutputProblem`` when the line cannot be written.
-func say(_ text: String) throws(OutputProblem) {
-  try StandardStreams.write(escapingControls(text) + "\n")
+/// - Parameters:
+///   - words: The words after the command.
+///   - names: What each of them is, for messages.
+/// - Throws: A word that is missing, or one too many.
+func expect(_ words: [String], _ names: String...) throws(UsageError) {
+  if words.count < names.count { throw UsageError("\(names[words.count]) is missing; --help prints the usage") }
+  if words.count > names.count {
+    throw UsageError("unexpected argument \"\(words[names.count])\"; --help prints the usage")
+  }
 }
-
-private let help = """
-  config-lookup: asks a config-lookup-server which config is in force, and watches it change.
-
-    config-lookup get agent AGENT_ID
-    config-lookup get prompt AGENT_ID [--subject WHO] [--variant staged] [--by-prompt-id]
-    config-lookup get source SOURCE_ID | --container NAME | --ai-agent ID
-    config-lookup resolve CONTAINER PATH         which source does a blob belong to, and what does its path say
-    config-lookup list agents [--type TYPE] | prompts | sources [--mode MODE]
-    config-lookup watch [--entity E] [--selector FIELD] [--key K] [--prefix P] [--initial] [--values]
-    config-lookup watch --follow [--other-server HOST:PORT] [--entity E] [--selector FIELD] [--key K] [--prefix P]
-    config-lookup status                         how the caches are doing
-    config-lookup health                         should calls come here? For health checks of containers
-    config-lookup invalidate [agent|prompt|source]   read the collections again now
-    config-lookup seed FOLDER --mongodb-uri URI  check agent_configs.json, prompts.json, source_configs.json; load them
-    config-lookup bench [--connections N] [--depth N] [--seconds S]
-
-  Flags stand anywhere; each has an environment variable.
-
-  \(ToolOptions.flags.help)
-
-  Exit status: 0 done; 1 no such key; 64 a mistake on the command line; 65 a document breaks a rule; 69 the server
-  cannot be reached or is not ready; 70 another error; 74 standard output cannot be written; 75 status: a cache is not
-  valid; 77 not permitted, or no right token; 141 the reader of standard output has closed it.
-  """

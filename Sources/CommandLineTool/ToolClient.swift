@@ -5,18 +5,23 @@ internal import GRPCTransport
 internal import ProtobufMessages
 internal import RPC
 
-/// A connection to the server, with replies as messages and errors as exits.
+/// A connection to the server that decodes replies, and that throws errors with the exit status of the tool.
 struct ToolClient {
   private let client: any RPCClient
   private let options: ToolOptions
   private let arena = ProtobufArena()
 
+  /// Connects as the options say.
+  ///
+  /// - Throws: `UsageError` for wrong files, or the error of the connection.
   init(_ options: ToolOptions) throws {
     self.options = options
     client = options.isGRPC ? try GRPCClient(options) : try FramedClient(options)
   }
 
-  /// Makes a call and lends its reply to `body`.
+  /// Makes a call and passes its reply to a function. The reply is valid until the function returns.
+  ///
+  /// - Throws: ``ToolFailure`` for a status other than OK, or the error of the connection.
   func call<Request, Response, Result>(
     _ method: String, _ request: UnsafePointer<Request>,
     _ unpack: (UnsafeMutablePointer<ProtobufCAllocator>?, Int, UnsafePointer<UInt8>?) -> UnsafeMutablePointer<
@@ -30,7 +35,7 @@ struct ToolClient {
     return try read(reply.payload, unpack, body)
   }
 
-  /// What `grpc.health.v1.Health` says of the whole server.
+  /// Whether `grpc.health.v1.Health` reports the whole server as SERVING.
   func isServing() throws -> Bool {
     let reply = try client.call(
       "grpc.health.v1.Health/Check", timeoutMilliseconds: UInt32(min(options.timeoutSeconds * 1000, 4e9)))
@@ -45,7 +50,11 @@ struct ToolClient {
     }
   }
 
-  /// Opens a stream and lends each of its replies to `body` until that answers false or the server ends it with OK.
+  /// Opens a stream and passes each of its replies to a function until that returns false or the server ends the stream
+  /// with OK.
+  ///
+  /// - Throws: ``ToolFailure`` for a status other than OK, or the error of the connection: no reply within
+  ///   `silenceSeconds`, for instance.
   func stream<Request, Response>(
     _ method: String, _ request: UnsafePointer<Request>, silenceSeconds: Double,
     _ unpack: (UnsafeMutablePointer<ProtobufCAllocator>?, Int, UnsafePointer<UInt8>?) -> UnsafeMutablePointer<
@@ -76,7 +85,7 @@ struct ToolClient {
   }
 }
 
-/// Throws what the reply says, if that is no OK.
+/// Throws the status of a reply, unless it is OK.
 func check(_ reply: RPCClientReply) throws(ToolFailure) {
   guard reply.status.code != .ok else { return }
   let status =

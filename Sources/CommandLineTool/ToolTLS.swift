@@ -4,53 +4,57 @@ internal import GRPCTransport
 internal import RPC
 internal import TLS
 
-/// How the command line speaks TLS.
+/// The TLS options of the command line.
 struct ToolTLS: Sendable {
+  /// `--tls`
   var isOn = false
+  /// `--tls-ca`
   var authorities: String?
+  /// `--tls-certificate`
   var certificate: String?
+  /// `--tls-key`
   var key: String?
+  /// `--tls-server-name`
   var serverName: String?
 
-  static let flags: [Flag<ToolOptions>] = [
-    Flag(
-      "tls", "Speak TLS to the server.", default: "false, or true with another --tls flag", .toggle { $1.tls.isOn = $0 }
-    ),
-    Flag(
-      "tls-ca", "The authorities whose certificates the server may have (PEM).", default: "those of the system",
-      .value(placeholder: "FILE") {
-        $1.tls.authorities = $0; return nil
-      }),
-    Flag(
-      // Not CONFIG_LOOKUP_TLS_CERTIFICATE and _KEY: beside a server, in its container, those are the server's own.
-      "tls-certificate", "The certificate that this client presents to the server (PEM).",
-      variable: "CONFIG_LOOKUP_CLIENT_TLS_CERTIFICATE",
-      .value(placeholder: "FILE") {
-        $1.tls.certificate = $0; return nil
-      }),
-    Flag(
-      "tls-key", "That certificate's private key (PEM, not encrypted).", variable: "CONFIG_LOOKUP_CLIENT_TLS_KEY",
-      .value(placeholder: "FILE") {
-        $1.tls.key = $0; return nil
-      }),
-    Flag(
-      "tls-server-name", "The name that the server's certificate must be for.", default: "the host of --server",
-      .value(placeholder: "NAME") {
-        $1.tls.serverName = $0; return nil
-      }),
-  ]
+  /// The flags, which every command with a connection to the server takes.
+  static let flags = FlagGroup<ToolOptions>(
+    "TLS flags",
+    [
+      Flag(
+        "tls", "Use TLS for the connection to the server.", default: "false, or true with another --tls flag",
+        .toggle { $1.tls.isOn = $0 }),
+      .file(
+        "tls-ca", "PEM file of the CAs that may sign the server's certificate.", default: "those of the system",
+        \.tls.authorities),
+      // Not CONFIG_LOOKUP_TLS_CERTIFICATE and _KEY: in a container of the server, those are the server's own.
+      .file(
+        "tls-certificate", "PEM file of the client certificate. It needs --tls-key.",
+        variable: "CONFIG_LOOKUP_CLIENT_TLS_CERTIFICATE", \.tls.certificate),
+      .file(
+        "tls-key", "PEM file of the private key of --tls-certificate, not encrypted.",
+        variable: "CONFIG_LOOKUP_CLIENT_TLS_KEY", \.tls.key),
+      Flag(
+        "tls-server-name", "Name that the server's certificate must have.", default: "the host of --server",
+        .value(placeholder: "NAME") {
+          $1.tls.serverName = $0
+          return nil
+        }),
+    ])
 
+  /// Whether any flag requests TLS.
   var isWanted: Bool { isOn || authorities != nil || certificate != nil || key != nil || serverName != nil }
 
-  /// The context of a connection; nil: without TLS.
+  /// Makes the context of a connection; nil for a cleartext connection.
   ///
   /// - Parameters:
-  ///   - protocols: what to ask for by ALPN.
-  ///   - isForced: whether there is TLS although no flag asks for it.
+  ///   - protocols: The protocols that the client offers by ALPN.
+  ///   - isForced: Whether the connection uses TLS although no flag requests it.
+  /// - Throws: The flag whose file is missing or wrong.
   func context(_ protocols: [String] = [], isForced: Bool = false) throws(UsageError) -> TLSContext? {
     guard isWanted || isForced else { return nil }
     guard (certificate == nil) == (key == nil) else {
-      throw UsageError("--tls-certificate and --tls-key: one needs the other")
+      throw UsageError("--tls-certificate and --tls-key: give both or neither")
     }
     do throws(TLSError) {
       var identity: TLSFiles?
@@ -69,22 +73,10 @@ struct ToolTLS: Sendable {
   }
 }
 
-extension ToolOptions {
-  /// What the server knows the caller by; nil: nothing.
-  func knownBy() throws(UsageError) -> String? {
-    guard let tokenFile else { return token }
-    do throws(FileProblem) {
-      return try readValueFile(tokenFile, acceptsPipe: true)
-    } catch {
-      throw UsageError("--token-file: \(tokenFile): \(error)")
-    }
-  }
-}
-
 extension FramedClient {
-  /// Connects as the options say.
+  /// Connects with the address, the TLS files and the token of the options.
   convenience init(_ options: ToolOptions) throws {
-    let token = try options.knownBy()
+    let token = try options.bearerToken()
     try self.init(
       options.server, tls: options.tls.context(), serverName: options.tls.serverName,
       timeoutSeconds: options.timeoutSeconds)
@@ -94,9 +86,9 @@ extension FramedClient {
 }
 
 extension GRPCClient {
-  /// Connects as the options say.
+  /// Connects with the address, the TLS files and the token of the options.
   convenience init(_ options: ToolOptions) throws {
-    let token = try options.knownBy()
+    let token = try options.bearerToken()
     try self.init(
       options.server, service: "configlookup.v1.ConfigLookup", tls: options.tls.context(["h2"]),
       serverName: options.tls.serverName, timeoutSeconds: options.timeoutSeconds)

@@ -3,7 +3,7 @@ internal import Core
 internal import Foundation
 internal import ProtobufMessages
 
-/// `watch`: a line for each notice, until the server or the reader ends it.
+/// `watch`: prints a line for each notice until the server ends the stream or standard output is closed.
 func runWatch(_ words: [String], _ options: ToolOptions) throws -> Int32 {
   try expect(words)
   if options.follow { return try runFollow(options) }
@@ -25,7 +25,7 @@ func runWatch(_ words: [String], _ options: ToolOptions) throws -> Int32 {
   }
   let interval = Double(options.intervalMilliseconds == 0 ? 10_000 : options.intervalMilliseconds) / 1000
   var changes = 0
-  // Three signs of life missed, and the link is taken for dead.
+  // Without a notice for three intervals the connection counts as lost.
   try ToolClient(options).stream(
     "WatchInvalidations", request, silenceSeconds: 3 * interval + options.timeoutSeconds,
     configlookup__v1__invalidation_notice__unpack
@@ -34,13 +34,16 @@ func runWatch(_ words: [String], _ options: ToolOptions) throws -> Int32 {
       notice.pointee.kind == CONFIGLOOKUP__V1__NOTICE_KIND__NOTICE_KIND_UPSERT
       || notice.pointee.kind == CONFIGLOOKUP__V1__NOTICE_KIND__NOTICE_KIND_DELETE
     if isChange { changes += 1 }
-    try say(options.json ? MessagePrinter().json(notice) : line(notice.pointee))
-    if !options.json, options.values, isChange { try StandardStreams.write(value(notice.pointee)) }
+    if try !options.printStructured(notice) {
+      try printLine(line(notice.pointee))
+      if options.values, isChange { try StandardStreams.write(value(notice.pointee)) }
+    }
     return options.count.map { changes < $0 } ?? true
   }
   return ExitStatus.success
 }
 
+/// A notice as a line of text.
 func line(_ notice: Configlookup__V1__InvalidationNotice) -> String {
   let time = Date().formatted(.iso8601.timeSeparator(.colon))
   switch notice.kind {
@@ -49,10 +52,10 @@ func line(_ notice: Configlookup__V1__InvalidationNotice) -> String {
     return "\(time) \(kind) \(safe(notice.cache_key.repairedText)) revision \(notice.revision) "
       + "\(notice.reason.repairedText) \(safe(notice.item_id.repairedText))"
   case CONFIGLOOKUP__V1__NOTICE_KIND__NOTICE_KIND_RESYNC:
-    return "\(time) RESYNC drop what you hold, look up again; revision \(notice.revision)"
+    return "\(time) RESYNC discard cached values and look up again; revision \(notice.revision)"
   default:
     let reason = notice.reason.isEmpty ? "" : " (\(notice.reason.repairedText))"
-    return "\(time) PROGRESS all up to revision \(notice.revision) has been sent\(reason)"
+    return "\(time) PROGRESS all changes up to revision \(notice.revision) were sent\(reason)"
   }
 }
 

@@ -44,7 +44,7 @@ public struct MessagePrinter: Sendable {
 
   // MARK: JSON
 
-  private func appendJSON(_ tree: MessageTree, to out: inout String) {
+  func appendJSON(_ tree: MessageTree, to out: inout String) {
     switch tree {
     case .text(let text), .json(let text), .longNumber(let text): out += quotedJSON(text)
     case .number(let text): out += text
@@ -122,7 +122,7 @@ public struct MessagePrinter: Sendable {
 }
 
 /// Encodes a JSON string with its quotes.
-private func quotedJSON(_ text: String) -> String {
+func quotedJSON(_ text: String) -> String {
   var out = "\""
   for scalar in text.unicodeScalars {
     switch scalar {
@@ -159,7 +159,7 @@ private func shown(_ text: String) -> String {
 
 /// Whether the character is a control character (C0, DEL, C1), a line separator, or one that changes the direction of
 /// text. All of them fit into four hexadecimal digits.
-private func isUnsafe(_ scalar: Unicode.Scalar) -> Bool {
+func isUnsafe(_ scalar: Unicode.Scalar) -> Bool {
   switch scalar.value {
   case 0..<0x20, 0x7F...0x9F, 0x061C, 0x200E, 0x200F, 0x2028...0x202E, 0x2066...0x2069: true
   default: false

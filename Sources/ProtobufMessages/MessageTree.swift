@@ -1,15 +1,20 @@
 internal import CConfigLookupProto
 
-/// The content of a message without its C types. Both output formats are made from it.
-indirect enum MessageTree {
+/// The fields of a message without its C types: the common source of all forms of output.
+package indirect enum MessageTree {
+  /// Any text.
   case text(String)
   /// JSON text in a field `*_json`.
   case json(String)
-  /// A 64-bit number, which JSON represents as a string.
+  /// A 64-bit integer, which JSON has as a string.
   case longNumber(String)
+  /// Any other number.
   case number(String)
+  /// A boolean.
   case bool(Bool)
+  /// A repeated field.
   case list([MessageTree])
+  /// A message or a map, with its fields in order.
   case object([(name: String, value: MessageTree)])
 }
 

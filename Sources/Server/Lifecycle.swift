@@ -27,6 +27,8 @@ public func runServer(arguments: [String], environment: [String: String]) -> Int
   switch configuration.action {
   case .help: return printOut(ServerConfiguration.help)
   case .version: return printOut("config-lookup-server \(serverVersion)")
+  case .manual: return printOut(ServerConfiguration.program.manualPage)
+  case .completion(let shell): return printOut(ServerConfiguration.program.completionScript(for: shell))
   case .checkConfig: return check(configuration)
   case .run: return serve(configuration, ServiceManager(environment: environment))
   }
@@ -35,7 +37,7 @@ public func runServer(arguments: [String], environment: [String: String]) -> Int
 /// Prints a text on standard output. Returns the exit status: not 0 if some of it could not be written.
 private func printOut(_ text: String) -> Int32 {
   do throws(OutputProblem) {
-    try StandardStreams.write(text + "\n")
+    try StandardStreams.write(text.hasSuffix("\n") ? text : text + "\n")
     return 0
   } catch {
     if !error.isClosedPipe { Logger.writeToStandardError("config-lookup-server: \(error)") }

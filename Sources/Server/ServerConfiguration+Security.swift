@@ -6,44 +6,32 @@ internal import TLS
 /// The flags for TLS, credentials and permitted hosts.
 extension ServerConfiguration {
   static let securityFlags: [Flag<ServerConfiguration>] = [
+    .file(
+      "tls-certificate",
+      "Serve TLS with this certificate (PEM file, followed by its intermediates). It needs --tls-key. The file is "
+        + "reloaded when it changes.", default: "no TLS", \.tlsCertificate),
+    .file(
+      "tls-key",
+      "PEM file of the private key of --tls-certificate, not encrypted. The file is reloaded when it changes.",
+      \.tlsKey),
+    .file(
+      "tls-client-ca",
+      "Require client certificates signed by these CAs (PEM file). Optional on the HTTP port.",
+      default: "no client certificate required", \.tlsClientCA),
     Flag(
-      "tls-certificate", "Serve over TLS with this certificate (PEM, intermediates behind it); read again on change.",
-      default: "no TLS",
-      .value(placeholder: "FILE") {
-        $1.tlsCertificate = $0
-        return nil
-      }),
-    Flag(
-      "tls-key", "The certificate's private key (PEM, not encrypted).",
-      .value(placeholder: "FILE") {
-        $1.tlsKey = $0
-        return nil
-      }),
-    Flag(
-      "tls-client-ca", "Callers need a certificate of one of these authorities (PEM). Over HTTP they may have one.",
-      default: "no certificate needed",
-      .value(placeholder: "FILE") {
-        $1.tlsClientCA = $0
-        return nil
-      }),
-    Flag(
-      "http-plain", "Serve HTTP without TLS, although there is a certificate: for probes that cannot do otherwise.",
+      "http-plain",
+      "Serve the HTTP port in cleartext although --tls-certificate is set, for probes that cannot use TLS.",
       default: "false", .toggle { $1.isHTTPPlain = $0 }),
+    .file(
+      "credentials",
+      "File of the clients' credentials and permissions, one per line: NAME sha256:DIGEST PERMISSION... The file is "
+        + "reloaded when it changes.", default: "none, every client has all permissions", \.credentialsFile),
     Flag(
-      "http-allowed-hosts",
-      "Names and addresses, separated by commas, that HTTP requests may have in Host, each with or without a port.",
-      default: "localhost, the name of --http-listen, loopback addresses and the address connected to",
-      .value(placeholder: "NAME,...") { allowedHosts($0, &$1.httpAllowedHosts) }),
-    Flag(
-      "credentials", "Who may do what, a line each: NAME sha256:DIGEST RIGHT...; read again on change.",
-      default: "none, everybody may do everything",
-      .value(placeholder: "FILE") {
-        $1.credentialsFile = $0
-        return nil
-      }),
-    Flag(
-      "allow-insecure", "Listen off loopback without TLS or without credentials.", default: "false",
+      "allow-insecure", "Allow addresses other than loopback without TLS or without credentials.", default: "false",
       .toggle { $1.allowsInsecure = $0 }),
+    Flag(
+      "allow-core-dumps", "Allow core dumps of the process, which contain tokens and private keys.", default: "false",
+      .toggle { $1.allowsCoreDumps = $0 }),
   ]
 
   /// The TLS settings for `--check-config`.
@@ -105,16 +93,4 @@ extension ServerConfiguration {
     guard let tlsCertificate, let tlsKey else { return nil }
     return TLSFiles(certificate: tlsCertificate, key: tlsKey, authorities: tlsClientCA)
   }
-}
-
-private func allowedHosts(_ text: String, _ hosts: inout [HTTPRequestGuard.AllowedHost]) -> String? {
-  hosts = []
-  for item in text.split(separator: ",", omittingEmptySubsequences: false) {
-    let name = item.trimmingPrefix(" ")
-    guard let host = HTTPRequestGuard.AllowedHost(name) else {
-      return "\"\(name)\" is no host name or address, with or without a port; write for example config-lookup:9464"
-    }
-    hosts.append(host)
-  }
-  return nil
 }

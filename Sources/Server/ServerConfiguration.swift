@@ -6,10 +6,12 @@ public import OpenTelemetry
 /// The configuration of the server, made from flags and environment variables only. Times are in seconds unless their
 /// names give another unit. The flags' help texts describe the fields.
 public struct ServerConfiguration: Sendable {
-  /// The action of the program.
+  /// What the process does.
   public enum Action: Sendable, Hashable {
-    /// Serve; print the help; print the version; print the effective configuration.
-    case run, help, version, checkConfig
+    /// Serve; print the help; print the version; print the effective configuration; print the manual page.
+    case run, help, version, checkConfig, manual
+    /// Print the completion script of a shell.
+    case completion(CompletionShell)
   }
 
   /// The action of the program.
@@ -119,7 +121,7 @@ public struct ServerConfiguration: Sendable {
   /// - Throws: ``UsageError`` that names the flag or variable at fault.
   public init(arguments: [String], environment: [String: String]) throws(UsageError) {
     let rest = try Self.flags.parse(arguments, environment: environment, into: &self)
-    if let first = rest.first { throw UsageError("\(first): not a flag; --help lists them") }
+    if let first = rest.first { throw UsageError("unexpected argument \"\(first)\"; --help lists the flags") }
     guard action == .run || action == .checkConfig else { return }
     try checkSecurity()
     warnings = Self.flags.unknownVariables(in: environment, others: EnvironmentVariables.ofToolAndScripts)
@@ -138,143 +140,4 @@ public struct ServerConfiguration: Sendable {
       throw UsageError("--mongodb-uri: \(error.message)")
     }
   }
-
-  /// The text of `--help`.
-  public static var help: String {
-    """
-    config-lookup-server: answers from memory which config is in force for a key, and tells subscribers of changes.
-
-    Reads three collections of MongoDB (a replica set: change streams need one) and serves them over gRPC and framed
-    protobuf, on one port.
-    Each flag has an environment variable; a flag wins. SIGHUP has files read again that flags name.
-
-    \(flags.help)
-
-    Metrics are at /metrics. They are sent by OTLP, too, where OTEL_EXPORTER_OTLP_ENDPOINT (http://HOST:4318) or
-    OTEL_EXPORTER_OTLP_METRICS_ENDPOINT is set; as OpenTelemetry has them, these are respected:
-    OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES, OTEL_METRIC_EXPORT_INTERVAL, OTEL_EXPORTER_OTLP_HEADERS,
-    OTEL_EXPORTER_OTLP_TIMEOUT, OTEL_EXPORTER_OTLP_PROTOCOL (http/protobuf), OTEL_METRICS_EXPORTER, OTEL_SDK_DISABLED.
-    systemd is told of READY, STOPPING and its watchdog where NOTIFY_SOCKET is set (Type=notify).
-
-    Exit status: 0 ended by a signal and drained; 64 a mistake in flags or environment; 69 cannot listen, or a limit
-    of the system is too low.
-    """
-  }
-
-  static let flags = FlagParser<ServerConfiguration>(flags: servingFlags + securityFlags + limitFlags + processFlags)
-
-  private static let servingFlags: [Flag<ServerConfiguration>] = [
-    Flag(
-      "mongodb-uri", "The MongoDB deployment, as a connection string.", default: "mongodb://127.0.0.1:27017",
-      .value(placeholder: "URI") { text, configuration in
-        configuration.mongoDBURI = text
-        do throws(MongoError) {
-          _ = try MongoURI(text)
-          return nil
-        } catch {
-          // The URI itself may contain a password.
-          return "is no MongoDB URI: \(error.message)"
-        }
-      }),
-    Flag(
-      "listen", "Where to serve lookups and watches; port 0 takes a free one.", default: "127.0.0.1:50061",
-      .value(placeholder: "HOST:PORT") { address($0, &$1.listen) }),
-    Flag(
-      "http-listen", "Where to serve health over HTTP; port 0 takes a free one.", default: "127.0.0.1:9464",
-      .value(placeholder: "HOST:PORT") { address($0, &$1.httpListen) }),
-    Flag(
-      "agent-configs", "The collection of agent configs.", default: "ai_model.agent_configs",
-      .value(placeholder: "DATABASE.COLLECTION") { namespace($0, &$1.agentConfigs) }),
-    Flag(
-      "prompts", "The collection of prompts.", default: "ai_model.prompts",
-      .value(placeholder: "DATABASE.COLLECTION") { namespace($0, &$1.prompts) }),
-    Flag(
-      "source-configs", "The collection of source configs.", default: "collection_model.source_configs",
-      .value(placeholder: "DATABASE.COLLECTION") { namespace($0, &$1.sourceConfigs) }),
-    Flag(
-      "threads", "How many event loops serve connections.", default: "one per core",
-      .value(placeholder: "N") { text, configuration in
-        guard let number = Int(text), (1...1024).contains(number) else { return "\(text) is not from 1 to 1024" }
-        configuration.threads = number
-        return nil
-      }),
-    Flag(
-      "ttl-seconds", "Contents not confirmed for so long are marked stale; as often the collections are read again.",
-      default: "300", .value(placeholder: "SECONDS") { seconds($0, 1...86_400, &$1.ttlSeconds) }),
-    Flag(
-      "max-staleness-seconds", "Contents not confirmed for so long are not served any more.", default: "no limit",
-      .value(placeholder: "SECONDS") { text, configuration in
-        var value = 0.0
-        let problem = seconds(text, 1...31_536_000, &value)
-        if problem == nil { configuration.maximumStalenessSeconds = value }
-        return problem
-      }),
-    Flag(
-      "drain-seconds", "How long open calls may take after SIGTERM.", default: "20",
-      .value(placeholder: "SECONDS") { seconds($0, 0...3600, &$1.drainSeconds) }),
-    Flag(
-      "max-connection-age-seconds", "Connections are drained after so long, give or take a tenth.",
-      default: "0, for ever",
-      .value(placeholder: "SECONDS") { seconds($0, 0...31_536_000, &$1.maximumConnectionAgeSeconds) }),
-  ]
-
-  private static let processFlags: [Flag<ServerConfiguration>] = [
-    Flag(
-      "reflection", "Tell gRPC clients without stubs what can be called (grpcurl asks).", default: "true",
-      .toggle { $1.hasReflection = $0 }),
-    Flag(
-      "allow-core-dumps", "Let a crash write a core dump, which holds tokens and keys of TLS.", default: "false",
-      .toggle { $1.allowsCoreDumps = $0 }),
-    Flag(
-      "epoch-salt", "Change it after a restore of the database's files: clients then know that time went back.",
-      default: "empty",
-      .value(placeholder: "TEXT") { text, configuration in
-        configuration.epochSalt = text
-        return nil
-      }),
-    Flag(
-      "log-level", "What to log at least: debug, info, warning or error.", default: "info",
-      .value(placeholder: "LEVEL") { text, configuration in
-        guard let level = Logger.Level.allCases.first(where: { $0.name == text.lowercased() }) else {
-          return "\(text) is none of debug, info, warning, error"
-        }
-        configuration.logLevel = level
-        return nil
-      }),
-    Flag(
-      "log-format", "One JSON object a line, or text for people.", default: "text on a terminal, else json",
-      .value(placeholder: "json|text") { text, configuration in
-        guard let format = Logger.Format(rawValue: text.lowercased()) else { return "\(text) is neither json nor text" }
-        configuration.logFormat = format
-        return nil
-      }),
-    Flag(
-      "check-config", "Print the effective configuration and exit.", hasVariable: false,
-      .toggle { if $0 { $1.action = .checkConfig } }),
-    Flag("version", "Print the version and exit.", hasVariable: false, .toggle { if $0 { $1.action = .version } }),
-    Flag("help", "Print this help and exit.", hasVariable: false, .toggle { if $0 { $1.action = .help } }),
-  ]
-}
-
-private func address(_ text: String, _ address: inout HostAndPort) -> String? {
-  do throws(NetworkError) {
-    address = try HostAndPort(text)
-    return nil
-  } catch {
-    return error.message
-  }
-}
-
-private func namespace(_ text: String, _ namespace: inout String) -> String? {
-  guard let read = MongoNamespace(text) else { return "\(text) is not DATABASE.COLLECTION" }
-  namespace = read.description
-  return nil
-}
-
-func seconds(_ text: String, _ range: ClosedRange<Double>, _ seconds: inout Double) -> String? {
-  guard let number = Double(text), range.contains(number) else {
-    return "\(text) is not a number of seconds from \(Int(range.lowerBound)) to \(Int(range.upperBound))"
-  }
-  seconds = number
-  return nil
 }

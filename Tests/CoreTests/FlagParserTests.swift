@@ -6,6 +6,7 @@ struct FlagParserTests {
     var listen = "default"
     var threads = 1
     var insecure = false
+    var format = "text"
   }
 
   private static let parser = FlagParser<Configuration>(flags: [
@@ -23,6 +24,7 @@ struct FlagParserTests {
         return nil
       }),
     Flag("allow-insecure", "Allows it.", .toggle { value, configuration in configuration.insecure = value }),
+    Flag("format", "Format.", .choice(placeholder: "FORMAT", ["text", "JSON"]) { $1.format = $0 }),
     Flag("help", "Helps.", hasVariable: false, .toggle { _, _ in }),
   ])
 
@@ -81,9 +83,10 @@ struct FlagParserTests {
   }
 
   @Test func anUnknownFlagGetsAHint() {
-    #expect(problem(["--list", "a"]) == "--list: no such flag (did you mean --listen?); --help lists them")
-    #expect(problem(["--listening"]) == "--listening: no such flag (did you mean --listen?); --help lists them")
-    #expect(problem(["--frobnicate=3"]) == "--frobnicate: no such flag; --help lists them")
+    #expect(problem(["--list", "a"]) == "unknown flag --list: did you mean --listen?")
+    #expect(problem(["--listening"]) == "unknown flag --listening: did you mean --listen?")
+    #expect(problem(["--lisetn=a"]) == "unknown flag --lisetn: did you mean --listen?")
+    #expect(problem(["--frobnicate=3"]) == "unknown flag --frobnicate; --help lists the flags")
   }
 
   @Test(arguments: [
@@ -102,6 +105,23 @@ struct FlagParserTests {
     #expect(problem(["--allow-insecure=maybe"]) == "--allow-insecure: maybe is neither true nor false")
   }
 
+  @Test func aChoiceIsOneOfItsWords() throws {
+    #expect(try parse(["--format", "json"]).0.format == "JSON", "as it is listed")
+    #expect(try parse([], ["CONFIG_LOOKUP_FORMAT": " TEXT\n"]).0.format == "text")
+    #expect(problem(["--format=jsn"]) == "--format: jsn is none of text, JSON: did you mean JSON?")
+    #expect(problem(["--format", "xml"]) == "--format: xml is none of text, JSON")
+    #expect(problem(["--format="]) == "--format: is empty; give text, JSON, or leave it out for the default")
+    #expect(problem(["--format"]) == "--format: needs a value: --format FORMAT")
+  }
+
+  @Test func theFlagsOfTheCommandLineAreRecorded() throws {
+    var configuration = Configuration()
+    let parsed = try Self.parser.read(
+      ["a", "--listen=b", "--allow-insecure", "--", "--help"], environment: ["CONFIG_LOOKUP_FORMAT": "text"],
+      into: &configuration)
+    #expect(parsed == ParsedArguments(words: ["a", "--help"], flags: ["listen", "allow-insecure"]))
+  }
+
   @Test func whatIsNoFlagIsGivenBackInOrder() throws {
     let (configuration, rest) = try parse(["get", "--listen", "a", "agent", "-x", "--", "--listen", "b", "--"])
     #expect(configuration.listen == "a")
@@ -113,6 +133,7 @@ struct FlagParserTests {
     #expect(
       help.contains("  --listen HOST:PORT\n      Where to listen. (default: default)\n      CONFIG_LOOKUP_LISTEN\n"))
     #expect(help.contains("  --allow-insecure\n      Allows it.\n      CONFIG_LOOKUP_ALLOW_INSECURE"))
+    #expect(help.contains("  --format FORMAT\n      Format. One of: text, JSON.\n"))
     #expect(help.hasSuffix("  --help\n      Helps."))
   }
 }

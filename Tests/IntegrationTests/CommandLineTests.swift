@@ -50,17 +50,23 @@ internal import Testing
   @Test(arguments: Transport.allCases) func listsAndStatus(transport: Transport) throws {
     try withSeededServer(transport) { tool in
       let agents = try tool("list", "agents")
-      #expect(agents.status == .exited(0) && agents.output.count == 5)
-      #expect(agents.output.first?.hasPrefix("disease-diagnosis ") == true)
-      #expect(try tool("list", "agents", "--type", "explorer").output.count == 1)
-      #expect(try tool("list", "prompts").output.contains { $0.contains("staged 1.1.0") })
-      #expect(try tool("list", "sources", "--mode", "scheduled_pull").output.count == 1)
+      #expect(agents.status == .exited(0) && agents.output.count == 6)
+      #expect(agents.output.first?.split(separator: " ").prefix(2) == ["AGENT_ID", "VERSION"])
+      #expect(agents.output.dropFirst().first?.hasPrefix("disease-diagnosis ") == true)
+      // Aligned: the second column begins at one place.
+      let places = agents.output.map { line in line.distance(from: line.startIndex, to: secondColumn(line)) }
+      #expect(Set(places).count == 1, "\(agents.output)")
+      #expect(try tool("list", "agents", "--type", "explorer").output.count == 2)
+      let prompts = try tool("list", "prompts").output
+      #expect(prompts.first?.split(separator: " ") == ["AGENT_ID", "VERSION", "STAGED", "PROMPT_ID"])
+      #expect(prompts.contains { $0.split(separator: " ").prefix(3) == ["disease-diagnosis", "1.0.0", "1.1.0"] })
+      #expect(try tool("list", "sources", "--mode", "scheduled_pull").output.count == 2)
       let page = try one(tool("list", "agents", "--page-size", "2", "--json"))
       #expect((page["summaries"] as? [Any])?.count == 2)
       #expect(page["total_count"] as? Int == 5)
       let token = try #require(page["next_page_token"] as? String)
       let second = try tool("list", "agents", "--page-size", "2", "--page-token", token)
-      #expect(second.output.count == 3 && second.output.last?.hasPrefix("# more: --page-token ") == true)
+      #expect(second.output.count == 4 && second.output.last?.hasPrefix("# more: --page-token ") == true)
       for kind in ["agents", "prompts", "sources"] {
         for line in try tool("list", kind, "--json").output { _ = try jsonObject(line) }
       }
@@ -71,7 +77,11 @@ internal import Testing
 
       let status = try tool("status")
       #expect(status.status == .exited(0))
-      #expect(status.output.contains { $0.contains("cache_valid: true") })
+      for cache in ["agent_config", "prompt", "source_config"] {
+        let row = status.output.first { $0.hasPrefix("\(cache) ") }?.split(separator: " ") ?? []
+        #expect(row.count == 8 && row[1] == "valid" && row[4] == "active" && row[5] == "0", "\(row)")
+      }
+      #expect(status.output.last?.hasPrefix("epoch ") == true)
       let json = try one(tool("status", "--json"))
       #expect((json["agent_config"] as? [String: Any])?["cache_size"] as? String == "5")
       let health = try tool("health")
@@ -145,8 +155,12 @@ internal import Testing
       #expect(try tool("get", "prompt", "weekly-advice", "--variant", "staged").status == .exited(1))
       #expect(try tool("resolve", "quality-events", "a/b/c/d").status == .exited(1))
       for (words, named) in [
-        (["get"], "missing"), (["get", "weather", "x"], "get weather"), (["get", "agent"], "AGENT_ID"),
-        (["fetch"], "fetch"), (["get", "agent", "x", "--colour"], "--colour"), (["get", "agent", ""], "agent_id"),
+        (["get"], "missing"), (["get", "weather", "x"], "get: weather"), (["get", "agent"], "AGENT_ID"),
+        (["fetch"], "fetch"), (["get", "agent", "x", "--colour"], "--color?"), (["get", "agent", ""], "agent_id"),
+        (["wacth"], "did you mean watch?"), (["-h"], "--help"), (["get", "agnet", "x"], "did you mean agent?"),
+        (["watch", "--servr", "h:1"], "unknown flag --servr: did you mean --server?"),
+        (["get", "agent", "x", "--depth", "2"], "get does not take this flag; it is a flag of bench"),
+        (["seed", "x", "--grpc"], "--grpc: seed does not take this flag"),
         (["list", "agents", "--page-token", "x"], "page_token"),
         (["list", "agents", "--page-size", "0"], "--page-size"),
         (["watch", "--count", "none"], "--count"), (["watch", "--follow", "--values"], "--values"),
@@ -321,6 +335,11 @@ internal import Testing
       #expect(server.log.lines(event: "document_rejected").isEmpty)
     }
   }
+}
+
+/// Where the second column of a table's line begins.
+private func secondColumn(_ line: String) -> String.Index {
+  line.firstRange(of: #/ {2,}/#)?.upperBound ?? line.endIndex
 }
 
 /// Runs `config-lookup` with arguments, for one server.

@@ -130,11 +130,14 @@ internal import Testing
     "epoch-salt": Sample(good: "after restore"),
     "log-level": Sample(good: "warning", same: ["WARNING", "Warning"], refused: ["warn", "info,,debug", "loud"]),
     "log-format": Sample(good: "json", same: ["JSON"], refused: ["xml", "json,,text"]), "check-config": .toggle,
+    "completion": Sample(good: "bash", same: ["BASH"], refused: ["csh", "bash,zsh"]), "man": .toggle,
     "version": .toggle, "help": .toggle,
   ]
 
   private let toolSamples: [String: Sample] = [
     "server": .address, "http-server": .address, "grpc": .toggle, "token-file": .file, "json": .toggle,
+    "output": Sample(good: "yaml", same: ["YAML"], refused: ["yml", "json,,yaml"]),
+    "color": Sample(good: "always", same: ["Always"], refused: ["yes", "on"]),
     "timeout-seconds": .number("7"),
     "version": .toggle, "help": .toggle, "tls": .toggle, "tls-ca": .file, "tls-certificate": .file, "tls-key": .file,
     "tls-server-name": Sample(good: "db.example"), "subject": .data,
@@ -210,10 +213,12 @@ internal import Testing
     for (name, words) in [
       ("CONFIG_LOOKUP_LISTN", "did you mean CONFIG_LOOKUP_LISTEN?"),
       ("CONFIG_LOOKUP_TTL", "did you mean CONFIG_LOOKUP_TTL_SECONDS?"),
-      ("CONFIG_LOOKUP_FROBNICATE", "no such variable"),
+      ("CONFIG_LOOKUP_FROBNICATE", "unknown variable, ignored"),
+      // Of the tool, which the server knows too.
+      ("CONFIG_LOOKUP_SERVR", "did you mean CONFIG_LOOKUP_SERVER?"),
       ("config_lookup_listen", "did you mean CONFIG_LOOKUP_LISTEN?"),
-      ("CONFIG_LOOKUP_HELP", "--help is for the command"),
-      ("CONFIG_LOOKUP_VERSION", "--version is for"), ("CONFIG_LOOKUP_CHECK_CONFIG", "--check-config is for"),
+      ("CONFIG_LOOKUP_HELP", "--help has no environment variable"),
+      ("CONFIG_LOOKUP_VERSION", "--version has no"), ("CONFIG_LOOKUP_CHECK_CONFIG", "--check-config has no"),
     ] {
       let said = try warnings([name])
       #expect(said.count == 1 && said[0].hasPrefix("\(name): ") && said[0].contains(words), "\(said)")
@@ -224,7 +229,7 @@ internal import Testing
     #expect(try warnings(others + links.map { "CONFIG_LOOKUP_\($0)" } + ["PATH", "CONFIGLOOKUP"]) == [])
   }
 
-  /// The list in Core contains exactly the variables that the tool and the scripts read.
+  /// The lists in Core contain exactly the variables that the programs and the scripts read.
   @Test func theVariablesOfToolAndScripts() throws {
     var read: Set<String> = Set(ToolOptions.flags.flags.compactMap(\.environmentVariable))
     let root = packageRoot
@@ -238,5 +243,6 @@ internal import Testing
     }
     let ofServer = Set(ServerConfiguration.flags.flags.compactMap(\.environmentVariable))
     #expect(read.subtracting(ofServer) == EnvironmentVariables.ofToolAndScripts)
+    #expect(ofServer == EnvironmentVariables.ofServer)
   }
 }

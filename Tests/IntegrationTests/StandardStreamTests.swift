@@ -45,7 +45,8 @@ internal import Testing
 
   @Test(arguments: Output.allCases) func whatEveryCommandPrints(output: Output) throws {
     try withSeededServer(.frames) { tool in
-      for words in Self.commands + Self.commands.map({ $0 + ["--json"] }) + [["watch", "--follow"]] {
+      let structured = [["--json"], ["--output", "yaml"]].flatMap { flags in Self.commands.map { $0 + flags } }
+      for words in Self.commands + structured + [["watch", "--follow"]] {
         let child = try output.run("config-lookup", words, environment: ["CONFIG_LOOKUP_SERVER": tool.server])
         try output.check(child, words)
       }
@@ -58,7 +59,29 @@ internal import Testing
     for name in ["config-lookup", "config-lookup-server"] {
       for flag in ["--help", "--version"] { try output.check(output.run(name, [flag]), [name, flag]) }
     }
+    for words in [["help"], ["help", "watch"], ["man"], ["completion", "zsh"]] {
+      try output.check(output.run("config-lookup", words), words)
+    }
+    for words in [["--man"], ["--completion", "bash"]] {
+      try output.check(output.run("config-lookup-server", words), words)
+    }
     try output.check(output.run("config-lookup-server", ["--check-config"]), ["--check-config"])
+  }
+
+  /// `head -n 1` closes the pipe before everything is printed: no message.
+  @Test func whatIsPrintedEndsWithItsReader() throws {
+    try withSeededServer(.frames) { tool in
+      for words in [["list", "agents"], ["help"], ["man"], ["status"]] {
+        let child = try ChildProcess(
+          "/bin/bash",
+          ["-c", #""$0" "$@" | head -n 1; echo "${PIPESTATUS[0]}""#] + [try builtExecutable("config-lookup")] + words,
+          environment: ["CONFIG_LOOKUP_SERVER": tool.server])
+        #expect(try child.waitForExit() == .exited(0))
+        // A small output may be written before `head` ends.
+        #expect(["0", "\(128 + SIGPIPE)"].contains(child.outputLines.last ?? ""), "\(words): \(child.lastLines)")
+        #expect(child.outputLines.count == 2 && child.errorLines.isEmpty, "\(words): \(child.lastLines)")
+      }
+    }
   }
 
   /// A reader that takes one line ends a watch without an error message.
