@@ -15,7 +15,7 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
   /// The position of a watch whose start is of another database: no server can replay exactly from this start.
   private static let unknownPosition = Revision(1)
 
-  let options: WatchOptions
+  private(set) var options: WatchOptions
   private let shard: WatchShard
   private let hub: InvalidationHub
   private let report: LimitReport
@@ -149,6 +149,9 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
       countQueue()
     }
   }
+
+  /// Replaces the filter by an equal one, so that watches with equal filters hold one object.
+  func share(_ filter: WatchFilter) { options.filter = filter }
 
   /// Sends the first items of a full queue if the peer takes them: the queue overflows only where the peer is slow, not
   /// because the watch waits for its turn to send.

@@ -139,6 +139,7 @@ final class WatchShard: @unchecked Sendable {
     sessions.append(session)
     attention.setSessionCount(sessions.count)
     let audience = index.audience(for: session.options.filter)
+    session.share(audience.filter)
     audience.add(session)
     session.audience = audience
     progress.add(session, after: session.options.progressInterval)

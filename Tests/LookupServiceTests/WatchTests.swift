@@ -271,6 +271,15 @@ struct WatchTests {
     }
   }
 
+  @Test func watchesWithEqualFiltersHoldOneFilter() throws {
+    try run { harness throws in
+      let sessions = try (0..<2).map { _ in try harness.watch(WireMessage().with(3, "k"), TestStreamWriter()) }
+      let filters = sessions.compactMap { ($0 as? WatchSession)?.options.filter }
+      #expect(filters.count == 2 && filters.first === filters.last)
+      for session in sessions { session.cancelled() }
+    }
+  }
+
   @Test func nothingFollowsTheLastProgressOfASlowSubscriber() throws {
     var options = LookupService.Options()
     options.maximumQueuedKeys = 2
