@@ -1,8 +1,8 @@
-// A worker that reads its prompt for every task, and does not wait for the network to do so.
+// A worker that looks up its prompt for every task, from a near cache, without waiting for the network.
 //
 //     prompt-worker 127.0.0.1:50061 disease-diagnosis
 //
-// It has a task every 20 ms until it is interrupted; a worker of yours takes its tasks from a queue.
+// It runs a task every 20 ms until it is interrupted. A real worker takes its tasks from a queue.
 import ConfigLookupClient
 import Foundation
 import Glibc
@@ -20,24 +20,24 @@ do {
   exit(error.code == .invalidArgument ? EX_USAGE : EX_UNAVAILABLE)
 }
 
-/// Does tasks, each with the prompt that is in force at that moment.
+/// Runs tasks, each with the prompt in force at that moment.
 func work(servers: [String], agentID: String) async throws {
   var configuration = ClientConfiguration(addresses: servers)
-  // A change brings the new prompt along, so that not even the first task after it asks a server.
+  // A notice of a change contains the new prompt, so that not even the first task after it calls a server.
   configuration.pushesValues = true
   let client = try ConfigLookupClient(configuration)
   printError("prompt-worker: connecting to \(servers.joined(separator: " or "))")
-  // From here on every change is heard of. Throws if no server can be reached within ten seconds.
+  // From here on, every change is received. Throws if no server can be reached within ten seconds.
   try await client.ready()
 
   for task in 1... {
     let answer = try await client.prompt(agentID: agentID)
     let prompt =
-      answer.value.map { "prompt \($0.version), \($0.content.template.prefix(40))" } ?? "no prompt is in force"
-    // The work would be here.
+      answer.value.map { "prompt \($0.version), \($0.content.template.prefix(40))" } ?? "no active prompt"
+    // The work of the task would be here.
     let fetches = client.statistics?.fetches ?? 0
     print(
-      "task \(task): \(prompt)\(answer.isStale ? ", which may be old" : "") (asked a server \(fetches) times so far)")
+      "task \(task): \(prompt)\(answer.isStale ? " (stale)" : "") (server calls so far: \(fetches))")
     // The reader of a pipe sees each line when it is printed.
     guard fflush(nil) == 0 else {
       printError("prompt-worker: standard output: \(String(cString: strerror(errno)))")
