@@ -58,6 +58,6 @@ public struct OutputProblem: Error, Sendable, Hashable, CustomStringConvertible 
   public var exitStatus: Int32 { isClosedPipe ? 128 + SIGPIPE : EX_IOERR }
 
   public var description: String {
-    "standard output: \(String(cString: strerror(code))); the output is not complete"
+    "standard output: \(String(cString: strerror(code))); the output is incomplete"
   }
 }

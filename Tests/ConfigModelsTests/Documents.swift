@@ -144,4 +144,4 @@ struct Rule: Sendable, CustomTestStringConvertible {
 let long = "\"" + String(repeating: "k", count: 257) + "\""
 
 /// What is said of a version that is none.
-let notAVersion = "version: is not a semantic version (X.Y.Z, then -PRERELEASE and +BUILD where wanted)"
+let notAVersion = "version: is not a semantic version (X.Y.Z[-PRERELEASE][+BUILD])"
