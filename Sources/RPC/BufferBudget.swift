@@ -55,10 +55,10 @@ public final class BufferBudget: Sendable {
   /// Throws where there is no room for more.
   public func requireRoom() throws(RPCStatus) {
     guard isExceeded else { return }
-    let message = "more than \(limit) bytes wait on this server for slow callers"
+    let message = "more than \(limit) bytes are buffered on this server for slow clients"
     reached(message)
     throw RPCStatus(
-      .resourceExhausted, "\(message): go to another, or try again later", detail: .retry(afterSeconds: 1))
+      .resourceExhausted, "\(message): use another server, or try again later", detail: .retry(afterSeconds: 1))
   }
 
   /// A worker holds so many bytes more, or fewer; and in each size class.
