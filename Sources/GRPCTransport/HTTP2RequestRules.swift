@@ -36,7 +36,7 @@ struct HTTP2RequestRules {
     if !seen.isSuperset(of: [.method, .scheme, .path]) {
       problem = ":method, :scheme or :path is missing"
     } else if seen.isDisjoint(with: [.authority, .host]) {
-      problem = ":authority is missing, and so is host"
+      problem = ":authority and host are missing"
     }
   }
 
@@ -79,7 +79,7 @@ struct HTTP2RequestRules {
     return nil
   }
 
-  private static let connectionHeader: Problem = "a header that is of a connection of HTTP/1"
+  private static let connectionHeader: Problem = "a connection-specific header of HTTP/1"
 
   private mutating func problemOfPseudo(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> Problem? {
     let field: Fields
@@ -92,10 +92,10 @@ struct HTTP2RequestRules {
     } else if name.isEqual(to: ":authority") {
       field = .authority
     } else {
-      return "a pseudo-header that is not of a request"
+      return "a pseudo-header that requests do not have"
     }
-    if seen.contains(.regular) { return "a pseudo-header behind the other headers" }
-    if !seen.insert(field).inserted { return "a pseudo-header twice" }
+    if seen.contains(.regular) { return "a pseudo-header after other headers" }
+    if !seen.insert(field).inserted { return "a repeated pseudo-header" }
     if value.isEmpty, field != .authority { return ":method, :scheme or :path is empty" }
     return Self.isValue(value) ? nil : "a header value with a byte that is not allowed"
   }
@@ -103,7 +103,7 @@ struct HTTP2RequestRules {
   private mutating func setContentLength(_ value: UnsafeRawBufferPointer) -> Problem? {
     // To 18 digits: no request is longer, and no sum overflows.
     guard (1...18).contains(value.count), value.allSatisfy({ (0x30...0x39).contains($0) }), contentLength == nil else {
-      return "content-length is no number, or comes twice"
+      return "content-length is not a number, or is repeated"
     }
     contentLength = value.reduce(0) { $0 * 10 + Int($1 - 0x30) }
     return nil
