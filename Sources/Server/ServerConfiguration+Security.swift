@@ -49,18 +49,19 @@ extension ServerConfiguration {
   /// For `--check-config`.
   var tlsSummary: String {
     guard let tlsCertificate else { return "no" }
-    return "\(tlsCertificate), \(tlsClientCA.map { "callers need a certificate of \($0)" } ?? "for any caller")"
-      + (isHTTPPlain ? "; HTTP is plain" : "")
+    let clients = tlsClientCA.map { "client certificate required, signed by \($0)" } ?? "no client certificate required"
+    return "\(tlsCertificate), \(clients)"
+      + (isHTTPPlain ? "; HTTP without TLS" : "")
   }
 
   /// What of this does not go together.
   func checkSecurity() throws(UsageError) {
     if (tlsCertificate == nil) != (tlsKey == nil) {
       let (given, missing) = tlsKey == nil ? ("certificate", "key") : ("key", "certificate")
-      throw UsageError("--tls-\(given): needs --tls-\(missing) beside it")
+      throw UsageError("--tls-\(given): needs --tls-\(missing) as well")
     }
     if tlsClientCA != nil, tlsCertificate == nil {
-      throw UsageError("--tls-client-ca: needs --tls-certificate and --tls-key beside it")
+      throw UsageError("--tls-client-ca: needs --tls-certificate and --tls-key as well")
     }
     guard !allowsInsecure else { return }
     for (flag, address, isTLS) in [
@@ -74,7 +75,7 @@ extension ServerConfiguration {
       throw UsageError(
         "\(flag): \(address) is reachable from other machines, and there is no "
           + missing.joined(separator: ", and there are no ")
-          + ": give that, listen on 127.0.0.1, or say --allow-insecure if the network is trusted")
+          + ": set them, listen on 127.0.0.1, or use --allow-insecure if the network is trusted")
     }
   }
 
@@ -112,7 +113,7 @@ private func allowedHosts(_ text: String, _ hosts: inout [HTTPRequestGuard.Allow
   for item in text.split(separator: ",", omittingEmptySubsequences: false) {
     let name = item.trimmingPrefix(" ")
     guard let host = HTTPRequestGuard.AllowedHost(name) else {
-      return "\"\(name)\" is no host name or address, with or without a port; write for example config-lookup:9464"
+      return "\"\(name)\" is not a host name or address, with or without a port; write for example config-lookup:9464"
     }
     hosts.append(host)
   }

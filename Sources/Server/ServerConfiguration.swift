@@ -136,7 +136,7 @@ public struct ServerConfiguration: Sendable {
           return nil
         } catch {
           // The URI itself may hold a password.
-          return "is no MongoDB URI: \(error.message)"
+          return "is not a MongoDB URI: \(error.message)"
         }
       }),
     Flag(
@@ -199,7 +199,7 @@ public struct ServerConfiguration: Sendable {
       "log-level", "What to log at least: debug, info, warning or error.", default: "info",
       .value(placeholder: "LEVEL") { text, configuration in
         guard let level = Logger.Level.allCases.first(where: { $0.name == text.lowercased() }) else {
-          return "\(text) is none of debug, info, warning, error"
+          return "\(text) is not one of debug, info, warning, error"
         }
         configuration.logLevel = level
         return nil
@@ -229,7 +229,7 @@ private func address(_ text: String, _ address: inout HostAndPort) -> String? {
 }
 
 private func namespace(_ text: String, _ namespace: inout String) -> String? {
-  guard let read = MongoNamespace(text) else { return "\(text) is not DATABASE.COLLECTION" }
+  guard let read = MongoNamespace(text) else { return "\(text) does not have the form DATABASE.COLLECTION" }
   namespace = read.description
   return nil
 }
