@@ -55,7 +55,7 @@ extension BSONObject {
       return fallback
     }
     guard choices.contains(value) else {
-      throw problem(name, "is none of \(choices.joined(separator: ", "))")
+      throw problem(name, "must be one of \(choices.joined(separator: ", "))")
     }
     return value
   }
@@ -208,7 +208,7 @@ extension BSONObject {
     if value.type == .date, let milliseconds = value.int64 { return milliseconds }
     guard value.type == .string else { throw problem(name, "is \(value.type.name), not a date") }
     guard let milliseconds = millisecondsOfISO8601(try text(value, name)) else {
-      throw problem(name, "is not a date of ISO 8601")
+      throw problem(name, "is not an ISO 8601 date")
     }
     return milliseconds
   }
@@ -298,9 +298,9 @@ extension BSONObject {
       return try ExtendedJSON.text(of: value, limit: ServedSize.documentBytes)
     } catch {
       switch error {
-      case .malformed: throw problem(name, "is malformed, or holds text that is not valid UTF-8")
-      case .tooDeep: throw problem(name, "nests deeper than \(Self.maximumDepth)")
-      case .tooLarge: throw problem(name, "takes more than \(ServedSize.documentBytes) bytes as JSON")
+      case .malformed: throw problem(name, "is malformed, or contains text that is not valid UTF-8")
+      case .tooDeep: throw problem(name, "is nested deeper than \(Self.maximumDepth) levels")
+      case .tooLarge: throw problem(name, "is larger than \(ServedSize.documentBytes) bytes as JSON")
       }
     }
   }

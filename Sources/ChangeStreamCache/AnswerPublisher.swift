@@ -155,7 +155,7 @@ struct AnswerPublisher: Sendable {
       old?.others.contains(where: { $0 === loser }) != true
     {
       logger.warning(
-        "key_claimed_twice", "several documents claim one key; the first wins",
+        "key_claimed_twice", "Several documents claim the same key; the first in the order of precedence is served",
         [
           "cache": .string(entity), "key": .string(key.text), "wins": .string(now.entry.id.text),
           "loses": .string(loser.id.text),

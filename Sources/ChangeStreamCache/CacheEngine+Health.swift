@@ -32,8 +32,8 @@ extension CacheEngine {
       logger.warning(
         "document_rejected",
         live.documents[id]?.entry == nil
-          ? "a document cannot be served; it counts as absent until it is corrected"
-          : "a document cannot be served; its last good version goes on being served",
+          ? "Document rejected: it counts as absent until it is corrected"
+          : "Document rejected: its last valid version is still served",
         [
           "cache": .string(Model.entity), "item_id": .string(id.text), "field": .string(problem.field),
           "problem": .string(problem.problem),
@@ -41,7 +41,7 @@ extension CacheEngine {
     } else if before != nil {
       isRejectedListCurrent = false
       logger.info(
-        "document_mended", "a rejected document is good again, or gone",
+        "document_mended", "A rejected document was corrected or deleted",
         ["cache": .string(Model.entity), "item_id": .string(id.text)])
     }
   }

@@ -84,7 +84,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
   mutating func streamOpened(resumed: Bool, identity: String) {
     if !self.identity.isEmpty, self.identity != identity {
       logger.error(
-        "database_changed", "this is another database than before: reading it anew", ["cache": .string(Model.entity)])
+        "database_changed", "The database was replaced by another; reading it again", ["cache": .string(Model.entity)])
       lastChange = .none
       lastApplied = .none
       arrived = .none
@@ -145,7 +145,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     else {
       // A stream is in order of time. Most likely this change was delivered and applied before; a reload makes sure.
       logger.warning(
-        "change_out_of_order", "a change is not newer than what has come: left out, reading the collection anew",
+        "change_out_of_order", "Ignored a change that is not newer than the last one; reading the collection again",
         ["cache": .string(Model.entity), "revision": .unsigned(change.revision.rawValue)])
       wanted = wanted ?? .resync
       return true
@@ -157,7 +157,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
       // An empty reply excluded changes up to there: a resume position that was sent since then may claim too much.
       hasWarnedOfLateChange = true
       logger.warning(
-        "change_late", "a change came after the database had said that there was none up to it; said once",
+        "change_late", "Received a change older than a time that the database had reported as complete; logged once",
         ["cache": .string(Model.entity), "revision": .unsigned(change.revision.rawValue)])
     }
     // Other changes may share this cluster time: only the times before it are complete.
@@ -167,12 +167,12 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     switch change.operation {
     case .invalidate(let name):
       logger.warning(
-        "stream_invalidated", "the collection's change stream ended: reading the collection anew",
+        "stream_invalidated", "The change stream was invalidated; reading the collection again",
         ["cache": .string(Model.entity), "operation": .string(name)])
       return false
     case .unknown(let name):
       logger.warning(
-        "operation_unknown", "an operation that this version does not know: reading the collection anew",
+        "operation_unknown", "Unknown operation in the change stream; reading the collection again",
         ["cache": .string(Model.entity), "operation": .string(name)])
       wanted = wanted ?? .resync
     case .insert, .update, .updateLookedUp, .replace, .delete:
@@ -262,7 +262,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
       }
       onEarlierHistory(past.floor, invalidations)
       logger.info(
-        "history_read", "watches can start before this server did",
+        "history_read", "Change history read; watches can resume from before the start of this server",
         [
           "cache": .string(Model.entity), "notices": .integer(Int64(invalidations.count)),
           "from_revision": .unsigned(past.floor.rawValue),
@@ -275,7 +275,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     guard !reader.isLoaded else { return }
     reader.publishLoaded()
     logger.info(
-      "cache_loaded", "the cache is warm",
+      "cache_loaded", "Cache loaded",
       [
         "cache": .string(Model.entity), "keys": .integer(Int64(reader.count)),
         "rejected": .integer(Int64(live.problems.count)), "revision": .unsigned(observed.rawValue),
@@ -382,7 +382,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
   private mutating func giveUpIfFarBehind(_ operationTime: Revision) {
     guard queue.count > Limits.waitingChanges else { return }
     logger.warning(
-      "far_behind", "more changes came at once than are kept: reading the collection anew",
+      "far_behind", "More changes arrived than can be queued; reading the collection again",
       ["cache": .string(Model.entity), "changes": .integer(Int64(queue.count))])
     queue.removeAll()
     isContinuous = false
@@ -428,7 +428,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
       health.drift += UInt64(differing)
       logger.error(
         "drift",
-        "the reload found changes that the change stream did not bring; they are applied, and a new stream is opened",
+        "The reload found changes that the change stream did not deliver; applied them, opening a new stream",
         ["cache": .string(Model.entity), "keys": .integer(Int64(differing))])
     }
     if !hasServed || !reader.isLoaded {
@@ -443,7 +443,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
       }
     } else if reason == .resync {
       logger.info(
-        "cache_resynced", "the cache follows the collection again",
+        "cache_resynced", "Cache resynchronized with the collection",
         ["cache": .string(Model.entity), "changed_keys": .integer(Int64(differing))])
     }
   }

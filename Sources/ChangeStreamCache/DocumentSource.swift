@@ -63,7 +63,7 @@ extension DocumentSource {
   public func readHistory(
     from revision: Revision, through end: Revision, _ body: (PastChange) -> Bool
   ) throws(SourceError) {
-    throw SourceError(.historyLost, "this source keeps no history")
+    throw SourceError(.historyLost, "this source provides no change history")
   }
 }
 

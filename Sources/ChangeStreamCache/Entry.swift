@@ -150,7 +150,7 @@ extension DocumentProblem {
     }
     return DocumentProblem(
       field: path.joined(separator: "."),
-      problem: "is the largest part of a document that takes \(count) bytes when it is encoded, "
-        + "above the \(ServedSize.documentBytes) that are served")
+      problem: "is the largest part of a document of \(count) bytes (encoded); the limit is "
+        + "\(ServedSize.documentBytes)")
   }
 }

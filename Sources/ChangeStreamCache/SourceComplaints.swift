@@ -45,6 +45,6 @@ final class SourceComplaints: Sendable {
       return wasGone
     }
     guard wasGone else { return }
-    logger.info("source_back", "the source answers again", ["cache": .string(entity)])
+    logger.info("source_back", "The source is reachable again", ["cache": .string(entity)])
   }
 }

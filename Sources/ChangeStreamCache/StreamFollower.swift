@@ -158,11 +158,11 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
     self.hasImages = hasImages
     if hasImages {
       logger.info(
-        "images_used", "updates come with images of documents, and are shown at once",
+        "images_used", "Updates arrive with post-images and are applied at once",
         ["cache": .string(Model.entity)])
     } else {
       logger.info(
-        "images_missing", "the collection keeps no images of documents: updates are shown a moment later",
+        "images_missing", "The collection has no post-images: updates are applied after a lookup",
         ["cache": .string(Model.entity)])
     }
   }

@@ -117,7 +117,8 @@ public final class ConfigLookupClient: Sendable {
         try await Task.sleep(nanoseconds: UInt64(timeout * 1e9))
         let addresses = self.configuration.addresses.joined(separator: ", ")
         let problem = self.supervisor.lastProblem.map { ": \($0)" } ?? ""
-        throw ConfigLookupError(code: .unavailable, message: "no server of \(addresses) in \(timeout) s\(problem)")
+        throw ConfigLookupError(
+          code: .unavailable, message: "no connection to \(addresses) within \(timeout) s\(problem)")
       }
       defer { group.cancelAll() }
       try await group.next()
@@ -156,7 +157,7 @@ public final class ConfigLookupClient: Sendable {
     } catch {
       throw ConfigLookupError(code: .invalidArgument, message: "\(field): \(error)")
     }
-    throw ConfigLookupError(code: .invalidArgument, message: "\(field): is empty; nil stands for none")
+    throw ConfigLookupError(code: .invalidArgument, message: "\(field): is empty; use nil for none")
   }
 
   private static func targets(_ configuration: ClientConfiguration) throws(ConfigLookupError) -> [FramedChannel.Target]
@@ -164,7 +165,7 @@ public final class ConfigLookupClient: Sendable {
     func wrong(_ field: String, _ problem: String) -> ConfigLookupError {
       ConfigLookupError(code: .invalidArgument, message: "\(field): \(problem)")
     }
-    guard !configuration.addresses.isEmpty else { throw wrong("addresses", "none") }
+    guard !configuration.addresses.isEmpty else { throw wrong("addresses", "is empty; give at least one HOST:PORT") }
     for (name, value) in [
       ("timeout", configuration.timeout), ("connectTimeout", configuration.connectTimeout),
       ("longestBackoff", configuration.longestBackoff), ("errorAfter", configuration.errorAfter),

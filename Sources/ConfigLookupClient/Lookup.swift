@@ -94,7 +94,8 @@ extension ConfigLookupClient {
         case .ok, .notFound:
           let answer = try answer(lookup, reply)
           if lookup.isList, answer.observedRevision < floor.revision, floor.epoch == position.epoch {
-            last = ConfigLookupError(code: .unavailable, message: "\(lookup.method): the server is behind")
+            last = ConfigLookupError(
+              code: .unavailable, message: "\(lookup.method): the server is behind the client's last revision")
             break
           }
           return (answer, reply.payload.count)

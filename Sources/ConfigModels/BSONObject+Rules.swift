@@ -20,12 +20,12 @@ extension BSONObject {
     if key.utf8.count > Self.maximumKeyLength {
       throw problem(name, "is longer than \(Self.maximumKeyLength) bytes")
     }
-    if key.utf8.contains(0) { throw problem(name, "holds a NUL byte") }
+    if key.utf8.contains(0) { throw problem(name, "contains a NUL byte") }
   }
 
   func version(_ name: String) throws(DocumentProblem) -> SemanticVersion {
     guard let version = SemanticVersion(try string(name)) else {
-      throw problem(name, "is not a semantic version (X.Y.Z, then -PRERELEASE and +BUILD where wanted)")
+      throw problem(name, "is not a semantic version (X.Y.Z[-PRERELEASE][+BUILD])")
     }
     return version
   }
@@ -38,7 +38,7 @@ extension BSONObject {
     let id = try string("id")
     // Compared by bytes, because `==` treats two Unicode spellings of `é` as equal.
     guard Array(id.utf8) == Array((owner + ":" + version.text).utf8) else {
-      throw problem("id", "is not {\(ownerName)}:{version}")
+      throw problem("id", "does not have the form {\(ownerName)}:{version}")
     }
     return id
   }
@@ -79,7 +79,7 @@ extension BSONObject {
   /// Reads a date in milliseconds since 1970; nil if the document has none.
   func optionalTimestamp(_ name: String) throws(DocumentProblem) -> Int64? {
     guard let milliseconds = try optionalDate(name) else { return nil }
-    guard Self.dateRange.contains(milliseconds) else { throw problem(name, "is not in the years 1 to 9999") }
+    guard Self.dateRange.contains(milliseconds) else { throw problem(name, "is outside the years 1 to 9999") }
     return milliseconds
   }
 }

@@ -43,7 +43,7 @@ extension SourceConfig.Ingestion {
 extension SourceConfig.Extraction {
   fileprivate init(reading object: BSONObject) throws(DocumentProblem) {
     guard let pattern = PathPattern(try object.string("pattern")) else {
-      throw object.problem("pattern", "names a placeholder twice")
+      throw object.problem("pattern", "uses a placeholder name twice")
     }
     self.pattern = pattern
     extractFields = try object.strings("extract_fields")

@@ -32,7 +32,7 @@ public func readSmallFile(
     throw FileProblem(description: "is \(kind.name); give a regular file")
   }
   guard status.st_size <= limit else {
-    throw FileProblem(description: "holds \(status.st_size) bytes, and \(limit) are the most")
+    throw FileProblem(description: "has \(status.st_size) bytes; the limit is \(limit)")
   }
   var bytes: [UInt8] = []
   var block = [UInt8](repeating: 0, count: 16 * 1024)
@@ -43,7 +43,7 @@ public func readSmallFile(
     if count == 0 { return bytes }
     bytes += block[..<count]
   }
-  throw FileProblem(description: "holds more than \(limit) bytes")
+  throw FileProblem(description: "has more than \(limit) bytes, the limit")
 }
 
 /// The kind of a file that is not a regular file, for messages; nil for a regular file.
@@ -55,7 +55,7 @@ private func kindOfIrregularFile(_ mode: mode_t) -> (name: String, isPipe: Bool)
   case S_IFCHR: ("a character device", true)
   case S_IFBLK: ("a block device", false)
   case S_IFSOCK: ("a socket", false)
-  default: ("no regular file", false)
+  default: ("a special file", false)
   }
 }
 
@@ -71,19 +71,19 @@ public func permissionWarning(_ path: String, isSecret: Bool) -> String? {
   guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
   let digits = String(status.st_mode & 0o7777, radix: 8)
   if status.st_mode & 0o002 != 0 {
-    return "\(path): every user of this machine may write it (mode 0\(digits)), and so decide who is trusted; "
-      + "chmod go-w"
+    return "\(path): is writable by every user of this machine (mode 0\(digits)), who could change what the server "
+      + "trusts; run chmod go-w"
   }
   if status.st_mode & 0o020 != 0, status.st_gid != 0 {
-    return "\(path): its group may write it (mode 0\(digits), group \(status.st_gid)), and so decide who is trusted; "
-      + "chmod g-w"
+    return "\(path): is writable by its group (mode 0\(digits), group \(status.st_gid)), whose members could change "
+      + "what the server trusts; run chmod g-w"
   }
   if status.st_uid != 0, status.st_uid != geteuid() {
-    return "\(path): it belongs to user \(status.st_uid), who is neither root nor the user of this process and may "
-      + "write it; chown it to one of the two"
+    return "\(path): is owned by user \(status.st_uid), which is neither root nor the user of this process and can "
+      + "change the file; run chown to make one of the two its owner"
   }
   if isSecret, status.st_mode & 0o004 != 0 {
-    return "\(path): every user of this machine may read it (mode 0\(digits)), and it is a secret; chmod o-r"
+    return "\(path): is readable by every user of this machine (mode 0\(digits)), but holds a secret; run chmod o-r"
   }
   return nil
 }
@@ -123,6 +123,6 @@ public func readValueFile(
   } catch {
     throw FileProblem(description: error.description)
   }
-  guard !value.isEmpty else { throw FileProblem(description: "is empty; one line is wanted") }
+  guard !value.isEmpty else { throw FileProblem(description: "is empty; it must contain one line") }
   return value
 }

@@ -63,6 +63,6 @@ public struct OutputProblem: Error, Sendable, Hashable, CustomStringConvertible 
 
   /// The message for people.
   public var description: String {
-    "standard output: \(String(cString: strerror(code))); the output is not complete"
+    "standard output: \(String(cString: strerror(code))); the output is incomplete"
   }
 }

@@ -18,9 +18,9 @@ public enum WrittenText {
     while let first = scalars.first, first.isAround { scalars.removeFirst() }
     while let last = scalars.last, last.isAround { scalars.removeLast() }
     for scalar in scalars {
-      if scalar == replacement { throw WrittenTextProblem("holds bytes that are not UTF-8") }
-      if scalar.isLineEnd { throw WrittenTextProblem("holds a line end; one line is wanted") }
-      if scalar.properties.generalCategory == .control { throw WrittenTextProblem("holds \(scalar.name)") }
+      if scalar == replacement { throw WrittenTextProblem("is not valid UTF-8") }
+      if scalar.isLineEnd { throw WrittenTextProblem("contains a line break; give one line") }
+      if scalar.properties.generalCategory == .control { throw WrittenTextProblem("contains \(scalar.name)") }
     }
     return String(scalars)
   }
@@ -47,7 +47,7 @@ public enum WrittenText {
       while let first = scalars.first, first.isAround { scalars.removeFirst() }
       while let last = scalars.last, last.isAround { scalars.removeLast() }
       if let scalar = scalars.first(where: { $0.properties.generalCategory == .control && $0 != "\t" }) {
-        throw WrittenTextProblem("line \(lines.count + 1) holds \(scalar.name)")
+        throw WrittenTextProblem("line \(lines.count + 1) contains \(scalar.name)")
       }
       lines.append(String(scalars))
     }
@@ -63,7 +63,7 @@ public enum WrittenText {
     if bytes.starts(with: [0xff, 0xfe]) || bytes.starts(with: [0xfe, 0xff]) {
       throw WrittenTextProblem("is UTF-16; save it as UTF-8")
     }
-    if bytes.contains(0) { throw WrittenTextProblem("holds a NUL character; a text in UTF-8 is wanted") }
+    if bytes.contains(0) { throw WrittenTextProblem("contains a NUL character; save it as UTF-8 text") }
     var rest = withoutByteOrderMark(bytes)
     var unified: [UInt8] = []
     unified.reserveCapacity(rest.count)
@@ -75,7 +75,7 @@ public enum WrittenText {
         unified.append(byte)
       }
     }
-    guard let text = String(validating: unified, as: UTF8.self) else { throw WrittenTextProblem("is not UTF-8") }
+    guard let text = String(validating: unified, as: UTF8.self) else { throw WrittenTextProblem("is not valid UTF-8") }
     return text
   }
 

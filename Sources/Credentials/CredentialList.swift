@@ -46,7 +46,7 @@ struct CredentialList: Sendable {
       }
     }
     if credentials.isEmpty {
-      throw CredentialProblem("\(file): no credential is in it; a line is: NAME sha256:DIGEST RIGHT...")
+      throw CredentialProblem("\(file): contains no credential; write a line NAME sha256:DIGEST PERMISSION...")
     }
   }
 
@@ -54,11 +54,12 @@ struct CredentialList: Sendable {
 
   private mutating func add(_ words: [Substring], line: Int) throws(CredentialProblem) {
     guard words.count >= 3 else {
-      throw CredentialProblem("a line is: NAME sha256:DIGEST RIGHT..., or NAME certificate:KIND:NAME RIGHT...")
+      throw CredentialProblem(
+        "write NAME sha256:DIGEST PERMISSION..., or NAME certificate:KIND:NAME PERMISSION...")
     }
     let isName = words[0].utf8.count <= Limits.nameBytes && words[0].utf8.allSatisfy(isNameByte)
     guard isName else {
-      throw CredentialProblem("the name is not of at most \(Limits.nameBytes) letters, digits and . _ - @ / :")
+      throw CredentialProblem("the name must have at most \(Limits.nameBytes) letters, digits and . _ - @ / :")
     }
     let proof = try Self.proof(words[1])
     if let other = places[proof] {
@@ -67,12 +68,12 @@ struct CredentialList: Sendable {
     var rights: Set<RPCRight> = []
     for word in words.dropFirst(2) {
       guard let named = RPCRight.rights(called: word) else {
-        throw CredentialProblem("\(word): no such right; there are \(RPCRight.words)")
+        throw CredentialProblem("\(word): unknown permission; use \(RPCRight.words)")
       }
       rights.formUnion(named)
     }
     if rights.contains(.watch), rights.isSubset(of: [.watch, .admin]) {
-      throw CredentialProblem("watch: needs read beside it, which says what can be watched")
+      throw CredentialProblem("watch: needs read as well, which sets what can be watched")
     }
     places[proof] = credentials.count
     credentials.append(Credential(caller: RPCCaller(name: String(words[0]), rights: rights), line: line))
@@ -82,7 +83,7 @@ struct CredentialList: Sendable {
     if word.hasPrefix("sha256:") {
       // The word is not repeated in a message: it may be the token itself.
       guard let digest = TokenDigest(hexadecimal: word.dropFirst(7)) else {
-        throw CredentialProblem("sha256: is not followed by 64 hexadecimal digits: printf %s TOKEN | sha256sum")
+        throw CredentialProblem("sha256: must be followed by 64 hexadecimal digits: printf %s TOKEN | sha256sum")
       }
       return .token(digest)
     }
@@ -90,7 +91,7 @@ struct CredentialList: Sendable {
     let kinds = CertificateName.Kind.allCases.map(\.rawValue)
     guard parts.count == 3, parts[0] == "certificate", kinds.contains(String(parts[1])) else {
       throw CredentialProblem(
-        "the second word is neither sha256:DIGEST nor certificate:KIND:NAME, KIND one of "
+        "the second word must be sha256:DIGEST or certificate:KIND:NAME, with a KIND of "
           + kinds.joined(separator: ", "))
     }
     return .certificate(Array("\(parts[1]):\(parts[2])".utf8))

@@ -90,7 +90,7 @@ public final class Credentials: RPCAccess {
   public func refused(_ refusal: RPCRefusal, _ caller: String?, _ right: RPCRight?, peer: String) {
     refusals.withLock { $0[refusal, default: 0] += 1 }
     logger.log(
-      .warning, "call_refused", reason: refusal.rawValue, "a call was refused: \(refusal.rawValue)",
+      .warning, "call_refused", reason: refusal.rawValue, "Call refused: \(refusal.rawValue)",
       [
         "reason": .string(refusal.rawValue), "credential": .string(caller ?? ""),
         "right": .string(right?.name ?? ""), "peer": .string(peer),

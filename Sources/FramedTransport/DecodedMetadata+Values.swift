@@ -31,7 +31,7 @@ extension DecodedMetadata {
     }
     guard metadata.pairs.count == count else {
       throw RPCStatus(
-        .invalidArgument, "metadata: a key is not of the characters a-z 0-9 . _ -, or a value is not UTF-8")
+        .invalidArgument, "metadata: a key has characters other than a-z 0-9 . _ -, or a value is not UTF-8")
     }
     return metadata
   }

@@ -19,7 +19,7 @@ enum FrameDecoder {
   static func prefix(_ bytes: UnsafeRawBufferPointer, limit: Int) throws(FrameError) -> Prefix {
     guard bytes.count >= Limits.prefixBytes else { return .incomplete }
     let length = Int(UInt32(bigEndian: bytes.loadUnaligned(as: UInt32.self)))
-    guard length > 0 else { throw FrameError("a frame of no bytes") }
+    guard length > 0 else { throw FrameError("an empty frame") }
     guard length <= limit else {
       let guess = guess(bytes)
       throw FrameError("a frame of \(length) bytes; the limit is \(limit)\(guess)", isTooLong: guess.isEmpty)
@@ -135,9 +135,9 @@ enum FrameDecoder {
 
   /// A hint for clients that use another protocol on this port.
   private static func guess(_ bytes: UnsafeRawBufferPointer) -> String {
-    if bytes[0] == 0x16, bytes[1] == 0x03 { return ". It looks like TLS, which is not spoken here" }
+    if bytes[0] == 0x16, bytes[1] == 0x03 { return ". It looks like TLS, which this port does not serve" }
     if bytes.prefix(4).allSatisfy({ (0x41...0x5a).contains($0) || $0 == 0x20 }) {
-      return ". It looks like HTTP/1, which is not spoken here"
+      return ". It looks like HTTP/1, which this port does not serve"
     }
     return ""
   }

@@ -211,7 +211,8 @@ public final class FramedChannel: Sendable {
   private func run() {
     do throws(RPCClientError) {
       guard let wakeDescriptor else {
-        throw RPCClientError(.cannotConnect, "\(target.address)", "no descriptor; raise the limit of open files")
+        throw RPCClientError(
+          .cannotConnect, "\(target.address)", "no free file descriptor; raise the limit of open files")
       }
       let client = try FramedClient(
         target.address, tls: target.tls, serverName: target.serverName, timeoutSeconds: target.connectSeconds)
@@ -245,7 +246,7 @@ public final class FramedChannel: Sendable {
       }
       if now.seconds(since: lastHeard) >= 2 * target.quietSeconds {
         throw RPCClientError(
-          .timedOut, "\(target.address)", "the server gave no sign of life for \(2 * target.quietSeconds) s")
+          .timedOut, "\(target.address)", "the server sent nothing for \(2 * target.quietSeconds) s")
       }
       if asked == nil, now.seconds(since: lastHeard) >= target.quietSeconds {
         asked = now
@@ -263,7 +264,7 @@ public final class FramedChannel: Sendable {
       state.isWoken = false
       if let end = state.end { throw end }
       if state.isFinishing, state.calls.isEmpty, state.output.isEmpty {
-        throw RPCClientError(.goAway, "\(target.address)", "the connection is not needed any more")
+        throw RPCClientError(.goAway, "\(target.address)", "the connection is no longer needed")
       }
       defer { state.output.removeAll(keepingCapacity: true) }
       let hasUnary = state.calls.values.contains { if case .unary = $0 { true } else { false } }
@@ -302,7 +303,7 @@ public final class FramedChannel: Sendable {
       return late
     }
     for waiter in late {
-      waiter.resume(throwing: RPCClientError(.timedOut, "\(target.address)", "no answer in time"))
+      waiter.resume(throwing: RPCClientError(.timedOut, "\(target.address)", "no reply in time"))
     }
   }
 }

@@ -66,7 +66,7 @@ public final class FramedClient: RPCClient {
   /// - Returns: The id of the call, for ``nextReply(_:deadline:)`` and ``cancel(_:)``.
   /// - Throws: If the server has sent a `go_away`, or the connection is lost.
   public func open(_ call: RPCOutgoingCall) throws(RPCClientError) -> UInt32 {
-    if let goAwayReason { throw problem(.goAway, "the server goes away: \(goAwayReason)") }
+    if let goAwayReason { throw problem(.goAway, "the server closes the connection: \(goAwayReason)") }
     lastCallID = lastCallID == .max ? 1 : lastCallID + 1
     // A frame contains the name of the method without the service.
     let method = call.method.split(separator: "/").last.map(String.init) ?? ""
@@ -155,7 +155,7 @@ public final class FramedClient: RPCClient {
       switch bytes.withUnsafeBytes({ stream.write(UnsafeRawBufferPointer(rebasing: $0[sent...])) }) {
       case .count(0):
         guard stream.wait(writable: true, deadline: deadline) else {
-          throw problem(.timedOut, "took no byte for \(patienceSeconds) s")
+          throw problem(.timedOut, "read no bytes for \(patienceSeconds) s")
         }
         _ = try receive()
       case .count(let count): sent += count
@@ -256,7 +256,7 @@ public final class FramedClient: RPCClient {
     do throws(FrameError) {
       return try outcome.get()
     } catch {
-      throw problem(.malformed, "sent what is no frame: \(error)")
+      throw problem(.malformed, "sent an invalid frame: \(error)")
     }
   }
 
@@ -265,7 +265,7 @@ public final class FramedClient: RPCClient {
   private func waitForBytes(_ deadline: MonotonicTime) throws(RPCClientError) {
     while try !receive() {
       guard stream?.wait(writable: false, deadline: deadline) == true else {
-        throw problem(.timedOut, "no answer in time")
+        throw problem(.timedOut, "no reply in time")
       }
     }
   }
@@ -301,7 +301,7 @@ public final class FramedClient: RPCClient {
   }
 
   private func lost(_ text: String) -> RPCClientError {
-    if let goAwayReason { return problem(.goAway, "the server goes away: \(goAwayReason)") }
-    return problem(.connectionLost, hasHeard || isTLS ? text : "\(text) without a word; it may want TLS")
+    if let goAwayReason { return problem(.goAway, "the server closes the connection: \(goAwayReason)") }
+    return problem(.connectionLost, hasHeard || isTLS ? text : "\(text) before it sent anything; it may require TLS")
   }
 }

@@ -7,7 +7,9 @@ extension FramedConnection {
   func open(_ call: DecodedCall, id: UInt32) {
     let method = loop.router.method(named: call.method)
     guard state == .open else {
-      return fail(id, method, RPCStatus(.unavailable, "draining: connect again, to another server if there is one"))
+      return fail(
+        id, method,
+        RPCStatus(.unavailable, "the server is draining: connect again, to another server if there is one"))
     }
     loop.withReply { open(call, id: id, method, &$0) }
   }
@@ -35,7 +37,8 @@ extension FramedConnection {
       case .serverStreaming(let begin):
         try openStream(id, method, request, &reply, begin, holding: held)
       case .bidirectionalStreaming:
-        throw RPCStatus(.unimplemented, "\(method.name) takes a stream of requests, which frames do not have")
+        throw RPCStatus(
+          .unimplemented, "\(method.name) takes a stream of requests, which the framed protocol does not support")
       }
     } catch {
       fail(id, method, error, reply.metadata)
@@ -76,7 +79,7 @@ extension FramedConnection {
   ) throws(RPCStatus) -> FramedStream {
     let limit = loop.limits.openCalls
     guard streams.count < limit else {
-      let message = "\(limit) calls are open on this connection; end one, or open another"
+      let message = "\(limit) calls are open on this connection; end one, or open another connection"
       connection.reached(.callsPerConnection, message)
       throw RPCStatus(.resourceExhausted, message)
     }
@@ -92,7 +95,7 @@ extension FramedConnection {
   /// Answers `Hello`, or rejects a method name that the router does not contain.
   private func openUnknown(_ call: DecodedCall, id: UInt32) throws(RPCStatus) {
     guard let name = String(validating: call.method, as: UTF8.self), !call.method.contains(0), !name.isEmpty else {
-      throw RPCStatus(.invalidArgument, "method: \(call.method.isEmpty ? "empty" : "not UTF-8, or with a NUL in it")")
+      throw RPCStatus(.invalidArgument, "method: is \(call.method.isEmpty ? "empty" : "not UTF-8, or contains a NUL")")
     }
     guard name == "Hello" else {
       let shown = call.method.count <= Limits.methodNameBytes ? "\"\(name)\"" : "of \(call.method.count) bytes"

@@ -90,7 +90,7 @@ final class FramedConnection: ConnectionProtocol {
     switch frame.body {
     case .call(let call):
       guard streams.isEmpty || streams[frame.callID] == nil else {
-        throw FrameError("call_id \(frame.callID) is that of a call which is still open")
+        throw FrameError("call_id \(frame.callID) is in use by an open call")
       }
       open(call, id: frame.callID)
     case .cancel: cancel(frame.callID)
@@ -99,8 +99,8 @@ final class FramedConnection: ConnectionProtocol {
       pong(nonce)
     // A body that a later version of the protocol added, or a pong without a ping.
     case .none, .pong: floodGuard.spend(FloodGuard.costOfEmptyFrame)
-    case .reply: throw FrameError("a reply; only the server sends those")
-    case .goAway: throw FrameError("a go_away; only the server sends those")
+    case .reply: throw FrameError("received a reply frame; only the server sends those")
+    case .goAway: throw FrameError("received a go_away frame; only the server sends those")
     }
   }
 
@@ -159,7 +159,7 @@ final class FramedConnection: ConnectionProtocol {
   }
 
   func inputStalled() {
-    refuse(FrameError("a frame was begun and not ended in time"))
+    refuse(FrameError("a frame was started and not completed in time"))
   }
 
   // MARK: The end
@@ -192,7 +192,7 @@ final class FramedConnection: ConnectionProtocol {
   private func stopFlood() {
     guard state != .over else { return }
     loop.counters.add(.floods)
-    let problem = "too many calls were cancelled, or too many pings came"
+    let problem = "too many cancelled calls or pings"
     loop.report("framed_flood", problem, peer: connection.peer)
     goAway(problem)
     end()
@@ -239,7 +239,7 @@ final class FramedConnection: ConnectionProtocol {
     idleTimer = worker.schedule(afterSeconds: loop.limits.idleSeconds) { [unowned self] in
       idleTimer = nil
       guard !wasActive, streams.isEmpty else { return limitIdleness() }
-      connection.reached(.idleConnection, "nothing came for \(loop.limits.idleSeconds) s")
+      connection.reached(.idleConnection, "No bytes received for \(loop.limits.idleSeconds) s")
       drain("idle")
     }
   }

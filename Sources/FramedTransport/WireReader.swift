@@ -38,7 +38,7 @@ struct WireReader {
       throw FrameError("a field number is out of range")
     }
     guard let type = WireType(rawValue: UInt8(tag & 7)) else {
-      throw FrameError("field \(number) has wire type \(tag & 7), which is not used")
+      throw FrameError("field \(number) has wire type \(tag & 7), which is not supported")
     }
     return (number, type)
   }
@@ -60,13 +60,13 @@ struct WireReader {
   private mutating func varint(maximumBytes: Int) throws(FrameError) -> UInt64 {
     var value: UInt64 = 0
     for index in 0..<maximumBytes {
-      guard offset < bytes.count else { throw FrameError("a number is cut short") }
+      guard offset < bytes.count else { throw FrameError("a varint is truncated") }
       let byte = bytes[offset]
       offset += 1
       value |= UInt64(byte & 0x7f) << UInt64(7 * index)
       if byte < 0x80 { return value }
     }
-    throw FrameError("a number does not end")
+    throw FrameError("a varint is too long")
   }
 
   /// Reads the bytes of a string, a byte string or a nested message.

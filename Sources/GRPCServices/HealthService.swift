@@ -134,7 +134,7 @@ public final class HealthService: Sendable {
         handler: .unary { request, reply throws(RPCStatus) in
           let name = try Self.name(in: request.message)
           let status = self.status(name)
-          guard status != .serviceUnknown else { throw RPCStatus(.notFound, "no service \"\(name)\"") }
+          guard status != .serviceUnknown else { throw RPCStatus(.notFound, "unknown service \"\(name)\"") }
           Self.write(status, to: &reply.head)
           return nil
         }),
@@ -162,7 +162,7 @@ public final class HealthService: Sendable {
     _ name: String, worker: Int, _ writer: any RPCStreamWriter
   ) throws(RPCStatus) -> any RPCStreamHandler {
     guard clock.take(limit: limits.count) else {
-      let message = "\(limits.count) watches of health are open on this server"
+      let message = "\(limits.count) health watches are open on this server"
       report.reached(.healthWatches, message)
       throw RPCStatus(.resourceExhausted, message, detail: .retry(afterSeconds: 1))
     }
@@ -204,7 +204,7 @@ public final class HealthService: Sendable {
       throw RPCStatus(.invalidArgument, "the request \(error)")
     }
     guard name.utf8.count <= Limits.serviceNameBytes else {
-      throw RPCStatus(.invalidArgument, "service: longer than \(Limits.serviceNameBytes) bytes")
+      throw RPCStatus(.invalidArgument, "service: is longer than \(Limits.serviceNameBytes) bytes")
     }
     return name
   }

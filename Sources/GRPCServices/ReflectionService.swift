@@ -74,7 +74,7 @@ public final class ReflectionService: Sendable {
       ProtobufWriter.message(5, to: &reply.head) { ProtobufWriter.string(1, type, to: &$0) }
     case .listServices: reply.body = serviceList
     case .none:
-      write(error: .invalidArgument, "message_request: nothing is asked that is known here", to: &reply.head)
+      write(error: .invalidArgument, "message_request: is missing or of an unknown kind", to: &reply.head)
     }
   }
 

@@ -38,12 +38,13 @@ final class ReflectionStream: RPCRequestStreamHandler {
     do throws(RPCStatus) { _ = try identity?.caller() } catch { return finish(error) }
     guard message.count <= Limits.reflectionRequestBytes else {
       return finish(
-        RPCStatus(.invalidArgument, "a request of more than \(Limits.reflectionRequestBytes) bytes: no name is so long")
+        RPCStatus(.invalidArgument, "the request is longer than \(Limits.reflectionRequestBytes) bytes")
       )
     }
     guard waiting.count < Limits.waitingReflectionRequests else {
       return finish(
-        RPCStatus(.resourceExhausted, "\(Limits.waitingReflectionRequests) requests wait: read the replies first"))
+        RPCStatus(
+          .resourceExhausted, "\(Limits.waitingReflectionRequests) requests are waiting: read the replies first"))
     }
     do throws(ProtobufError) {
       waiting.append(try ReflectionRequest(message))
@@ -59,7 +60,7 @@ final class ReflectionStream: RPCRequestStreamHandler {
   }
 
   func draining() {
-    end = end ?? RPCStatus(.unavailable, "the connection is draining; ask again on another")
+    end = end ?? RPCStatus(.unavailable, "the connection is draining; try again on another")
     pump()
   }
 
@@ -102,8 +103,8 @@ final class ReflectionStream: RPCRequestStreamHandler {
 
 extension ReflectionStream: BufferHolder {
   func giveUpBuffers() {
-    let message = "too many bytes wait on this server for slow callers"
-    worker.buffers?.budget.reached("a reflection stream was ended: \(message)")
+    let message = "this server buffers too many bytes for slow clients"
+    worker.buffers?.budget.reached("Reflection stream closed: \(message)")
     finish(RPCStatus(.resourceExhausted, message, detail: .retry(afterSeconds: 1)))
   }
 }

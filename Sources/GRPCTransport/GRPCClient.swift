@@ -70,7 +70,7 @@ public final class GRPCClient: RPCClient {
     }
     session = HTTP2Session(clientWindowBytes: windowBytes)
     if isTLS, stream?.applicationProtocol != "h2" {
-      throw problem(.cannotConnect, "does not agree to speak HTTP/2 over TLS")
+      throw problem(.cannotConnect, "did not negotiate HTTP/2 over TLS (ALPN)")
     }
     session.setOwner(self)
   }
@@ -135,7 +135,7 @@ public final class GRPCClient: RPCClient {
   /// - Throws: If the call is not open, the connection is lost, or no reply is received before the deadline.
   public func nextReply(_ callID: UInt32, deadline: MonotonicTime) throws(RPCClientError) -> RPCClientReply {
     guard let call = calls[Int32(bitPattern: callID)] else {
-      throw problem(.timedOut, "no call \(callID) is open, that a reply could come to")
+      throw problem(.timedOut, "no call \(callID) is open to receive a reply")
     }
     while true {
       if let reply = call.nextReply() {
@@ -174,7 +174,7 @@ public final class GRPCClient: RPCClient {
   }
 
   private func submit(_ call: RPCOutgoingCall, isCounted: Bool) throws(RPCClientError) -> UInt32 {
-    if let goAwayReason { throw problem(.goAway, "the server goes away: \(goAwayReason)") }
+    if let goAwayReason { throw problem(.goAway, "the server closes the connection: \(goAwayReason)") }
     guard let id = session.submitRequest(headers(call)) else {
       throw problem(.connectionLost, "no further call can be made on this connection")
     }
@@ -211,11 +211,11 @@ public final class GRPCClient: RPCClient {
     if session.isOver {
       // nghttp2 reads no further, either because all calls have ended after a GOAWAY, or because the server violated
       // the protocol and has been notified of that.
-      throw goAwayReason == nil ? problem(.malformed, "broke the rules of HTTP/2") : lost("")
+      throw goAwayReason == nil ? problem(.malformed, "violated the rules of HTTP/2") : lost("")
     }
     while try !receive() {
       guard stream?.wait(writable: false, deadline: deadline) == true else {
-        throw problem(.timedOut, "no answer in time")
+        throw problem(.timedOut, "no reply in time")
       }
     }
     // Sends the frames that respond to what was received: window updates, acknowledgements of SETTINGS and PING.
@@ -231,7 +231,7 @@ public final class GRPCClient: RPCClient {
     case .count(let count):
       hasHeard = true
       let isSound = input.withUnsafeBytes { session.receive(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
-      guard isSound else { throw problem(.malformed, "sent what is no HTTP/2") }
+      guard isSound else { throw problem(.malformed, "sent bytes that are not HTTP/2") }
       return true
     case .lost(let reason): throw lost(reason)
     }
@@ -245,7 +245,7 @@ public final class GRPCClient: RPCClient {
       switch output.withUnsafeBytes({ stream.write(UnsafeRawBufferPointer(rebasing: $0[sent...])) }) {
       case .count(0):
         guard stream.wait(writable: true, deadline: .now.advanced(bySeconds: patienceSeconds)) else {
-          throw problem(.timedOut, "took no byte for \(patienceSeconds) s")
+          throw problem(.timedOut, "read no bytes for \(patienceSeconds) s")
         }
         _ = try receive()
       case .count(let count): sent += count
@@ -270,7 +270,7 @@ public final class GRPCClient: RPCClient {
   }
 
   private func lost(_ text: String) -> RPCClientError {
-    if let goAwayReason { return problem(.goAway, "the server goes away: \(goAwayReason)") }
-    return problem(.connectionLost, hasHeard || isTLS ? text : "\(text) without a word; it may want TLS")
+    if let goAwayReason { return problem(.goAway, "the server closes the connection: \(goAwayReason)") }
+    return problem(.connectionLost, hasHeard || isTLS ? text : "\(text) before it sent anything; it may require TLS")
   }
 }

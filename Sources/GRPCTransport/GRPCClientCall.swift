@@ -48,7 +48,7 @@ final class GRPCClientCall {
   private func keep(_ place: Range<Int>) throws(RPCStatus) {
     let payload = isCounted ? [] : decoder.withMessage(place) { Array($0) }
     if isStream { return replies.append(RPCClientReply(status: .ok, more: true, payload: payload)) }
-    guard message == nil else { throw RPCStatus(.internalError, "more than one reply came to a unary call") }
+    guard message == nil else { throw RPCStatus(.internalError, "a unary call received more than one reply") }
     message = payload
   }
 
@@ -56,9 +56,9 @@ final class GRPCClientCall {
   func end() {
     let status = head.status
     if status.code == .ok, decoder.hasRest {
-      end(RPCStatus(.internalError, "the reply ends within a message"))
+      end(RPCStatus(.internalError, "the reply ends in the middle of a message"))
     } else if status.code == .ok, !isStream, message == nil {
-      end(RPCStatus(.internalError, "no reply came to a unary call"))
+      end(RPCStatus(.internalError, "a unary call received no reply"))
     } else {
       end(status)
     }

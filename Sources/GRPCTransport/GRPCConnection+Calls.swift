@@ -53,7 +53,7 @@ extension GRPCConnection {
       if stream.phase == .open { return try stream.deliverRequests(limit: loop.limits.requestBytes) }
       while let place = try stream.decoder.next(limit: loop.limits.requestBytes) {
         guard stream.message == nil else {
-          throw RPCStatus(.unimplemented, "the method takes one request, and more than one came")
+          throw RPCStatus(.unimplemented, "the method takes one request, and more than one was received")
         }
         stream.message = place
       }
@@ -89,15 +89,15 @@ extension GRPCConnection {
   /// Answers a unary call, or opens a stream of replies.
   private func answer(_ stream: GRPCStream) {
     guard !stream.decoder.hasRest else {
-      return stream.fail(RPCStatus(.internalError, "the request ends within a message"))
+      return stream.fail(RPCStatus(.internalError, "the request ends in the middle of a message"))
     }
     guard let message = stream.message, let method = stream.head.method else {
-      return stream.fail(RPCStatus(.unimplemented, "the method takes one request, and none came"))
+      return stream.fail(RPCStatus(.unimplemented, "the method takes one request, and none was received"))
     }
     guard ownReplyBytes <= loop.limits.ownReplyBytes else {
       return stream.fail(
         RPCStatus(
-          .resourceExhausted, "replies of \(ownReplyBytes) bytes wait on this connection: read them first",
+          .resourceExhausted, "\(ownReplyBytes) bytes of replies are buffered on this connection: read them first",
           detail: .retry(afterSeconds: 1)))
     }
     stream.decoder.withMessage(message) { bytes in

@@ -29,7 +29,7 @@ extension GRPCConnection {
       if let problem = stream.head.rules.problem { return refuse(stream, problem) }
       open(stream)
     } else if let problem = trailerProblem
-      ?? (endsRequest ? nil : "headers behind the body that do not end the request")
+      ?? (endsRequest ? nil : "headers after the body that do not end the request")
     {
       return refuse(stream, problem)
     }
@@ -87,7 +87,7 @@ extension GRPCConnection {
 
   func resetSent(_ code: UInt32) {
     if code == HTTP2Session.ErrorCode.refusedStream.rawValue {
-      connection.reached(.callsPerConnection, "\(loop.limits.openStreams) calls are open on the connection")
+      connection.reached(.callsPerConnection, "The connection has \(loop.limits.openStreams) open calls")
     }
     if code != HTTP2Session.ErrorCode.none.rawValue { floodGuard.spend(FloodGuard.costOfReset) }
   }

@@ -97,14 +97,16 @@ final class GRPCConnection: ConnectionProtocol {
       let scan = scanner.scan(rest, until: Limits.inputSliceBytes)
       floodGuard.spend(scan.cost)
       if floodGuard.isExhausted || scan.isBlockTooLong {
-        calm("flood", scan.isBlockTooLong ? "a header block is too long" : "too many frames that lead to nothing")
+        calm("flood", scan.isBlockTooLong ? "a header block is too long" : "too many frames without effect")
         return bytes.count
       }
       guard scan.usable > 0 else { break }
       let isSound = session.receive(UnsafeRawBufferPointer(rebasing: rest[..<scan.usable]))
       used += scan.usable
       send()
-      if !isSound, state != .over { endBadly(.protocolErrors, "grpc_protocol_error", "what came is no HTTP/2") }
+      if !isSound, state != .over {
+        endBadly(.protocolErrors, "grpc_protocol_error", "the bytes received are not HTTP/2")
+      }
       if used < bytes.count, connection.isTurnOver {
         connection.leaveInput()
         break
@@ -191,7 +193,7 @@ final class GRPCConnection: ConnectionProtocol {
   }
 
   func inputStalled() {
-    endBadly(.protocolErrors, "grpc_stalled", "a frame or a header block was begun and not ended in time")
+    endBadly(.protocolErrors, "grpc_stalled", "a frame or a header block was started and not completed in time")
   }
 
   // MARK: Streams
@@ -265,7 +267,7 @@ final class GRPCConnection: ConnectionProtocol {
       askToSend()
     case .close:
       loop.counters.add(.keepaliveTimeouts)
-      loop.report("grpc_keepalive_timeout", "the client gives no sign of life", peer: connection.peer)
+      loop.report("grpc_keepalive_timeout", "the client did not answer a keepalive ping", peer: connection.peer)
       return connection.close()
     }
     drainIfIdle()
@@ -273,7 +275,7 @@ final class GRPCConnection: ConnectionProtocol {
       guard let stream else { continue }
       let seconds = now.seconds(since: stream.lastProgress)
       if stream.phase == .request, seconds >= loop.limits.requestSeconds {
-        stream.fail(RPCStatus(.deadlineExceeded, "the request did not come within \(loop.limits.requestSeconds) s"))
+        stream.fail(RPCStatus(.deadlineExceeded, "the request was not complete within \(loop.limits.requestSeconds) s"))
       } else if stream.isDropping, seconds >= loop.limits.droppedRequestTimeout.seconds {
         stream.giveUpRequest()
       } else if stream.isUnary, stream.hasPendingReply, seconds >= loop.limits.stalledReplySeconds {
@@ -286,7 +288,7 @@ final class GRPCConnection: ConnectionProtocol {
     guard loop.limits.idleSeconds > 0, state == .open else { return }
     if openStreamCount > openCalls.values.reduce(0, +) { lastCall = now }
     guard now.seconds(since: lastCall) >= loop.limits.idleSeconds else { return }
-    connection.reached(.idleConnection, "no call was open for \(loop.limits.idleSeconds) s")
+    connection.reached(.idleConnection, "No call was open for \(loop.limits.idleSeconds) s")
     drain("idle")
   }
 
@@ -351,7 +353,7 @@ final class GRPCConnection: ConnectionProtocol {
     let isFlood = code == HTTP2Session.ErrorCode.enhanceYourCalm.rawValue
     endBadly(
       isFlood ? .floods : .protocolErrors, isFlood ? "grpc_flood" : "grpc_protocol_error",
-      floodProblem ?? "the connection was ended with HTTP/2 error \(code)")
+      floodProblem ?? "the connection was closed with HTTP/2 error \(code)")
   }
 
   private func endBadly(_ counter: GRPCCounter, _ event: String, _ problem: String) {

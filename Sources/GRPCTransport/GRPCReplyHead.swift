@@ -28,9 +28,9 @@ struct GRPCReplyHead {
   var status: RPCStatus {
     if let code { return RPCStatus(code, message) }
     if httpStatus != 200 {
-      return RPCStatus(Self.code(ofHTTP: httpStatus), "the server answered by HTTP: \(httpStatus)")
+      return RPCStatus(Self.code(ofHTTP: httpStatus), "the server replied with HTTP status \(httpStatus)")
     }
-    return RPCStatus(.unknown, isGRPC ? "the reply has no grpc-status" : "the reply is no gRPC")
+    return RPCStatus(.unknown, isGRPC ? "the reply has no grpc-status" : "the reply is not gRPC")
   }
 
   /// Maps an HTTP status to a gRPC code as in https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md.
@@ -49,7 +49,7 @@ struct GRPCReplyHead {
   static func status(ofReset code: UInt32) -> RPCStatus {
     let name = HTTP2Session.ErrorCode.name(code)
     return switch HTTP2Session.ErrorCode(rawValue: code) {
-    case .refusedStream: RPCStatus(.unavailable, "the server has not taken the call")
+    case .refusedStream: RPCStatus(.unavailable, "the server refused the stream")
     case .cancel: RPCStatus(.cancelled, "the call was reset: \(name)")
     case .enhanceYourCalm: RPCStatus(.resourceExhausted, "the call was reset: \(name)")
     case .inadequateSecurity: RPCStatus(.permissionDenied, "the call was reset: \(name)")

@@ -61,7 +61,7 @@ struct GRPCRequestHead {
     // This is the size of a header as HTTP/2 defines it.
     listBytes += name.count + value.count + 32
     guard listBytes <= 2 * limits.headerListBytes, let first = name.first else {
-      refuse(RPCStatus(.resourceExhausted, "the headers: more than \(limits.headerListBytes) bytes"))
+      refuse(RPCStatus(.resourceExhausted, "the headers have more than \(limits.headerListBytes) bytes, the limit"))
       return
     }
     rules.check(name, value)
@@ -98,11 +98,11 @@ struct GRPCRequestHead {
     if name.isEqual(to: "grpc-timeout") {
       timeoutNanoseconds = GRPCText.timeout(value)
       if timeoutNanoseconds == nil {
-        refuse(RPCStatus.invalid("grpc-timeout", "is not one to eight digits and one of H, M, S, m, u, n"))
+        refuse(RPCStatus.invalid("grpc-timeout", "must be one to eight digits and one of H, M, S, m, u, n"))
       }
     } else if name.isEqual(to: "grpc-encoding"), !value.isEqual(to: "identity") {
       isEncodingUnknown = true
-      refuse(RPCStatus(.unimplemented, "grpc-encoding: only identity is known here; send messages uncompressed"))
+      refuse(RPCStatus(.unimplemented, "grpc-encoding: only identity is supported; send messages uncompressed"))
     }
   }
 

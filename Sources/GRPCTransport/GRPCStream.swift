@@ -137,7 +137,7 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
     }
     decoder.dropRead()
     guard phase == .open, hasRequestEnded, let handler = requestHandler else { return }
-    if decoder.hasRest { throw RPCStatus(.internalError, "the request ends within a message") }
+    if decoder.hasRest { throw RPCStatus(.internalError, "the request ends in the middle of a message") }
     requestHandler = nil
     handler.requestsEnded()
   }
@@ -218,7 +218,7 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
     guard phase != .ended, let connection else { return }
     enqueue(reply.head, reply.body)
     guard queue.byteCount <= connection.loop.limits.streamBytesLimit else {
-      return fail(RPCStatus(.resourceExhausted, "the replies are not taken as quickly as they come"))
+      return fail(RPCStatus(.resourceExhausted, "the client reads the replies too slowly"))
     }
     sendHeaders()
     resume()
@@ -270,7 +270,7 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
       connection.session.submitEnd(id, headers)
       return connection.askToSend()
     }
-    let text: StaticString = "gRPC is spoken here: POST, content-type application/grpc\n"
+    let text: StaticString = "This port serves gRPC: use POST with content-type application/grpc\n"
     queue.append(Array(UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)), [], isMessage: false)
     connection.session.submitReply(id, headers)
     connection.askToSend()

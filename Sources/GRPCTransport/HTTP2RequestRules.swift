@@ -37,7 +37,7 @@ struct HTTP2RequestRules {
     if !seen.isSuperset(of: [.method, .scheme, .path]) {
       problem = ":method, :scheme or :path is missing"
     } else if seen.isDisjoint(with: [.authority, .host]) {
-      problem = ":authority is missing, and so is host"
+      problem = ":authority and host are missing"
     }
   }
 
@@ -80,7 +80,7 @@ struct HTTP2RequestRules {
     return nil
   }
 
-  private static let connectionHeader: Problem = "a header that is of a connection of HTTP/1"
+  private static let connectionHeader: Problem = "a connection-specific header of HTTP/1"
 
   private mutating func problemOfPseudo(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> Problem? {
     let field: Fields
@@ -93,10 +93,10 @@ struct HTTP2RequestRules {
     } else if name.isEqual(to: ":authority") {
       field = .authority
     } else {
-      return "a pseudo-header that is not of a request"
+      return "a pseudo-header that requests do not have"
     }
-    if seen.contains(.regular) { return "a pseudo-header behind the other headers" }
-    if !seen.insert(field).inserted { return "a pseudo-header twice" }
+    if seen.contains(.regular) { return "a pseudo-header after other headers" }
+    if !seen.insert(field).inserted { return "a repeated pseudo-header" }
     if value.isEmpty, field != .authority { return ":method, :scheme or :path is empty" }
     return Self.isValue(value) ? nil : "a header value with a byte that is not allowed"
   }
@@ -104,7 +104,7 @@ struct HTTP2RequestRules {
   private mutating func setContentLength(_ value: UnsafeRawBufferPointer) -> Problem? {
     // The limit is 18 digits: no request is longer, and no sum overflows.
     guard (1...18).contains(value.count), value.allSatisfy({ (0x30...0x39).contains($0) }), contentLength == nil else {
-      return "content-length is no number, or comes twice"
+      return "content-length is not a number, or is repeated"
     }
     contentLength = value.reduce(0) { $0 * 10 + Int($1 - 0x30) }
     return nil

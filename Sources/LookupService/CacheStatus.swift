@@ -26,7 +26,7 @@ extension LookupService {
     var entity: ServedEntity?
     if message.entity.rawValue != 0 {
       entity = ServedEntity(wireValue: message.entity.rawValue)
-      if entity == nil { throw RPCStatus.invalid("entity", "\(message.entity.rawValue) is no entity") }
+      if entity == nil { throw RPCStatus.invalid("entity", "\(message.entity.rawValue) is not a known entity") }
     }
     let request = reload(entity, askedBy: try request.identity?.caller())
     ProtobufWriter.message(1, to: &reply.head) { out in
@@ -60,7 +60,7 @@ extension LookupService {
     let request = RequestedReload(entities: entities, startsAfter: startsAfter)
     reloadLog.log(
       .info, "cache_invalidated", reason: caller?.name ?? "",
-      "an administrator has caches read their collections again",
+      "An administrator requested a reload of the caches",
       [
         "caches": .string(entities.map(\.name).joined(separator: ",")), "credential": .string(caller?.name ?? ""),
         "starts_after_ms": .unsigned(request.startsAfterMilliseconds),

@@ -109,7 +109,7 @@ extension LookupService {
   /// The value of a filter: empty, or one of `choices`.
   private func choice(_ data: ProtobufCBinaryData, _ field: String, _ choices: [String]) throws(RPCStatus) -> String {
     guard let text = data.text, text.isEmpty || choices.contains(text) else {
-      throw RPCStatus.invalid(field, "is none of \(choices.joined(separator: ", "))")
+      throw RPCStatus.invalid(field, "must be one of \(choices.joined(separator: ", "))")
     }
     return text
   }

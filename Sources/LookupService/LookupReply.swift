@@ -44,14 +44,14 @@ extension LookupService {
     guard !isWarm else { return }
     let cold = caches.filter { !$0.reader.isLoaded }.map(\.reader.entity).joined(separator: ", ")
     throw RPCStatus(
-      .unavailable, "the server is not warm yet: \(cold) still loading; try again", detail: .retry(afterSeconds: 1))
+      .unavailable, "the server is not ready: \(cold) still loading; try again", detail: .retry(afterSeconds: 1))
   }
 
   /// Throws UNAVAILABLE if the contents are older than the server may serve.
   func requireFresh(_ view: CacheView) throws(RPCStatus) {
     guard let limit = options.maximumStalenessSeconds, Double(view.ageMilliseconds) > limit * 1000 else { return }
     throw RPCStatus(
-      .unavailable, "the contents were last confirmed \(view.ageMilliseconds) ms ago, longer than the server allows")
+      .unavailable, "the contents were last verified \(view.ageMilliseconds) ms ago, longer ago than the server allows")
   }
 
   /// Throws UNAVAILABLE if the contents are older than the caller accepts.
@@ -60,7 +60,7 @@ extension LookupService {
     guard limit > 0, view.ageMilliseconds > limit else { return }
     throw RPCStatus(
       .unavailable,
-      "options.max_staleness_ms: the contents were last confirmed \(view.ageMilliseconds) ms ago, "
+      "options.max_staleness_ms: the contents were last verified \(view.ageMilliseconds) ms ago, "
         + "not within \(limit) ms"
     )
   }

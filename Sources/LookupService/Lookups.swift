@@ -44,7 +44,7 @@ extension LookupService {
       key = try checkedKey(message.prompt_id, field)
       (activeSpace, stagedSpace) = (Prompt.Space.promptID, Prompt.Space.stagedPromptID)
     default:
-      throw RPCStatus.invalid("selector", "give agent_id or prompt_id")
+      throw RPCStatus.invalid("selector", "set agent_id or prompt_id")
     }
     try requireFresh(view, options)
     let (answer, isStaged, testID) = try state.withAnswers(.prompt) { answers throws(RPCStatus) in
@@ -87,7 +87,7 @@ extension LookupService {
       if kept.abTest.servesStaged(to: subject, promptID: kept.id) { return (answer, true, testID) }
       return (answers.answer(space: active, key: key), false, testID)
     default:
-      throw RPCStatus.invalid("variant", "\(message.variant.rawValue) is none of ACTIVE, STAGED, AB_TEST")
+      throw RPCStatus.invalid("variant", "\(message.variant.rawValue) is not one of ACTIVE, STAGED, AB_TEST")
     }
   }
 
@@ -109,7 +109,7 @@ extension LookupService {
       (space, field) = (SourceConfig.Space.aiAgentID, "ai_agent_id")
       key = try checkedKey(message.ai_agent_id, field)
     default:
-      throw RPCStatus.invalid("selector", "give source_id, container or ai_agent_id")
+      throw RPCStatus.invalid("selector", "set source_id, container or ai_agent_id")
     }
     try requireFresh(view, options)
     let answer = view.reader.answer(space: space, key: key)

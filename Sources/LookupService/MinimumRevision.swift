@@ -24,19 +24,20 @@ extension LookupService {
     guard wanted > .none else { return nil }
     if !options.epoch.isEmpty, !state.epoch.utf8.elementsEqual(options.epoch) {
       throw RPCStatus(
-        .failedPrecondition, "options.epoch: min_revision is of another database; look up without it, and start anew")
+        .failedPrecondition,
+        "options.epoch: min_revision belongs to another epoch; discard cached values and look up without it")
     }
     if view.observed >= wanted { return nil }
     if let reached, reached >= wanted { return nil }
     if view.reader.isInTheFuture(wanted) {
-      throw RPCStatus(.failedPrecondition, "options.min_revision: \(wanted) lies in the future")
+      throw RPCStatus(.failedPrecondition, "options.min_revision: \(wanted) is in the future")
     }
     let limit = state.shard.waiters.limit
     guard limit.count < limit.maximum else {
-      let message = "\(limit.maximum) lookups wait on this server for their options.min_revision"
+      let message = "\(limit.maximum) lookups are waiting on this server for their options.min_revision"
       report.reached(.waitingCalls, message)
       throw RPCStatus(
-        .resourceExhausted, "\(message): go to another, or try again later", detail: .retry(afterSeconds: 1))
+        .resourceExhausted, "\(message): use another server, or try again later", detail: .retry(afterSeconds: 1))
     }
     let (waiters, entity) = (state.shard.waiters, view.entity)
     let lookupKey = key.map { LookupKey(bytes: Array($0.bytes), space: $0.space) }
@@ -44,7 +45,8 @@ extension LookupService {
     return RPCWait(
       deadline: .now.advanced(bySeconds: seconds),
       expired: RPCStatus(
-        .unavailable, "options.min_revision: this server has not observed \(wanted) yet; try again, or another server"),
+        .unavailable,
+        "options.min_revision: this server has not observed \(wanted) yet; try again, or use another server"),
       begin: { [shard = state.shard] ready in
         let waiter = waiters.add(wanted, entity, lookupKey, ready)
         // The revision may have been observed since the check.

@@ -22,7 +22,7 @@ func checkedKey(
   let bytes = data.buffer
   if bytes.isEmpty { throw RPCStatus.invalid(field(), "is empty") }
   if bytes.count > limit {
-    throw RPCStatus.invalid(field(), "has \(bytes.count) bytes, more than \(limit)")
+    throw RPCStatus.invalid(field(), "has \(bytes.count) bytes; the limit is \(limit)")
   }
   if !isPlainText(bytes) { try checkText(bytes, field()) }
   return bytes
@@ -31,7 +31,7 @@ func checkedKey(
 /// Throws INVALID_ARGUMENT unless `bytes` are UTF-8 without a zero byte.
 func checkText(_ bytes: UnsafeRawBufferPointer, _ field: String) throws(RPCStatus) {
   if isPlainText(bytes) { return }
-  if bytes.contains(0) { throw RPCStatus.invalid(field, "holds a zero byte") }
+  if bytes.contains(0) { throw RPCStatus.invalid(field, "contains a zero byte") }
   if String(validating: bytes, as: UTF8.self) == nil {
     throw RPCStatus.invalid(field, "is not valid UTF-8")
   }

@@ -19,7 +19,7 @@ extension LookupService {
       let message = "\(options.maximumSubscribers) watches are open on this server"
       report.reached(.subscribers, message)
       throw RPCStatus(
-        .resourceExhausted, "\(message): go to another, or try again later", detail: .retry(afterSeconds: 5))
+        .resourceExhausted, "\(message): use another server, or try again later", detail: .retry(afterSeconds: 5))
     }
     // The position in an error reply is that of the cache that is furthest behind, because a watch is about all of
     // them.
@@ -50,7 +50,7 @@ extension LookupService {
     for index in 0..<message.n_entities {
       let value = message.entities[index]
       guard let entity = ServedEntity(wireValue: value.rawValue) else {
-        throw RPCStatus.invalid("entities.\(index)", "\(value.rawValue) is no entity")
+        throw RPCStatus.invalid("entities.\(index)", "\(value.rawValue) is not a known entity")
       }
       if entities.contains(entity) { continue }
       try request.require(entity.readRight)
@@ -92,7 +92,7 @@ extension LookupService {
         for selector in possible where !choices.contains(selector.name) { choices.append(selector.name) }
         throw RPCStatus.invalid(
           "selectors.\(index)",
-          "\(shown(names[index].buffer)) is no selector of the requested entities; give one of "
+          "\(shown(names[index].buffer)) is not a selector of the requested entities; use one of "
             + choices.joined(separator: ", "))
       }
       wanted += matching

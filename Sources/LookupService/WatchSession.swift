@@ -143,7 +143,7 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
     } else {
       makeRoom(for: notice)
       if queue.append(notice) {
-        report.reached(.queuedKeys, "a slow watch is told to look everything up again: too many keys wait for it")
+        report.reached(.queuedKeys, "Sending RESYNC to a slow watch: its queue of changed keys is full")
         dropBacklog()
       }
       countQueue()
@@ -216,11 +216,11 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
     guard let writer else { return }
     if queue.keyCount == 0, !backlog.holdsContents {
       end()
-      let message = "too many bytes wait on this server for slow callers: ask for fewer keys, or later"
+      let message = "this server buffers too many bytes for slow clients: watch fewer keys, or try again later"
       shard.buffers?.budget.reached(message)
       return writer.finish(RPCStatus(.resourceExhausted, message, detail: .retry(afterSeconds: 1)), RPCMetadata())
     }
-    shard.buffers?.budget.reached("a slow watch is told to look everything up again: too much waits for all of them")
+    shard.buffers?.budget.reached("Sending RESYNC to a slow watch: too many bytes are buffered for all clients")
     resync()
   }
 

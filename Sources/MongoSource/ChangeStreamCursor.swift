@@ -71,7 +71,7 @@ final class ChangeStreamCursor {
   /// Returns the next event; nil if none arrived within `seconds`, or within the waiting time of the options.
   func next(waitingAtMost seconds: Double = .infinity) throws(SourceError) -> BSONDocument? {
     if nextEvent == events.count {
-      guard cursorID != 0 else { throw SourceError(.transient, "\(place): the server has ended the change stream") }
+      guard cursorID != 0 else { throw SourceError(.transient, "\(place): the database closed the change stream") }
       let command = CommandBuilder()
       command.append("getMore", cursorID)
       command.append("collection", namespace.collection)
@@ -209,7 +209,7 @@ final class ChangeStreamCursor {
         return true
       }
     }
-    guard let cursorID else { throw SourceError(.transient, "\(place): a reply without a cursor") }
+    guard let cursorID else { throw SourceError(.transient, "\(place): the reply has no cursor") }
     self.cursorID = cursorID
     self.events = events
     nextEvent = 0

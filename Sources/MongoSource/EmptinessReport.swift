@@ -29,8 +29,8 @@ final class EmptinessReport: Sendable {
     guard isNews else { return }
     let (event, problem) =
       holdsDocuments() == true
-      ? ("collection_without_match", "holds documents, but none that is served: check their status")
-      : ("collection_empty", "holds no document, or does not exist: check database and collection in \(setting)")
+      ? ("collection_without_match", "has documents, but none that is served; check their status")
+      : ("collection_empty", "is empty or does not exist; check the database and collection in \(setting)")
     logger.warning(event, "\(namespace) \(problem)", ["namespace": .string(namespace.description)])
   }
 }

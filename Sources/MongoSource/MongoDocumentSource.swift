@@ -44,7 +44,7 @@ public final class MongoDocumentSource: DocumentSource {
   /// - Throws: an error that describes what is wrong with either of them.
   public convenience init(uri: String, collection: String) throws(MongoError) {
     guard let namespace = MongoNamespace(collection) else {
-      throw MongoError(message: "collection: \"\(collection)\" is not DATABASE.COLLECTION")
+      throw MongoError(message: "collection: \"\(collection)\" does not have the form DATABASE.COLLECTION")
     }
     self.init(pool: try MongoClientPool(uri: uri), namespace: namespace)
   }

@@ -106,5 +106,5 @@ extension SourceError {
   }
 
   static let replicaSetAdvice =
-    "a standalone server has no change streams: start mongod with --replSet and run rs.initiate(), one member is enough"
+    "change streams need a replica set: start mongod with --replSet and run rs.initiate(); one member is enough"
 }

@@ -78,10 +78,10 @@ public final class MongoURI: @unchecked Sendable {
       }
       let text = String(decoding: bytes, as: UTF8.self)
       guard text.contains("-----BEGIN CERTIFICATE-----") || text.contains("-----BEGIN TRUSTED CERTIFICATE-----") else {
-        throw MongoError(message: "\(option): \(path): holds no certificate in PEM (BEGIN CERTIFICATE)")
+        throw MongoError(message: "\(option): \(path): contains no PEM certificate (BEGIN CERTIFICATE)")
       }
       guard option != "tlsCertificateKeyFile" || text.contains("PRIVATE KEY-----") else {
-        throw MongoError(message: "\(option): \(path): holds no private key in PEM beside the certificate")
+        throw MongoError(message: "\(option): \(path): contains no PEM private key beside the certificate")
       }
     }
   }
@@ -95,7 +95,7 @@ public final class MongoURI: @unchecked Sendable {
     let mechanism = mechanism(uri)
     if let mechanism, !mechanisms.contains(mechanism) {
       throw MongoError(
-        message: "authMechanism: \(mechanism) is not supported; there are \(mechanisms.joined(separator: ", "))")
+        message: "authMechanism: \(mechanism) is not supported; use one of \(mechanisms.joined(separator: ", "))")
     }
     let isX509 = mechanism == "MONGODB-X509"
     if isX509, !mongoc_uri_get_tls(uri) || mongoc_uri_get_option_as_utf8(uri, "tlscertificatekeyfile", nil) == nil {
@@ -104,7 +104,7 @@ public final class MongoURI: @unchecked Sendable {
           + "certificate and key")
     }
     if mongoc_uri_get_username(uri) != nil, mongoc_uri_get_password(uri) == nil, !isX509, mechanism != "GSSAPI" {
-      throw MongoError(message: "a user without a password; write mongodb://USER:PASSWORD@HOST")
+      throw MongoError(message: "the user has no password; write mongodb://USER:PASSWORD@HOST")
     }
   }
 
@@ -131,32 +131,32 @@ public final class MongoURI: @unchecked Sendable {
     ]
     for (name, milliseconds) in times {
       let given = mongoc_uri_get_option_as_int32(uri, name, 0)
-      if given < 0 { throw MongoError(message: "\(name)=\(given): a time in milliseconds above 0 is wanted") }
+      if given < 0 { throw MongoError(message: "\(name)=\(given): must be a number of milliseconds above 0") }
       guard given == 0 else { continue }
       if mongoc_uri_has_option(uri, name) {
-        warnings.append("\(name)=0: every wait has a limit here; \(milliseconds) ms is used")
+        warnings.append("\(name)=0: waiting without a limit is not supported; using \(milliseconds) ms")
       }
       mongoc_uri_set_option_as_int32(uri, name, milliseconds)
     }
     let reply = mongoc_uri_get_option_as_int32(uri, "sockettimeoutms", 0)
     if reply < 1000 {
       throw MongoError(
-        message: "socketTimeoutMS=\(reply): at least 1000 is wanted; a change stream is answered every 250 ms")
+        message: "socketTimeoutMS=\(reply): must be at least 1000; a change stream replies every 250 ms")
     }
     for name in ["maxPoolSize", "minPoolSize", "socketCheckIntervalMS", "waitQueueMultiple", "maxIdleTimeMS"] {
       let given = mongoc_uri_get_option_as_int32(uri, name, 0)
-      if given < 0 { throw MongoError(message: "\(name)=\(given): a whole number of at least 0 is wanted") }
+      if given < 0 { throw MongoError(message: "\(name)=\(given): must be a whole number of at least 0") }
     }
     // A stream holds a client until it is closed: with fewer clients, the last cache would wait for ever. Other drivers
     // interpret 0 as no limit, but libmongoc as a pool of one.
     let clients = mongoc_uri_get_option_as_int32(uri, "maxpoolsize", 0)
     if clients > 0, clients < leastClients {
-      warnings.append("maxPoolSize=\(clients): raised to \(leastClients), which streams and reads need")
+      warnings.append("maxPoolSize=\(clients): raised to \(leastClients), which change streams and reads need")
     }
     mongoc_uri_set_option_as_int32(uri, "maxpoolsize", clients == 0 ? manyClients : max(clients, leastClients))
     // libmongoc interprets this as the maximum number of idle clients.
     if mongoc_uri_has_option(uri, "minpoolsize") {
-      warnings.append("minPoolSize is not used: to libmongoc it is the number of idle connections that are kept")
+      warnings.append("minPoolSize is ignored: libmongoc takes it for the number of idle connections to keep")
       mongoc_uri_set_option_as_int32(uri, "minpoolsize", 0)
     }
     return warnings
@@ -168,15 +168,15 @@ public final class MongoURI: @unchecked Sendable {
   private static func setPreferences(_ uri: OpaquePointer) throws(MongoError) -> [String] {
     var warnings: [String] = []
     if let concern = mongoc_uri_get_write_concern(uri), mongoc_write_concern_get_w(concern) == 0 {
-      throw MongoError(message: "w=0: a write that nothing confirms would count as done; leave w out")
+      throw MongoError(message: "w=0: unacknowledged writes would count as done even when they fail; leave w out")
     }
     if let given = mongoc_uri_get_read_prefs_t(uri), mongoc_read_prefs_get_mode(given) != MONGOC_READ_PRIMARY {
-      warnings.append("readPreference is not used: streams and reads are always of the primary")
+      warnings.append("readPreference is ignored: change streams and reads always use the primary")
     }
     if let concern = mongoc_uri_get_read_concern(uri), let level = mongoc_read_concern_get_level(concern),
       String(cString: level) != "majority"
     {
-      warnings.append("readConcernLevel is not used: reads are always of the majority")
+      warnings.append("readConcernLevel is ignored: reads always use majority")
     }
     // Served data must not be rolled back, nor be older than the stream: both streams and reads use the primary.
     guard let primary = mongoc_read_prefs_new(MONGOC_READ_PRIMARY) else { throw MongoError(message: "out of memory") }

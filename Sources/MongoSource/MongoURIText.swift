@@ -22,7 +22,7 @@ struct MongoURIText {
       throw MongoError(message: error.description)
     }
     guard let scheme = ["mongodb://", "mongodb+srv://"].first(where: text.hasPrefix) else {
-      throw MongoError(message: "it begins with neither mongodb:// nor mongodb+srv://")
+      throw MongoError(message: "it must begin with mongodb:// or mongodb+srv://")
     }
     let rest = text.dropFirst(scheme.count)
     let authority = rest.prefix { $0 != "/" }
@@ -42,7 +42,7 @@ struct MongoURIText {
     for pair in pairs where !query.isEmpty {
       guard let equals = pair.firstIndex(of: "="), equals > pair.startIndex else {
         throw MongoError(
-          message: "an option has no name or no value; options are NAME=VALUE, with one & between two"
+          message: "an option has no name or no value; write options as NAME=VALUE, separated by &"
             + (options.last.map { ", after \($0.name)" } ?? ""))
       }
       let (name, value) = (String(pair[..<equals]), String(pair[pair.index(after: equals)...]))

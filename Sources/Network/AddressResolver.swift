@@ -33,7 +33,7 @@ public struct AddressResolver: Sendable {
       outcome.signal()
     }
     guard let result = outcome.wait(until: deadline, { $0 }) else {
-      throw NetworkError(.unknownHost, "\"\(name)\": the name server does not answer in time")
+      throw NetworkError(.unknownHost, "\"\(name)\": the name lookup timed out")
     }
     return try result.get()
   }

@@ -112,7 +112,7 @@ extension Connection {
       kernelUnsent = unsent
       return
     }
-    closeStalled("the peer took no byte for \(limits.stalledWriteSeconds) s")
+    closeStalled("The peer read no bytes for \(limits.stalledWriteSeconds) s")
   }
 
   private func unsentInKernel() -> Int32 {

@@ -124,7 +124,7 @@ public final class Connection: LoopResident {
     guard stream.isHandshaking else { return }
     handshakeTimer = loop.schedule(afterSeconds: limits.handshakeSeconds) { [weak self] in
       guard let self else { return }
-      handshakeFailed(TLSFailure(.timedOut, "the handshake was not over after \(limits.handshakeSeconds) s"))
+      handshakeFailed(TLSFailure(.timedOut, "the handshake did not finish within \(limits.handshakeSeconds) s"))
     }
   }
 
@@ -180,7 +180,7 @@ public final class Connection: LoopResident {
       output = queue
     }
     guard queue.count + count <= limits.unsentBytesLimit else {
-      closeStalled("the peer does not keep up with its streams")
+      closeStalled("The peer reads its streams too slowly")
       return nil
     }
     touch()
@@ -327,7 +327,7 @@ public final class Connection: LoopResident {
 extension Connection: BufferHolder {
   /// Closes the connection, because the server holds too many bytes and this connection holds many of them.
   public func giveUpBuffers() {
-    loop.account.budget.reached("a connection was cut for which \(bufferedByteCount) bytes waited", peer: peer)
+    loop.account.budget.reached("Disconnected a client with \(bufferedByteCount) buffered bytes", peer: peer)
     close()
   }
 }

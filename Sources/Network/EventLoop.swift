@@ -59,7 +59,7 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
     // libevent needs no lock, because only the loop's thread uses the base.
     if let configuration { event_config_set_flag(configuration, Int32(EVENT_BASE_FLAG_NOLOCK.rawValue)) }
     guard let configuration, let base = event_base_new_with_config(configuration) else {
-      throw NetworkError(.system, "no event base: \(systemMessage(errno)); raise the limit of open files")
+      throw NetworkError(.system, "cannot make an event loop: \(systemMessage(errno)); raise the limit of open files")
     }
     self.index = index
     account = BufferAccount(buffers)

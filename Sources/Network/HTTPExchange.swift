@@ -105,7 +105,7 @@ public struct HTTPExchange {
       let wanted = min(head.length ?? .max, bodyLimit)
       if body.count >= wanted { return Reply(status: head.status, body: Array(body.prefix(wanted))) }
     }
-    throw problem("what answers there speaks no HTTP/1.1")
+    throw problem("the reply is not HTTP/1.1")
   }
 
   private struct Head {
@@ -121,7 +121,7 @@ public struct HTTPExchange {
     let words = reply[..<lineEnd].split(separator: UInt8(ascii: " "))
     guard words.count >= 2, words[0].starts(with: "HTTP/1.".utf8),
       let status = Int(String(decoding: words[1], as: UTF8.self))
-    else { throw problem("what answers there speaks no HTTP/1.1") }
+    else { throw problem("the reply is not HTTP/1.1") }
     if bodyLimit == 0 { return (Head(status: status, length: nil), []) }
     guard let end = reply.firstRange(of: "\r\n\r\n".utf8) else { return nil }
     var length: Int?
@@ -140,7 +140,7 @@ public struct HTTPExchange {
       guard !isCancelled() else { throw problem("cancelled") }
       let look = min(deadline, .now.advanced(bySeconds: Limits.cancellationCheckSeconds))
       if stream.wait(writable: writable, deadline: look) { return }
-      guard MonotonicTime.now < deadline else { throw problem("\(peer) does not answer in time") }
+      guard MonotonicTime.now < deadline else { throw problem("\(peer) did not reply in time") }
     }
   }
 

@@ -25,10 +25,10 @@ extension HTTPRequestGuard.Refusal {
   /// What is wrong and what to do, for the caller and for the log.
   var advice: String {
     switch self {
-    case .malformedHost: "Host: is not one host name or address, with or without a port"
-    case .unknownHost: "Host: is no name or address of this server; --http-allowed-hosts adds names"
-    case .crossSite: "the request was sent for a page of another site (Origin, Sec-Fetch-Site)"
-    case .formContentType: "Content-Type: is one that HTML forms can send; send application/json, or no body"
+    case .malformedHost: "Host: must be one host name or address, with or without a port"
+    case .unknownHost: "Host: is not a name or address of this server; add names with --http-allowed-hosts"
+    case .crossSite: "The request was sent by a web page of another site (Origin, Sec-Fetch-Site)"
+    case .formContentType: "Content-Type: must not be one that HTML forms can send; use application/json, or no body"
     }
   }
 }

@@ -104,12 +104,12 @@ public final class Listener: @unchecked Sendable, LoopResident {
     func peer() -> String { SocketAddress.peer(of: socket)?.description ?? "unknown" }
     let buffers = loop.account.budget
     guard !buffers.isExceeded else {
-      buffers.reached("a connection was closed at once: too many bytes wait for slow callers", peer: peer())
+      buffers.reached("Connection rejected: too many bytes are buffered for slow clients", peer: peer())
       return true
     }
     guard let limit = port.quota.take(host) else { return false }
     let number = limit == .connections ? port.quota.limit : port.quota.hostLimit
-    port.report.reached(limit, "a connection was closed at once: \(number) are open", peer: peer())
+    port.report.reached(limit, "Connection rejected: \(number) connections are open", peer: peer())
     return true
   }
 
@@ -154,7 +154,7 @@ private func listenerReadable(_: Int32, _: Int16, _ argument: UnsafeMutableRawPo
 
 /// Binds a socket to the first address of the name on which it can listen.
 func listeningSocket(_ name: HostAndPort) throws(NetworkError) -> Int32 {
-  var problem = NetworkError(.unknownHost, "\"\(name)\": no address")
+  var problem = NetworkError(.unknownHost, "\"\(name)\": no address found")
   for address in try SocketAddress.resolve(name, passive: true) {
     let descriptor = socket(
       address.family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)

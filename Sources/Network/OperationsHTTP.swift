@@ -73,7 +73,7 @@ public final class OperationsHTTP: @unchecked Sendable, LoopResident {
     }
     guard outcome.wait(until: .now.advanced(bySeconds: 3600), { $0 }) == true else {
       loop.stop()
-      throw NetworkError(.system, "\"\(name)\": no memory for an HTTP server")
+      throw NetworkError(.system, "\"\(name)\": out of memory for an HTTP server")
     }
   }
 
@@ -188,12 +188,12 @@ public final class OperationsHTTP: @unchecked Sendable, LoopResident {
   }
 
   private func message(_ limit: ServerLimit) -> String {
-    let action = "an HTTP connection was closed"
+    let action = "HTTP connection closed"
     return switch limit {
-    case .httpFirstRequest: "\(action): no whole request came within \(limits.firstRequestTimeout.seconds) s"
+    case .httpFirstRequest: "\(action): no complete request within \(limits.firstRequestTimeout.seconds) s"
     case .httpConnectionsPerAddress:
-      "\(action) for a newer one: \(limits.connectionsPerAddress) of its address are open"
-    default: "\(action) for a newer one: \(limits.connections) are open"
+      "\(action) in favor of a newer one: \(limits.connectionsPerAddress) are open from its address"
+    default: "\(action) in favor of a newer one: \(limits.connections) are open"
     }
   }
 
@@ -208,13 +208,13 @@ public final class OperationsHTTP: @unchecked Sendable, LoopResident {
     let path = text(uri.flatMap { evhttp_uri_get_path($0) }) ?? "/"
     let method = evhttp_request_get_command(request)
     guard let route = routes[path] else {
-      return send(OperationsReply(status: 404, contentType: plainText, body: "no such path\n"), to: request)
+      return send(OperationsReply(status: 404, contentType: plainText, body: "No such path\n"), to: request)
     }
     switch (route.method, method) {
     case (.get, EVHTTP_REQ_GET), (.get, EVHTTP_REQ_HEAD), (.post, EVHTTP_REQ_POST): break
     default:
       addHeader("Allow", route.allowed, to: request)
-      let body = "this path takes \(route.allowed)\n"
+      let body = "This path allows \(route.allowed)\n"
       return send(OperationsReply(status: 405, contentType: plainText, body: body), to: request)
     }
     // Two values are rejected: a proxy may have checked one, and this server would use the other.

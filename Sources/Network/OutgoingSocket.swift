@@ -26,7 +26,7 @@ public func connectSocket(
     setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, 4)
     return descriptor
   }
-  guard !race.problems.isEmpty else { throw NetworkError(.unknownHost, "\"\(name)\": no address") }
+  guard !race.problems.isEmpty else { throw NetworkError(.unknownHost, "\"\(name)\": no address found") }
   throw NetworkError(
     .system, "\"\(name)\": cannot connect to \(race.problems.joined(separator: ", ")); is the server running?")
 }

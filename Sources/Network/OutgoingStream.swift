@@ -37,7 +37,7 @@ public final class OutgoingStream {
     }
     do throws(NetworkError) {
       guard let session = TLSSession(connecting: descriptor, to: serverName ?? address.host, tls) else {
-        throw NetworkError(.tls, "\"\(address)\": no memory for TLS")
+        throw NetworkError(.tls, "\"\(address)\": out of memory for TLS")
       }
       let stream = TLSStream(session, descriptor: descriptor)
       try shakeHands(stream, descriptor, address, deadline)
@@ -131,11 +131,11 @@ private func shakeHands(
     case .count: return
     case .wantsRead: writable = false
     case .wantsWrite: writable = true
-    case .end: throw NetworkError(.tls, "\"\(address)\": the server went away before the handshake was over")
-    case .failed(let problem): throw NetworkError(.tls, "\"\(address)\": no TLS: \(problem)")
+    case .end: throw NetworkError(.tls, "\"\(address)\": the server closed the connection during the TLS handshake")
+    case .failed(let problem): throw NetworkError(.tls, "\"\(address)\": the TLS handshake failed: \(problem)")
     }
     guard waitForSocket(descriptor, writable: writable, deadline: deadline) else {
-      throw NetworkError(.tls, "\"\(address)\": no TLS: the server did not shake hands in time")
+      throw NetworkError(.tls, "\"\(address)\": the TLS handshake timed out")
     }
   }
 }

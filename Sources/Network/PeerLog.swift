@@ -22,7 +22,7 @@ final class PeerLog: Sendable {
   func unwanted(peer: @autoclosure () -> String) {
     logger.log(
       .warning, "tls_to_plain_port", reason: "tls_to_plain_port",
-      "the peer speaks TLS, and this port does not: see --tls-certificate", ["peer": .string(peer())])
+      "The peer sent TLS to a cleartext port; see --tls-certificate", ["peer": .string(peer())])
   }
 
   /// Logs that an HTTP request was rejected before its path was examined.
@@ -40,7 +40,7 @@ final class PeerLog: Sendable {
   func acceptFailed(_ code: Int32, listen: SocketAddress, connections: Int) {
     logger.log(
       .error, "accept_failed", reason: "accept_failed",
-      "\(systemMessage(code)); raise the limit of open files, or lower that of connections",
+      "\(systemMessage(code)); raise the limit of open files, or lower the limit of connections",
       ["listen": "\(listen)", "connections": .integer(Int64(connections))])
   }
 

@@ -35,7 +35,7 @@ public struct HostAndPort: Sendable, Hashable, CustomStringConvertible {
       throw malformed("\(error)")
     }
     let text = written
-    guard let colon = text.lastIndex(of: ":") else { throw malformed("no port") }
+    guard let colon = text.lastIndex(of: ":") else { throw malformed("the port is missing") }
     var host = text[..<colon]
     if host.hasPrefix("[") {
       guard host.hasSuffix("]") else { throw malformed("\"[\" without \"]\"") }
@@ -45,9 +45,9 @@ public struct HostAndPort: Sendable, Hashable, CustomStringConvertible {
     }
     let digits = text[text.index(after: colon)...]
     guard !digits.isEmpty, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let port = UInt16(digits) else {
-      throw malformed("the port is not a number of 0 to 65535")
+      throw malformed("the port is not a number from 0 to 65535")
     }
-    guard !host.contains(where: \.isWhitespace) else { throw malformed("the host contains a blank") }
+    guard !host.contains(where: \.isWhitespace) else { throw malformed("the host contains a space") }
     self.init(host: String(host), port: port)
   }
 

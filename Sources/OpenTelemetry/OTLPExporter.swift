@@ -43,7 +43,7 @@ public final class OTLPExporter: Sendable {
   /// Starts the thread. The caller must call ``stop()`` in the end.
   public func run() {
     logger.info(
-      "otlp_export", "metrics are sent by OTLP",
+      "otlp_export", "Exporting metrics by OTLP",
       ["to": .string(settings.target), "interval_seconds": .number(settings.intervalSeconds)])
     thread.withLock { $0 = OSThread(name: "otlp") { self.exportUntilStopped() } }
   }
@@ -85,7 +85,7 @@ public final class OTLPExporter: Sendable {
         request.encoded(metrics()),
         connectDeadline: min(deadline, .now.advanced(bySeconds: Limits.connectSeconds)), deadline: deadline
       ) { !isLast && self.state.withLock { $0.isStopped } }.status
-      if (200..<300).contains(status) { succeeded() } else { failed("the collector answers with status \(status)") }
+      if (200..<300).contains(status) { succeeded() } else { failed("the collector replied with status \(status)") }
     } catch {
       failed(error.message)
     }
@@ -96,7 +96,7 @@ public final class OTLPExporter: Sendable {
       defer { state.hasFailed = false }
       return state.hasFailed
     }
-    if isBack { logger.info("otlp_export_recovered", "metrics are taken again", ["to": .string(settings.target)]) }
+    if isBack { logger.info("otlp_export_recovered", "Metrics are exported again", ["to": .string(settings.target)]) }
   }
 
   private func failed(_ problem: String) {
@@ -106,7 +106,7 @@ public final class OTLPExporter: Sendable {
     }
     guard isNews else { return }
     logger.warning(
-      "otlp_export_failed", "metrics cannot be sent; trying again every interval, and saying so when it works",
+      "otlp_export_failed", "Metrics cannot be exported; retrying every interval, and logging when it succeeds",
       ["to": .string(settings.target), "problem": .string(problem)])
   }
 

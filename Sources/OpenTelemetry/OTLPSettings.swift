@@ -55,13 +55,13 @@ public struct OTLPSettings: Sendable, Hashable {
       switch value.lowercased() {
       case "http/protobuf": break
       case "grpc", "http/json":
-        throw UsageError("\(name): \(value) is not spoken here; http/protobuf is, at a collector's port 4318")
-      default: variables.warn(name, "\(value) is no protocol of OTLP; it is ignored, and http/protobuf is used")
+        throw UsageError("\(name): \(value) is not supported; use http/protobuf, port 4318 of a collector")
+      default: variables.warn(name, "\(value) is not a protocol of OTLP; it is ignored, and http/protobuf is used")
       }
     }
     if let (name, value) = variables.first(of: "HEADERS") {
       guard let pairs = Self.pairs(value), pairs.allSatisfy({ Self.isHeaderName($0.name) }) else {
-        throw UsageError("\(name): not of the form name=value,name=value, with values percent-encoded")
+        throw UsageError("\(name): must have the form name=value,name=value, with values percent-encoded")
       }
       headers = pairs
     }
@@ -77,7 +77,7 @@ public struct OTLPSettings: Sendable, Hashable {
         given = pairs
       } else {
         variables.warn(
-          attributes, "not of the form name=value,name=value, with values percent-encoded; all of it is ignored")
+          attributes, "must have the form name=value,name=value, with values percent-encoded; all of it is ignored")
       }
     }
     variables.warnOfOthers()
@@ -93,20 +93,20 @@ public struct OTLPSettings: Sendable, Hashable {
   /// Parses `http://HOST[:PORT][/PATH]`.
   private static func endpoint(_ url: String, _ name: String) throws(UsageError) -> (HostAndPort, path: String) {
     if url.lowercased().hasPrefix("https://") {
-      throw UsageError("\(name): https is not spoken here; send to a collector beside this server, by http")
+      throw UsageError("\(name): https is not supported; use http to a collector on the same host")
     }
     guard url.lowercased().hasPrefix("http://") else {
-      throw UsageError("\(name): \(url) is no URL of the form http://HOST:4318")
+      throw UsageError("\(name): \(url) is not a URL of the form http://HOST:4318")
     }
     let rest = url.dropFirst("http://".count)
     let authority = rest.prefix { $0 != "/" }
     // The text before an @ may be a password.
     guard !authority.contains("@") else {
-      throw UsageError("\(name): no user in the URL; credentials go into OTEL_EXPORTER_OTLP_HEADERS")
+      throw UsageError("\(name): the URL must not name a user; put credentials into OTEL_EXPORTER_OTLP_HEADERS")
     }
     let path = String(rest.dropFirst(authority.count))
     guard path.utf8.allSatisfy({ (0x21...0x7e).contains($0) }) else {
-      throw UsageError("\(name): a path with characters that a URL does not have")
+      throw UsageError("\(name): the path has characters that are not valid in a URL")
     }
     let hasPort = authority.suffix(from: authority.lastIndex(of: "]") ?? authority.startIndex).contains(":")
     do throws(NetworkError) {
@@ -115,7 +115,7 @@ public struct OTLPSettings: Sendable, Hashable {
     } catch {
       throw UsageError("\(name): \(error.message)")
     }
-    throw UsageError("\(name): \(url): no host, or port 0")
+    throw UsageError("\(name): \(url): the host is missing, or the port is 0")
   }
 
   /// Parses `name=value,name=value` with percent-encoded values, the format of W3C baggage; an empty member is ignored.
@@ -210,7 +210,7 @@ private struct Variables {
   /// Only `true`, in any case, is true.
   mutating func isTrue(_ name: String) -> Bool {
     guard let value = self[name]?.lowercased(), value != "false" else { return false }
-    if value != "true" { warn(name, "\(value) is neither true nor false; it counts as false") }
+    if value != "true" { warn(name, "\(value) is neither true nor false; using false") }
     return value == "true"
   }
 
@@ -225,8 +225,8 @@ private struct Variables {
       case "otlp", "none", "prometheus": known.insert(word)
       case "console", "logging":
         known.insert(word)
-        warn(name, "\(word) is not supported; there are otlp, prometheus (always at /metrics) and none")
-      default: warn(name, "\(word) is no exporter; it is ignored; there are otlp, prometheus and none")
+        warn(name, "\(word) is not supported; use otlp, prometheus (always at /metrics) or none")
+      default: warn(name, "\(word) is not an exporter; it is ignored; use otlp, prometheus or none")
       }
     }
     return known.isEmpty || known.contains("otlp")

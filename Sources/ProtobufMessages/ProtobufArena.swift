@@ -265,7 +265,7 @@ public enum ProtobufError: Error, Sendable, Equatable, CustomStringConvertible {
   public var description: String {
     switch self {
     case .malformed: "is not a valid protobuf message of its type"
-    case .tooLarge(let limit): "takes more than \(limit) bytes of memory"
+    case .tooLarge(let limit): "needs more than \(limit) bytes of memory"
     }
   }
 }

@@ -75,10 +75,10 @@ public final class BufferBudget: Sendable {
   /// - Throws: RESOURCE_EXHAUSTED, with the time after which to retry, if the limit is exceeded.
   public func requireRoom() throws(RPCStatus) {
     guard isExceeded else { return }
-    let message = "more than \(limit) bytes wait on this server for slow callers"
+    let message = "more than \(limit) bytes are buffered on this server for slow clients"
     reached(message)
     throw RPCStatus(
-      .resourceExhausted, "\(message): go to another, or try again later", detail: .retry(afterSeconds: 1))
+      .resourceExhausted, "\(message): use another server, or try again later", detail: .retry(afterSeconds: 1))
   }
 
   /// Adds a worker's change of its number of bytes, in total and in each size class.

@@ -119,7 +119,7 @@ public final class RPCIdentity {
     let caller = try caller(for: right)
     guard caller.has(right) else {
       access.refused(.notPermitted, caller.name, right, peer: peer.address)
-      throw RPCStatus(.permissionDenied, "the credential \"\(caller.name)\" has no right \(right.name)")
+      throw RPCStatus(.permissionDenied, "the credential \"\(caller.name)\" lacks the permission \(right.name)")
     }
   }
 
@@ -152,10 +152,10 @@ extension RPCRefusal {
   /// Advice for a caller that may be an attacker: it explains what to send, and reveals nothing about the credentials.
   fileprivate var advice: String {
     switch self {
-    case .missing: "authorization: missing; send \"Bearer\" and a token, or show a certificate that has rights here"
-    case .malformed: "authorization: is not \"Bearer\", a space and a token"
-    case .unknownToken, .notPermitted: "authorization: the token is not one of this server's"
-    case .unknownCertificate: "the certificate's names have no rights on this server; no token was sent"
+    case .missing: "authorization: is missing; send \"Bearer TOKEN\", or use a client certificate with permissions here"
+    case .malformed: "authorization: does not have the form \"Bearer TOKEN\""
+    case .unknownToken, .notPermitted: "authorization: the token is not in the credentials of this server"
+    case .unknownCertificate: "the client certificate has no permissions on this server, and no token was sent"
     }
   }
 }

@@ -116,8 +116,8 @@ extension RPCWaitingCall: BufferHolder {
 
   /// Ends the call with RESOURCE_EXHAUSTED: too many bytes are buffered for all clients.
   public func giveUpBuffers() {
-    let message = "too many bytes wait on this server for slow callers"
-    worker.buffers?.budget.reached("a call that waited was ended: \(message)")
+    let message = "this server buffers too many bytes for slow clients"
+    worker.buffers?.budget.reached("Waiting call ended: \(message)")
     stop()
     writer.finish(RPCStatus(.resourceExhausted, message, detail: .retry(afterSeconds: 1)), RPCMetadata())
   }

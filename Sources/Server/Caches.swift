@@ -24,7 +24,9 @@ final class Caches: Sendable {
     func cache<Model: CachedModel>(
       _ entity: ServedEntity, _ namespace: String, _ flag: String
     ) throws -> ChangeStreamCache<Model> {
-      guard let namespace = MongoNamespace(namespace) else { throw UsageError("\(namespace): not DATABASE.COLLECTION") }
+      guard let namespace = MongoNamespace(namespace) else {
+        throw UsageError("\(namespace): does not have the form DATABASE.COLLECTION")
+      }
       var options = ChangeStreamCache<Model>.Options()
       options.ttlSeconds = configuration.ttlSeconds
       options.historyPatienceSeconds = configuration.historyPatienceSeconds

@@ -100,13 +100,13 @@ final class FileWatcher: Sendable {
     do {
       try group.reload()
       state.withLock { $0.failures[index] = nil }
-      logger.info("files_reloaded", "the files have been read again", ["what": .string(group.name), "files": files])
+      logger.info("files_reloaded", "Files reloaded", ["what": .string(group.name), "files": files])
     } catch {
       let problem = "\(error)"
       state.withLock { $0.failures[index] = problem }
       guard problem != before else { return }
       logger.error(
-        "files_not_reloaded", "\(problem); what was read before stays in force, and the files are tried again",
+        "files_not_reloaded", "\(problem); the previous contents stay in force, and reading is retried",
         ["what": .string(group.name), "files": files])
     }
   }

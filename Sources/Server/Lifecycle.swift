@@ -89,7 +89,7 @@ private func serve(_ given: ServerConfiguration, _ manager: ServiceManager) -> I
     return EX_USAGE
   }
   logger.info(
-    "listening", "the server takes connections, and answers once its caches are warm",
+    "listening", "Accepting connections; calls are answered once the caches are loaded",
     [
       "listen": .string("\(server.address)"), "http_listen": .string("\(server.httpAddress)"),
       "version": .string(serverVersion),
@@ -98,14 +98,14 @@ private func serve(_ given: ServerConfiguration, _ manager: ServiceManager) -> I
   serveUntilSignalled(server, signals, manager, logger)
 
   manager.isDraining()
-  logger.info("draining", "the server takes no new calls", ["seconds": .number(configuration.drainSeconds)])
+  logger.info("draining", "Draining: no new calls are accepted", ["seconds": .number(configuration.drainSeconds)])
   let deadline = MonotonicTime.now.advanced(bySeconds: configuration.drainSeconds)
   let done = Locked(false)
   let drain = OSThread(name: "drain") {
     // The rest of the time is reserved for the stop itself.
     let reserve = min(1, configuration.drainSeconds / 5)
     if !server.drain(deadline: deadline.advanced(bySeconds: -reserve)) {
-      logger.warning("drain_incomplete", "some calls were still open at the end of --drain-seconds")
+      logger.warning("drain_incomplete", "Some calls were still open at the end of --drain-seconds")
     }
     server.stop()
     done.withLock { $0 = true }
@@ -117,7 +117,7 @@ private func serve(_ given: ServerConfiguration, _ manager: ServiceManager) -> I
     if signal == SIGTERM || signal == SIGINT || MonotonicTime.now > end { _exit(0) }
   }
   drain.join()
-  logger.info("stopped", "the server has ended")
+  logger.info("stopped", "Server stopped")
   return 0
 }
 
@@ -152,7 +152,7 @@ private func serveUntilSignalled(
       isReady = true
       manager.isReady()
       logger.info(
-        "ready", "the server is ready",
+        "ready", "Server ready",
         ["listen": .string("\(server.address)"), "http_listen": .string("\(server.httpAddress)")])
     }
     if let seconds = manager.watchdogSeconds, MonotonicTime.now >= nextSign {
@@ -188,7 +188,7 @@ extension ServerConfiguration {
   var summary: String {
     let place = (try? MongoURI(mongoDBURI).place) ?? "MongoDB"
     return """
-      The configuration is good. It would run:
+      The configuration is valid. The server would run with:
         database            \(place)
         agent configs       \(agentConfigs)
         prompts             \(prompts)
@@ -196,7 +196,7 @@ extension ServerConfiguration {
         lookups, watches    \(listen), gRPC and framed protobuf
         HTTP                \(httpListen)
         TLS                 \(tlsSummary)
-        credentials         \(credentialsFile ?? "none: everybody may do everything")
+        credentials         \(credentialsFile ?? "none: every client has all permissions")
         threads             \(threads.map(String.init) ?? "one per core")
         TTL                 \(ttlSeconds) s
         maximum staleness   \(maximumStalenessSeconds.map { "\($0) s" } ?? "no limit")

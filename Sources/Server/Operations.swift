@@ -57,11 +57,12 @@ final class Operations: Sendable {
       if let query = request.query, !query.isEmpty {
         entity = ServedEntity.allCases.first { query == "entity=\($0.name)" }
         if entity == nil {
-          throw RPCStatus.invalid("entity", "is none of \(ServedEntity.allCases.map(\.name).joined(separator: ", "))")
+          throw RPCStatus.invalid(
+            "entity", "must be one of \(ServedEntity.allCases.map(\.name).joined(separator: ", "))")
         }
       }
       guard let reloaded = reload(Reload(entity: entity, caller: caller)) else {
-        throw RPCStatus(.unavailable, "the server is starting")
+        throw RPCStatus(.unavailable, "The server is starting; try again")
       }
       // Manual reloads are some seconds apart: an earlier request shares the next one.
       let names = reloaded.entities.map { quoted($0.name) }.joined(separator: ",")
@@ -83,7 +84,7 @@ final class Operations: Sendable {
   private func administrator(_ request: OperationsRequest) throws(RPCStatus) -> RPCCaller? {
     guard let access else {
       guard wantsCertificate, request.certificateNames.isEmpty else { return nil }
-      throw RPCStatus(.unauthenticated, "show a certificate; this path is not for everybody")
+      throw RPCStatus(.unauthenticated, "This path requires a client certificate")
     }
     var authorization = request.authorization
     let identities = RPCIdentities(access, HTTPCaller(request))
@@ -97,7 +98,7 @@ final class Operations: Sendable {
 
   private var metricsReply: OperationsReply {
     guard let metrics = currentMetrics else {
-      return OperationsReply(status: 503, contentType: "text/plain", body: "the server is starting: try again\n")
+      return OperationsReply(status: 503, contentType: "text/plain", body: "The server is starting; try again\n")
     }
     return OperationsReply(status: 200, contentType: Metrics.textContentType, body: metrics.text)
   }

@@ -16,8 +16,8 @@ enum ResourceLimits {
     let addressSpace = limit(RLIMIT_AS).rlim_cur
     if addressSpace < leastAddressSpace {
       throw UsageError(
-        "the limit of address space is \(addressSpace / 1024) KiB; at least \(leastAddressSpace / 1024) KiB "
-          + "are needed: raise it (ulimit -v), and bound memory by a control group instead (MemoryMax=)")
+        "the limit of address space is \(addressSpace / 1024) KiB, and at least \(leastAddressSpace / 1024) KiB "
+          + "are needed; raise it (ulimit -v), and limit memory with a control group instead (MemoryMax=)")
     }
     var descriptors = limit(RLIMIT_NOFILE)
     if descriptors.rlim_cur < descriptors.rlim_max {
@@ -29,8 +29,8 @@ enum ResourceLimits {
     let open = Int(clamping: descriptors.rlim_cur)
     guard open >= 2 * ownDescriptors else {
       throw UsageError(
-        "the limit of open file descriptors is \(open); at least \(2 * ownDescriptors) are needed, one for each "
-          + "connection and \(ownDescriptors) beside them: raise it (ulimit -n, or LimitNOFILE= for systemd)")
+        "the limit of open file descriptors is \(open), and at least \(2 * ownDescriptors) are needed: one for each "
+          + "connection, and \(ownDescriptors) more; raise it (ulimit -n, or LimitNOFILE= for systemd)")
     }
     let connections = open - ownDescriptors
     guard given.maximumConnections > connections else { return given }

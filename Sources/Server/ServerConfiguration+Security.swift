@@ -37,18 +37,19 @@ extension ServerConfiguration {
   /// The TLS settings for `--check-config`.
   var tlsSummary: String {
     guard let tlsCertificate else { return "no" }
-    return "\(tlsCertificate), \(tlsClientCA.map { "callers need a certificate of \($0)" } ?? "for any caller")"
-      + (isHTTPPlain ? "; HTTP is plain" : "")
+    let clients = tlsClientCA.map { "client certificate required, signed by \($0)" } ?? "no client certificate required"
+    return "\(tlsCertificate), \(clients)"
+      + (isHTTPPlain ? "; HTTP without TLS" : "")
   }
 
   /// Throws if these settings contradict each other, or if the server would listen off loopback without protection.
   func checkSecurity() throws(UsageError) {
     if (tlsCertificate == nil) != (tlsKey == nil) {
       let (given, missing) = tlsKey == nil ? ("certificate", "key") : ("key", "certificate")
-      throw UsageError("--tls-\(given): needs --tls-\(missing) beside it")
+      throw UsageError("--tls-\(given): needs --tls-\(missing) as well")
     }
     if tlsClientCA != nil, tlsCertificate == nil {
-      throw UsageError("--tls-client-ca: needs --tls-certificate and --tls-key beside it")
+      throw UsageError("--tls-client-ca: needs --tls-certificate and --tls-key as well")
     }
     guard !allowsInsecure else { return }
     for (flag, address, isTLS) in [
@@ -62,7 +63,7 @@ extension ServerConfiguration {
       throw UsageError(
         "\(flag): \(address) is reachable from other machines, and there is no "
           + missing.joined(separator: ", and there are no ")
-          + ": give that, listen on 127.0.0.1, or say --allow-insecure if the network is trusted")
+          + ": set them, listen on 127.0.0.1, or use --allow-insecure if the network is trusted")
     }
   }
 

@@ -19,8 +19,8 @@ struct ServiceManager: Sendable {
       ? nil : environment["WATCHDOG_USEC"].flatMap { UInt64($0) }.flatMap { $0 > 0 ? Double($0) / 2e6 : nil }
   }
 
-  func isReady() { send("READY=1\nSTATUS=the caches are warm, calls are answered") }
-  func isDraining() { send("STOPPING=1\nSTATUS=draining: no new calls are taken") }
+  func isReady() { send("READY=1\nSTATUS=Ready: the caches are loaded") }
+  func isDraining() { send("STOPPING=1\nSTATUS=Draining: no new calls are accepted") }
   func isAlive() { send("WATCHDOG=1") }
 
   private func send(_ text: String) {

@@ -31,7 +31,7 @@ struct PEMFile {
       throw TLSError(subject, "\(path): certificate \(result.count + 1) cannot be read: \(problem)")
     }
     if result.isEmpty {
-      throw TLSError(subject, "\(path): there is no certificate in it; a PEM file with BEGIN CERTIFICATE is wanted")
+      throw TLSError(subject, "\(path): contains no certificate; give a PEM file with BEGIN CERTIFICATE")
     }
     return result
   }
@@ -45,9 +45,9 @@ struct PEMFile {
     if let key { return key }
     if wantsPassphrase {
       throw TLSError(
-        subject, "\(path): the key is encrypted, and nobody can be asked for its passphrase; decrypt it: openssl pkey")
+        subject, "\(path): the key is encrypted, and passphrases are not supported; decrypt it with openssl pkey")
     }
-    throw TLSError(subject, "\(path): there is no private key in it; a PEM file with BEGIN PRIVATE KEY is wanted")
+    throw TLSError(subject, "\(path): contains no private key; give a PEM file with BEGIN PRIVATE KEY")
   }
 
   private func withBIO<Result>(_ body: (OpaquePointer?) -> Result) -> Result {

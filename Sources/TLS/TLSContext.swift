@@ -102,11 +102,11 @@ public final class TLSContext: @unchecked Sendable {
       ERR_clear_error()
       throw TLSError(
         .key,
-        "\(files.key): is not the key of the certificate in \(files.certificate); give the two that belong together")
+        "\(files.key): does not belong to the certificate in \(files.certificate); give a matching pair")
     }
     let (from, until) = (X509_get0_notBefore(leaf), X509_get0_notAfter(leaf))
     if X509_cmp_current_time(until) < 0 {
-      warnings.append("\(files.certificate): the certificate expired on \(text(until)); nobody will accept it")
+      warnings.append("\(files.certificate): the certificate expired on \(text(until)); peers will reject it")
     } else if X509_cmp_current_time(from) > 0 {
       warnings.append("\(files.certificate): the certificate is not valid before \(text(from))")
     }
@@ -130,7 +130,7 @@ public final class TLSContext: @unchecked Sendable {
 /// The time in the form `2026-01-09 10:20:30Z`.
 private func text(_ time: UnsafePointer<ASN1_TIME>?) -> String {
   var parts = tm()
-  guard ASN1_TIME_to_tm(time, &parts) == 1 else { return "an unknown day" }
+  guard ASN1_TIME_to_tm(time, &parts) == 1 else { return "an unknown date" }
   func two(_ number: Int32) -> String { number < 10 ? "0\(number)" : "\(number)" }
   return "\(parts.tm_year + 1900)-\(two(parts.tm_mon + 1))-\(two(parts.tm_mday)) "
     + "\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec))Z"

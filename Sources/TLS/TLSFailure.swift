@@ -54,19 +54,19 @@ public struct TLSFailure: Error, Sendable, Hashable, CustomStringConvertible {
     let text = libraryMessage(code)
     switch number {
     case SSL_R_HTTP_REQUEST, SSL_R_HTTPS_PROXY_REQUEST, SSL_R_WRONG_VERSION_NUMBER:
-      self.init(.plainText, isServer ? "the peer does not speak TLS here" : "the server does not speak TLS there")
+      self.init(.plainText, isServer ? "the peer did not send TLS" : "the server did not reply with TLS")
     case SSL_R_UNSUPPORTED_PROTOCOL, SSL_R_VERSION_TOO_LOW, SSL_R_NO_PROTOCOLS_AVAILABLE, SSL_R_UNKNOWN_PROTOCOL,
       SSL_R_WRONG_SSL_VERSION, SSL_R_INAPPROPRIATE_FALLBACK:
-      self.init(.version, "no version of TLS that both allow; 1.2 and 1.3 are allowed here")
+      self.init(.version, "no common version of TLS; this side supports 1.2 and 1.3")
     case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
-      self.init(.noCertificate, "the peer has no certificate, and must have one")
+      self.init(.noCertificate, "the peer sent no certificate, and one is required")
     case SSL_R_CERTIFICATE_VERIFY_FAILED:
       let result = SSL_get_verify_result(session)
       let detail = String(cString: X509_verify_cert_error_string(result))
       let isDated = [X509_V_ERR_CERT_HAS_EXPIRED, X509_V_ERR_CERT_NOT_YET_VALID].contains(Int32(result))
       self.init(isDated ? .expiredCertificate : .untrustedCertificate, "the peer's certificate: \(detail)")
     case SSL_R_NO_APPLICATION_PROTOCOL:
-      self.init(.applicationProtocol, "the peer offers no protocol (ALPN) that is spoken here")
+      self.init(.applicationProtocol, "the peer offers no supported application protocol (ALPN)")
     case SSL_AD_REASON_OFFSET...(SSL_AD_REASON_OFFSET + 255):
       self.init(alert: number - SSL_AD_REASON_OFFSET, text, isServer: isServer)
     default:
@@ -79,14 +79,14 @@ public struct TLSFailure: Error, Sendable, Hashable, CustomStringConvertible {
     switch (alert, isServer) {
     case (SSL3_AD_BAD_CERTIFICATE, true), (TLS1_AD_UNKNOWN_CA, true), (SSL3_AD_CERTIFICATE_UNKNOWN, true),
       (SSL3_AD_CERTIFICATE_EXPIRED, true):
-      self.init(.refusedByPeer, "the peer does not accept our certificate: \(text)")
+      self.init(.refusedByPeer, "the peer rejected the server's certificate: \(text)")
     case (TLS13_AD_CERTIFICATE_REQUIRED, false), (SSL3_AD_HANDSHAKE_FAILURE, false):
-      self.init(.refusedByPeer, "the server refuses: \(text); it may want a certificate of the client")
+      self.init(.refusedByPeer, "the server rejected the handshake: \(text); it may require a client certificate")
     case (SSL3_AD_BAD_CERTIFICATE, false), (TLS1_AD_UNKNOWN_CA, false), (SSL3_AD_CERTIFICATE_UNKNOWN, false),
       (SSL3_AD_CERTIFICATE_EXPIRED, false):
-      self.init(.refusedByPeer, "the server does not accept the client's certificate: \(text)")
+      self.init(.refusedByPeer, "the server rejected the client certificate: \(text)")
     default:
-      self.init(.refusedByPeer, "\(isServer ? "the peer" : "the server") ends the connection: \(text)")
+      self.init(.refusedByPeer, "\(isServer ? "the peer" : "the server") closed the connection: \(text)")
     }
   }
 }

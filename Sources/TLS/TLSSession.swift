@@ -145,7 +145,7 @@ public final class TLSSession {
       return isHandshaking ? fail(abandoned) : .end
     case SSL_ERROR_SYSCALL:
       if isHandshaking { return fail(abandoned) }
-      return fail(TLSFailure(.other, systemError == 0 ? "cut off" : String(cString: strerror(systemError))))
+      return fail(TLSFailure(.other, systemError == 0 ? "connection lost" : String(cString: strerror(systemError))))
     default:
       return fail(TLSFailure(session: pointer, isServer: context.isServer))
     }
@@ -158,7 +158,8 @@ public final class TLSSession {
   }
 
   private var abandoned: TLSFailure {
-    TLSFailure(.abandoned, "\(context.isServer ? "the peer" : "the server") went away before the handshake was over")
+    TLSFailure(
+      .abandoned, "\(context.isServer ? "the peer" : "the server") closed the connection during the handshake")
   }
 }
 

@@ -52,7 +52,8 @@ private func document(ofBytes text: [UInt8], nested: Bool = false) -> BSONDocume
     #expect(outcome(document(ofBytes: [0x78, 0, 0x79], nested: true), read) == "{ \"a\" : \"x\\u0000y\" }")
     for bad: [UInt8] in [[0xFF], [0xC3], [0xC3, 0x28], [0xED, 0xA0, 0x80], [0xF0, 0x9F, 0x98]] {
       #expect(
-        outcome(document(ofBytes: bad, nested: true), read) == "a: is malformed, or holds text that is not valid UTF-8")
+        outcome(document(ofBytes: bad, nested: true), read)
+          == "a: is malformed, or contains text that is not valid UTF-8")
     }
   }
 
@@ -75,7 +76,7 @@ private func document(ofBytes text: [UInt8], nested: Bool = false) -> BSONDocume
       let place = try #require(bytes.firstRange(of: part))
       bytes.replaceSubrange(place, with: damage)
       let bad = BSONDocument(uncheckedBytes: bytes)
-      #expect(outcome(bad, read) == "a: is malformed, or holds text that is not valid UTF-8", "\(damage)")
+      #expect(outcome(bad, read) == "a: is malformed, or contains text that is not valid UTF-8", "\(damage)")
       #expect(bad.json == nil, "\(damage)")
     }
     // An object that consists only of its length.
@@ -110,7 +111,7 @@ private func document(ofBytes text: [UInt8], nested: Bool = false) -> BSONDocume
   @Test(arguments: [
     ("{\"a\": {\"$date\": \"2026-01-09T00:00:00Z\"}}", "1767916800000"),
     ("{\"a\": \"2026-01-09T00:00:00Z\"}", "1767916800000"),
-    ("{\"a\": {\"$date\": {\"$numberLong\": \"-1\"}}}", "-1"), ("{\"a\": \"today\"}", "a: is not a date of ISO 8601"),
+    ("{\"a\": {\"$date\": {\"$numberLong\": \"-1\"}}}", "-1"), ("{\"a\": \"today\"}", "a: is not an ISO 8601 date"),
     ("{\"a\": 1767916800}", "a: is an int32, not a date"),
     ("{\"a\": {\"$numberLong\": \"1\"}}", "a: is an int64, not a date"), ("{}", "a: is missing"),
   ])
@@ -137,7 +138,7 @@ private func document(ofBytes text: [UInt8], nested: Bool = false) -> BSONDocume
       try outcome(json) { o throws(DocumentProblem) in try o.choice("d", of: ["x"]) } == "d: is an array, not a string")
     #expect(
       try outcome("{\"a\": \"z\"}") { o throws(DocumentProblem) in try o.choice("a", of: ["x", "y"]) }
-        == "a: is none of x, y")
+        == "a: must be one of x, y")
   }
 
   @Test func `a map is in order of the bytes of its keys`() throws {
@@ -163,8 +164,8 @@ private func document(ofBytes text: [UInt8], nested: Bool = false) -> BSONDocume
     }
     #expect(outcome(nested(99), read) == "99")
     #expect(outcome(nested(BSONObject.maximumDepth), read) == "200")
-    #expect(outcome(nested(BSONObject.maximumDepth + 1), read) == "a: nests deeper than 200")
-    #expect(outcome(nested(20_000), read) == "a: nests deeper than 200")
+    #expect(outcome(nested(BSONObject.maximumDepth + 1), read) == "a: is nested deeper than 200 levels")
+    #expect(outcome(nested(20_000), read) == "a: is nested deeper than 200 levels")
     #expect(
       try outcome("{\"a\": \"text\"}") { o throws(DocumentProblem) in try o.json("a") }
         == "a: is a string, not an object or an array")

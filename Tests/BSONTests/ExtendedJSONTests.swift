@@ -48,7 +48,7 @@ import Testing
     // `{ "a" : "` and `" }`, and two bytes for each quote.
     let most = (16 * 1024 * 1024 - 12) / 2
     #expect(try json(document(most)).utf8.count == 16 * 1024 * 1024)
-    #expect(throws: DocumentProblem(field: "v", problem: "takes more than 16777216 bytes as JSON")) {
+    #expect(throws: DocumentProblem(field: "v", problem: "is larger than 16777216 bytes as JSON")) {
       try json(document(most + 1))
     }
   }

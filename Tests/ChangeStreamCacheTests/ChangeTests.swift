@@ -268,7 +268,7 @@ struct ChangeTests {
       try harness.settle()
       #expect(harness.name("KE") == "Kenya")
       let line = try #require(harness.log.lines(event: "document_rejected").first)
-      #expect(line.contains("\"field\":\"name\"") && line.contains("above the 16777216 that are served"))
+      #expect(line.contains("\"field\":\"name\"") && line.contains("the limit is 16777216"))
       // The maximum size: the name, preceded by `KE=` and followed by `/0/`.
       try harness.source.put(country("1", "KE", String(text.dropLast(6))))
       try harness.settle()

@@ -5,16 +5,16 @@ import Testing
 
 @Suite struct AgentConfigTests {
   static let common: [Rule] = [
-    Rule("id", nil, "id: is missing"), Rule("id", "\"a:1.2.4\"", "id: is not {agent_id}:{version}"),
+    Rule("id", nil, "id: is missing"), Rule("id", "\"a:1.2.4\"", "id: does not have the form {agent_id}:{version}"),
     Rule("agent_id", nil, "agent_id: is missing"), Rule("agent_id", "\"\"", "agent_id: is empty"),
     Rule("agent_id", "1", "agent_id: is an int32, not a string"),
     Rule("agent_id", long, "agent_id: is longer than 256 bytes"),
-    Rule("agent_id", "\"a\\u0000b\"", "agent_id: holds a NUL byte"),
+    Rule("agent_id", "\"a\\u0000b\"", "agent_id: contains a NUL byte"),
     Rule("version", nil, "version: is missing"), Rule("version", "\"1.2\"", notAVersion),
     Rule("type", nil, "type: is missing"),
-    Rule("type", "\"oracle\"", "type: is none of extractor, explorer, generator, conversational, tiered-vision"),
+    Rule("type", "\"oracle\"", "type: must be one of extractor, explorer, generator, conversational, tiered-vision"),
     Rule("status", nil, nil), Rule("status", "\"archived\"", nil),
-    Rule("status", "\"live\"", "status: is none of draft, staged, active, archived"),
+    Rule("status", "\"live\"", "status: must be one of draft, staged, active, archived"),
     Rule("description", nil, "description: is missing"), Rule("description", "\"\"", nil),
     Rule("input", nil, "input: is missing"), Rule("input", "\"x\"", "input: is a string, not an object"),
     Rule("input.event", nil, "input.event: is missing"), Rule("input.schema", nil, "input.schema: is missing"),
@@ -45,16 +45,16 @@ import Testing
     Rule("error_handling.backoff_ms", "[1, \"2\"]", "error_handling.backoff_ms.1: is a string, not a number"),
     Rule(
       "error_handling.on_failure", "\"panic\"",
-      "error_handling.on_failure: is none of publish_error_event, dead_letter, graceful_fallback"),
+      "error_handling.on_failure: must be one of publish_error_event, dead_letter, graceful_fallback"),
     Rule("error_handling.dead_letter_topic", "null", nil),
     Rule("error_handling.dead_letter_topic", "1", "error_handling.dead_letter_topic: is an int32, not a string"),
     Rule("metadata", nil, "metadata: is missing"), Rule("metadata.author", nil, "metadata.author: is missing"),
     Rule("metadata.created_at", nil, nil),
-    Rule("metadata.created_at", "\"soon\"", "metadata.created_at: is not a date of ISO 8601"),
+    Rule("metadata.created_at", "\"soon\"", "metadata.created_at: is not an ISO 8601 date"),
     Rule("metadata.updated_at", "1", "metadata.updated_at: is an int32, not a date"),
     Rule(
       "metadata.updated_at", "{\"$date\": {\"$numberLong\": \"253402300800000\"}}",
-      "metadata.updated_at: is not in the years 1 to 9999"),
+      "metadata.updated_at: is outside the years 1 to 9999"),
     Rule("metadata.git_commit", nil, nil),
     Rule("metadata.git_commit", "{}", "metadata.git_commit: is an object, not a string"),
     Rule("unknown_field", "{\"anything\": [1]}", nil),
@@ -95,7 +95,7 @@ import Testing
       [
         Rule("llm", "null", "llm: is missing"), Rule("rag", nil, nil), Rule("output_format", nil, nil),
         Rule("output_format", "\"text\"", nil),
-        Rule("output_format", "\"pdf\"", "output_format: is none of json, markdown, text"),
+        Rule("output_format", "\"pdf\"", "output_format: must be one of json, markdown, text"),
       ]
     ),
     (
@@ -109,7 +109,7 @@ import Testing
         Rule("state.max_turns", "51", "state.max_turns: 51 is above 50"),
         Rule("state.session_ttl_minutes", "0", "state.session_ttl_minutes: 0 is below 1"),
         Rule("state.session_ttl_minutes", "1441", "state.session_ttl_minutes: 1441 is above 1440"),
-        Rule("state.checkpoint_backend", "\"redis\"", "state.checkpoint_backend: is none of mongodb"),
+        Rule("state.checkpoint_backend", "\"redis\"", "state.checkpoint_backend: must be one of mongodb"),
         Rule("state.context_window", "0", "state.context_window: 0 is below 1"),
         Rule("state.context_window", "21", "state.context_window: 21 is above 20"),
       ]

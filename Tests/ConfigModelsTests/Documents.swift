@@ -145,4 +145,4 @@ struct Rule: Sendable, CustomTestStringConvertible {
 let long = "\"" + String(repeating: "k", count: 257) + "\""
 
 /// The problem of a version that violates the rules.
-let notAVersion = "version: is not a semantic version (X.Y.Z, then -PRERELEASE and +BUILD where wanted)"
+let notAVersion = "version: is not a semantic version (X.Y.Z[-PRERELEASE][+BUILD])"

@@ -71,11 +71,11 @@ struct FieldRule: Sendable, CustomTestStringConvertible {
     switch kind {
     case .string: return unless([.string], "a string")
     case .choice(let words):
-      return type == .string ? "\(path): is none of \(words.joined(separator: ", "))" : unless([], "a string")
+      return type == .string ? "\(path): must be one of \(words.joined(separator: ", "))" : unless([], "a string")
     case .bool: return unless([.bool], "a bool")
     case .integer, .double: return unless([.int32, .int64, .double], "a number")
     case .date:
-      return type == .string ? "\(path): is not a date of ISO 8601" : unless([.date], "a date")
+      return type == .string ? "\(path): is not an ISO 8601 date" : unless([.date], "a date")
     case .object, .stringMap, .freeFormObject: return unless([.object], "an object")
     case .objects, .strings, .integers, .freeFormArray: return unless([.array], "an array")
     case .freeForm: return unless([.object, .array], "an object or an array")

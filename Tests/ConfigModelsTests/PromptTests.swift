@@ -5,15 +5,15 @@ import Testing
 
 @Suite struct PromptTests {
   @Test(arguments: [
-    Rule("id", nil, "id: is missing"), Rule("id", "\"a:1.2.3\"", "id: is not {prompt_id}:{version}"),
+    Rule("id", nil, "id: is missing"), Rule("id", "\"a:1.2.3\"", "id: does not have the form {prompt_id}:{version}"),
     Rule("prompt_id", "\"\"", "prompt_id: is empty"), Rule("prompt_id", nil, "prompt_id: is missing"),
     Rule("prompt_id", long, "prompt_id: is longer than 256 bytes"),
     Rule("agent_id", "\"\"", "agent_id: is empty"), Rule("agent_id", nil, "agent_id: is missing"),
-    Rule("agent_id", "\"\\u0000\"", "agent_id: holds a NUL byte"),
+    Rule("agent_id", "\"\\u0000\"", "agent_id: contains a NUL byte"),
     Rule("agent_id", long, "agent_id: is longer than 256 bytes"),
     Rule("version", "\"1\"", notAVersion), Rule("status", nil, nil), Rule("status", "\"staged\"", nil),
     Rule("status", "[\"active\"]", "status: is an array, not a string"),
-    Rule("status", "\"on\"", "status: is none of draft, staged, active, archived"),
+    Rule("status", "\"on\"", "status: must be one of draft, staged, active, archived"),
     Rule("content", nil, "content: is missing"),
     Rule("content.system_prompt", nil, "content.system_prompt: is missing"),
     Rule("content.template", "7", "content.template: is an int32, not a string"),
@@ -23,7 +23,7 @@ import Testing
     Rule("content.few_shot_examples", "{}", "content.few_shot_examples: is an object, not an array"),
     Rule("metadata", nil, "metadata: is missing"), Rule("metadata.author", nil, "metadata.author: is missing"),
     Rule("metadata.created_at", nil, nil),
-    Rule("metadata.updated_at", "\"2026-02-30\"", "metadata.updated_at: is not a date of ISO 8601"),
+    Rule("metadata.updated_at", "\"2026-02-30\"", "metadata.updated_at: is not an ISO 8601 date"),
     Rule("metadata.changelog", nil, nil),
     Rule("metadata.changelog", "1", "metadata.changelog: is an int32, not a string"),
     Rule("metadata.git_commit", "1", "metadata.git_commit: is an int32, not a string"),

@@ -7,7 +7,7 @@ import Testing
   static let common: [Rule] = [
     Rule("source_id", nil, "source_id: is missing"), Rule("source_id", "\"\"", "source_id: is empty"),
     Rule("source_id", long, "source_id: is longer than 256 bytes"),
-    Rule("source_id", "\"a\\u0000\"", "source_id: holds a NUL byte"),
+    Rule("source_id", "\"a\\u0000\"", "source_id: contains a NUL byte"),
     Rule("display_name", nil, "display_name: is missing"), Rule("description", nil, "description: is missing"),
     Rule("enabled", nil, nil), Rule("enabled", "1", "enabled: is an int32, not a bool"),
     Rule("enabled", "[true]", "enabled: is an array, not a bool"),
@@ -38,23 +38,24 @@ import Testing
 
   static let ingestion: [Rule] = [
     Rule("", nil, nil), Rule(".mode", nil, ".mode: is missing"),
-    Rule(".mode", "\"push\"", ".mode: is none of blob_trigger, scheduled_pull"),
+    Rule(".mode", "\"push\"", ".mode: must be one of blob_trigger, scheduled_pull"),
     Rule(".landing_container", nil, nil),
     Rule(".landing_container", long, ".landing_container: is longer than 256 bytes"),
-    Rule(".landing_container", "\"\\u0000\"", ".landing_container: holds a NUL byte"),
+    Rule(".landing_container", "\"\\u0000\"", ".landing_container: contains a NUL byte"),
     Rule(".file_pattern", "1", ".file_pattern: is an int32, not a string"), Rule(".file_format", nil, nil),
-    Rule(".file_format", "\"csv\"", ".file_format: is none of json, zip"),
-    Rule(".trigger_mechanism", "\"poll\"", ".trigger_mechanism: is none of event_grid"),
+    Rule(".file_format", "\"csv\"", ".file_format: must be one of json, zip"),
+    Rule(".trigger_mechanism", "\"poll\"", ".trigger_mechanism: must be one of event_grid"),
     Rule(".processor_type", "1", ".processor_type: is an int32, not a string"),
     Rule(".provider", "1", ".provider: is an int32, not a string"),
     Rule(".schedule", "1", ".schedule: is an int32, not a string"),
     Rule(".path_pattern", nil, nil), Rule(".path_pattern.pattern", nil, ".path_pattern.pattern: is missing"),
-    Rule(".path_pattern.pattern", "\"{a}/{b}-{a}\"", ".path_pattern.pattern: names a placeholder twice"),
+    Rule(".path_pattern.pattern", "\"{a}/{b}-{a}\"", ".path_pattern.pattern: uses a placeholder name twice"),
     Rule(".path_pattern.extract_fields", nil, ".path_pattern.extract_fields: is missing"),
     Rule(".processed_file_config", nil, nil),
     Rule(".processed_file_config.action", nil, ".processed_file_config.action: is missing"),
     Rule(
-      ".processed_file_config.action", "\"burn\"", ".processed_file_config.action: is none of archive, move, delete"),
+      ".processed_file_config.action", "\"burn\"", ".processed_file_config.action: must be one of archive, move, delete"
+    ),
     Rule(
       ".processed_file_config.archive_ttl_days", "\"1\"",
       ".processed_file_config.archive_ttl_days: is a string, not a number"),
@@ -62,7 +63,7 @@ import Testing
     Rule(".zip_config.extract_images", "\"\"", ".zip_config.extract_images: is a string, not a bool"),
     Rule(".request", nil, nil), Rule(".request.base_url", nil, ".request.base_url: is missing"),
     Rule(".request.auth_type", nil, ".request.auth_type: is missing"),
-    Rule(".request.auth_type", "\"basic\"", ".request.auth_type: is none of none, api_key, oauth2"),
+    Rule(".request.auth_type", "\"basic\"", ".request.auth_type: must be one of none, api_key, oauth2"),
     Rule(".request.auth_secret_key", nil, nil), Rule(".request.parameters", nil, nil),
     Rule(".request.parameters.a", "1", ".request.parameters.a: is an int32, not a string"),
     Rule(".request.timeout_seconds", "1.5", ".request.timeout_seconds: 1.5 is not a whole number"),
@@ -76,7 +77,7 @@ import Testing
     Rule(".iteration.concurrency", "\"x\"", ".iteration.concurrency: is a string, not a number"),
     Rule(".retry", nil, nil), Rule(".retry.max_attempts", "null", nil),
     Rule(".retry.max_attempts", "[]", ".retry.max_attempts: is an array, not a number"),
-    Rule(".retry.backoff", "\"random\"", ".retry.backoff: is none of exponential, linear"),
+    Rule(".retry.backoff", "\"random\"", ".retry.backoff: must be one of exponential, linear"),
   ]
 
   @Test(arguments: common)

@@ -54,8 +54,8 @@ struct SmallFileTests {
   @Test(
     arguments: [
       (0o600, true, nil), (0o640, true, nil), (0o644, false, nil), (0o440, true, nil),
-      (0o644, true, "every user of this machine may read it (mode 0644)"), (0o602, false, "every user"),
-      (0o646, true, "may write it (mode 0646)"),
+      (0o644, true, "is readable by every user of this machine (mode 0644)"), (0o602, false, "every user"),
+      (0o646, true, "is writable by every user of this machine (mode 0646)"),
     ] as [(mode_t, Bool, String?)]) func permissionsOfOthersAreSeen(mode: mode_t, isSecret: Bool, words: String?) throws
   {
     try temporaryFolder { folder in

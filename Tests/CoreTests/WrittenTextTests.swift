@@ -13,7 +13,7 @@ internal import Testing
   }
 
   @Test(arguments: [
-    ("a\0", "NUL"), ("\0", "NUL"), ("a\nb", "line end"), ("a\r\nb", "line end"), ("a\u{85}b", "line end"),
+    ("a\0", "NUL"), ("\0", "NUL"), ("a\nb", "line break"), ("a\r\nb", "line break"), ("a\u{85}b", "line break"),
     ("a\tb", "U+0009"), ("a\u{1b}[0m", "U+001B"), ("a\u{fffd}", "UTF-8"),
   ]) func valuesAreRefused(text: String, words: String) {
     let problem = #expect(throws: WrittenTextProblem.self) { try WrittenText.value(text) }
@@ -30,7 +30,7 @@ internal import Testing
   @Test(
     arguments: [
       ([0xff, 0xfe, 0x61, 0], "UTF-16"), ([0xfe, 0xff, 0, 0x61], "UTF-16"), ([0x61, 0, 0x62], "NUL"),
-      ([0x61, 0xff], "not UTF-8"), ([0x61, 0x0d, 0x0a, 0x07], "line 2 holds the control character U+0007"),
+      ([0x61, 0xff], "not valid UTF-8"), ([0x61, 0x0d, 0x0a, 0x07], "line 2 contains the control character U+0007"),
     ] as [([UInt8], String)]) func linesAreRefused(bytes: [UInt8], words: String)
   {
     let problem = #expect(throws: WrittenTextProblem.self) { try WrittenText.lines(bytes) }
@@ -48,7 +48,7 @@ internal import Testing
       #expect(token == "s3cret")
       for text in ["", "\n", "a\nb"] {
         let problem = #expect(throws: FileProblem.self) { try read(text) }
-        #expect(problem?.description.contains("one line is wanted") == true)
+        #expect(problem?.description.contains("one line") == true)
       }
       let tooLarge = #expect(throws: FileProblem.self) { try read(String(repeating: "a", count: 4097)) }
       #expect(tooLarge?.description.contains("4096") == true)

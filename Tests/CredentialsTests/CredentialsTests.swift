@@ -50,10 +50,10 @@ private let two = "3fc4ccfe745870e2c0d99f71f30ff0656c8dedd41cc1d7d3d376b0dbe685e
   }
 
   @Test(arguments: [
-    ("", "f: no credential"), ("# nothing\n", "f: no credential"), ("ingest", "f:1: a line is"),
-    ("a sha256:\(one)", "f:1: a line is"), ("a sha256:s3cret read", "f:1: sha256"),
-    ("\na sha256:\(one) reed", "f:2: reed: no such right; there are read,"),
-    ("a sha256:\(one) read:", "read:: no such"),
+    ("", "f: contains no credential"), ("# nothing\n", "f: contains no credential"), ("ingest", "f:1: write NAME"),
+    ("a sha256:\(one)", "f:1: write NAME"), ("a sha256:s3cret read", "f:1: sha256"),
+    ("\na sha256:\(one) reed", "f:2: reed: unknown permission; use read,"),
+    ("a sha256:\(one) read:", "read:: unknown permission"),
     ("a sha256:\(one) read:prompt,agents", "read:prompt,agents"), ("a sha256:\(one) watch", "watch: needs read"),
     ("a sha256:\(one) watch admin", "watch: needs read"), ("a md5:\(one) read", "f:1: the second word"),
     ("a certificate:ops read", "f:1: the second word"), ("a certificate:ip:1 read", "cn, dns, uri, email"),
@@ -61,10 +61,11 @@ private let two = "3fc4ccfe745870e2c0d99f71f30ff0656c8dedd41cc1d7d3d376b0dbe685e
     ("a sha256:\(one) read\nb sha256:\(one) admin", "f:2: the same sha256 as in line 1"),
     ("a certificate:cn:x read\nb certificate:cn:x read", "f:2: the same certificate"),
     // Line ends of every kind count as one.
-    ("a sha256:\(one) read\r\n\r\nb sha256:\(two) reed\r\n", "f:3: reed: no such right"),
-    ("a sha256:\(one) read\r\nb sha256:\(two) reed\n", "f:2: reed: no such right"),
-    ("a sha256:\(one) read\0", "f: holds a NUL"), ("a sha256:\(one) READ", "READ: no such right"),
-    ("a sha256:\(one) read:prompt,,agent_config", "no such right"), ("A SHA256:\(one) read", "f:1: the second word"),
+    ("a sha256:\(one) read\r\n\r\nb sha256:\(two) reed\r\n", "f:3: reed: unknown permission"),
+    ("a sha256:\(one) read\r\nb sha256:\(two) reed\n", "f:2: reed: unknown permission"),
+    ("a sha256:\(one) read\0", "f: contains a NUL"), ("a sha256:\(one) READ", "READ: unknown permission"),
+    ("a sha256:\(one) read:prompt,,agent_config", "unknown permission"),
+    ("A SHA256:\(one) read", "f:1: the second word"),
   ]) func mistakes(text: String, words: String) throws {
     let problem = #expect(throws: CredentialProblem.self) { try CredentialList(Array(text.utf8), file: "f") }
     #expect(problem?.message.contains(words) == true, "\(problem?.message ?? "")")

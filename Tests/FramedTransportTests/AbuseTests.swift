@@ -28,13 +28,13 @@ extension SocketTests {
 
     @Test(
       arguments: [
-        ([0, 0, 0, 0], "a frame of no bytes"),
+        ([0, 0, 0, 0], "an empty frame"),
         ([0x80, 0, 0, 0], "2147483648 bytes; the limit is 65536"),
         ([0xff, 0xff, 0xff, 0xff], "4294967295 bytes"),
         ([0, 1, 0, 1], "65537 bytes"),
         (Array("GET / HTTP/1.1\r\nHost: a\r\n\r\n".utf8), "looks like HTTP/1"),
         ([0x16, 0x03, 0x01, 0x02, 0x00, 0x01], "looks like TLS"),
-        ([0, 0, 0, 3, 0xff, 0xff, 0xff], "a number is cut short"),
+        ([0, 0, 0, 3, 0xff, 0xff, 0xff], "a varint is truncated"),
         ([0, 0, 0, 2, 0x0a, 0x00], "call_id has wire type 2"),
         ([0, 0, 0, 4, 0x08, 1, 0x1a, 0], "only the server sends those"),
         ([0, 0, 0, 2, 0x3a, 0], "only the server sends those"),
@@ -68,8 +68,8 @@ extension SocketTests {
 
     @Test func aFrameThatIsNotEndedInTimeIsGivenUp() throws {
       try withServer({ $0.limits.incompleteInputSeconds = 0.05 }) { test throws in
-        #expect(try goAway(test, [0, 0, 0])?.contains("not ended in time") == true)
-        #expect(try goAway(test, [0, 0, 0, 50, 1, 2, 3])?.contains("not ended in time") == true)
+        #expect(try goAway(test, [0, 0, 0])?.contains("not completed in time") == true)
+        #expect(try goAway(test, [0, 0, 0, 50, 1, 2, 3])?.contains("not completed in time") == true)
       }
     }
 

@@ -162,7 +162,7 @@ struct FrameCodecTests {
   }
 
   @Test(arguments: [
-    ([0, 0, 0, 0], "no bytes"), ([0x80, 0, 0, 0], "2147483648"), ([0xff, 0xff, 0xff, 0xff], "4294967295"),
+    ([0, 0, 0, 0], "an empty frame"), ([0x80, 0, 0, 0], "2147483648"), ([0xff, 0xff, 0xff, 0xff], "4294967295"),
     ([0, 1, 0, 1], "65537"), (Array("GET / HTTP/1.1".utf8), "HTTP/1"), ([0x16, 0x03, 0x01, 0x02], "TLS"),
   ])
   func aLengthOutOfBoundsIsRefusedBeforeItsBytesAreAwaited(bytes: [UInt8], text: String) {

@@ -120,7 +120,7 @@ extension SocketTests {
         let account = BufferAccount(buffers)
         account.change(hoard, from: 0, to: 2 * 1024 * 1024)
         for refused in try [other.call("Hold"), other.call("Wait", [1])] {
-          #expect(refused.status.code == .resourceExhausted && refused.status.message.contains("bytes wait"))
+          #expect(refused.status.code == .resourceExhausted && refused.status.message.contains("bytes are buffered"))
         }
         #expect(throws: RPCClientError.self) { try test.client().call("Echo") }
         #expect(report.count(.bufferedBytes) == 3)

@@ -186,13 +186,13 @@ extension ConnectionTests {
     /// Such a request is reset, counted and logged; the connection remains open.
     @Test(
       arguments: [
-        ([(":authority", nil)], "authority is missing"), ([(":path", nil)], "is missing"),
+        ([(":authority", nil)], "authority and host are missing"), ([(":path", nil)], "is missing"),
         ([(":path", "")], "is empty"),
         ([(":method", nil)], "is missing"), ([(":scheme", "")], "is empty"), ([("Te", "trailers")], "header name"),
         ([("te", "gzip")], "te is not"), ([("connection", "close")], "HTTP/1"), ([("x", "a\u{1}b")], "header value"),
         ([("transfer-encoding", "chunked")], "HTTP/1"), ([("content-length", "x")], "content-length"),
         ([("content-length", "7")], "fewer bytes"), ([("content-length", "5")], "more bytes"),
-        ([(":authority", "b")], "behind the other"), ([(":status", "200")], "not of a request"),
+        ([(":authority", "b")], "after other headers"), ([(":status", "200")], "requests do not have"),
       ] as [([(String, String?)], String)])
     func aMalformedRequestIsResetAndCounted(change: [(String, String?)], problem: String) throws {
       let log = CapturedLog()

@@ -135,7 +135,7 @@ internal import Testing
         let error = #expect(throws: RPCClientError.self) { try server.client(tls: silent) }
         #expect(error?.code == .cannotConnect)
         let plain = #expect(throws: RPCClientError.self) { try server.client().call("Echo") }
-        #expect(plain?.problem.hasSuffix("it may want TLS") == true)
+        #expect(plain?.problem.hasSuffix("it may require TLS") == true)
       }
     }
   }

@@ -12,7 +12,7 @@ struct LookupRuleTests {
 
   @Test func nothingIsAnsweredBeforeTheLoad() {
     var story = Story("prompt:x", "A", warm: false)
-    story.reply(to: Lookup("prompt:x", of: "one"), .refused(isUnavailable: true, "not warm"))
+    story.reply(to: Lookup("prompt:x", of: "one"), .refused(isUnavailable: true, "not ready"))
     #expect(story.broken == [])
     story.lookUp("A")
     #expect(story.broken == [.warmFirst])

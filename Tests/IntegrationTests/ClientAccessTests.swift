@@ -73,7 +73,7 @@ internal import Testing
       let reader = try ConfigLookupClient(configuration)
       defer { reader.close() }
       let refusal = await #expect(throws: ConfigLookupError.self) { try await reader.ready() }
-      #expect(refusal?.code == .notAllowed && refusal?.message.contains("no right watch") == true)
+      #expect(refusal?.code == .notAllowed && refusal?.message.contains("lacks the permission watch") == true)
       #expect(reader.state == .error)
 
       // An unknown token.

@@ -30,7 +30,7 @@ internal import Testing
       try test.prompts.insert(Documents.prompt("a", template: "one"))
       let server = try test.server()
       let worker = try ChildProcess(builtExecutable("prompt-worker"), ["\(server.address)", "a"])
-      let once = "(asked a server 1 times so far)"
+      let once = "(server calls so far: 1)"
       try worker.waitForLine("a task") { $0.contains("prompt 1.0.0, one") && $0.hasSuffix(once) }
       try test.prompts.update(Documents.selector("a-prompt:1.0.0"), Documents.set("content.template", "two"))
       try worker.waitForLine("a task after the change") { $0.contains("prompt 1.0.0, two") && $0.hasSuffix(once) }

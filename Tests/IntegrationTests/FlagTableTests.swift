@@ -71,7 +71,7 @@ internal import Testing
           #expect(outcome == wanted, "\(name): \((before + "|" + after).debugDescription): \(outcome)")
         }
         expectRefusal(sample.good + "\0", "NUL")
-        expectRefusal(sample.good + "\r\n" + sample.good, "line end")
+        expectRefusal(sample.good + "\r\n" + sample.good, "line break")
         expectRefusal(" \r\n", "is empty; give ")
         expectRefusal("\u{feff}", "is empty; give ")
       }

@@ -77,7 +77,7 @@ internal import Testing
       try poll("it is reported") { try client.status().agents.rejectedCount == 1 }
       let rejected = try client.status().agents.rejected
       #expect(rejected.map(\.field) == ["input.schema"])
-      #expect(rejected.first?.problem == "takes more than 16777216 bytes as JSON")
+      #expect(rejected.first?.problem == "is larger than 16777216 bytes as JSON")
       #expect(try client.agent("a").code == .notFound)
     }
   }

@@ -222,7 +222,7 @@ internal import Testing
         try client.resolve("c", "p"),
       ] {
         #expect(reply.code == .unavailable)
-        #expect(reply.status.message.contains("not warm"))
+        #expect(reply.status.message.contains("not ready"))
       }
       #expect(try client.listAgents().status.code == .unavailable)
       #expect(try client.listPrompts().status.code == .unavailable)

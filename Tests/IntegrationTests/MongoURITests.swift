@@ -19,11 +19,11 @@ internal import Testing
     ("mongodb://host/?authMechanism=mongodb-x509&tls=true", "tlsCertificateKeyFile"),
     ("mongodb://u@host/?authMechanism=MONGODB-X509", "tls=true"),
     ("mongodb://host/?authMechanism=MONGODB-X509&tlsCertificateKeyFile=/a&tls=false", "tls=true"),
-    ("mongodb://user@host/", "without a password"), ("mongodb://a%40b@host/", "without a password"),
-    ("mongodb://user@host/?authMechanism=SCRAM-SHA-256", "without a password"),
-    ("mongodb://user@host/?authMechanism=PLAIN", "without a password"),
-    ("mongodb://user@host/?authMechanism=MONGODB-AWS", "without a password"),
-    ("mongodb://u:s3cret@host/?authMechanism=MONGODB-OIDC", "MONGODB-OIDC is not supported; there are SCRAM-SHA-256"),
+    ("mongodb://user@host/", "has no password"), ("mongodb://a%40b@host/", "has no password"),
+    ("mongodb://user@host/?authMechanism=SCRAM-SHA-256", "has no password"),
+    ("mongodb://user@host/?authMechanism=PLAIN", "has no password"),
+    ("mongodb://user@host/?authMechanism=MONGODB-AWS", "has no password"),
+    ("mongodb://u:s3cret@host/?authMechanism=MONGODB-OIDC", "MONGODB-OIDC is not supported; use one of SCRAM-SHA-256"),
     ("mongodb://u:s3cret@host/?authMechanism=MONGODB-CR", "is not supported"),
     // No timeout, and timeouts that cannot be kept.
     ("mongodb://host/?socketTimeoutMS=-1", "socketTimeoutMS=-1"), ("mongodb://host/?socketTimeoutMS=200", "1000"),
@@ -38,12 +38,12 @@ internal import Testing
     ("mongodb://host/?compressors=", "compressors is empty"), ("mongodb://host/?tls=ture", "tls"),
     ("mongodb://host/?maxPoolSize=many", "maxpoolsize"), ("mongodb://host/?tls=true&ssl=false", "conflicts"),
     ("mongodb://host/?tls", "NAME=VALUE"), ("mongodb://host/?=x", "NAME=VALUE"),
-    ("mongodb://host/?w=1&&tls=true", "NAME=VALUE, with one & between two, after w"),
+    ("mongodb://host/?w=1&&tls=true", "NAME=VALUE, separated by &, after w"),
     ("mongodb://u:p@host/?tlsCertificateKeyFilePassword=s3cret&tls=s3cret", "tls"),
     ("mongodb://u:p@host/?tls=true&s3cret", "after tls"),
     // Text by the rules of `WrittenText`.
     ("", "mongodb://"), ("MongoDB://host", "mongodb://"), ("http://host", "mongodb://"), ("mongodb://", "host"),
-    ("mongodb://a,,b/", "host"), ("mongodb://host/\0", "NUL"), ("mongodb://ho\r\nst/", "line end"),
+    ("mongodb://a,,b/", "host"), ("mongodb://host/\0", "NUL"), ("mongodb://ho\r\nst/", "line break"),
     ("mongodb+srv://a.b.c:1/", "SRV"),
   ]) func refused(text: String, words: String) {
     let error = #expect(throws: MongoError.self) { try MongoURI(text) }
@@ -60,13 +60,13 @@ internal import Testing
     ("mongodb://u:s3cret@host/?authMechanism=PLAIN&tls=true", "MongoDB at host:27017", []),
     ("mongodb://h/?maxPoolSize=0", "MongoDB at h:27017", []),
     ("mongodb://h/?maxPoolSize=2", "MongoDB at h:27017", ["raised to 16"]),
-    ("mongodb://h/?minPoolSize=5", "MongoDB at h:27017", ["minPoolSize is not used"]),
+    ("mongodb://h/?minPoolSize=5", "MongoDB at h:27017", ["minPoolSize is ignored"]),
     (
       "mongodb://h/?socketTimeoutMS=0&connectTimeoutMS=0", "MongoDB at h:27017",
       ["connectTimeoutMS=0", "socketTimeoutMS=0"]
     ),
-    ("mongodb://h/?readPreference=nearest", "MongoDB at h:27017", ["readPreference is not used"]),
-    ("mongodb://h/?readConcernLevel=local", "MongoDB at h:27017", ["readConcernLevel is not used"]),
+    ("mongodb://h/?readPreference=nearest", "MongoDB at h:27017", ["readPreference is ignored"]),
+    ("mongodb://h/?readConcernLevel=local", "MongoDB at h:27017", ["readConcernLevel is ignored"]),
     ("mongodb://h/?compressors=lz4", "MongoDB at h:27017", ["lz4"]),
     ("mongodb://h/?tls=false&tls=true", "MongoDB at h:27017", ["Overwriting", "tls"]),
     (
@@ -102,8 +102,8 @@ internal import Testing
       let both = try path("both.pem", certificate + String(contentsOfFile: identity.key, encoding: .utf8))
       for (query, words) in [
         ("tlsCAFile=/nowhere/ca.pem", "tlsCAFile: /nowhere/ca.pem: No such file"),
-        ("tlsCAFile=\(folder.path)", "is a directory"), ("tlsCAFile=\(try path("empty", ""))", "no certificate"),
-        ("tlsCertificateKeyFile=\(identity.certificate)", "no private key"),
+        ("tlsCAFile=\(folder.path)", "is a directory"), ("tlsCAFile=\(try path("empty", ""))", "no PEM certificate"),
+        ("tlsCertificateKeyFile=\(identity.certificate)", "no PEM private key"),
         ("sslCertificateAuthorityFile=/nowhere/ca.pem", "tlsCAFile: /nowhere/ca.pem"),
       ] {
         let uri = "mongodb://u:s3cret@127.0.0.1:1/?\(query)"
@@ -125,7 +125,7 @@ internal import Testing
     let check = try ProcessEnd("config-lookup-server", ["--check-config", "--mongodb-uri", uri])
     #expect(check.status == .exited(0))
     let server = try ServerProcess(["--mongodb-uri", uri, "--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"])
-    for words in ["did you mean tlsCAFile?", "readPreference is not used"] {
+    for words in ["did you mean tlsCAFile?", "readPreference is ignored"] {
       #expect(check.errors.contains(words), "\(check.errors)")
       let line = try server.child.waitForLine(words) { $0.contains(words) }
       let fields = try jsonObject(line)

@@ -154,7 +154,7 @@ internal import Testing
       #expect(try server.child.waitForExit() == .exited(0))
       #expect(watch.rpc.goAwayReason == "draining")
       let refused = #expect(throws: (any Error).self) { try client.agent("a") }
-      #expect("\(refused.map { "\($0)" } ?? "")".contains("goes away"))
+      #expect("\(refused.map { "\($0)" } ?? "")".contains("closes the connection"))
       for event in ["listening", "ready", "draining", "stopped"] {
         #expect(server.child.errorLines.contains { $0.contains("\"event\":\"\(event)\"") }, "\(event)")
       }

@@ -30,7 +30,7 @@ internal import Testing
         let good = try get(trust + identity)
         #expect(good.status == .exited(0) && good.output.contains { $0.contains("agent_id: a") }, "\(good)")
         for (arguments, words) in [
-          ([], "may want TLS"), (["--tls"], "certificate"), (trust, "certificate required"),
+          ([], "may require TLS"), (["--tls"], "certificate"), (trust, "certificate required"),
           (trust + identity + ["--tls-server-name", "elsewhere"], "hostname mismatch"),
           (trust + identity.prefix(2), "--tls-key"), (["--tls-ca", "/nonexistent"], "--tls-ca"),
         ] as [([String], String)] {
@@ -165,7 +165,7 @@ internal import Testing
           ["--tls-certificate", "/nonexistent", "--tls-key", key],
           ["--tls-certificate", "/nonexistent", "No such file"]
         ),
-        (["--tls-certificate", certificate, "--tls-key", other.key], ["--tls-key", other.key, "is not the key"]),
+        (["--tls-certificate", certificate, "--tls-key", other.key], ["--tls-key", other.key, "does not belong to"]),
         (both + ["--tls-client-ca", key], ["--tls-client-ca", key, "no certificate"]),
         (both + ["--listen", "0.0.0.0:0"], ["--listen", "credentials", "--allow-insecure"]),
         (["--listen", "0.0.0.0:0"], ["--listen", "TLS", "credentials"]),

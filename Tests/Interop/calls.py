@@ -125,9 +125,9 @@ def statuses(bench):
 def not_warm(bench):
     """A server whose database is not there; bench has no database either."""
     with bench.stub() as stub:
-        with fails(CODE.UNAVAILABLE, "not warm"):
+        with fails(CODE.UNAVAILABLE, "not ready"):
             stub.GetAgentConfig(messages.GetAgentConfigRequest(agent_id="a"))
-        with fails(CODE.UNAVAILABLE, "not warm"):
+        with fails(CODE.UNAVAILABLE, "not ready"):
             list(stub.WatchInvalidations(messages.WatchInvalidationsRequest()))
         assert not stub.GetCacheStatus(messages.GetCacheStatusRequest()).agent_config.cache_valid
 

@@ -86,9 +86,9 @@ struct ListTests {
       #expect(try page(harness, request(filter: "scheduled_pull"), of: "ListSourceConfigs").keys == ["t"])
       let wrong = try harness.call("ListAgentConfigs", request(filter: "gardener"))
       #expect(wrong.code == .invalidArgument)
-      #expect(wrong.status.message.hasPrefix("type: is none of extractor"))
+      #expect(wrong.status.message.hasPrefix("type: must be one of extractor"))
       let mode = try harness.call("ListSourceConfigs", request(filter: "x"))
-      #expect(mode.status.message.hasPrefix("ingestion_mode: is none of"))
+      #expect(mode.status.message.hasPrefix("ingestion_mode: must be one of"))
     }
   }
 
@@ -160,7 +160,7 @@ struct ListTests {
         let reply = try harness.call(method, request(size: 1, token: token, filter: filter))
         #expect(
           reply.status
-            == RPCStatus.invalid("page_token", "is not one that this list, with this filter, has given"))
+            == RPCStatus.invalid("page_token", "was not returned by this list with this filter"))
       }
       #expect(try page(harness, request(size: 1, token: token)).keys == keys(1..<2))
     }

@@ -90,10 +90,10 @@ struct LookupTests {
         return reply.status.message
       }
       #expect(try message([]) == "\(selector.field): is empty")
-      #expect(try message([UInt8](repeating: 0x61, count: 257)) == "\(selector.field): has 257 bytes, more than 256")
+      #expect(try message([UInt8](repeating: 0x61, count: 257)) == "\(selector.field): has 257 bytes; the limit is 256")
       #expect(try message([0x6b, 0xff]) == "\(selector.field): is not valid UTF-8")
       #expect(try message([0xed, 0xa0, 0x80]) == "\(selector.field): is not valid UTF-8")
-      #expect(try message([0x6b, 0, 0x6b]) == "\(selector.field): holds a zero byte")
+      #expect(try message([0x6b, 0, 0x6b]) == "\(selector.field): contains a zero byte")
       let longest = [UInt8](repeating: 0x61, count: 256)
       #expect(try harness.call(selector.method, selector.request(longest)).code == .notFound)
     }
@@ -111,10 +111,10 @@ struct LookupTests {
     try Self.run { harness throws in
       #expect(
         try harness.call("GetPrompt").status
-          == RPCStatus.invalid("selector", "give agent_id or prompt_id"))
+          == RPCStatus.invalid("selector", "set agent_id or prompt_id"))
       #expect(
         try harness.call("GetSourceConfig").status
-          == RPCStatus.invalid("selector", "give source_id, container or ai_agent_id"))
+          == RPCStatus.invalid("selector", "set source_id, container or ai_agent_id"))
     }
   }
 
@@ -125,7 +125,7 @@ struct LookupTests {
       }
       #expect(try reply([UInt8](repeating: 0x61, count: 4096)).code == .ok)
       #expect(
-        try reply([UInt8](repeating: 0x61, count: 4097)).status.message == "path: has 4097 bytes, more than 4096")
+        try reply([UInt8](repeating: 0x61, count: 4097)).status.message == "path: has 4097 bytes; the limit is 4096")
       #expect(try reply([]).status.message == "path: is empty")
       #expect(try reply([0xff]).status.message == "path: is not valid UTF-8")
     }

@@ -84,10 +84,10 @@ struct PromptVariantTests {
       let missing = try harness.call("GetPrompt", Self.request(.abTest, of: getPrompt(agentID: "a")))
       #expect(missing.status == RPCStatus.invalid("subject", "is empty"))
       let unknown = try harness.call("GetPrompt", getPrompt(agentID: "a").with(3, 4))
-      #expect(unknown.status == RPCStatus.invalid("variant", "4 is none of ACTIVE, STAGED, AB_TEST"))
+      #expect(unknown.status == RPCStatus.invalid("variant", "4 is not one of ACTIVE, STAGED, AB_TEST"))
       let long = try harness.call(
         "GetPrompt", Self.request(.abTest, subject: String(repeating: "s", count: 257), of: getPrompt(agentID: "a")))
-      #expect(long.status.message == "subject: has 257 bytes, more than 256")
+      #expect(long.status.message == "subject: has 257 bytes; the limit is 256")
     }
   }
 }

@@ -64,7 +64,7 @@ struct WarmFirstTests {
       }
 
       let wrong = try harness.call("InvalidateCache", WireMessage().with(1, 4))
-      #expect(wrong.status == RPCStatus.invalid("entity", "4 is no entity"))
+      #expect(wrong.status == RPCStatus.invalid("entity", "4 is not a known entity"))
     }
   }
 }

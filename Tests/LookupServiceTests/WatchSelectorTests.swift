@@ -79,13 +79,13 @@ struct WatchSelectorTests {
       }
       #expect(
         problem(WireMessage().with(9, "agent_id").with(9, "nothing"))
-          == "INVALID_ARGUMENT: selectors.1: \"nothing\" is no selector of the requested entities; give one of "
+          == "INVALID_ARGUMENT: selectors.1: \"nothing\" is not a selector of the requested entities; use one of "
           + "agent_id, prompt_id, source_id, container, ai_agent_id")
       #expect(
         problem(WireMessage().with(1, 2).with(9, "container"))
-          == "INVALID_ARGUMENT: selectors.0: \"container\" is no selector of the requested entities; give one of "
+          == "INVALID_ARGUMENT: selectors.0: \"container\" is not a selector of the requested entities; use one of "
           + "agent_id, prompt_id")
-      #expect(problem(WireMessage().with(9, "")).contains("selectors.0: \"\" is no selector"))
+      #expect(problem(WireMessage().with(9, "")).contains("selectors.0: \"\" is not a selector"))
     }
   }
 }

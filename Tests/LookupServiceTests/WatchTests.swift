@@ -174,12 +174,12 @@ struct WatchTests {
           return "\(error)"
         }
       }
-      #expect(problem(watchRequest(entities: [1, 4])) == "INVALID_ARGUMENT: entities.1: 4 is no entity")
+      #expect(problem(watchRequest(entities: [1, 4])) == "INVALID_ARGUMENT: entities.1: 4 is not a known entity")
       #expect(problem(watchRequest(keys: ["a", ""])) == "INVALID_ARGUMENT: keys.1: is empty")
       #expect(problem(watchRequest(prefixes: [""])) == "INVALID_ARGUMENT: key_prefixes.0: is empty")
       #expect(
         problem(watchRequest(keys: [String(repeating: "k", count: 257)]))
-          == "INVALID_ARGUMENT: keys.0: has 257 bytes, more than 256")
+          == "INVALID_ARGUMENT: keys.0: has 257 bytes; the limit is 256")
       #expect(problem(watchRequest(progressMilliseconds: 9)).contains("progress_interval_ms: 9 is below 10"))
       #expect(harness.service.subscriberCount == 0)
     }

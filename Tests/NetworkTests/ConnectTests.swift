@@ -78,7 +78,7 @@ import Testing
     let error = #expect(throws: NetworkError.self) {
       try connectSocket(to: twoAddresses, deadline: .now.advanced(bySeconds: 0.1), resolver: hanging)
     }
-    #expect(error?.message.contains("name server") == true)
+    #expect(error?.message.contains("name lookup") == true)
     // A numeric address needs no name server.
     let listener = try Listening()
     close(

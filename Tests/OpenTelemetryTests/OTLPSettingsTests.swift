@@ -64,7 +64,7 @@ struct OTLPSettingsTests {
   @Test(arguments: [
     (endpoint, "https://collector:4318", "https"),
     (endpoint, "collector:4318", "http://HOST:4318"),
-    (endpoint, "http://", "no host"),
+    (endpoint, "http://", "the host is missing"),
     (endpoint, "http://u:s3cret@c:1", "OTEL_EXPORTER_OTLP_HEADERS"),
     (endpoint, "http://c:1/a b", "path"),
     ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "http/protobuf"),
@@ -85,7 +85,7 @@ struct OTLPSettingsTests {
     ("prometheus, otlp", true, ""), ("OTLP", true, ""), ("otlp ", true, ""), ("otlp\r\n", true, ""),
     (" ,otlp,,", true, ""), ("none", false, ""), ("None", false, ""), ("prometheus", false, ""), ("", true, ""),
     (" ", true, ""), ("console", false, "console is not supported"), ("otlp,console", true, "console"),
-    ("oltp", true, "oltp is no exporter"), ("prometheus,oltp", false, "oltp is no exporter"),
+    ("oltp", true, "oltp is not an exporter"), ("prometheus,oltp", false, "oltp is not an exporter"),
   ]) func exporters(list: String, isSent: Bool, warning: String) throws {
     let environment = [Self.endpoint: "http://c:1", "OTEL_METRICS_EXPORTER": list]
     let found = try settings(environment)
@@ -97,11 +97,11 @@ struct OTLPSettingsTests {
 
   /// A value that is not understood is ignored with a warning that names its variable, as if it were not set.
   @Test(arguments: [
-    ("OTEL_SDK_DISABLED", "yes", "neither true nor false"), ("OTEL_SDK_DISABLED", "1", "counts as false"),
+    ("OTEL_SDK_DISABLED", "yes", "neither true nor false"), ("OTEL_SDK_DISABLED", "1", "using false"),
     ("OTEL_METRIC_EXPORT_INTERVAL", "soon", "milliseconds"), ("OTEL_METRIC_EXPORT_INTERVAL", "-1", "milliseconds"),
     ("OTEL_METRIC_EXPORT_INTERVAL", "1 000", "milliseconds"), ("OTEL_EXPORTER_OTLP_TIMEOUT", "0", "milliseconds"),
     ("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "1.5", "milliseconds"),
-    ("OTEL_EXPORTER_OTLP_PROTOCOL", "htpp/protobuf", "no protocol"),
+    ("OTEL_EXPORTER_OTLP_PROTOCOL", "htpp/protobuf", "not a protocol"),
     ("OTEL_RESOURCE_ATTRIBUTES", "a=b,c", "all of it is ignored"),
     ("OTEL_RESOURCE_ATTRIBUTES", "a=%zz", "all of it is ignored"),
     ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip", "is not supported"),

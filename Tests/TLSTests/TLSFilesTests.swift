@@ -21,16 +21,16 @@ import Testing
       for (certificate, key, authorities, subject, words) in [
         (missing, good.key, nil, TLSError.Subject.certificate, "No such file"),
         (authority.folder.path, good.key, nil, .certificate, "is a directory"),
-        (nothing, good.key, nil, .certificate, "no certificate in it"),
-        (good.key, good.key, nil, .certificate, "no certificate in it"),
+        (nothing, good.key, nil, .certificate, "contains no certificate"),
+        (good.key, good.key, nil, .certificate, "contains no certificate"),
         (broken, good.key, nil, .certificate, "certificate 2"),
         (good.certificate, missing, nil, .key, "No such file"),
         (good.certificate, nothing, nil, .key, "no private key"),
         (good.certificate, good.certificate, nil, .key, "no private key"),
-        (good.certificate, other.key, nil, .key, "is not the key of the certificate"),
+        (good.certificate, other.key, nil, .key, "does not belong to the certificate"),
         (good.certificate, encrypted, nil, .key, "encrypted"),
         (good.certificate, good.key, missing, .authorities, "No such file"),
-        (good.certificate, good.key, nothing, .authorities, "no certificate in it"),
+        (good.certificate, good.key, nothing, .authorities, "contains no certificate"),
       ] as [(String, String, String?, TLSError.Subject, String)] {
         let files = TLSFiles(certificate: certificate, key: key, authorities: authorities)
         let error = #expect(throws: TLSError.self) { try TLSContext(server: files, protocols: []) }

@@ -1,23 +1,23 @@
 // mongosh "mongodb://ADMIN@HOST/admin?replicaSet=rs0" deploy/mongodb/roles.js
 //
-// Makes the role of the server, that of `config-lookup seed`, and a user of each, whose passwords are asked for, or
-// taken from the environment variable MONGODB_PASSWORD. Run again, it brings the roles up to date and leaves the users as they are. Collections elsewhere (--agent-configs,
-// --prompts, --source-configs): change the names here.
+// Creates a role for the server, a role for `config-lookup seed`, and a user for each. The passwords are prompted for,
+// or taken from the environment variable MONGODB_PASSWORD. A second run updates the roles and leaves the users
+// unchanged. For other collections (--agent-configs, --prompts, --source-configs), change the names here.
 //
-// The roles are JSON but for the comments: script/deploy-check reads them, and tries them.
+// Except for the comments, the roles are JSON: script/deploy-check reads and tests them.
 
 const roles = [
   {
     "role": "configLookupServer",
     "privileges": [
-      // `find`: to read a collection at the start, once each TTL, and for the document that an update made.
-      // `changeStream`: to follow it, with images of documents (docs/guides/deploy.md) or without. Both on the collections
-      // alone: not on their databases, and nothing is written.
+      // `find`: reads a collection at the start and once per TTL, and looks up updated documents.
+      // `changeStream`: follows it, with or without post-images. Both on the collections only, not on their databases.
+      // The server writes nothing.
       { "resource": { "db": "ai_model", "collection": "agent_configs" }, "actions": ["find", "changeStream"] },
       { "resource": { "db": "ai_model", "collection": "prompts" }, "actions": ["find", "changeStream"] },
       { "resource": { "db": "collection_model", "collection": "source_configs" }, "actions": ["find", "changeStream"] },
-      // The number of the replica set, which tells two databases of one name apart (the epoch). It may be left out:
-      // the set's name has to do then, and --epoch-salt for the rest.
+      // Reads the ID of the replica set, which distinguishes databases of the same name (the epoch). Optional: without
+      // it, the name of the set is used, and --epoch-salt has to distinguish the rest.
       { "resource": { "cluster": true }, "actions": ["replSetGetConfig"] }
     ],
     "roles": []
@@ -25,7 +25,7 @@ const roles = [
   {
     "role": "configLookupSeed",
     "privileges": [
-      // `find`, `update` and `insert`: a document replaces the one with its id, or is added. None is deleted.
+      // `find`, `update` and `insert`: a document replaces the one with the same ID, or is added. None is deleted.
       { "resource": { "db": "ai_model", "collection": "agent_configs" }, "actions": ["find", "insert", "update"] },
       { "resource": { "db": "ai_model", "collection": "prompts" }, "actions": ["find", "insert", "update"] },
       {

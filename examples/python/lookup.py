@@ -1,4 +1,4 @@
-"""Which config is in force for this key?
+"""Looks up the configuration in force for a key.
 
     python lookup.py 127.0.0.1:50061 agent disease-diagnosis
     python lookup.py 127.0.0.1:50061 prompt disease-diagnosis --subject farmer-17
@@ -16,10 +16,10 @@ from configlookup.v1 import config_lookup_pb2_grpc as services
 
 
 def look_up(stub, kind, key, subject=None, min_revision=0, timeout=2):
-    """Gives the value and the reply's metadata, which says as of when it is.
+    """Returns the value and the metadata of the reply, which has its revision and the time since it was verified.
 
-    `min_revision` is the `operationTime` of a write of yours (seconds << 32 | increment) or a revision from any server:
-    the answer is that new, or UNAVAILABLE.
+    `min_revision` is the `operationTime` of a write (seconds << 32 | increment) or a revision from any server. The
+    answer is at least that new; otherwise the call fails with UNAVAILABLE.
     """
     options = messages.LookupOptions(min_revision=min_revision)
     if kind == "agent":
@@ -35,16 +35,16 @@ def look_up(stub, kind, key, subject=None, min_revision=0, timeout=2):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Which config is in force for this key?")
+    parser = argparse.ArgumentParser(description="Looks up the configuration in force for a key.")
     parser.add_argument("server", metavar="HOST:PORT")
     parser.add_argument("kind", choices=["agent", "prompt", "source"])
     parser.add_argument("key")
-    parser.add_argument("--subject", help="who asks, where a prompt is under test")
+    parser.add_argument("--subject", help="the subject of an A/B test of a prompt")
     arguments = parser.parse_args()
-    # A reader that has enough, as `head`, ends this program without a traceback.
+    # When the reader closes the pipe, as `head` does, end without a traceback.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 
-    # Not warm yet, or draining: gRPC tries again by itself, on another connection where there is one.
+    # gRPC retries by itself if the server is not ready or draining, on another connection if there is one.
     with grpc.insecure_channel(arguments.server) as channel:
         stub = services.ConfigLookupStub(channel)
         try:
@@ -52,10 +52,10 @@ def main():
         except grpc.RpcError as error:
             sys.exit(f"{error.code().name}: {error.details()}")
     try:
-        print(f"# revision {metadata.revision}, confirmed {metadata.age_ms} ms ago")
+        print(f"# revision {metadata.revision}, verified {metadata.age_ms} ms ago")
         print(value, end="", flush=True)
     except OSError as error:
-        # Not sys.exit: Python would write what is left in its buffer once more, and fail again.
+        # Not sys.exit: Python would write the rest of its buffer again, and fail again.
         print(f"lookup.py: standard output: {error.strerror}", file=sys.stderr, flush=True)
         os._exit(74)
 

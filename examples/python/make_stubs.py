@@ -1,4 +1,4 @@
-"""Makes the stubs of the service out of proto/: python make_stubs.py [FOLDER], by default the folder of this file."""
+"""Generates the stubs of the service from proto/: python make_stubs.py [FOLDER], by default the folder of this file."""
 
 import argparse
 import pathlib
@@ -16,6 +16,6 @@ def make_stubs(folder):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Makes the stubs of the service out of proto/.")
-    parser.add_argument("folder", nargs="?", default=here, help="where they go; by default the folder of this file")
+    parser = argparse.ArgumentParser(description="Generates the stubs of the service from proto/.")
+    parser.add_argument("folder", nargs="?", default=here, help="the output folder; by default the folder of this file")
     make_stubs(parser.parse_args().folder)

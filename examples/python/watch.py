@@ -1,4 +1,4 @@
-"""Holds every config in memory and follows every change, over one server or several; loses none, whatever ends.
+"""Keeps all configurations in memory and follows every change, with one server or several, without missing a change.
 
     python watch.py 127.0.0.1:50061
     python watch.py 10.0.0.1:50061 10.0.0.2:50061
@@ -15,7 +15,7 @@ import grpc
 from configlookup.v1 import config_lookup_pb2 as messages
 from configlookup.v1 import config_lookup_pb2_grpc as services
 
-# Where nothing comes any more, not even a PROGRESS, the link may be dead: gRPC finds out.
+# If nothing arrives, not even a PROGRESS, the connection may be dead: the keepalive of gRPC detects that.
 KEEPALIVE = [
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 5_000),
@@ -24,16 +24,17 @@ KEEPALIVE = [
 
 
 class Subscriber:
-    """What is in force, kept: `held` maps a cache key (`prompt:disease-diagnosis`) to the notice that brought it.
+    """Keeps the configurations in force: `held` maps a cache key (`prompt:disease-diagnosis`) to its latest notice.
 
-    There is one for each answer that can be looked up: `prompt.prompt_id:...` and `source_config.container:...`, too.
+    There is a cache key for each answer that can be looked up, also `prompt.prompt_id:...` and
+    `source_config.container:...`.
 
-    A position is a revision and its epoch. Everything up to it is held; a watch that starts there, on any server,
-    brings what has changed since, or says RESYNC.
+    A position is a revision and its epoch. `held` contains every change up to it. A watch that starts at the position,
+    on any server, delivers the changes since then, or a RESYNC.
     """
 
     def __init__(self, servers, progress_interval_ms=0, report=lambda text: None):
-        """`report` is called with a sentence when no server can be watched, and when one can be again."""
+        """`report` is called with a text when no server can be watched, and when a watch is open again."""
         self.servers = servers
         self.progress_interval_ms = progress_interval_ms
         self.report = report
@@ -45,13 +46,13 @@ class Subscriber:
         self._is_waiting = False
 
     def notices(self):
-        """Every notice as it comes, after it has been taken into account. Ends after `close` only."""
+        """Yields every notice, after applying it to `held`. Ends only after `close`."""
         for server in itertools.cycle(self.servers):
             try:
                 with grpc.insecure_channel(server, options=KEEPALIVE) as channel:
                     yield from self._follow(server, services.ConfigLookupStub(channel))
             except grpc.RpcError as error:
-                # The server is away, draining or not warm; anything else would fail again.
+                # The server is unreachable, draining or not ready. Other errors would occur again.
                 if self.is_open and error.code() != grpc.StatusCode.UNAVAILABLE:
                     raise
                 if self.is_open and not self._is_waiting:
@@ -62,7 +63,7 @@ class Subscriber:
             time.sleep(0.1)
 
     def close(self):
-        """Ends the watch. From any thread."""
+        """Ends the watch. May be called from any thread."""
         self.is_open = False
         if self._call:
             self._call.cancel()
@@ -89,10 +90,10 @@ class Subscriber:
             elif notice.kind == messages.NOTICE_KIND_DELETE:
                 self.held.pop(notice.cache_key, None)
             elif notice.kind == messages.NOTICE_KIND_PROGRESS and not is_first:
-                # Not the first: the initial state comes after that one, and with a start it names the start.
+                # Not the first PROGRESS: the initial state follows it, and with a start it names the start revision.
                 self._advance(notice)
             elif notice.kind == messages.NOTICE_KIND_RESYNC:
-                # Changes may have been missed: start anew, with the initial state.
+                # Changes may have been missed: start again with the initial state.
                 self.position = 0
             is_first = False
             yield notice
@@ -101,23 +102,23 @@ class Subscriber:
                 return
 
     def _take(self, notice):
-        # After a start at a position some of what is held is told again, from the older on.
+        # After a start at a position, some notices are repeated, the older ones first.
         held = self.held.get(notice.cache_key)
         if held is None or held.epoch != notice.epoch or held.revision <= notice.revision:
             self.held[notice.cache_key] = notice
 
     def _advance(self, notice):
-        # A server may be behind the one before.
+        # A server may be behind the previous one.
         is_same = notice.epoch == self.epoch
         self.position = max(self.position, notice.revision) if is_same else notice.revision
         self.epoch = notice.epoch
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Prints every change of a config, and what is in force at first.")
-    parser.add_argument("servers", metavar="HOST:PORT", nargs="+", help="a server; all serve the same database")
+    parser = argparse.ArgumentParser(description="Prints the configurations in force, and then every change.")
+    parser.add_argument("servers", metavar="HOST:PORT", nargs="+", help="a server; all of them serve the same database")
     arguments = parser.parse_args()
-    # A reader that has enough, as `head`, ends this program without a traceback.
+    # When the reader closes the pipe, as `head` does, end without a traceback.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     subscriber = Subscriber(
         arguments.servers, report=lambda text: print(f"watch.py: {text}", file=sys.stderr, flush=True)
@@ -129,7 +130,7 @@ def main():
     except KeyboardInterrupt:
         subscriber.close()
     except OSError as error:
-        # Not sys.exit: Python would write what is left in its buffer once more, and fail again.
+        # Not sys.exit: Python would write the rest of its buffer again, and fail again.
         print(f"watch.py: standard output: {error.strerror}", file=sys.stderr, flush=True)
         os._exit(74)
 

@@ -20,7 +20,7 @@ do {
   exit(error.code == .invalidArgument ? EX_USAGE : EX_UNAVAILABLE)
 }
 
-/// Does tasks, each with the prompt that is in force at that moment.
+/// Runs tasks, each with the prompt in force at that moment.
 func work(servers: [String], agentID: String) async throws {
   var configuration = ClientConfiguration(addresses: servers)
   // Notices carry the new prompt, so that not even the first task after a change needs a request to a server.
@@ -33,12 +33,12 @@ func work(servers: [String], agentID: String) async throws {
   for task in 1... {
     let answer = try await client.prompt(agentID: agentID)
     let prompt =
-      answer.value.map { "prompt \($0.version), \($0.content.template.prefix(40))" } ?? "no prompt is in force"
-    // The work of the task would be done here.
+      answer.value.map { "prompt \($0.version), \($0.content.template.prefix(40))" } ?? "no active prompt"
+    // The work of the task would be here.
     let fetches = client.statistics?.fetches ?? 0
     print(
-      "task \(task): \(prompt)\(answer.isStale ? ", which may be old" : "") (asked a server \(fetches) times so far)")
-    // The output is flushed, so that a reader of a pipe gets each line when it is printed.
+      "task \(task): \(prompt)\(answer.isStale ? " (stale)" : "") (server calls so far: \(fetches))")
+    // The reader of a pipe sees each line when it is printed.
     guard fflush(nil) == 0 else {
       printError("prompt-worker: standard output: \(String(cString: strerror(errno)))")
       exit(EX_IOERR)
