@@ -32,7 +32,7 @@ struct SeedDocuments {
     self.file = file
     let path = folder.appendingPathComponent(file).path
     guard FileManager.default.fileExists(atPath: path) else { return nil }
-    guard let namespace = MongoNamespace(namespace) else { throw UsageError("\(namespace) is not DATABASE.COLLECTION") }
+    guard let namespace = MongoNamespace(namespace) else { throw UsageError("\(namespace) does not have the form DATABASE.COLLECTION") }
     self.namespace = namespace
     let bytes: [UInt8]
     do throws(FileProblem) {

@@ -236,7 +236,7 @@ private func address(_ text: String, _ store: (HostAndPort) -> Void) -> String? 
 }
 
 private func namespace(_ text: String, _ namespace: inout String) -> String? {
-  guard let read = MongoNamespace(text) else { return "\(text) is not DATABASE.COLLECTION" }
+  guard let read = MongoNamespace(text) else { return "\(text) does not have the form DATABASE.COLLECTION" }
   namespace = read.description
   return nil
 }

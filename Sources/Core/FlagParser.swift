@@ -151,10 +151,10 @@ public struct FlagParser<Configuration: Sendable>: Sendable {
 /// - Parameters:
 ///   - text: The word.
 ///   - words: The permitted words.
-/// - Returns: `jsn is none of text, json, yaml: did you mean json?`
+/// - Returns: `jsn is not one of text, json, yaml: did you mean json?`
 public func notOneOf(_ text: String, _ words: [String]) -> String {
   let suggestion = nearestName(to: text, among: words).map { ": did you mean \($0)?" } ?? ""
-  return "\(text) is none of \(words.joined(separator: ", "))\(suggestion)"
+  return "\(text) is not one of \(words.joined(separator: ", "))\(suggestion)"
 }
 
 /// Reads the value of a flag or an environment variable by the rule of ``WrittenText``.

@@ -22,7 +22,7 @@ extension ServerConfiguration {
           return nil
         } catch {
           // The message does not quote the URI, which may contain a password.
-          return "is no MongoDB URI: \(error.message)"
+          return "is not a MongoDB URI: \(error.message)"
         }
       }),
     Flag(
@@ -130,7 +130,7 @@ private func address(_ text: String, _ address: inout HostAndPort) -> String? {
 }
 
 private func namespace(_ text: String, _ namespace: inout String) -> String? {
-  guard let read = MongoNamespace(text) else { return "\(text) is not DATABASE.COLLECTION" }
+  guard let read = MongoNamespace(text) else { return "\(text) does not have the form DATABASE.COLLECTION" }
   namespace = read.description
   return nil
 }
@@ -148,7 +148,7 @@ private func allowedHosts(_ text: String, _ hosts: inout [HTTPRequestGuard.Allow
   for item in text.split(separator: ",", omittingEmptySubsequences: false) {
     let name = item.trimmingPrefix(" ")
     guard let host = HTTPRequestGuard.AllowedHost(name) else {
-      return "\"\(name)\" is no host name or address, with or without a port; write for example config-lookup:9464"
+      return "\"\(name)\" is not a host name or address, with or without a port; write for example config-lookup:9464"
     }
     hosts.append(host)
   }

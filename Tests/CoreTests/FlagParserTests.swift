@@ -108,8 +108,8 @@ struct FlagParserTests {
   @Test func aChoiceIsOneOfItsWords() throws {
     #expect(try parse(["--format", "json"]).0.format == "JSON", "as it is listed")
     #expect(try parse([], ["CONFIG_LOOKUP_FORMAT": " TEXT\n"]).0.format == "text")
-    #expect(problem(["--format=jsn"]) == "--format: jsn is none of text, JSON: did you mean JSON?")
-    #expect(problem(["--format", "xml"]) == "--format: xml is none of text, JSON")
+    #expect(problem(["--format=jsn"]) == "--format: jsn is not one of text, JSON: did you mean JSON?")
+    #expect(problem(["--format", "xml"]) == "--format: xml is not one of text, JSON")
     #expect(problem(["--format="]) == "--format: is empty; give text, JSON, or leave it out for the default")
     #expect(problem(["--format"]) == "--format: needs a value: --format FORMAT")
   }
