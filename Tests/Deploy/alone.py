@@ -1,7 +1,7 @@
-"""The release build alone in an empty root, over a database that asks for passwords: alone.py ROOT METRICS.
+"""Runs the release build alone in an empty root, with a database that requires passwords: alone.py ROOT METRICS.
 
-ROOT is what deploy/collect-root made, and nothing is added but the seed. Who may do what in the database is what
-deploy/mongodb/roles.js says. Leaves the server's /metrics in METRICS. From the root of the package, as root.
+ROOT is the output of deploy/collect-root; only the seed is added to it. The database has the roles of
+deploy/mongodb/roles.js. The server's /metrics is written to METRICS. Run this from the root of the package, as root.
 """
 
 import json
@@ -31,7 +31,7 @@ def free_port():
 
 
 def roles():
-    """The roles of the script for mongosh: JSON, but for the comments."""
+    """Returns the roles of the script for mongosh, which are JSON except for the comments."""
     text = re.search(r"const roles = (\[.*?\n\]);", open("deploy/mongodb/roles.js").read(), re.DOTALL)[1]
     return json.loads(re.sub(r"//.*", "", text))
 
@@ -52,7 +52,7 @@ def stop(child):
     return child.wait(30)
 
 
-# The root cannot be written to; /proc is there, as in every container: Swift finds the command line in it.
+# The root is read-only. It has /proc, as in every container, because Swift reads the command line from there.
 ALONE = """
 mount --bind "$0" "$0" && mount -t proc proc "$0/proc" && mount -o remount,bind,ro "$0" || exit
 exec env -i PATH=/usr/local/bin:/usr/sbin:/usr/bin MONGOC_DISABLE_SHM=1 chroot --userspec=10001:10001 "$0" "$@"
@@ -60,7 +60,7 @@ exec env -i PATH=/usr/local/bin:/usr/sbin:/usr/bin MONGOC_DISABLE_SHM=1 chroot -
 
 
 def alone(*words, **options):
-    """A program in the root, as a user without any right, with no environment but what it needs."""
+    """Starts a program in the root, as an unprivileged user, with only the environment that it needs."""
     return subprocess.Popen(["unshare", "--mount", "sh", "-c", ALONE, root, *words], text=True, **options)
 
 
@@ -72,7 +72,7 @@ def output(*words):
 
 
 def refused(what, body):
-    """The database must refuse it for want of a right (13)."""
+    """The database must reject the command with the code 13 (Unauthorized)."""
     try:
         body()
     except pymongo.errors.OperationFailure as error:
@@ -82,7 +82,7 @@ def refused(what, body):
 
 
 def try_roles(uri):
-    """What the role does not have, as far as the test database looks: by action and by database."""
+    """Tries what the roles do not allow. The test database checks the action and the database only."""
     with pymongo.MongoClient(uri(SERVER)) as client:
         agents = client.ai_model.agent_configs
         assert agents.count_documents({}) > 0
@@ -100,7 +100,7 @@ def try_roles(uri):
 
 
 def serve(uri):
-    """Starts, answers, and ends in good order."""
+    """The server must start, answer lookups, and exit with 0 on SIGTERM."""
     server = alone(
         "config-lookup-server", "--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--mongodb-uri", uri,
         stderr=subprocess.PIPE)

@@ -1,7 +1,7 @@
-"""Alerts and dashboard against a server's own metrics: names.py METRICS RULES, from the root of the package.
+"""Checks alerts and dashboard against a server's metrics: names.py METRICS RULES, from the root of the package.
 
-METRICS is a page of /metrics. Every metric that an alert, a panel or docs/reference/metrics.md asks for must be on it,
-and every alert must be in docs/guides/operate.md. Writes the panels' expressions to RULES, for promtool to check.
+METRICS is a page of /metrics. It must have every metric that an alert, a panel or docs/reference/metrics.md names, and
+docs/guides/operate.md must have every alert. The panels' expressions are written to RULES, for promtool to check.
 """
 
 import json
@@ -22,7 +22,7 @@ for family in text_string_to_metric_families(page):
 
 
 def asked(expression: str) -> set[str]:
-    """The names in an expression of PromQL, without its labels' values."""
+    """Returns the metric names in a PromQL expression, without the values of its labels."""
     names = set()
     for pattern in re.findall(r'__name__=~"\((.*?)\)(\w+)"', expression):
         names |= {cache + pattern[1] for cache in pattern[0].split("|")}
@@ -46,12 +46,12 @@ assert len(ids) == len(set(ids)), "a panel's id twice"
 
 problems = []
 for where, text in [("alerts.yml", rules), *(("the dashboard", expression) for expression in panels)]:
-    # A recording rule's name has colons: it is not of the page.
+    # A name with colons is that of a recording rule, which the page does not have.
     text = re.sub(r"\bconfig_lookup:\S+?:\w+", "", text)
     problems += [f"{where}: no such metric: {name}" for name in sorted(asked(text) - served - LABELS)]
 for name in re.findall(r"alert: (\w+)", rules):
     if f"`{name}`" not in manual:
-        problems.append(f"docs/guides/operate.md: does not say what to do about {name}")
+        problems.append(f"docs/guides/operate.md: does not describe the alert {name}")
 for row in re.findall(r"^\| `([a-z_A-Z]+)(?:\{[^`]*\})?`", reference, re.MULTILINE):
     names = [row.replace("P_", f"{cache}_", 1) for cache in CACHES] if row.startswith("P_") else [row]
     for name in names:
@@ -65,4 +65,4 @@ with open(sys.argv[2], "w") as file:
         for index, expression in enumerate(panels)
     ]
     json.dump({"groups": [{"name": "panels", "rules": rows}]}, file)
-print(f"{len(served)} metrics are served; those that alerts and {len(panels)} expressions of panels ask for are there")
+print(f"{len(served)} metrics are served, including all that the alerts and {len(panels)} panel expressions use")

@@ -43,8 +43,8 @@ final class Bench {
     self.options = options
     random = SeededRandom(seed: options.seed)
     database = try TestDatabase(fault.flags)
-    // A connection that bypasses the proxies. No reply is given up: a write that was sent is executed, or its
-    // connection breaks.
+    // The connections bypass the proxies, and their timeout is longer than any fault: a write that was sent is
+    // executed, or its connection breaks.
     pool = try MongoClientPool(
       uri: database.uri + "?directConnection=true&appname=faults-writer&socketTimeoutMS=600000&retryWrites=false")
     let (judge, gate, pool, database) = (judge, gate, pool, database)

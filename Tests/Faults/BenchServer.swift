@@ -7,8 +7,8 @@ internal import RPC
 internal import ServiceTestSupport
 internal import TestSupport
 
-/// A server as a process, with a proxy of its own to the database. A restart begins a new life at the same address. Any
-/// thread may query it; one thread starts and stops it.
+/// A server process with a proxy of its own to the database. Each start of the process is a new life, at the same
+/// address. Any thread may query it; one thread starts and stops it.
 final class BenchServer: Sendable {
   private struct State: Sendable {
     var process: ServerProcess?

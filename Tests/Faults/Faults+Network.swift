@@ -51,7 +51,7 @@ extension Fault {
     }
   }
 
-  /// Runs `body`, and throws if no stream has broken: such a fault would show nothing.
+  /// Runs `body`, and throws if no stream has broken, because such a fault would test nothing.
   private static func breakStreams(of servers: [BenchServer], _ body: ([BenchServer]) throws -> Void) throws {
     func reconnects() throws -> [UInt64] {
       try servers.map { try $0.status().caches.reduce(0) { $0 + $1.reconnects } }

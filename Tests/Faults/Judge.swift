@@ -34,7 +34,7 @@ final class Judge: Sendable {
     /// The number of lookups with a `min_revision` that were answered, and that were rejected.
     var askedCount = 0
     var refusedCount = 0
-    /// Failures of the bench itself: a run with one shows nothing about the guarantees.
+    /// Failures of the bench itself. A run with such a failure does not test the guarantees.
     var troubles: [String] = []
   }
 

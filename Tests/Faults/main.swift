@@ -51,7 +51,7 @@ private struct Request {
   }
 }
 
-/// Ends the program if a fault takes longer than its maximum time, so that no run blocks for ever.
+/// Ends the program if a fault takes longer than its maximum time, so that no run blocks indefinitely.
 private final class Watchdog: Sendable {
   private let deadline = Locked((name: "", time: MonotonicTime.now.advanced(bySeconds: 3600)))
 

@@ -1,7 +1,8 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// A package of its own: it is built with libFuzzer, and nobody who builds the service has to. See script/fuzz.
+// This is a separate package because it is built with libFuzzer, which a build of the service does not need. See
+// script/fuzz.
 let package = Package(
   name: "Fuzz",
   dependencies: [.package(name: "ConfigLookup", path: "../..")],

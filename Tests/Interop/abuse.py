@@ -1,4 +1,4 @@
-"""HTTP/2 clients that do harm. The server must cut them off or bear them, within bounds, and serve the others."""
+"""Abusive HTTP/2 clients. The server must disconnect them or limit their cost, and continue to serve the others."""
 
 import os
 import resource
@@ -13,7 +13,7 @@ REQUEST = b"\x0a\x01a"
 
 
 class Server:
-    """What the process has taken."""
+    """The memory in MiB and the CPU time in seconds of the server process."""
 
     def __init__(self, pid):
         self.pid = pid
@@ -32,7 +32,8 @@ class Server:
 
 @contextlib.contextmanager
 def attack(bench, name, memory=64):
-    """A good client is served throughout; the server takes at most `memory` MiB for the attack, and rests after it."""
+    """Runs the body as an attack. Another client must be served throughout, the server may use at most `memory` MiB
+    more, and it must be idle afterwards."""
     server = Server(bench.pids[0])
     bench.put_agent("a")
     stop = threading.Event()
@@ -52,7 +53,7 @@ def attack(bench, name, memory=64):
 
     thread = threading.Thread(target=serve)
     thread.start()
-    poll("somebody is served", lambda: served["count"] or served["error"])
+    poll("the other client is served", lambda: served["count"] or served["error"])
     before, cpu, began = server.memory, server.cpu, time.monotonic()
     peak = {"memory": before}
 
@@ -74,19 +75,19 @@ def attack(bench, name, memory=64):
         f"{name}: {time.monotonic() - began:.1f} s, {server.cpu - cpu:.2f} s of CPU, memory {before:.0f} MiB "
         f"and at most {grown:.0f} more, {served['count']} lookups of another client", flush=True)
     assert grown < memory, f"{grown} MiB"
-    # Nothing goes on by itself: of a second it works a tenth at most.
+    # No work may continue after the attack: the server may use at most a tenth of a core.
     rests = lambda start: time.sleep(0.5) or server.cpu - start <= 0.05
-    poll("the server rests", lambda: rests(server.cpu))
+    poll("the server is idle", lambda: rests(server.cpu))
 
 
 def cut_off(bench, name, make, count=100_000):
-    """The server must end the connection before it has taken all of `count` frames."""
+    """The server must end the connection before it has read all of `count` frames."""
     with attack(bench, name):
         wire = Wire(bench.addresses[0])
         sent = wire.send_until_cut(lambda: make(wire), count)
         code = wire.wait_for_close()
-        print(f"{name}: cut after about {sent} of {count} frames, GOAWAY {code}", flush=True)
-        assert sent < count, "it took all of them"
+        print(f"{name}: disconnected after about {sent} of {count} frames, GOAWAY {code}", flush=True)
+        assert sent < count, "the server read all frames"
         assert code == ENHANCE_YOUR_CALM, code
 
 
@@ -111,7 +112,7 @@ def rapid_reset_of_watches(bench):
 
 
 def made_you_reset(bench):
-    """The server resets, because of what comes for the stream after its request."""
+    """The client makes the server reset each stream, by an invalid frame after its request."""
     def make(wire):
         head, body = wire.call(LOOKUP, REQUEST)
         return serialized(head, body, WindowUpdateFrame(head.stream_id, window_increment=2**31 - 1))
@@ -167,7 +168,7 @@ def window_update_flood(bench):
 
 
 def window_of_zero(bench):
-    """A hundred clients with a hundred calls each, whose replies they never let come: large ones, and watches."""
+    """A hundred clients with a hundred calls each, large replies and watches, and a window of zero for the replies."""
     bench.put_prompt("large", "x" * 1_000_000)
     with attack(bench, "window of zero", memory=100):
         wires = []
@@ -197,7 +198,7 @@ def is_open(wire):
 
 
 def slow_headers(bench):
-    """A hundred clients that begin a preface, a frame or a header block, and do not go on."""
+    """A hundred clients that send an incomplete preface, frame or header block, and nothing more."""
     with attack(bench, "slow headers"):
         wires = []
         for number in range(100):
@@ -221,16 +222,16 @@ def slow_headers(bench):
             except ConnectionError:
                 pass
             except TimeoutError:
-                raise AssertionError("a connection that says nothing is still open")
+                raise AssertionError("a connection that sends nothing is still open")
             one.close()
 
 
 def large_headers(bench):
-    """As many headers as can be in one block, packed to a byte each."""
+    """The largest possible number of headers in one block, each encoded in one byte."""
     with attack(bench, "large headers"):
         wire = Wire(bench.addresses[0])
         block = wire.headers(LOOKUP, [("x-large", "a" * 3000)])
-        # The last entry of the table, again and again: 42 MB in one frame.
+        # Each byte refers to the last entry of the dynamic table: 42 MB of headers in one frame.
         block += b"\xbe" * 14_000
         wire.send(HeadersFrame(wire.next_stream(), block, flags=["END_HEADERS", "END_STREAM"]))
         headers = dict(wire.decoder.decode(wire.wait_for(HeadersFrame).data))
@@ -239,11 +240,11 @@ def large_headers(bench):
 
 
 def connections_opened_and_left(bench, most=10_000):
-    """Each has sent its preface, or nothing; the server refuses those past its limit, and serves the others."""
+    """Each connection sends its preface, or nothing. The server rejects those beyond its limit, and serves others."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     soft, _ = resource.prlimit(bench.pids[0], resource.RLIMIT_NOFILE)
-    # As far as descriptors go, on both sides.
+    # The number is limited by the open-file limits of both processes.
     count = min(most, hard - 200, soft - 200)
     with attack(bench, f"{count} connections", memory=100):
         sockets = []

@@ -1,4 +1,4 @@
-"""TLS, certificates and tokens, as a client of grpcio has them."""
+"""TLS, certificates and tokens, with grpcio as the client."""
 
 import hashlib
 import socket
@@ -20,7 +20,7 @@ def read(path):
 
 
 def channel(bench, token=None, identity=None, authority="authority"):
-    """Over TLS, with a token or without, with a certificate or without."""
+    """Opens a channel over TLS, optionally with a token and a client certificate."""
     key, chain = (read(SETTING[identity + suffix]) for suffix in ("_key", "_certificate")) if identity else (None, None)
     credentials = grpc.ssl_channel_credentials(read(SETTING[authority]), key, chain)
     if token:
@@ -74,7 +74,7 @@ def tokens(bench):
         with fails(CODE.PERMISSION_DENIED, "admin"):
             admin_services.ConfigLookupAdminStub(own).InvalidateCache(admin_messages.InvalidateCacheRequest())
 
-    # A watch over all is one over what may be read.
+    # A watch of all entities is restricted to the entities that the client may read.
     watch = Gathering(agents.WatchInvalidations(WATCH()))
     watch.wait("the first PROGRESS")
     bench.put_prompt("p")
@@ -82,7 +82,7 @@ def tokens(bench):
     notices = watch.wait("the change", lambda notices: any(notice.key == "b" for notice in notices) and notices)
     assert not any(notice.entity == messages.ENTITY_PROMPT for notice in notices), notices
 
-    # Health is for everybody; reflection is for callers who have some credential.
+    # Health checks need no credential; reflection needs any valid one.
     with channel(bench) as plain:
         health = health_pb2_grpc.HealthStub(plain).Check(health_pb2.HealthCheckRequest())
         assert health.status == health_pb2.HealthCheckResponse.SERVING
@@ -95,7 +95,7 @@ def tokens(bench):
         answer = next(reflection.ServerReflectionInfo(iter([question])))
         assert answer.list_services_response.service
 
-    # Taken back.
+    # The token is revoked, so the server must end the watch.
     write_credentials({"all": "read watch admin"})
     error = watch.wait_for_end()
     assert error.code() == CODE.UNAUTHENTICATED, error
@@ -105,7 +105,7 @@ def tokens(bench):
 
 
 def refused_handshakes(bench):
-    """Each that the server must not serve; the one that it must is served throughout."""
+    """The server must reject each invalid handshake, and serve the client with a valid certificate throughout."""
     bench.put_agent("a")
     good = stub(bench, identity="worker")
     poll("the agent", lambda: good.ListAgentConfigs(messages.ListAgentConfigsRequest()).total_count)
@@ -132,7 +132,7 @@ def refused_handshakes(bench):
 
 
 def certificates_replaced_under_load(bench):
-    """Connections all the time, one call on each, while the certificate is replaced again and again."""
+    """Opens connections continuously, each for one call, while the certificate is replaced repeatedly."""
     bench.put_agent("a")
     first = stub(bench, "all")
     poll("the agent", lambda: first.ListAgentConfigs(messages.ListAgentConfigsRequest()).total_count)

@@ -1,6 +1,7 @@
-"""What the cases share: the stubs, the database behind the servers, documents, and a runner.
+"""The parts that the cases share: stubs, the database behind the servers, documents, and a runner.
 
-A case is a function of one argument, the bench; it asserts. Which one runs, and on what, the Swift tests say.
+A case is a function with one parameter, the bench, that makes assertions. The Swift tests select the case and start the
+servers.
 """
 
 import contextlib
@@ -35,7 +36,7 @@ class Bench:
         self.database = pymongo.MongoClient(SETTING["uri"])[SETTING["database"]]
 
     def channel(self, server=0, options=()):
-        # Each with a connection of its own: channels of equal arguments would share one.
+        # Without this option, channels with equal arguments would share a connection.
         own = ("grpc.use_local_subchannel_pool", 1)
         return grpc.insecure_channel(self.addresses[server], options=[*OPTIONS, *options, own])
 
@@ -50,7 +51,7 @@ class Bench:
     # Writes
 
     def put_agent(self, agent_id, description="an agent", version="1.0.0", status="active", type="explorer"):
-        """Gives the write's revision, as any driver's client can."""
+        """Writes an agent config, and returns the revision of the write, which any driver provides."""
         document = {
             "id": f"{agent_id}:{version}", "agent_id": agent_id, "version": version, "type": type, "status": status,
             "description": description, "input": {"event": "in", "schema": {}},
@@ -96,7 +97,7 @@ class Bench:
 
 
 def poll(what, holds, seconds=120):
-    """Waits until a condition holds, and gives its value."""
+    """Waits until a condition is true, and returns its value."""
     end = time.monotonic() + seconds
     while True:
         value = holds()
@@ -125,7 +126,7 @@ def trailer(call, name):
 
 
 class Gathering:
-    """Reads a stream in a thread of its own."""
+    """Collects the messages of a stream in a thread of its own."""
 
     def __init__(self, call):
         self.call = call

@@ -1,4 +1,4 @@
-"""The service as a client of grpcio sees it, with stubs made out of proto/."""
+"""Calls of the service with grpcio, with stubs that are generated from proto/."""
 
 import threading
 import time
@@ -57,7 +57,7 @@ def every_method(bench):
         revision = bench.put_agent("a", "second")
         notice = watch.wait("the change", lambda notices: len(notices) > 1 and notices[1])
         assert notice.kind == messages.NOTICE_KIND_UPSERT and notice.agent_config.description == "second"
-        # The time that the write's reply carries may be later than the write: others have asked meanwhile.
+        # The operation time of the write's reply may be later than the write, because of other commands.
         assert first.revision < notice.revision <= revision, f"{first.revision} {notice.revision} {revision}"
         assert notice.cache_key == "agent_config:a"
         bench.delete("agents", "a:1.0.0")
@@ -76,7 +76,7 @@ def statuses(bench):
             get(messages.GetAgentConfigRequest(agent_id="nobody"))
         assert trailer(seen["error"], "configlookup-epoch") == epoch
         assert int(trailer(seen["error"], "configlookup-observed-revision")) > 0
-        # What is no ASCII comes through as it is.
+        # Text that is not ASCII arrives unchanged.
         with fails(CODE.NOT_FOUND, '"ключ 100% 🗝"'):
             get(messages.GetAgentConfigRequest(agent_id="ключ 100% 🗝"))
 
@@ -123,7 +123,7 @@ def statuses(bench):
 
 
 def not_warm(bench):
-    """A server whose database is not there; bench has no database either."""
+    """Runs on a server whose database is not running. The bench has no database either."""
     with bench.stub() as stub:
         with fails(CODE.UNAVAILABLE, "not ready"):
             stub.GetAgentConfig(messages.GetAgentConfigRequest(agent_id="a"))
@@ -133,7 +133,7 @@ def not_warm(bench):
 
 
 def cancelled_watch(bench):
-    """What a cancelled watch took is given back: a thousand of them, one after the other, and the next one works."""
+    """The server releases cancelled watches: after a thousand of them, one after the other, the next one works."""
     with bench.stub() as stub:
         for _ in range(1000):
             call = stub.WatchInvalidations(messages.WatchInvalidationsRequest())
@@ -141,7 +141,7 @@ def cancelled_watch(bench):
             call.cancel()
         with fails(CODE.CANCELLED):
             next(call)
-        # A deadline ends a watch, too.
+        # A deadline also ends a watch.
         with fails(CODE.DEADLINE_EXCEEDED):
             list(stub.WatchInvalidations(messages.WatchInvalidationsRequest(), timeout=0.3))
         watch = Gathering(stub.WatchInvalidations(messages.WatchInvalidationsRequest()))
@@ -160,7 +160,7 @@ def large_reply(bench):
         for _ in range(5):
             reply = stub.GetPrompt(messages.GetPromptRequest(agent_id="a", options=options))
             assert reply.ByteSize() > 3 * 1024 * 1024 and reply.prompt.content.template == text
-        # Beside a small one, at once.
+        # Several large replies and a small one at once.
         large = [stub.GetPrompt.future(messages.GetPromptRequest(agent_id="a")) for _ in range(8)]
         assert stub.GetCacheStatus(messages.GetCacheStatusRequest()).prompt.cache_size == 1
         assert all(future.result().prompt.content.template == text for future in large)
@@ -171,7 +171,7 @@ def large_reply(bench):
 
 
 def thousand_streams(bench):
-    """On one channel; each is told of a change, and lookups go on beside them."""
+    """Opens a thousand watches on one channel. Each receives a change, and lookups still work."""
     bench.put_agent("a", "before")
     with bench.stub() as stub:
         told = [threading.Event() for _ in range(1000)]
@@ -203,7 +203,7 @@ def thousand_streams(bench):
 
 
 def connection_age(bench):
-    """Connections of this server live for a second: unary calls do not notice, and a watch is resumed."""
+    """Runs on a server with a maximum connection age of a second. No unary call fails, and a watch is resumed."""
     from watch import Subscriber
 
     subscriber = Subscriber(bench.addresses[:1], progress_interval_ms=50)
@@ -235,7 +235,7 @@ def connection_age(bench):
 
 
 def drain_of_one_server(bench):
-    """Two servers, a writer, a follower of both and a caller; one server is drained. Nothing is lost."""
+    """Two servers, a writer, a subscriber of both and a caller. One server is drained, and no change is lost."""
     from watch import Subscriber
 
     subscriber = Subscriber(bench.addresses, progress_interval_ms=50)
@@ -243,7 +243,7 @@ def drain_of_one_server(bench):
     thread = threading.Thread(target=lambda: seen.extend(map(summary, subscriber.notices())), daemon=True)
     thread.start()
     poll("the watch has begun", lambda: subscriber.position)
-    # A client with both addresses, as DNS would give them.
+    # A client with both addresses, as DNS would return them.
     target = "ipv4:" + ",".join(bench.addresses)
     channel = grpc.insecure_channel(target, options=[("grpc.lb_policy_name", "round_robin")])
     stub = services.ConfigLookupStub(channel)
@@ -280,14 +280,14 @@ def caught(call):
 
 
 def assert_holds_all(bench, subscriber):
-    """What is held is what the collection has."""
+    """The subscriber's state must be equal to the collection."""
     stored = {f"agent_config:{row['agent_id']}": row["description"] for row in bench.database.agents.find()}
     held = {key: notice.agent_config.description for key, notice in subscriber.held.items()}
     assert held == stored, (held, stored)
 
 
 def metadata(bench):
-    """What a client sends along, known or not, disturbs nothing."""
+    """Metadata of a client, known or unknown to the server, does not affect a call."""
     bench.put_agent("a")
     with bench.stub() as stub:
         poll("the agent is there", lambda: stub.ListAgentConfigs(messages.ListAgentConfigsRequest()).total_count)

@@ -1,9 +1,10 @@
-"""Whether MongoDB's own reader of extended JSON, and JavaScript, read back what was written.
+"""Checks that MongoDB's own parser of extended JSON, and JavaScript, read back the values that were written.
 
     extended_json.py make SEED        prints BSON documents in hexadecimal digits, one a line
     extended_json.py check FILE       FILE: lines of a document, a tab and the JSON of its field "v"
 
-`check` reads each text with pymongo's json_util, and has node, where there is one, read and write it before.
+`check` reads each text with pymongo's json_util. If node is installed, it also reads the text that node has read and
+written.
 """
 
 import json
@@ -63,7 +64,7 @@ KEYS = ["", "$", "$x", "a.b", ".", "$a.b", "\"", "\\", "\n", "é", "__proto__", 
 
 
 def raw(kind, value):
-    """A value that pymongo does not write, as a document with the field v."""
+    """Encodes a value that pymongo does not write, as a document with the field v."""
     body = bytes([kind]) + b"v\0" + value
     return struct.pack("<i", len(body) + 5) + body + b"\0"
 
@@ -86,7 +87,7 @@ def extremes():
     yield from (Code("f(\"x\")"), Code("", {}), Code("é\n", {"a": Int64(2**60), "b": {"c": []}}))
     yield from (MinKey(), MaxKey(), ObjectId("65a1b2c3d4e5f60718293a0f"), None, True, False, {}, [], [[]], [{}])
     yield [1, Int64(2), 3.0, "4", None, [5, {"a": [6]}]]
-    # What JSON Schema has.
+    # Keys that begin with a dollar sign, as in JSON Schema.
     yield {"$ref": "#/$defs/x", "$defs": {"x": {"type": "string", "minimum": 1.0}}, "$schema": "https://json-schema.org"}
 
 
@@ -103,7 +104,7 @@ def raw_extremes():
     yield raw(0x0C, text(b"db.coll\"ection") + bytes(range(12)))
     yield raw(0x0B, b"a\0xusmi\0")
     yield raw(0x01, struct.pack("<Q", 0xFFF8000000000001))
-    # A key twice: readers of both formats keep the last.
+    # A duplicate key: parsers of both formats keep the last value.
     yield raw(0x03, struct.pack("<i", 19) + b"\x10a\0" + struct.pack("<i", 1) + b"\x10a\0" + struct.pack("<i", 2) + b"\0")
     yield raw(0x03, bson.encode({}))
 
@@ -137,7 +138,7 @@ def anything(source, levels=4):
 def make(seed):
     source = random.Random(seed)
     for value in extremes():
-        # A field that is free-form holds an object or an array.
+        # The value of a free-form field is an object or an array.
         for whole in ([value], {"a": value, "b": [value]}):
             print(bson.encode({"v": whole}).hex())
     for levels in (50, 99, 100, 101, 150, 180):
@@ -151,7 +152,7 @@ def make(seed):
 
 
 def same(left, right, strictly=True):
-    """Whether two values are one; strictly: numbers of the same kind, too."""
+    """Whether two values are equal. If `strictly`, numbers must also have the same type."""
     if isinstance(left, (bool, type(None))) or isinstance(right, (bool, type(None))):
         return left is right
     if isinstance(left, (int, float)) and isinstance(right, (int, float)):
@@ -160,7 +161,7 @@ def same(left, right, strictly=True):
         if math.isnan(left) or math.isnan(right):
             return math.isnan(left) and math.isnan(right)
         if not strictly and (isinstance(left, float) or isinstance(right, float)):
-            # JavaScript writes a double with as few digits as tell it from others, and without a fraction.
+            # JavaScript writes a double with the fewest digits that identify it, and no fraction if it is integral.
             left, right = float(left), float(right)
         return left == right and math.copysign(1, left) == math.copysign(1, right)
     if isinstance(left, dict) and isinstance(right, dict):
@@ -172,13 +173,13 @@ def same(left, right, strictly=True):
         return str(left) == str(right) and (left.scope is None) == (right.scope is None) and same(
             left.scope or {}, right.scope or {}, strictly)
     if isinstance(left, Decimal128) and isinstance(right, Decimal128):
-        # Of the encodings of one number, text has one.
+        # A number has several encodings, but its text has only one.
         return str(left) == str(right)
     return type(left) is type(right) and left == right
 
 
-# Reads lines of JSON, and writes what it has read. JSON.stringify has no -0, and its objects no order of keys that are
-# numbers.
+# Reads lines of JSON and writes them again. JSON.stringify does not write -0, and JavaScript's objects do not keep the
+# order of numeric keys.
 JAVASCRIPT = r"""
 const write = (v) =>
   typeof v === 'number' ? (Object.is(v, -0) ? '-0.0' : JSON.stringify(v))
@@ -204,7 +205,7 @@ def check(path):
         for (document, _), value, text in zip(pairs, values, texts):
             try:
                 read = json_util.loads(text, json_options=OPTIONS)
-            except Exception as error:  # Whatever it is, the text was not good.
+            except Exception as error:  # Any exception means that the text cannot be read.
                 read = error
             if not same(value, read, strictly):
                 failures += 1
@@ -220,10 +221,10 @@ def check(path):
             [node, "-e", JAVASCRIPT], input="".join(text + "\n" for text in texts), encoding="utf-8",
             stdout=subprocess.PIPE, check=True)
         written = run.stdout.split("\n")[:-1]
-        assert len(written) == len(texts), "node has written as many lines as it has read"
+        assert len(written) == len(texts), "node must write as many lines as it reads"
         compare(written, "node", False)
     else:
-        print("skipped: no node here")
+        print("skipped the check with JavaScript: node is not installed")
     if failures:
         sys.exit(f"{failures} failures")
     print(f"passed {len(pairs)}")

@@ -1,4 +1,4 @@
-"""Health and reflection, by the clients that others made for them."""
+"""Health checks and reflection, with the client libraries of the gRPC project."""
 
 import json
 
@@ -38,7 +38,7 @@ def health(bench):
 
 
 def health_of_a_cold_server(bench):
-    """The database is not there."""
+    """The health of a server whose database is not running."""
     with bench.channel() as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         for name in NAMES:
@@ -46,7 +46,7 @@ def health_of_a_cold_server(bench):
 
 
 def health_that_changes(bench):
-    """A server starts, loads, and loses its database; it serves nothing that is older than 2 s."""
+    """The health of a server that starts, loads, and loses its database. Its maximum staleness is 2 s."""
     with bench.channel() as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         watch = Gathering(stub.Watch(health_pb2.HealthCheckRequest(), wait_for_ready=True))
@@ -58,7 +58,7 @@ def health_that_changes(bench):
 
 
 def health_aware_balancing(bench):
-    """A client that asks for health goes to the server that is well: the second of two; the first is cold."""
+    """A client that checks health calls the healthy server, which is the second of two. The first is not warm."""
     config = json.dumps({
         "healthCheckConfig": {"serviceName": "configlookup.v1.ConfigLookup"},
         "loadBalancingConfig": [{"round_robin": {}}],
@@ -72,7 +72,7 @@ def health_aware_balancing(bench):
 
 
 def reflection(bench):
-    """A client that knows nothing but an address makes a lookup."""
+    """A client makes a lookup with descriptors that it gets by reflection only."""
     bench.put_agent("a", "found by reflection")
     with bench.channel() as channel:
         database = ProtoReflectionDescriptorDatabase(channel)
@@ -90,7 +90,7 @@ def reflection(bench):
         )
         reply = poll("the agent is there", lambda: caught(lambda: call(request)))
         assert json_format.MessageToDict(reply)["config"]["description"] == "found by reflection"
-        # Every service, with all that it needs.
+        # The messages of every method of every service can be created.
         for service in database.get_services():
             for method in pool.FindServiceByName(service).methods:
                 message_factory.GetMessageClass(method.input_type)()
@@ -119,7 +119,7 @@ def reflection_of_both_versions(bench):
                 request_serializer=question.SerializeToString,
                 response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
             )
-            # One after the other, on one stream; and many at once.
+            # One stream replies to ten requests in order. The client sends them without waiting for the replies.
             symbols = [question(file_containing_symbol="configlookup.v1.Prompt"), question(file_by_filename="nothing")]
             replies = list(ask(iter(symbols * 5)))
             assert len(replies) == 10

@@ -1,4 +1,4 @@
-"""What gRPC clients that reach a limit are told; others are served throughout."""
+"""The errors that gRPC clients receive at a limit, while the server continues to serve the others."""
 
 from bench import *
 from wire import *
@@ -9,7 +9,7 @@ REFUSED_STREAM = 7
 
 
 def limits(bench):
-    """Of a server that takes 3 watches, 2 calls a connection, and requests of 1,024 bytes."""
+    """Runs on a server with limits of 3 watches, 2 calls per connection, and 1,024 bytes per request."""
     bench.put_agent("a")
     request = messages.GetAgentConfigRequest(agent_id="a")
     with bench.stub() as other:
@@ -25,7 +25,7 @@ def limits(bench):
         wire.send(*wire.call(WATCH))
         assert wire.wait_for(RstStreamFrame).error_code == REFUSED_STREAM
 
-        # All three places for watches are taken.
+        # Three watches are open, which is the limit.
         with bench.stub() as late:
             with fails(CODE.RESOURCE_EXHAUSTED, "3 watches"):
                 list(late.WatchInvalidations(messages.WatchInvalidationsRequest()))
@@ -43,13 +43,13 @@ def limits(bench):
                 finally:
                     again.cancel()
 
-            poll("room again", watches)
+            poll("a watch can be opened again", watches)
         bench.put_agent("b")
         watch.wait("the change", lambda notices: any(notice.cache_key == "agent_config:b" for notice in notices))
 
 
 def idle_connection(bench):
-    """Of a server that drains what has had no call for a second."""
+    """Runs on a server that drains a connection after a second without a call."""
     with bench.stub() as stub:
         watch = Gathering(stub.WatchInvalidations(messages.WatchInvalidationsRequest(progress_interval_ms=100)))
         watch.wait("the first PROGRESS")

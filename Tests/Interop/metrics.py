@@ -1,6 +1,6 @@
-"""Reads /metrics as Prometheus's own client does, and strictly: metrics.py URL. Prints each sample as one JSON object.
+"""Parses /metrics strictly with Prometheus's own Python library: metrics.py URL. Prints each sample as a JSON object.
 
-Where there is a promtool, it is asked too.
+If promtool is installed, it checks the page, too.
 """
 
 import json

@@ -1,6 +1,6 @@
-"""A receiver of OTLP over HTTP: prints where it listens, and each export as a line of JSON.
+"""A receiver of OTLP over HTTP. It prints its port, and each export as a line of JSON.
 
-An export is shown as Prometheus would name what is in it, for a comparison with /metrics.
+The samples have the names that Prometheus would use, so that they can be compared with /metrics.
 """
 
 import http.server

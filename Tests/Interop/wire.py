@@ -1,4 +1,4 @@
-"""A connection that sends what HTTP/2 frames it likes, right or wrong."""
+"""A connection that sends arbitrary HTTP/2 frames, valid or invalid."""
 
 import contextlib
 import socket
@@ -46,16 +46,16 @@ class Wire:
         return self.encoder.encode(fields)
 
     def call(self, path, message=b"", stream=None):
-        """The frames of a whole call."""
+        """Returns the frames of a complete call."""
         stream = stream or self.next_stream()
         head = HeadersFrame(stream, self.headers(path), flags=["END_HEADERS"])
         body = DataFrame(stream, b"\0" + len(message).to_bytes(4, "big") + message, flags=["END_STREAM"])
         return head, body
 
     def send_until_cut(self, make, count, block=100):
-        """Sends `count` frames, or as many as the server takes before it closes. Gives how many went out.
+        """Sends up to `count` frames, until the server closes the connection. Returns the number of sent frames.
 
-        What comes meanwhile is read, so that the server is not held up by us.
+        Replies are read meanwhile, so that the server can write.
         """
         sent = 0
         self.socket.setblocking(False)
@@ -101,7 +101,7 @@ class Wire:
             yield frame
 
     def frames(self):
-        """What the server sends, until it closes."""
+        """Yields the frames that the server sends, until it closes the connection."""
         while True:
             yield from self._parse()
             try:
@@ -113,13 +113,13 @@ class Wire:
             self.input += data
 
     def wait_for_close(self):
-        """Reads until the server closes; gives the code of its GOAWAY, or None."""
+        """Reads until the server closes the connection. Returns the code of its GOAWAY, or None."""
         for _ in self.frames():
             pass
         return self.go_away and self.go_away.error_code
 
     def wait_for(self, kind, holds=lambda frame: True):
-        """The next frame of a kind, or of one of several."""
+        """Returns the next frame of a type, or of one of several types."""
         for frame in self.frames():
             if isinstance(frame, kind) and holds(frame):
                 return frame

@@ -1,6 +1,6 @@
 internal import NearCache
 
-/// The cache beside who asks.
+/// Operations of the near cache, which is in the client's process.
 func nearCacheParts() -> [Part] {
   let cache = NearCache<String>(NearCacheOptions(maximumEntries: 100_000))
   let keys = (0..<1000).map { CacheKey(entity: "prompt", identifier: "agent-\($0)") }

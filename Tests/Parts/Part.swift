@@ -1,7 +1,8 @@
 internal import Dispatch
 internal import Glibc
 
-/// One thing that is measured: `prepare` makes ready for so many rounds, and gives what does them, or some of them.
+/// A measured operation. `prepare` prepares a number of rounds, and returns a function that runs at most that many of
+/// them.
 struct Part {
   let name: String
   let count: Int
@@ -13,7 +14,10 @@ struct Part {
     self.prepare = prepare
   }
 
-  /// Of one round, at best of five: nanoseconds of CPU, of all threads; and allocations, where they are counted.
+  /// Measures the part six times, and returns the lowest cost of one round.
+  ///
+  /// - Returns: the CPU time of all threads in nanoseconds, and the number of allocations, which is nil if no library
+  ///   counts them.
   func measure() throws -> (nanoseconds: Double, allocations: Double?) {
     var best = (nanoseconds: Double.infinity, allocations: Double.infinity)
     for _ in 0..<6 {
@@ -27,13 +31,13 @@ struct Part {
     return (best.nanoseconds, allocationCount == nil ? nil : best.allocations)
   }
 
-  /// Makes ready for so many rounds and does some of them, for somebody outside who counts.
+  /// Prepares `count` rounds and runs `rounds` of them, while an external tool counts instructions.
   func run(_ rounds: Int, prepared count: Int) throws {
     try prepare(count)(rounds)
   }
 }
 
-/// What is made when it is first wanted: others need not wait for it.
+/// A value that is created at its first use, so that parts that do not use it need not wait for it.
 final class OnDemand<Value> {
   private let make: () throws -> Value
   private var made: Value?
@@ -48,7 +52,7 @@ final class OnDemand<Value> {
   }
 }
 
-/// Waits for what is asynchronous.
+/// Runs an asynchronous function, and blocks the calling thread until it returns.
 func waiting(for body: @escaping @Sendable () async -> Void) {
   let done = DispatchSemaphore(value: 0)
   Task.detached {
@@ -58,14 +62,14 @@ func waiting(for body: @escaping @Sendable () async -> Void) {
   done.wait()
 }
 
-/// The CPU time of this process.
+/// The CPU time of all threads of this process, in nanoseconds.
 private func cpuNanoseconds() -> UInt64 {
   var time = timespec()
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
   return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
 }
 
-/// Of a library that is loaded before all others, if it is: see `allocations.c`.
+/// Returns the number of allocations so far; nil unless the counting library is preloaded. See `allocations.c`.
 private let allocationCount: (@convention(c) () -> UInt64)? = dlsym(nil, "allocation_count").map {
   unsafeBitCast($0, to: (@convention(c) () -> UInt64).self)
 }

@@ -5,7 +5,7 @@ internal import LookupService
 internal import RPC
 internal import TestSupport
 
-/// The whole service over sources in memory, step by step on the thread that measures.
+/// The whole service over in-memory sources. The measuring thread runs it step by step.
 final class PartsService {
   let source = InMemorySource(waitSeconds: 0)
   let cache: ChangeStreamCache<AgentConfig>
@@ -19,7 +19,13 @@ final class PartsService {
   private let descriptionBytes: Int
   private var changes = 0
 
-  /// `keys` agent configs, whose descriptions make them about as large as a reply of 2 KiB.
+  /// Creates a warm service with `keys` agent configs.
+  ///
+  /// - Parameters:
+  ///   - keys: the number of agent configs.
+  ///   - descriptionBytes: the size of each description; with the default, a reply has about 2 KiB.
+  ///   - workers: the workers of the service; the first one runs the measured calls.
+  /// - Throws: `TestFailure` if a cache does not become warm.
   init(keys: Int, descriptionBytes: Int = 1500, workers: [any RPCWorker] = [TestWorker()]) throws {
     (self.keys, self.descriptionBytes) = (keys, descriptionBytes)
     for key in 0..<keys { try source.put(Self.document(key, descriptionBytes: descriptionBytes)) }
@@ -57,7 +63,8 @@ final class PartsService {
     return method.handler
   }
 
-  /// Opens so many watches of everything, which take all they are told; gives what counts it.
+  /// Opens `count` watches without a filter, whose peer always accepts more. Returns the writer that counts their
+  /// messages.
   func watch(_ count: Int) throws -> CountingWriter {
     let writer = CountingWriter()
     guard case .serverStreaming(let open) = try handler("WatchInvalidations") else { throw TestFailure("no stream") }
@@ -70,7 +77,7 @@ final class PartsService {
     return writer
   }
 
-  /// Changes `count` documents, in turn; nothing is applied yet.
+  /// Changes `count` documents in the source, one key after the other. The cache does not apply the changes yet.
   func change(_ count: Int) throws {
     for _ in 0..<count {
       changes += 1
@@ -78,7 +85,7 @@ final class PartsService {
     }
   }
 
-  /// Applies what has changed.
+  /// Runs `count` steps of the cache's stream; each applies one change.
   func apply(_ count: Int) {
     for _ in 0..<count { _ = cache.stepStream() }
   }
@@ -99,12 +106,12 @@ final class PartsService {
       _ = cache.stepRead()
     }
     guard cache.reader.isLoaded else { throw TestFailure("a cache does not become warm") }
-    // The first replies after that prove what has been seen.
+    // The replies after the load advance the observed revision.
     for _ in 0..<3 { _ = cache.stepStream() }
   }
 }
 
-/// The peer of a watch that takes everything.
+/// The writer of a watch that is always writable and counts messages.
 final class CountingWriter: RPCStreamWriter {
   private(set) var messages = 0
   var isWritable: Bool { true }

@@ -8,7 +8,7 @@ internal import Network
 internal import RPC
 internal import TestSupport
 
-/// From a document's bytes to a model, and to the bytes that are served.
+/// Decodes a document to a model, and encodes a model to the bytes of a reply.
 func documentParts() throws -> [Part] {
   let document = try BSONDocument(json: PartsService.document(7, descriptionBytes: 1500))
   let model = try document.withObject { object in try AgentConfig(reading: object) }
@@ -22,9 +22,9 @@ func documentParts() throws -> [Part] {
   ]
 }
 
-/// A key's answer, and a whole call without its transport.
+/// Looks up the answer of a key, and handles whole calls without a transport.
 func lookupParts(keys: Int, _ service: PartsService) throws -> [Part] {
-  // Far apart, so that a large table is not all in the processor's caches.
+  // The keys are far apart, so that the used part of a large table does not fit into the processor's caches.
   let lookups = (0..<min(keys, 100_000)).map { LookupKey(PartsService.key($0 &* 7919 % keys)) }
   let requests = lookups.map { [0x0a, UInt8($0.bytes.count)] + $0.bytes }
   guard case .unary(let handler) = try service.handler("GetAgentConfig") else { throw TestFailure("no unary call") }
@@ -49,7 +49,7 @@ func lookupParts(keys: Int, _ service: PartsService) throws -> [Part] {
   ]
 }
 
-/// The short way of a lookup, for calls that come 32 at once.
+/// Handles lookups on the fast path, in batches of 32 calls.
 private func plainPart(keys: Int, _ requests: [[UInt8]], _ service: PartsService) throws -> Part {
   let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: requests.count * 64, alignment: 64)
   let messages = requests.indices.map { index in
@@ -78,7 +78,7 @@ private func plainPart(keys: Int, _ requests: [[UInt8]], _ service: PartsService
   }
 }
 
-/// A change from the source into what is served.
+/// Applies a change of the source to the served answers.
 func changeParts(keys: Int, _ service: PartsService) -> [Part] {
   [
     Part("change: apply, \(keys) keys", count: 2000) { count in
@@ -88,7 +88,7 @@ func changeParts(keys: Int, _ service: PartsService) -> [Part] {
   ]
 }
 
-/// The same, and its notice to each subscriber.
+/// Applies a change, and sends its notice to each subscriber.
 func watchParts(subscribers: [Int]) -> [Part] {
   subscribers.map { number in
     let worker = TestWorker()
@@ -115,7 +115,7 @@ func watchParts(subscribers: [Int]) -> [Part] {
   }
 }
 
-/// Lookups over loopback, client and server in this process: codec, call, and the kernel's part.
+/// Lookups over loopback with client and server in this process: the cost of codec, call and kernel.
 func framedParts(depth: Int) throws -> [Part] {
   let group = try EventLoopGroup(count: 1)
   let service = try PartsService(keys: 1000, workers: group.loops)
@@ -131,7 +131,7 @@ func framedParts(depth: Int) throws -> [Part] {
   return [
     Part("framed lookup over loopback, \(depth) deep", count: 32_000) { _ in
       { count in
-        // It lives as long as its calls.
+        // The server must not be released before its last call.
         defer { withExtendedLifetime(server) {} }
         for start in stride(from: 0, to: count, by: depth) {
           try client.send((start..<start + depth).flatMap { calls[$0 % 1000] })

@@ -7,11 +7,11 @@ internal import Network
 internal import RPC
 internal import TestSupport
 
-/// How long lookups wait while one reload takes every key away under many watches, over loopback:
+/// Measures the latency of lookups over loopback while one reload removes every key under many watches:
 /// `parts --stall KEYS WATCHES`.
 ///
-/// One watch of a hundred wants all keys, the others those of one of a hundred prefixes; they lie on 50 connections,
-/// and take what comes. Four connections look something up every 10 ms.
+/// One watch in a hundred is for all keys; each of the others has one of 90 key prefixes. The watches share 50
+/// connections, whose clients read all notices. Each of four other connections makes a lookup every 10 ms.
 func runStall(keys: Int, watches: Int) throws {
   let group = try EventLoopGroup(count: 2)
   let service = try PartsService(keys: keys, descriptionBytes: 100, workers: group.loops)
@@ -34,7 +34,7 @@ func runStall(keys: Int, watches: Int) throws {
     usleep(200_000)
     let began = MonotonicTime.now
     service.source.drop()
-    // With the priority that a cache's own thread has.
+    // This thread has the priority of a cache's own thread.
     let cache = OSThread(name: "cache", urgency: .patient) { [cache = service.cache] in
       while cache.reader.count > 0 {
         _ = cache.stepStream()
@@ -43,7 +43,7 @@ func runStall(keys: Int, watches: Int) throws {
     }
     cache.join()
     let applied = MonotonicTime.now
-    // Until no more notices are sent.
+    // Wait until no more notices are sent.
     var sent = service.service.watchFigures.notices
     while true {
       usleep(500_000)
@@ -73,17 +73,17 @@ private func report(_ name: String, _ body: () throws -> [Double]) throws {
   fflush(nil)
 }
 
-/// Opens one connection's share of the watches, whose notices a thread of its own takes.
+/// Opens the watches of one connection. A thread of its own reads their notices.
 private func openWatches(_ connection: Int, of watches: Int, _ address: HostAndPort) throws {
   let opened = Locked<Result<Void, TestFailure>?>(nil)
-  // Elsewhere subscribers have processors of their own.
+  // In a deployment, subscribers use other processors than the server: their threads have a low priority here.
   detachThread(name: "watches-\(connection)", urgency: .background) {
     do {
       let client = try FramedClient(address)
       var bytes: [UInt8] = []
       for number in 0..<(watches / 50) {
         let watch = connection * (watches / 50) + number
-        // `entities`, and one of a hundred `key_prefixes`.
+        // Field 1 is `entities`; field 3 is `key_prefixes`, with one of 90 prefixes.
         let request = WireMessage().with(1, 1)
         let prefix = "agent-\(10 + watch % 90)"
         bytes += FramedClient.encodeCall(
@@ -101,7 +101,7 @@ private func openWatches(_ connection: Int, of watches: Int, _ address: HostAndP
   try opened.wait(until: .now.advanced(bySeconds: 60)) { $0 }?.get()
 }
 
-/// Four connections that look something up every 10 ms.
+/// Four connections that each make a lookup every 10 ms. Any thread may use it.
 private final class Probes: Sendable {
   private struct State: Sendable {
     var seconds: [Double] = []
@@ -135,7 +135,10 @@ private final class Probes: Sendable {
     }
   }
 
-  /// Ends them, and gives how long each lookup took, in seconds.
+  /// Ends the connections.
+  ///
+  /// - Returns: the duration of each lookup, in seconds.
+  /// - Throws: `TestFailure` if a lookup failed or was not answered.
   func end() throws -> [Double] {
     state.withLock { $0.isOver = true }
     let isEnded = state.wait(until: .now.advanced(bySeconds: 150)) { $0.running == 0 ? true : nil } != nil

@@ -1,14 +1,15 @@
 import Foundation
 
-// What the parts cost, one by one: script/parts. Nanoseconds of CPU, which others on the machine disturb least, and
-// allocations where a library counts them; instructions are counted from outside, over so many rounds of one part.
+// script/parts: measures the cost of each part separately. It prints nanoseconds of CPU time, because other processes
+// on the machine affect it least, and the number of allocations if the counting library is loaded. An external tool
+// counts the instructions of a given number of rounds of one part.
 
 let arguments = CommandLine.arguments.dropFirst()
 func value(of flag: String) -> String? {
   arguments.firstIndex(of: flag).flatMap { $0 + 1 < CommandLine.arguments.count ? CommandLine.arguments[$0 + 1] : nil }
 }
 
-/// Which parts there are; each is made ready only when it is wanted.
+/// The groups of parts. A group is prepared only when it is selected.
 let groups: [(name: String, make: () throws -> [Part])] = [
   ("document", documentParts),
   ("lookup", { try lookupParts(keys: 1000, PartsService(keys: 1000)) }),
@@ -19,7 +20,7 @@ let groups: [(name: String, make: () throws -> [Part])] = [
   ("near", nearCacheParts),
 ]
 
-/// What grows with the number of keys and of subscribers.
+/// The groups that show how costs grow with the number of keys and of subscribers.
 let growth: [(name: String, make: () throws -> [Part])] =
   [100, 10_000, 1_000_000].map { keys in
     (

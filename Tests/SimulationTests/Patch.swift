@@ -1,10 +1,10 @@
 internal import Foundation
 
-/// A unified diff, as far as it takes to see whether it applies.
+/// A unified diff, parsed only to check whether it applies.
 struct Patch {
   private struct Hunk {
     let path: String
-    /// Of the first line, counted from 1.
+    /// The number of the first line, counted from 1.
     let line: Int
     var expected: [String] = []
   }
@@ -24,13 +24,13 @@ struct Patch {
     }
   }
 
-  /// Where a file no longer reads as the patch expects; nil if it applies.
+  /// The first place where a file differs from the lines that the patch expects; nil if the patch applies.
   func problem(in root: URL) throws -> String? {
     if hunks.isEmpty { return "no change" }
     for hunk in hunks {
       let text = try String(contentsOf: root.appendingPathComponent(hunk.path), encoding: .utf8)
       let lines = text.components(separatedBy: "\n")
-      // `patch` finds lines that have moved.
+      // The lines may have moved, because `patch` also finds them at another place.
       let isThere = lines.indices.contains { lines[$0...].starts(with: hunk.expected) }
       if !isThere { return "\(hunk.path):\(hunk.line) reads otherwise" }
     }

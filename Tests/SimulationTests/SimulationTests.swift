@@ -4,25 +4,25 @@ internal import TestSupport
 internal import Testing
 
 struct SimulationTests {
-  /// A few of the histories that `script/simulate` makes by the thousand. In a process of its own: there a seed brings
-  /// back the order in which sets are walked, too.
+  /// Runs a small number of the histories that `script/simulate` runs by the thousand. They run in a process of their
+  /// own, because there a seed also reproduces the iteration order of sets.
   @Test func guaranteesAreKept() throws {
     let seed = SeededRandom.fresh("guaranteesAreKept").seed
     try simulate(["--histories", "150", "--seed", "\(seed)"])
   }
 
-  /// What a history says follows from its seed alone.
+  /// The printed events of a history depend on its seed only.
   @Test func aSeedBringsBackTheSameHistory() throws {
     let runs = try (0..<2).map { _ in
       try simulate(["--histories", "1", "--seed", "1", "--steps", "1000", "--verbose"])
         .filter { !$0.hasPrefix("simulate: ") }
     }
     #expect(runs[0].count > 500)
-    // Which of two watches is told first of the same thing is open.
+    // The order in which two watches receive the same change is not determined.
     #expect(runs[0].sorted() == runs[1].sorted())
   }
 
-  /// Throws, with what happened last, where a guarantee is broken.
+  /// Runs `simulate` and returns its output lines. Throws with the last events if a guarantee is violated.
   @discardableResult
   private func simulate(_ arguments: [String]) throws -> [String] {
     try ChildProcess.run(builtExecutable("simulate"), arguments, timeoutSeconds: 120)

@@ -3,7 +3,7 @@ internal import Core
 internal import MongoSource
 internal import TestSupport
 
-/// The agent configs that change: numbered keys, and one more, the fence, that changes last.
+/// The collection of agent configs that change: numbered keys, and one additional key, the fence, that changes last.
 final class Collection {
   static let fence = "fence"
   private static let database = "subscribers"
@@ -14,9 +14,9 @@ final class Collection {
   private let pool: MongoClientPool
   private let padding: String
   private var random = SeededRandom(seed: 1)
-  /// The number of the last change of each key, which its document carries.
+  /// The number of the last change of each key. Its document contains the number.
   private(set) var written: [Int]
-  /// How many changes there have been.
+  /// The number of changes so far.
   private(set) var changeCount = 0
 
   init(_ database: TestDatabase, valueBytes: Int) throws {
@@ -31,7 +31,7 @@ final class Collection {
 
   var keyCount: Int { written.count }
 
-  /// Adds so many keys.
+  /// Adds `count` keys.
   func create(_ count: Int) throws {
     for start in stride(from: 0, to: count, by: Self.block) {
       let documents = (start..<min(start + Self.block, count)).map { _ in
@@ -42,7 +42,7 @@ final class Collection {
     }
   }
 
-  /// Changes keys, as chance has it.
+  /// Makes `count` changes to random keys.
   func change(_ count: Int) throws {
     for start in stride(from: 0, to: count, by: Self.block) {
       let updates = (start..<min(start + Self.block, count)).map { _ in
@@ -53,7 +53,7 @@ final class Collection {
     }
   }
 
-  /// Changes the fence, after everything else.
+  /// Changes the fence. Call it after all other changes.
   func changeFence() throws {
     changeCount += 1
     try run("update", "updates", [update(Self.fence, content: "\(changeCount) fence")])
@@ -74,7 +74,8 @@ final class Collection {
     }
   }
 
-  /// A replacement: its event carries the document, so that the database need not look it up for the stream.
+  /// A replacement of a document. Its change event contains the document, so the database need not look it up for the
+  /// stream.
   private func update(_ key: String, content: String) -> String {
     "{\"q\": {\"_id\": \"\(key)\"}, \"u\": \(document(key, content: content))}"
   }

@@ -1,7 +1,7 @@
 internal import Core
 internal import Glibc
 
-/// Runs the measurement with arguments (without the program's name). Returns the exit status.
+/// Runs the measurement with the given arguments, without the program's name. Returns the exit status.
 func runSubscribers(arguments: [String]) -> Int32 {
   var options = Options()
   do {

@@ -4,12 +4,13 @@ internal import Network
 internal import ProtobufMessages
 internal import TestSupport
 
-/// Subscribers that read all the time, on two threads.
+/// Subscribers that two threads read all the time.
 final class Crowd {
   struct Status: Sendable {
-    /// Who has had the first PROGRESS.
+    /// The number of subscribers that have received the first PROGRESS.
     var ready = 0
-    /// The fence that was waited for; who has had it, and when the last of them had it.
+    /// The revision of the awaited fence, the number of subscribers that have received it, and the time when the last
+    /// of them received it.
     var fence = UInt64.max
     var done = 0
     var lastDone = MonotonicTime(nanoseconds: 0)
@@ -21,7 +22,7 @@ final class Crowd {
   private let threads: [OSThread]
   private let statuses: [Locked<Status>]
   private let isOver = Locked(false)
-  /// The revision of the fence that is waited for.
+  /// The revision of the awaited fence.
   private let fence = Locked<UInt64>(.max)
 
   init(_ count: Int, _ address: HostAndPort, keyCount: Int) throws {
@@ -61,7 +62,8 @@ final class Crowd {
     }
   }
 
-  /// Waits until everybody has had the fence of this revision, or a RESYNC that stands for it.
+  /// Waits until every subscriber has received the fence of this revision, or a RESYNC at that revision or a later one.
+  /// Returns the time when the last of them received it.
   func waitForFence(_ revision: UInt64, seconds: Double) throws -> MonotonicTime {
     fence.withLock { $0 = revision }
     try wait("every subscriber has the last change", seconds: seconds) {
@@ -70,7 +72,7 @@ final class Crowd {
     return status.lastDone
   }
 
-  /// Reads no more: from now on the subscribers can be looked at.
+  /// Ends the reading threads. Afterwards the caller's thread may use the subscribers.
   func stop() {
     guard
       !isOver.withLock({ isOver in
@@ -88,7 +90,7 @@ final class Crowd {
   }
 }
 
-/// Reads whatever comes, until it is over.
+/// Reads from all subscribers until `isOver` returns true.
 private func readAll(
   _ subscribers: [Subscriber], _ status: Locked<Crowd.Status>, isOver: () -> Bool, fence: () -> UInt64
 ) {

@@ -6,18 +6,20 @@ internal import ProtobufMessages
 internal import RPC
 internal import TestSupport
 
-/// Looks up agent configs, one after the other.
+/// Looks up agent configs, one after the other. One thread uses it.
 final class Lookups {
   private let client: FramedClient
   private let arena = ProtobufArena()
 
   init(_ address: HostAndPort) throws {
     client = try FramedClient(address)
-    // A connection that has said nothing for long is closed.
+    // The server closes a connection that has not sent its first bytes in time.
     try client.ping(1, deadline: .now.advanced(bySeconds: 10))
   }
 
-  /// What a key answers: its revision, and the number of the change that its document carries.
+  /// Looks up a key.
+  ///
+  /// - Returns: the revision of the answer, and the number of the change that its document contains.
   func answer(_ key: String) throws -> (revision: UInt64, change: Int) {
     let request = arena.make(configlookup__v1__get_agent_config_request__init) { $0.agent_id = arena.bytes(key) }
     let reply = try client.call("GetAgentConfig", ProtobufArena.pack(UnsafePointer(request)))
@@ -32,8 +34,11 @@ final class Lookups {
     }
   }
 
-  /// The revision that each key answers, where a change since that one made it so; else 0. Throws where a key does not
-  /// answer what was written last.
+  /// Looks up every key, and returns the revisions of those that changed.
+  ///
+  /// - Parameter first: the number of the first change that counts.
+  /// - Returns: the revision of each key's answer; 0 if the last change of the key came before `first`.
+  /// - Throws: `TestFailure` if an answer is not the last written state of its key.
   func revisions(_ collection: Collection, since first: Int) throws -> [UInt64] {
     try collection.written.enumerated().map { number, change in
       let answer = try answer(Collection.key(number))
@@ -44,7 +49,7 @@ final class Lookups {
     }
   }
 
-  /// Changes the fence, after all else, and waits until the server answers it.
+  /// Changes the fence after all other changes, and waits until the server answers the new state.
   @discardableResult
   func passFence(_ collection: Collection) throws -> Fence {
     let before = try answer(Collection.fence).revision
@@ -59,7 +64,8 @@ final class Lookups {
   }
 }
 
-/// A change that came after all others: its revision, and when it was begun to be written and was answered first.
+/// A change after all others: its revision, the time when its write began, and the time of the first lookup that
+/// returned it.
 struct Fence {
   let revision: UInt64
   let written: MonotonicTime

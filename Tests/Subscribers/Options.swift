@@ -1,6 +1,6 @@
 internal import Core
 
-/// What the command line asks for.
+/// The options of the command line.
 struct Options: Sendable {
   var subscribers = 1000
   var changes = 10_000
@@ -9,12 +9,12 @@ struct Options: Sendable {
   var wantsHelp = false
 
   static let flags = FlagParser<Options>(flags: [
-    // Three times as many are open at once for a while, and the server takes 10,000 connections.
+    // Three times this number of connections are open at once for a while, and the server accepts 10,000.
     count("subscribers", "Who read what they are told, each on a connection of its own.", "1000", 1...3300) {
       $0.subscribers = $1
     },
     count("changes", "How many changes follow the creation of the keys.", "10000", 1...1_000_000) { $0.changes = $1 },
-    // So many that what each costs stands out of the noise.
+    // At least 50, so that the memory per subscriber is larger than the noise.
     count("slow", "Who fill their queues, to see what one of them costs.", "100", 50...1000) { $0.slow = $1 },
     count("value-bytes", "The size of the field that changes.", "1000", 16...10_000) { $0.valueBytes = $1 },
     Flag("help", "Print this, and end.", hasVariable: false, .toggle { $1.wantsHelp = $0 }),

@@ -4,16 +4,17 @@ internal import Network
 internal import ProtobufMessages
 internal import TestSupport
 
-/// What the server holds for a subscriber that reads nothing: the default of `LookupService.Options`.
+/// The size of the coalescing queue of a subscriber that reads nothing: the default of `LookupService.Options`.
 private let queuedKeysMax = 10_000
-/// More than that, and than what the sockets take before it.
+/// A number of new keys that is larger than the queue and the socket buffers together can hold.
 private let burst = 12_000
-/// The most that an idle subscriber and one with a full queue may cost.
+/// The maximum number of bytes of server memory for an idle subscriber, and for one with a full queue.
 private let idleBytesMax = 8 * 1024
 private let fullBytesMax = 600 * 1024
 private let mebibyte = 1024 * 1024
 
-/// The measurement as a whole: says what it sees, and what was not as it must be.
+/// The whole measurement. It prints the measured values and each check, and counts the checks that fail. One thread
+/// runs it.
 final class Run {
   private let options: Options
   private let database: TestDatabase
@@ -91,7 +92,8 @@ final class Run {
     say("memory: \(mib(try server.memory().resident)) when all have left")
   }
 
-  /// Has documents change and waits until everybody has been told: says how long that took and what it cost.
+  /// Runs `change`, waits until every subscriber has received its last notice, and prints the duration and the server's
+  /// CPU time and memory.
   @discardableResult
   private func observe(
     _ server: ServerProcess, _ crowd: Crowd, _ lookups: Lookups, _ before: Int, changes: Int,
@@ -115,7 +117,8 @@ final class Run {
     say(
       "memory: \(mib(before)) with all of them idle, at most \(mib(memory.peak)) meanwhile, "
         + "\(mib(memory.resident)) afterwards")
-    // What changes cost whoever listens: the documents, and the last notices. And a full queue for everybody.
+    // The changes cost memory for the documents and the replay buffer, which does not depend on the subscribers. In
+    // addition, every subscriber may have a full queue.
     let bound =
       before + 64 * mebibyte + (options.changes + burst) * (options.valueBytes + 3 * 1024)
       + options.subscribers * fullBytesMax
@@ -123,7 +126,8 @@ final class Run {
     return fence
   }
 
-  /// First what was on its way, then the RESYNC, then what comes after it.
+  /// Checks that a subscriber that did not read receives the notices that were in the buffers, then one RESYNC, and
+  /// then the changes after it.
   private func checkStalled(_ stalled: Subscriber, _ lookups: Lookups, _ fence: Fence, since first: Int) throws {
     try drain(stalled, until: fence)
     let missed = stalled.missed(try lookups.revisions(collection, since: first))
@@ -140,7 +144,8 @@ final class Run {
 
   private func measureQueues(_ server: ServerProcess) throws {
     let lookups = try Lookups(server.address)
-    // On every loop: who has had a change shows that it has been put into the queues beside it, too.
+    // Every event loop has some of these readers. When they have received a change, it is also in the queues of the
+    // slow subscribers of the same loop.
     let readers = try Crowd(8, server.address, keyCount: collection.keyCount + queuedKeysMax + burst)
     say("filling the queues of \(options.slow) subscribers that never read")
     func create(_ count: Int) throws -> (memory: Int, fence: Fence) {
@@ -150,7 +155,7 @@ final class Run {
       return (try server.memory().resident, fence)
     }
     let none = try server.memory().resident
-    // Twice the same: the first time nobody is slow.
+    // The same changes are made twice. The first time, no subscriber is slow.
     let changed = try create(queuedKeysMax).memory
     let slow = try (0..<options.slow).map { _ in
       try Subscriber(server.address, keyCount: collection.keyCount + burst, includesValues: true)
@@ -174,9 +179,9 @@ final class Run {
     readers.close()
   }
 
-  // MARK: Beneath
+  // MARK: Helpers
 
-  /// Reads until the fence of this revision, or a RESYNC that stands for it.
+  /// Reads until the subscriber has received the fence, or a RESYNC at its revision or a later one.
   private func drain(_ subscriber: Subscriber, until fence: Fence) throws {
     let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 * 1024, alignment: 16)
     defer { memory.deallocate() }
@@ -213,7 +218,7 @@ private func rate(_ count: Int, _ end: MonotonicTime, _ start: MonotonicTime) ->
   Int(Double(count) / max(end.seconds(since: start), 0.001))
 }
 
-/// Lets this process, and so the server that it starts, open so many descriptors.
+/// Raises the limit of open file descriptors to `count`, for this process and the server that it starts.
 private func allowDescriptors(_ count: Int) throws {
   var limit = rlimit()
   getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)

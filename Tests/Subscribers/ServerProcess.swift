@@ -3,7 +3,8 @@ internal import Foundation
 internal import Network
 internal import TestSupport
 
-/// `config-lookup-server`, built beside this program, as a process over the collections of ``Collection``.
+/// A process of the `config-lookup-server` that was built beside this program. It serves the collections of
+/// ``Collection``.
 final class ServerProcess {
   let address: HostAndPort
   private let child: ChildProcess
@@ -17,7 +18,7 @@ final class ServerProcess {
       [
         "--mongodb-uri", collection.uri, "--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0",
         "--agent-configs", collection.name, "--log-format", "json",
-        // All of them come from one address, three thousand at the most.
+        // All connections come from one address, up to three times `subscribers` at once.
         "--max-connections-per-address", "10000",
       ])
     let line = try child.waitForLine("the server is ready", timeoutSeconds: 60) { $0.contains("\"event\":\"ready\"") }
@@ -26,7 +27,7 @@ final class ServerProcess {
     address = try HostAndPort(listen)
   }
 
-  /// Memory of the process, in bytes: what it holds now, and the most it held since ``forgetPeak()``.
+  /// The resident memory of the process in bytes: the current value, and the peak since ``forgetPeak()``.
   func memory() throws -> (resident: Int, peak: Int) {
     let text = try String(contentsOfFile: "/proc/\(child.pid)/status", encoding: .utf8)
     func field(_ name: String) throws -> Int {
@@ -40,16 +41,17 @@ final class ServerProcess {
   }
 
   func forgetPeak() throws {
-    // Without truncating: the kernel's file is only written to.
+    // The file is opened without truncation, because the kernel only allows writing to it.
     let file = try FileHandle(forWritingTo: URL(fileURLWithPath: "/proc/\(child.pid)/clear_refs"))
     try file.write(contentsOf: Data("5".utf8))
     try file.close()
   }
 
-  /// Seconds of processor time that it has used.
+  /// The CPU time of the process in seconds.
   func processorSeconds() throws -> Double {
     let text = try String(contentsOfFile: "/proc/\(child.pid)/stat", encoding: .utf8)
-    // After the name, which may hold anything: state, ..., the 12th and 13th are the ticks of user and system.
+    // The process's name may contain any character, so the fields are counted after it: the first is the state, and the
+    // 12th and 13th are the ticks of user and system time.
     let fields = text.split(separator: ")").last?.split(separator: " ") ?? []
     guard fields.count > 13, let user = Double(fields[11]), let system = Double(fields[12]) else {
       throw TestFailure("no times in: \(text)")
@@ -61,7 +63,7 @@ final class ServerProcess {
     try FileManager.default.contentsOfDirectory(atPath: "/proc/\(child.pid)/fd").count
   }
 
-  /// Log lines of this event.
+  /// The log lines of an event.
   func lines(_ event: String) -> [String] {
     (child.outputLines + child.errorLines).filter { $0.contains("\"event\":\"\(event)\"") }
   }

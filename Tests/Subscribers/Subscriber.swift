@@ -7,25 +7,28 @@ internal import ProtobufMessages
 internal import RPC
 internal import TestSupport
 
-/// A `WatchInvalidations` of agent configs on a connection of its own, and what it has been told.
+/// A `WatchInvalidations` of agent configs on a connection of its own, and the notices that it has received.
 ///
-/// Reads only when it is told to. The frames are read by protobuf-c, not by what the server itself uses.
+/// It reads only in `read`. protobuf-c decodes the frames, instead of the decoder that the server itself uses.
 final class Subscriber: @unchecked Sendable {
-  // Safe to share: one thread at a time has it, its `Crowd`'s reader or, after that has ended, who made it.
+  // Safe to share: one thread at a time uses it, the reading thread of its `Crowd` or, after that thread has ended, the
+  // thread that created it.
   let descriptor: Int32
   private var rest: [UInt8] = []
-  /// Of the last notice of each key.
+  /// The revision of the last notice of each key.
   private(set) var revisions: [UInt64]
-  /// Of the last change of the fence, or of a RESYNC that may stand for it; and when that came.
+  /// The revision of the last received change of the fence, or of a RESYNC that may replace it; and the time of its
+  /// arrival.
   private(set) var fenceRevision: UInt64 = 0
   private(set) var fenceTime = MonotonicTime(nanoseconds: 0)
   private(set) var noticeCount = 0
   private(set) var isReady = false
   private(set) var resyncs: [UInt64] = []
-  /// What a subscriber must never see.
+  /// The reason why the subscriber has stopped reading: a violation of the protocol or of a guarantee, or the end of
+  /// the connection.
   private(set) var problem: String?
 
-  /// Opens the watch.
+  /// Connects and sends the request of the watch.
   init(_ address: HostAndPort, keyCount: Int, includesValues: Bool = false) throws {
     descriptor = try connectSocket(to: address, deadline: .now.advanced(bySeconds: 10))
     revisions = Array(repeating: 0, count: keyCount)
@@ -43,13 +46,13 @@ final class Subscriber: @unchecked Sendable {
 
   deinit { close(descriptor) }
 
-  /// Whether there is something to read; nothing is read.
+  /// Whether the socket has bytes to read. This does not read them.
   var hasInput: Bool {
     var count: Int32 = 0
     return ioctl(descriptor, UInt(FIONREAD), &count) == 0 && count > 0
   }
 
-  /// Reads once what is there. False if there was nothing, or nothing will come any more.
+  /// Reads once from the socket, without waiting. Returns false if there were no bytes, or if the connection has ended.
   func read(_ memory: UnsafeMutableRawBufferPointer, _ arena: ProtobufArena) -> Bool {
     guard problem == nil else { return false }
     let count = Glibc.read(descriptor, memory.baseAddress, memory.count)
@@ -72,7 +75,7 @@ final class Subscriber: @unchecked Sendable {
     return true
   }
 
-  /// Reads the whole frames among the bytes, and gives their length.
+  /// Decodes the complete frames at the start of the bytes, and returns their length in bytes.
   private func take(_ bytes: UnsafeRawBufferPointer, _ arena: ProtobufArena) throws -> Int {
     var start = 0
     while bytes.count - start >= 4 {
@@ -118,7 +121,7 @@ final class Subscriber: @unchecked Sendable {
     fenceTime = .now
   }
 
-  /// Of the key `key-123`: 123.
+  /// The number in a key: 123 for `key-123`.
   private static func number(_ key: UnsafeRawBufferPointer) -> Int? {
     guard let dash = key.firstIndex(of: UInt8(ascii: "-")) else { return nil }
     var number = 0
@@ -129,7 +132,7 @@ final class Subscriber: @unchecked Sendable {
     return number
   }
 
-  /// How many keys it neither has in their last state nor was told to look up again.
+  /// The number of keys whose last state it has not received, and which no RESYNC covers.
   func missed(_ answers: [UInt64]) -> Int {
     precondition(answers.count == revisions.count, "of other keys")
     let dropped = resyncs.max() ?? 0

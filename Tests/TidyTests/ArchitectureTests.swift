@@ -2,7 +2,8 @@ internal import Foundation
 internal import TestSupport
 internal import Testing
 
-/// Who may import whom: the table in docs/internals/architecture.md, Package.swift and the imports say the same.
+/// Checks that the table in docs/internals/architecture.md, Package.swift and the imports agree on the modules that
+/// each target may import.
 @Suite struct ArchitectureTests {
   @Test func tableAndPackageAgree() throws {
     let table = try Architecture.table()
@@ -18,12 +19,12 @@ internal import Testing
     expectNone(Architecture.breaches(in: SourceTree.sources, table: try Architecture.table()))
   }
 
-  /// A dependency that nothing imports is a line in Package.swift too many.
+  /// Package.swift has no dependency that the target does not import.
   @Test func everyDependencyIsUsed() throws {
     let table = try Architecture.table()
     for (target, allowed) in table {
       let files = SourceTree.sources.filter { $0.target == target }
-      // Nothing written yet, a placeholder only.
+      // A target with this little code is only a placeholder.
       guard files.reduce(0, { $0 + $1.lines.joined().count }) > 40 else { continue }
       let used = Set(files.flatMap { Architecture.imports(of: $0).map(\.module) })
       let unused = allowed.subtracting(used).subtracting(Architecture.generated).sorted()
@@ -33,7 +34,7 @@ internal import Testing
     }
   }
 
-  /// The C libraries of the distribution, each behind one door.
+  /// Only one target imports each C library of the distribution.
   @Test func eachCLibraryHasOneOwner() throws {
     let table = try Architecture.table()
     for (library, owner) in ["CBSON": "BSON", "CMongoC": "MongoSource", "CLibevent": "Network", "COpenSSL": "TLS"] {
@@ -46,7 +47,8 @@ internal import Testing
     }
   }
 
-  /// Nothing above the source knows MongoDB; nothing below the transports knows a socket.
+  /// No target above the document source depends on MongoDB, no target below the transports depends on sockets, and no
+  /// target depends on itself.
   @Test func dataFlowsOneWay() throws {
     let table = try Architecture.table()
     let mongo = table.filter { $0.value.contains("MongoSource") }.keys.sorted()
@@ -69,10 +71,10 @@ internal import Testing
 }
 
 enum Architecture {
-  /// The messages and what they are made with: they go together.
+  /// The generated C code of the messages, and the library that it needs. A target may import both.
   static let generated: Set = ["CConfigLookupProto", "CProtobufC"]
 
-  /// Target -> what it may import, from the rows of docs/internals/architecture.md.
+  /// The modules that each target may import, from the rows of docs/internals/architecture.md.
   static func table() throws -> [String: Set<String>] {
     let page = try text("docs/internals/architecture.md")
     var table: [String: Set<String>] = [:]
@@ -85,7 +87,7 @@ enum Architecture {
     return table
   }
 
-  /// Target -> its dependencies, from Package.swift.
+  /// The dependencies of each target, from Package.swift.
   static func package() throws -> [String: Set<String>] {
     let manifest = try text("Package.swift")
     let declaration = try Regex(
@@ -93,7 +95,7 @@ enum Architecture {
       as: (Substring, Substring, Substring).self)
     var targets: [String: Set<String>] = [:]
     for match in manifest.matches(of: declaration) {
-      // What is only for tests lies under Tests.
+      // Targets that are only for tests have their folders in Tests. They are not checked.
       let folder = packageRoot.appendingPathComponent("Sources/\(match.1)")
       guard FileManager.default.fileExists(atPath: folder.path) else { continue }
       let parts = match.2.split(separator: "\"", omittingEmptySubsequences: false)
@@ -102,7 +104,7 @@ enum Architecture {
     return targets
   }
 
-  /// Imports of our modules, and of C libraries, that the table does not have.
+  /// The imports of this project's modules and of C libraries that the table does not allow.
   static func breaches(in files: [SourceFile], table: [String: Set<String>]) -> [Breach] {
     files.flatMap { file in
       imports(of: file).compactMap { line, module in

@@ -1,5 +1,5 @@
-/// Swift source with its comments and the texts in quotes blanked out: what is left can be searched for words and
-/// braces. Good enough for a tidy tree; no parser.
+/// Replaces the comments and string literals of Swift source by spaces, so that the rest can be searched for words and
+/// braces. It is not a parser, but it suffices for formatted source.
 struct CodeMask {
   private let source: [Character]
   private var at = 0
@@ -15,7 +15,7 @@ struct CodeMask {
     self.source = source
   }
 
-  /// Code up to the `)` that closes an interpolation, or to the end.
+  /// Masks code up to the `)` that closes an interpolation, or up to the end.
   private mutating func code(until close: Character?) {
     var depth = 0
     while at < source.count {
@@ -38,7 +38,8 @@ struct CodeMask {
     }
   }
 
-  /// The marks of a string that begins here: `"`, `"""`, `#"`.
+  /// The delimiter of a string literal that begins at the current position, for example `"`, `"""` or `#"`; nil if none
+  /// begins there.
   private func quoteHere() -> (hashes: String, quotes: String)? {
     var index = at
     while index < source.count, source[index] == "#" { index += 1 }

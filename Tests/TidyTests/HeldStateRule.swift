@@ -1,28 +1,28 @@
 internal import Foundation
 
-/// What a class that lives as long as a caller wants it to may keep: each stored closure and each stored collection is
-/// named in the table of `docs/reference/limits.md`, with its bound.
+/// The rule for classes whose lifetime a caller controls: the table of `docs/reference/limits.md` names each of their
+/// stored closures and stored collections, with its bound.
 struct HeldStateRule {
   /// A stored property of such a class.
   struct Property: Equatable {
     let file: String
     let line: Int
-    /// `GRPCConnection.streams`
+    /// The qualified name, for example `GRPCConnection.streams`.
     let name: String
   }
 
-  /// The targets that serve callers.
+  /// The targets whose classes are checked: those that serve callers.
   static let targets: Set = [
     "Network", "GRPCTransport", "FramedTransport", "GRPCServices", "LookupService", "RPC", "Server",
   ]
-  /// Classes of which there is one for each connection, stream, watch, waiting call or caller.
+  /// Matches a class that has one instance for each connection, stream, watch, waiting call or caller.
   private static let holder =
     #"^\s*(?:(?:public|private|fileprivate|package|final) )*class "#
     + #"((?!\w*Client)\w*(?:Connection|Stream|Session|Watch|Call|Waiter|Identity|Identities))\b"#
   private static let stored =
     #"^\s*(?:(?:public|private|fileprivate|internal|package|weak|unowned|private\(set\)|public internal\(set\)) )*"#
     + #"(?:let|var) (\w+)\s*([:=].*)$"#
-  /// Types that hold more than themselves: collections, functions, and those of ours that are made of them.
+  /// Matches types that can refer to further memory: collections, functions, and the project's types that contain them.
   private static let growing =
     #"\[|->|Set<|Array\(|Queue|RPCMetadata|RPCReply|Decoder|RequestHead|Filter|Backlog|Options"#
 
@@ -48,7 +48,7 @@ struct HeldStateRule {
     return found
   }
 
-  /// Those that the page does not name.
+  /// The properties in `files` that the page does not name.
   static func breaches(in files: [SourceFile], page: String) -> [Breach] {
     files.flatMap(properties).filter { !page.contains("`\($0.name)`") }.map {
       Breach(
@@ -58,7 +58,8 @@ struct HeldStateRule {
     }
   }
 
-  /// What follows the name of a computed property is a type and a brace.
+  /// Whether the text after a property's name declares a stored property. A computed property has a type and a brace
+  /// there, and neither an initial value nor `didSet`.
   private static func isStored(_ rest: String) -> Bool {
     guard let brace = rest.firstIndex(of: "{") else { return true }
     return rest[..<brace].contains("=") || rest[brace...].contains("didSet")

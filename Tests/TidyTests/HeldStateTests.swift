@@ -1,7 +1,7 @@
 internal import TestSupport
 internal import Testing
 
-/// Whatever a caller can make the server hold is in the table of `docs/reference/limits.md`.
+/// Checks that the table of `docs/reference/limits.md` names all state that a caller can make the server hold.
 @Suite struct HeldStateTests {
   private static let files = SourceTree.sources.filter { HeldStateRule.targets.contains($0.target ?? "") }
 
@@ -11,7 +11,7 @@ internal import Testing
     expectNone(HeldStateRule.breaches(in: Self.files, page: page))
   }
 
-  /// What is gone from the code is gone from the table.
+  /// The table names no property that the code no longer has.
   @Test func theTableNamesNothingElse() throws {
     let page = try #require(SourceTree.all.first { $0.path == "docs/reference/limits.md" }).lines
     let known = Set(Self.files.flatMap(HeldStateRule.properties).map(\.name))

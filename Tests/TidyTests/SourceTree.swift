@@ -1,9 +1,9 @@
 internal import Foundation
 internal import TestSupport
 
-/// A text file of the tree, in lines.
+/// A text file of the tree, split into lines.
 struct SourceFile: Sendable {
-  /// From the root of the package.
+  /// The path relative to the root of the package.
   let path: String
   let lines: [String]
 
@@ -12,14 +12,14 @@ struct SourceFile: Sendable {
     lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
   }
 
-  /// The target it belongs to, of those in `Sources`.
+  /// The target that the file belongs to; nil if it is not in `Sources`.
   var target: String? {
     let parts = path.split(separator: "/")
     return parts.count > 2 && parts[0] == "Sources" ? String(parts[1]) : nil
   }
 }
 
-/// A breach of a rule: where, and what to do.
+/// A violation of a rule: its place, and the remedy.
 struct Breach: Sendable, Equatable, CustomStringConvertible {
   let file: String
   let line: Int
@@ -29,7 +29,7 @@ struct Breach: Sendable, Equatable, CustomStringConvertible {
 }
 
 enum SourceTree {
-  /// Every text file that git keeps, or would.
+  /// Every text file that git tracks, or that is neither tracked nor ignored.
   static let all: [SourceFile] = paths.compactMap { path in
     guard let data = try? Data(contentsOf: packageRoot.appendingPathComponent(path)), !data.contains(0) else {
       return nil
@@ -45,7 +45,7 @@ enum SourceTree {
     if let tracked = try? ChildProcess.run("/usr/bin/env", ["git"] + list, folder: packageRoot), !tracked.isEmpty {
       return tracked
     }
-    // A copy without git: all that is not hidden.
+    // In a copy without git, every file that is not hidden is checked.
     let keys: [URLResourceKey] = [.isRegularFileKey]
     let files = FileManager.default.enumerator(
       at: packageRoot, includingPropertiesForKeys: keys, options: .skipsHiddenFiles)

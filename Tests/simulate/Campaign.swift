@@ -2,7 +2,7 @@ internal import Foundation
 internal import Guarantees
 internal import Simulation
 
-/// Histories one after the other, until one breaks a guarantee.
+/// Runs histories one after the other, until one violates a guarantee.
 struct Campaign {
   struct Usage: Error {
     var reason = ""
@@ -51,7 +51,7 @@ struct Campaign {
     return value
   }
 
-  /// Whether every guarantee was kept.
+  /// Runs the histories. Returns whether every guarantee was kept.
   func run() -> Bool {
     var tally = Tally()
     var said = Date()
@@ -75,7 +75,7 @@ struct Campaign {
   }
 
   private func explain(_ seed: UInt64, _ violation: Violation) {
-    // The same once more, this time with what happens.
+    // Run the same history again, and record its events this time.
     let again = History(seed: seed, isWild: isWild, isVerbose: true)
     again.run(steps: steps)
     say(["simulate: the last events of seed \(seed):"] + again.events.suffix(40).map { "  \($0)" })
@@ -92,7 +92,7 @@ struct Campaign {
   }
 }
 
-/// What has been done so far.
+/// The totals of the histories so far.
 private struct Tally: CustomStringConvertible {
   private let start = Date()
   private var (histories, steps, lookups, notices) = (0, 0, 0, 0)

@@ -1,6 +1,7 @@
 internal import Foundation
 
-// The order in which sets are walked must be the same in every run, too: the runtime reads this when it starts.
+// The iteration order of sets must be the same in every run. The runtime reads this variable when it starts, so the
+// program sets it and executes itself again.
 if getenv("SWIFT_DETERMINISTIC_HASHING") == nil {
   setenv("SWIFT_DETERMINISTIC_HASHING", "1", 1)
   execv("/proc/self/exe", CommandLine.unsafeArgv)

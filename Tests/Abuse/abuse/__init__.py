@@ -1,1 +1,1 @@
-"""Attacks on a server that runs as it is released, and what they cost it and its other clients: see `script/abuse`."""
+"""Attacks on a release build of the server, and their cost for it and its other clients: see `script/abuse`."""

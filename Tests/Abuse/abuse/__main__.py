@@ -1,4 +1,4 @@
-"""Runs attacks, prints what each costs, and fails where that is more than is promised."""
+"""Runs attacks, prints the cost of each, and fails if a cost exceeds the documented limit."""
 
 import argparse
 import concurrent.futures
@@ -12,10 +12,11 @@ import time
 from .attacks import ATTACKS, Scene
 from .bench import MIB, OTHER_CPUS, Client, Database, Gauge, Server, poll
 
-# What the process holds that nobody is charged for, in MiB: buffers and streams that each loop keeps for its next
-# callers, what the C library has not given back yet, the notices of the replay buffer. See docs/reference/limits.md.
+# Memory of the process, in MiB, that is not counted for any client: buffers and streams that each event loop keeps for
+# reuse, memory that the C library has not returned to the system yet, and the replay buffer. See
+# docs/reference/limits.md.
 CONSTANT = 32
-# Of a container with 512 MiB, as deploy/kubernetes has it.
+# The limit and the flags of a container with 512 MiB, as in deploy/kubernetes.
 KUBERNETES = {"limit": 512 * MIB, "flags": ["--max-buffered-bytes", str(256 * MIB)]}
 
 
@@ -24,11 +25,11 @@ def arguments():
     parser.add_argument("attacks", nargs="*", help="names of attacks; without one, all of them")
     parser.add_argument("--list", action="store_true", help="list the attacks")
     parser.add_argument("--server", default=".build/release/config-lookup-server", help="the program to attack")
-    parser.add_argument("--seconds", type=float, default=5, help="how long each attack is kept up")
-    parser.add_argument("--report", action="store_true", help="report only: what is too much does not fail")
+    parser.add_argument("--seconds", type=float, default=5, help="duration of each attack in seconds (5)")
+    parser.add_argument("--report", action="store_true", help="only report: exceeded limits do not fail the run")
     parser.add_argument(
-        "--kubernetes", action="store_true", help="one server for all, in a cgroup with 512 MiB (as root)")
-    parser.add_argument("--slack-ms", type=float, default=2, help="a p99 up to this is never too much")
+        "--kubernetes", action="store_true", help="one server for all attacks, in a cgroup with 512 MiB (as root)")
+    parser.add_argument("--slack-ms", type=float, default=2, help="a p99 up to this value never fails the run (2)")
     return parser.parse_args()
 
 
@@ -77,15 +78,15 @@ def run_one(attack, options, database, server, client):
     if not server.is_running:
         return [f"{attack.name}: the server has ended with {server.process.poll()}"]
     if attack.metric and not server.saw(attack.metric, attack.line):
-        problems.append(f"neither {attack.metric} nor a line \"{attack.line}\"")
+        problems.append(f"{attack.metric} or a log line with \"{attack.line}\" is missing")
     left = settled(server)
     allowed = 1.25 * (base + gauge.counted + CONSTANT * MIB)
     if gauge.resident > allowed:
         problems.append(f"{gauge.resident / MIB:.0f} MiB resident, {allowed / MIB:.0f} allowed")
     if waits[1] > max(2 * quiet[1], options.slack_ms):
-        problems.append(f"others' p99 {waits[1]:.2f} ms, quiet {quiet[1]:.2f}")
+        problems.append(f"p99 of another client {waits[1]:.2f} ms, {quiet[1]:.2f} ms before the attack")
     if waits[3]:
-        problems.append(f"{waits[3]} lookups of others failed")
+        problems.append(f"{waits[3]} lookups of another client failed")
     print(
         f"{attack.name:18} {base / MIB:5.0f} {gauge.resident / MIB:5.0f} {left / MIB:5.0f} {gauge.counted / MIB:7.1f}  "
         f" {quiet[0]:9.2f} {ms(quiet[1])} {ms(waits[0])} {ms(waits[1])} {ms(waits[2])}  {'; '.join(scene.notes)}",

@@ -1,5 +1,5 @@
-"""The attacks. Each takes a `Scene`, does its harm for about as long as it is told, and leaves its connections to the
-scene, which closes them. What must be seen of the limit that stops it is beside it: a metric, and a text in the log."""
+"""The attacks. Each takes a `Scene`, runs for about `Scene.seconds`, and leaves its connections to the scene, which
+closes them. The decorator names the evidence of the limit that stops the attack: a metric, and a text in the log."""
 
 import dataclasses
 import socket
@@ -28,7 +28,7 @@ class Scene:
         return one
 
     def hold(self, each_second=lambda: None):
-        """Keeps it up: reads what comes, and does something now and then."""
+        """Keeps the attack up: reads all replies, and calls `each_second` five times a second."""
         end = time.monotonic() + self.seconds
         while time.monotonic() < end:
             self.sockets = swallow(self.sockets)
@@ -54,7 +54,7 @@ ATTACKS = []
 
 
 def attack(metric=None, line=None):
-    """Without a metric, no limit is reached: what is held is counted, and that is all that is promised."""
+    """Registers an attack. Without a metric, no limit stops it: its memory is counted, and no more is promised."""
     def add(function):
         name = function.__name__.replace("_", "-")
         ATTACKS.append(Attack(name, function, metric, line, " ".join((function.__doc__ or "").split())))
@@ -65,7 +65,7 @@ def attack(metric=None, line=None):
 
 @attack(REACHED % "reflection_streams_per_connection", "reflection_streams_per_connection")
 def reflection(scene):
-    """17 connections with 1,000 reflection streams each, whose replies the client's window does not take."""
+    """17 connections with 1,000 reflection streams each, and a client window of zero for their replies."""
     question = field(4, b"configlookup.v1.ConfigLookup")
     data = preface(0) + calls(REFLECTION, question, range(1, 2001, 2), ends=False)
     for _ in range(17):
@@ -86,13 +86,13 @@ def health_watches(scene):
 
 @attack(REACHED % "waiting_calls", "waiting_calls")
 def waits(scene, count=10_000):
-    """10,000 lookups of one key wait for a revision that does not come, while documents of the entity change."""
+    """10,000 lookups of one key wait for a revision that is not reached, while documents of the entity change."""
     revision = (int(time.time()) + 50) << 32
     request = field(1, b"nobody-has-this-key") + field(2, field(2, revision))
     ends = {}
 
     def refill():
-        """As many wait at any time, although each of them ends by itself."""
+        """Replaces the calls that have ended, so that their number stays the same."""
         for one in list(scene.sockets):
             if ends.get(one, 0) < time.monotonic():
                 first = int(time.monotonic() * 1000) % 1_000_000_000
@@ -109,13 +109,13 @@ def waits(scene, count=10_000):
 
 @attack(REACHED % "waiting_calls", "waiting_calls")
 def many_waits(scene):
-    """The same with 60,000 lookups."""
+    """Like waits, with 60,000 lookups."""
     waits(scene, 60_000)
 
 
 @attack(REACHED % "http_connections_per_address", "http_connections_per_address")
 def silent_http(scene):
-    """128 connections to the HTTP port that say nothing, and are opened again as soon as they are closed."""
+    """128 connections to the HTTP port that send nothing, and are opened again as soon as they are closed."""
     failed = asked = 0
     end = time.monotonic() + scene.seconds
     held = []
@@ -148,7 +148,7 @@ def watch_filters(scene):
 
 @attack()
 def progress(scene):
-    """4,000 watches with the smallest interval between two PROGRESS that the server takes."""
+    """4,000 watches with the smallest `progress_interval_ms` that the server accepts."""
     interval = 10 if accepts(scene, 10) else 1000
     request = field(8, interval)
     for _ in range(4):
@@ -169,7 +169,7 @@ def accepts(scene, interval):
 
 
 def flood(scene, cancels):
-    """Opens connections again as soon as they are cut."""
+    """Repeats `cancels` on a connection, and reconnects when the server closes it."""
     end = time.monotonic() + scene.seconds
     before, began, rounds, first = scene.server.cpu, time.monotonic(), 0, 1
     one = None
@@ -188,7 +188,7 @@ def flood(scene, cancels):
         except OSError:
             one.close()
             one = None
-            # As a client would that backs off a little.
+            # Like a client with a short backoff.
             time.sleep(0.1)
             continue
         if not swallow([one]):
@@ -197,7 +197,7 @@ def flood(scene, cancels):
     if one:
         one.close()
     used = (scene.server.cpu - before) / (time.monotonic() - began)
-    scene.notes.append(f"{used:.2f} of a core, cut {rounds - 1} times")
+    scene.notes.append(f"{used:.2f} of a core, disconnected {rounds - 1} times")
 
 
 @attack(ENDED % "framed", "framed_flood")
@@ -215,7 +215,7 @@ def open_and_cancel(scene):
 
 @attack(ENDED % "grpc", "grpc_flood")
 def open_and_reset(scene):
-    """The same over gRPC."""
+    """Like open-and-cancel, over gRPC."""
     request = field(6, 1) + field(7, 1)
     state = {}
 
@@ -234,7 +234,7 @@ def open_and_reset(scene):
 
 @attack()
 def begun_requests(scene):
-    """200 connections with 1,024 gRPC requests each that have begun and do not end, begun again as they expire."""
+    """200 connections with 1,024 incomplete gRPC requests each, which are opened again when they expire."""
     block = calls(LOOKUP, None, range(1, 2049, 2))
     ends = {}
 
@@ -247,7 +247,7 @@ def begun_requests(scene):
 
 @attack()
 def waiting_documents(scene):
-    """300 connections with 500 lookups of a large document each, and a window that takes nothing."""
+    """300 connections with 500 lookups of a large document each, and a client window of zero."""
     scene.database.put("large", "x" * 100_000)
     data = preface(0) + calls(LOOKUP, field(1, b"large"), range(1, 1001, 2))
     for _ in range(300):

@@ -19,8 +19,8 @@ import pymongo
 from .frames import connect, field, framed_call
 
 MIB = 1 << 20
-# The server has processors of its own, and the attackers, the client and the database have the others: what is measured
-# are waits in the server, and not those for a processor that an attacker uses. On one processor they share it.
+# The server runs on processors of its own; the attackers, the client and the database use the others. So the measured
+# waits are waits in the server, not waits for a processor that an attacker uses. With one processor, all share it.
 CPUS = sorted(os.sched_getaffinity(0))
 SERVER_CPUS = CPUS[len(CPUS) // 2:]
 OTHER_CPUS = CPUS[: len(CPUS) // 2] or CPUS
@@ -43,7 +43,7 @@ def free_port():
 
 
 class Database:
-    """SecantusDB, in a folder of its own."""
+    """A SecantusDB process with a folder of its own."""
 
     def __init__(self, venv, seed):
         self.folder = tempfile.mkdtemp(prefix="config-lookup-abuse-")
@@ -79,7 +79,7 @@ class Database:
 
 
 class Server:
-    """The server as a process, in a memory cgroup where a limit is asked for."""
+    """A server process. With `memory_limit`, it runs in a memory cgroup with that limit in bytes."""
 
     def __init__(self, binary, database, flags=(), memory_limit=None):
         self.lines = []
@@ -138,7 +138,7 @@ class Server:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def metrics(self):
-        """By name and labels; empty while the HTTP port does not answer."""
+        """The metrics' values by name and labels; empty while the HTTP port does not answer."""
         url = f"http://{self.http[0]}:{self.http[1]}/metrics"
         try:
             with urllib.request.urlopen(url, timeout=2) as reply:
@@ -148,7 +148,7 @@ class Server:
         return {name: float(value) for name, value in re.findall(r"^([^#\s]\S*) (\S+)$", text, re.M)}
 
     def saw(self, metric, line):
-        """Whether a metric has counted something, and the log has a line with this text."""
+        """Whether the metric is above zero, and a log line contains the text."""
         counted = poll("the metrics", self.metrics, 10).get(metric, 0) > 0
         return counted and any(line in text for text in self.lines)
 
@@ -178,9 +178,9 @@ class Server:
 
 
 def _look_up(address, connection):
-    """Looks up the same agent, 200 times a second, and sends how long each took, in ms, when asked."""
+    """Looks up the same agent, at most 200 times a second. Sends the durations in ms when requested."""
     if os.geteuid() == 0:
-        # Its own waits for a processor are not the server's.
+        # Real-time priority: the client's own waits for a processor must not be counted as the server's.
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
     call = framed_call(1, b"GetAgentConfig", field(1, b"disease-diagnosis"))
     one, failures, waits = None, 0, []
@@ -213,7 +213,7 @@ def _look_up(address, connection):
 
 
 class Client:
-    """The well-behaved one, in a process of its own."""
+    """The well-behaved client, in a process of its own."""
 
     def __init__(self, address):
         self.connection, other = multiprocessing.Pipe()
@@ -221,7 +221,7 @@ class Client:
         self.process.start()
 
     def take(self):
-        """Since it was last asked: p50, p99 and the longest wait in ms, and failures."""
+        """Returns p50, p99 and the longest wait in ms, and the number of failures, since the last call."""
         self.connection.send("take")
         waits, failures = self.connection.recv()
         waits.sort()
@@ -237,7 +237,7 @@ class Client:
 
 
 class Gauge(threading.Thread):
-    """The highest resident memory and counted bytes while it runs."""
+    """Records the highest resident memory and the highest `config_lookup_buffered_bytes` while it runs."""
 
     def __init__(self, server):
         super().__init__(daemon=True)

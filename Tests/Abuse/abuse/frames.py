@@ -1,4 +1,4 @@
-"""The bytes of both protocols, made as cheaply as Python can, so that an attack is not held up by its own client."""
+"""Encodes both protocols with little work in Python, so that its client does not slow down an attack."""
 
 import socket
 import struct
@@ -20,7 +20,7 @@ def varint(number):
 
 
 def field(number, value):
-    """A field of a protobuf message: an integer, or bytes."""
+    """Encodes a field of a protobuf message. The value is an integer or bytes."""
     if isinstance(value, int):
         return varint(number << 3) + varint(value)
     return varint(number << 3 | 2) + varint(len(value)) + value
@@ -50,7 +50,7 @@ def frame(kind, stream, payload=b"", flags=0):
 
 
 def literal(name, value):
-    # A literal that neither side keeps.
+    # A literal header field without indexing, so neither side adds it to its table.
     return b"\0" + hpack_string(name) + hpack_string(value)
 
 
@@ -73,7 +73,7 @@ def message(request):
 
 
 def calls(path, request, streams, ends=True):
-    """Whole calls on these streams; with `request` None only their headers."""
+    """Encodes complete calls on these streams. If `request` is None, only their headers."""
     block = headers(path)
     body = None if request is None else message(request)
     out = []
@@ -98,7 +98,7 @@ def connect(address):
 
 
 def swallow(sockets):
-    """Reads what has come, and gives the sockets that are still open."""
+    """Reads and discards all received bytes, and returns the sockets that are still open."""
     still = []
     for one in sockets:
         one.setblocking(False)
@@ -114,7 +114,7 @@ def swallow(sockets):
 
 
 def send(one, data):
-    """As far as the server takes it; False once it has closed."""
+    """Sends all data. Returns False if the server has closed the connection, or reads nothing for 20 s."""
     one.settimeout(20)
     try:
         one.sendall(data)

@@ -1,4 +1,4 @@
-"""script/bench: the server beside its peers, row by row."""
+"""Measures the server and its peers, and prints a table."""
 
 import argparse
 import json
@@ -16,13 +16,13 @@ ROWS = [row for _, rows in [*GROUPS, GROWTH] for row in rows]
 
 def options():
     parser = argparse.ArgumentParser(prog="script/bench", description=__doc__, epilog="Rows: " + ", ".join(ROWS))
-    parser.add_argument("--quick", action="store_true", help="one short round each: under 3 minutes")
-    parser.add_argument("--grow", action="store_true", help="how costs grow, instead: some minutes")
-    parser.add_argument("--only", metavar="ROW,...", help="these rows, or all that begin so")
-    parser.add_argument("--rounds", type=int, help="runs of each, interleaved (3; quick: 1)")
-    parser.add_argument("--seconds", type=float, help="of each run (1.2; quick: 0.5)")
+    parser.add_argument("--quick", action="store_true", help="one short round of each row, in less than 3 minutes")
+    parser.add_argument("--grow", action="store_true", help="measure the growth of costs instead; takes some minutes")
+    parser.add_argument("--only", metavar="ROW,...", help="only these rows; a prefix selects all rows with it")
+    parser.add_argument("--rounds", type=int, help="number of interleaved runs of each row (3; with --quick 1)")
+    parser.add_argument("--seconds", type=float, help="duration of each run (1.2; with --quick 0.5)")
     parser.add_argument(
-        "--json", type=pathlib.Path, help="every single run goes here, the table beside it (.build/bench/runs.json)")
+        "--json", type=pathlib.Path, help="file for all single runs; the table goes beside it (.build/bench/runs.json)")
     chosen = parser.parse_args()
     chosen.rounds = chosen.rounds or (1 if chosen.quick else 3)
     chosen.seconds = chosen.seconds or (0.5 if chosen.quick else 1.2)

@@ -1,4 +1,4 @@
-"""What every measurement is made with: the options, the runs so far, and what they show."""
+"""The state of the bench, which every measurement uses: the options, the runs so far, and the table of results."""
 
 import contextlib
 import json
@@ -13,11 +13,11 @@ class Bench:
     def __init__(self, options, system):
         self.system = system
         self.rounds, self.seconds, self.is_quick = options.rounds, options.seconds, options.quick
-        # So long a run that was disturbed is tried again.
+        # Until this time, disturbed runs are repeated.
         self._patience_end = time.monotonic() + (0 if options.quick else 300)
-        # Every single run: row, target, and what was measured.
+        # Every single run: its row, its target, and the measured values.
         self.runs = []
-        # The table: see `row`.
+        # The rows of the table: see `row`.
         self.rows = []
 
     # Runs
@@ -26,7 +26,7 @@ class Bench:
         self.runs.append({"row": row, "target": target, **result})
 
     def results(self, row, target, key):
-        """Of the quiet runs; of all where there was none."""
+        """Returns the values of the undisturbed runs; of all runs if every run was disturbed."""
         mine = [run for run in self.runs if run["row"] == row and run["target"] == target and key in run]
         return [run[key] for run in mine if run.get("noise", 0) < QUIET] or [run[key] for run in mine]
 
@@ -34,7 +34,7 @@ class Bench:
         return statistics.median(self.results(row, target, key))
 
     def load(self, target, flags, is_awake=False, core=LOAD_CORE):
-        """One run of `load` against a target; again, a few times, where something else was at work."""
+        """Runs `load` against a target. A run that other processes disturb is repeated, three runs at most."""
         best = None
         for _ in range(3):
             is_patient = time.monotonic() < self._patience_end
@@ -58,7 +58,7 @@ class Bench:
 
     @contextlib.contextmanager
     def awake(self):
-        """Keeps both cores from halting; gives the processes that do."""
+        """Keeps both cores from halting. Yields the processes that do it."""
         spinners = [
             self.system.start([build.FOLDER / "awake", 600, core], core) for core in (SERVER_CORE, LOAD_CORE)]
         try:
@@ -68,7 +68,7 @@ class Bench:
                 self.system.stop(spinner)
 
     def compare(self, row, targets, flags, is_awake=False, core=LOAD_CORE):
-        """Every target in turn, in rounds: a slow minute hits all."""
+        """Runs all targets one after the other, in rounds, so that a slow minute of the machine affects all of them."""
         for number in range(self.rounds):
             for target in list(targets):
                 try:
@@ -83,7 +83,7 @@ class Bench:
     # The table
 
     def row(self, what, ours, peers="", *checks):
-        """One row; a check is (a figure of ours, as text; what it should be, as text; whether it is)."""
+        """Adds and prints a row. A check is a tuple: a value of ours as text, its goal as text, whether it is met."""
         row = {"what": what, "ours": ours, "peers": peers, "checks": checks}
         self.rows.append(row)
         print(line(row), flush=True)

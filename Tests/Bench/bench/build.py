@@ -1,4 +1,4 @@
-"""Installs what only the bench needs, and compiles peers and loads into the build folder."""
+"""Installs the packages that only the bench needs, and compiles peers and loads into the build folder."""
 
 import os
 import pathlib
@@ -17,7 +17,7 @@ FLAGS = ["-O3", "-march=native", "-Wall", "-Wextra"]
 
 
 def install():
-    """Packages of Debian and Ubuntu; those that start a service of their own are kept from it."""
+    """Installs missing packages of Debian or Ubuntu, and prevents them from starting services."""
     query = ["dpkg-query", "-W", "-f", "${binary:Package} ${db:Status-Status}\n", *PACKAGES]
     known = subprocess.run(query, capture_output=True, text=True).stdout
     there = {line.split()[0].split(":")[0] for line in known.splitlines() if line.endswith(" installed")}
@@ -86,7 +86,7 @@ def _grpc_go():
     if _is_newer("grpc_peer_go", sources):
         return
     print("compiling grpc_peer_go", flush=True)
-    # Debian's libraries are laid out for a GOPATH.
+    # Debian installs Go libraries in the layout of a GOPATH.
     package = FOLDER / "go/src/peer"
     for folder in ("pb", "command"):
         (package / folder).mkdir(parents=True, exist_ok=True)
@@ -99,7 +99,7 @@ def _grpc_go():
 
 
 def versions():
-    """Of the peers, as Debian has them."""
+    """Returns the versions of the peers' packages."""
     names = ["redis-server", "memcached", "libgrpc++-dev", "golang-google-grpc-dev", "nghttp2-server", "libmongoc-dev"]
     query = ["dpkg-query", "-W", "-f", "${Package} ${Version}\n", *names]
     return ", ".join(subprocess.run(query, capture_output=True, text=True).stdout.split("\n")[:-1])

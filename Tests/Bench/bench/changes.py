@@ -1,4 +1,4 @@
-"""What changes cost: lookups meanwhile, and how soon subscribers know."""
+"""The cost of changes: the latency of lookups meanwhile, and the delay until subscribers receive notices."""
 
 import json
 import subprocess
@@ -10,11 +10,12 @@ from .peers import ours_framed
 from .system import LOAD_CORE, SERVER_CORE, BenchError, Noise, processor_seconds, wait_until_quiet
 
 ROWS = ("lookups-while-changing", "notice", "fan-out")
-# Lookups a second while something else is measured: enough for a p99, few enough to leave the core to the database.
+# The rate of lookups per second while something else is measured: high enough for a p99, and low enough that the
+# database can use most of the core.
 PACE = ("--rate", 2000)
 CHANGES_PER_SECOND = 1000
 SUBSCRIBERS = 10_000
-NOTICE_BYTES = 160  # As many as ours has, with its frame.
+NOTICE_BYTES = 160  # The size of this server's notice with its frame.
 
 
 def run(bench, wanted):
@@ -34,9 +35,9 @@ def run(bench, wanted):
 
 
 def paced(bench, database, server, seconds, meanwhile=lambda: None):
-    """Lookups at a pace for so long, and what `meanwhile` gives, which is called when they have begun.
+    """Makes lookups at the rate of PACE for `seconds`, and calls `meanwhile`. Returns the results of both.
 
-    The load goes before the database on their core: what is measured is the server.
+    The load has priority over the database on their core, because the server is to be measured.
     """
     target = ours_framed(server)
     with bench.awake() as spinners:
@@ -77,7 +78,7 @@ def _while_changing(bench, database, server):
 
 
 def _notices(bench, database, server, *flags):
-    """Without a server only what the bare watcher sees."""
+    """Measures the delay of notices. Without a server, only the bare change stream is measured."""
     command = [
         build.FOLDER / "notices", "--port", server.port if server else 1, "--request",
         bench.system.folder / "subscribe-framed", "--mongodb", database.uri, "--bytes", database.padding(), *flags]
@@ -104,12 +105,12 @@ def _notice(bench, database):
         for name in ("images", "lookups"):
             database.keep_images(name == "images")
             server = Server(bench.system, database)
-            # By the first update the server finds out whether there are images.
+            # The first update shows the server whether the collection has post-images.
             database.agents.update_one({"_id": data.key(0).decode()}, {"$set": {"description": f"{name} {number}"}})
             bench.record(row, name, {"round": number, **_notices(bench, database, server, *changes)})
             server.stop()
-        # Not beside the server: the database, which is Python, serves two watchers of a change in turn, and the second
-        # one would wait for the first.
+        # The bare watcher does not run at the same time as the server: the database, which is written in Python, serves
+        # two watchers of a change one after the other, and the second one would wait for the first.
         bare = _notices(bench, database, None, *changes, "--subscribers", 0, "--bare", 1)
         bench.record(row, "bare", {"round": number, **bare})
     for name, means in (("images", "images of documents kept, as is recommended"), ("lookups", "documents looked up")):
@@ -130,7 +131,7 @@ def fan_out(bench, database, server, subscribers, row):
 
 
 def _fan_out_floor(bench):
-    """What the system alone takes: a send for each connection, and nothing else."""
+    """Measures the lower bound of the system: one send for each connection, and nothing else."""
     rounds = 5 if bench.is_quick else 20
     wait_until_quiet(2)
     noise = Noise([])

@@ -1,4 +1,4 @@
-"""The bytes that everybody is asked for, and the requests: protobuf by hand, so that all peers hold the same."""
+"""The data that all peers serve, and the requests. Protobuf is encoded here, so that all peers have equal bytes."""
 
 import random
 import struct
@@ -22,7 +22,7 @@ def field(number, value):
 
 
 def find_field(message, wanted):
-    """The bytes of a message's field of this number."""
+    """Returns the bytes of the first field with this number in a message; empty if there is none."""
     at = 0
 
     def take():
@@ -60,12 +60,12 @@ def grpc_message(message):
 
 
 def call(number, method, request):
-    """A `Frame` of the framed protocol that holds a call."""
+    """Encodes a `Frame` of the framed protocol with a call."""
     return frame(field(1, number) + field(2, field(1, method) + field(2, request)))
 
 
 def _entry(number, chance):
-    """A `GetReply` of peer.proto, of REPLY_BYTES."""
+    """Encodes a `GetReply` of peer.proto with REPLY_BYTES bytes."""
     head = field(1, key(number)) + field(2, 1_000_000 + number)
     for tag in (b"prod", b"eu-west-1", b"tenant-%03d" % (number % 97), b"tier:gold"):
         head += field(3, tag)
@@ -93,12 +93,12 @@ def framed_lookups(keys):
     return b"".join(call(number + 1, b"GetAgentConfig", field(1, key)) for number, key in enumerate(keys))
 
 
-# Agent configs; a PROGRESS an hour.
+# A watch of agent configs with one PROGRESS per hour.
 _QUIET_WATCH = field(1, 1) + field(8, 3_600_000)
 
 
 def _http2_call(path, body):
-    """All that a client sends for one call on a connection of its own."""
+    """Encodes everything that a client sends for one call on a connection of its own."""
 
     def part(kind, flags, stream, payload):
         return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
@@ -108,14 +108,14 @@ def _http2_call(path, body):
 
     block = (b"\x83\x86\x04" + text(path) + b"\x01" + text(b"bench") + b"\x0f\x10" + text(b"application/grpc")
              + b"\x00" + text(b"te") + text(b"trailers"))
-    # A window for the whole connection that no run fills.
+    # The window of the connection is larger than the data of any run.
     window = part(8, 0, 0, struct.pack(">I", 1 << 30))
     return (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + part(4, 0, 0, struct.pack(">HI", 4, 1 << 30)) + window
             + part(1, 4, 1, block) + part(0, 1, 1, body))
 
 
 def write(folder):
-    """The files that peers and loads read."""
+    """Writes the files that peers and loads read."""
     keys, served = shuffled(), entries()
     bulk = [b"*2\r\n$3\r\nGET\r\n$%d\r\n%s\r\n" % (len(key), key) for key in keys]
     files = {
@@ -125,13 +125,13 @@ def write(folder):
         "memcached": b"".join(frame(b"mg %s v\r\n" % key) for key in keys),
         "grpc": grpc_message(field(1, keys[0])),
         "watch-peer": grpc_message(field(1, b"burst:%d" % KEYS)),
-        # Entity 1, agent configs; with the initial state.
+        # Entity 1 is agent configs; field 6 requests the initial state.
         "watch-ours": grpc_message(field(1, 1) + field(6, 1)),
         "subscribe-framed": call(1, b"WatchInvalidations", _QUIET_WATCH),
         "subscribe-http2": _http2_call(b"/configlookup.v1.ConfigLookup/WatchInvalidations", grpc_message(_QUIET_WATCH)),
     }
     for name, content in files.items():
         (folder / name).write_bytes(content)
-    # nghttpd gives a file, which is to be as long as the message with its prefix.
+    # nghttpd serves a file, which must have the size of the message with its prefix.
     (folder / "www").mkdir()
     (folder / "www" / "reply").write_bytes(grpc_message(served[0][1]))

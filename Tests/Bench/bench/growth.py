@@ -1,4 +1,4 @@
-"""How the costs grow: connections, subscribers, keys."""
+"""The growth of costs with the number of connections, subscribers and keys."""
 
 from . import build
 from .changes import fan_out
@@ -42,8 +42,8 @@ def _series(bench, what, counts, text):
 
 
 def _keys(bench):
-    """By `parts`, over a source in memory: a million documents are too many for the database here."""
-    bench.say("grow-keys: a million of them take a minute or two")
+    """Runs `parts` with an in-memory source, because a million documents are too many for this database."""
+    bench.say("grow-keys: a million keys take one or two minutes")
     program = build.ROOT / ".build/release/parts"
     for count in KEYS:
         output = bench.system.run([program, "--grow", "--only", f"keys-{count}"], seconds=900)

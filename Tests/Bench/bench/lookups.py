@@ -1,4 +1,4 @@
-"""Lookups, and a watch, beside the peers."""
+"""Lookups and a watch, compared with the peers."""
 
 from . import peers
 from .bench import at_least, at_most

@@ -1,4 +1,4 @@
-"""The server that is measured, and the database behind it."""
+"""The measured server, and its database."""
 
 import json
 import pathlib
@@ -20,7 +20,7 @@ _FIRST_PADDING = 1000
 
 
 class Database:
-    """SecantusDB, as a process on the load's core."""
+    """A SecantusDB process on the core of the load."""
 
     def __init__(self, system, *flags):
         self._system = system
@@ -49,17 +49,17 @@ class Database:
         }
 
     def padding(self):
-        """What makes a reply 2,048 bytes long or a little more; found by asking a server."""
+        """Returns the size of a description with which a reply has at least 2,048 bytes, found with a lookup."""
         if self._padding is None:
             self.agents.insert_one(self.document("agent-0000", _FIRST_PADDING))
             server = Server(self._system, self)
-            # Some bytes more: the age in a reply takes one to three.
+            # 8 bytes more, because the size of the age in a reply varies from one to three bytes.
             self._padding = _FIRST_PADDING + data.REPLY_BYTES + 8 - len(server.ask("agent-0000"))
             server.stop()
         return self._padding
 
     def fill(self, count=data.KEYS, digits=4):
-        """Agent configs by number, in place of what there is."""
+        """Replaces the content of the collection by `count` numbered agent configs."""
         padding = self.padding()
         self.agents.drop()
         for start in range(0, count, 1000):
@@ -68,13 +68,13 @@ class Database:
                 [self.document(data.key(number, digits).decode(), padding) for number in numbers])
 
     def keep_images(self, keeps_images):
-        """Whether updates come with the document as of themselves, to those who ask for that."""
+        """Enables or disables post-images of the collection."""
         self.client.bench.command("collMod", "agents", changeStreamPreAndPostImages={"enabled": keeps_images})
 
     def forget_history(self):
-        """As if all had been written long ago: else a server that starts reads the last ten minutes, too.
+        """Prunes the oplog. Otherwise a server that starts would also read the changes of the last ten minutes.
 
-        Needs `--oplog-max-entries`.
+        Requires `--oplog-max-entries`.
         """
         self.client.admin.command("secantusAdmin.pruneOplog")
 
@@ -84,7 +84,7 @@ class Database:
 
 
 class Server:
-    """config-lookup-server, warm, over the agent configs of a database."""
+    """A warm config-lookup-server with the agent configs of a database."""
 
     def __init__(self, system, database, *flags, threads=1, core=SERVER_CORE, wait=True):
         self._system, self._log = system, f"server-{free_port()}.log"
@@ -113,22 +113,22 @@ class Server:
         return self.process.pid
 
     def ask(self, key):
-        """The reply for a key, as its bytes."""
+        """Looks up a key, and returns the bytes of the reply."""
         with grpc.insecure_channel(f"127.0.0.1:{self.port}") as channel:
             return channel.unary_unary(GET)(data.field(1, key.encode()), timeout=10)
 
     def check(self, count=data.KEYS):
-        """Every key must give its own config, and at least so many bytes."""
+        """Checks that every key returns its own config, in a reply of at least REPLY_BYTES."""
         with grpc.insecure_channel(f"127.0.0.1:{self.port}") as channel:
             call = channel.unary_unary(GET)
             for number in range(count):
                 key = data.key(number)
                 reply = call(data.field(1, key), timeout=10)
                 if len(reply) < data.REPLY_BYTES or data.field(2, key) not in reply:
-                    raise BenchError(f"{key}: a reply of {len(reply)} bytes, or another's")
+                    raise BenchError(f"{key}: the reply has {len(reply)} bytes, or is that of another key")
 
     def health(self):
-        """Of the cache of agent configs."""
+        """Returns the health of the cache of agent configs."""
         with urllib.request.urlopen(self.http + "/health/cache", timeout=10) as reply:
             return json.load(reply)["agent_config"]
 

@@ -1,4 +1,4 @@
-"""Who is compared: each a process on the server's core, with what a load needs to ask it."""
+"""The compared servers: each is a process on the server's core, with the flags for the load against it."""
 
 import dataclasses
 import shutil
@@ -15,7 +15,7 @@ class Target:
     name: str
     pid: int
     port: int
-    # Of `load`.
+    # The flags of `load`.
     flags: tuple
     watch_flags: tuple = ()
 
@@ -28,7 +28,7 @@ def ours_grpc(server):
     common = ("--protocol", "h2", "--path")
     return Target(
         "ours", server.pid, server.port, (*common, ours.GET, "--requests", "grpc", "--at-least", 2048),
-        # A PROGRESS comes first, and one after the last key.
+        # A PROGRESS is sent before the first key, and one after the last.
         (*common, ours.WATCH, "--requests", "watch-ours", "--watch", data.KEYS + 2))
 
 
@@ -93,7 +93,7 @@ def _put(target, wanted, commands):
 
 
 def _check(target):
-    """A real client gets what the data says."""
+    """Checks with a real gRPC client that the peer returns the data."""
     with grpc.insecure_channel(f"127.0.0.1:{target.port}") as channel:
         call = channel.unary_unary("/peer.v1.Lookup/Get")
         for key, message in data.entries():

@@ -1,4 +1,4 @@
-"""What much of something costs: 100,000 documents, many idle subscribers, a second thread."""
+"""The cost of large numbers: 100,000 documents, thousands of idle subscribers, a second thread."""
 
 import json
 import subprocess
@@ -51,7 +51,7 @@ def _documents(bench, wanted):
 
 
 def _warm_up(bench, database, rounds):
-    """A bare loop and a server that starts, in turn; gives the last server."""
+    """Measures a bare loop and the start of a server, alternately. Returns the last server."""
     row, server = "warm-up", None
     bench.say(row)
     for number in range(rounds):
@@ -72,7 +72,7 @@ def _warm_up(bench, database, rounds):
 
 
 def _memory(bench, server, count):
-    # Of a reply, the config.
+    # Field 1 of a reply is the config.
     encoded = len(data.find_field(server.ask("agent-%06d" % (count // 2)), 1))
     resident, limit = resident_bytes(server.pid), 1.5 * encoded * count + 64 * MIB
     bench.record("memory", "ours", {"resident": resident, "encoded": encoded * count})
@@ -96,7 +96,7 @@ def _reload(bench, database, server, count):
             poll("the reload is over", lambda: server.health()["loaded_at"] != before, 120)
             return time.monotonic() - start
 
-        # As long as the warm-up took: a reload reads as much.
+        # The load runs for the duration of the warm-up, because a reload reads the same documents.
         seconds = max(1, bench.median("warm-up", "ours", "seconds"))
         busy, took = paced(bench, database, server, seconds, reload)
         bench.record(row, "reloading", {"round": number, **busy, "reload_seconds": took})
@@ -110,7 +110,7 @@ def _reload(bench, database, server, count):
 
 
 def open_subscribers(bench, server, count, protocol):
-    """A process that holds so many idle subscribers, all of them open."""
+    """Starts a process with `count` idle subscribers, and waits until all watches are open."""
     child = bench.system.start(
         [build.FOLDER / "notices", "--port", server.port, "--request", bench.system.folder / f"subscribe-{protocol}",
          "--subscribers", count, "--http2", int(protocol == "http2"), "--changes", 0],
@@ -125,7 +125,7 @@ def _idle_memory(bench, database):
     for protocol, name, limit in (("framed", "framed", 16), ("http2", "gRPC", 32)):
         bench.say(f"{row}: {name}")
         server = Server(bench.system, database)
-        # What the first ones need, once for all.
+        # The first subscribers make the server allocate memory that all of them share, which must not count.
         first = open_subscribers(bench, server, 50, protocol)
         before = resident_bytes(server.pid)
         crowd = open_subscribers(bench, server, count, protocol)
@@ -140,7 +140,7 @@ def _idle_memory(bench, database):
 
 
 def _threads(bench, database):
-    """One thread and two, both on both cores, the load beside them."""
+    """Measures servers with one thread and with two. Servers and load use both cores."""
     servers = [Server(bench.system, database, threads=threads, core=None) for threads in (1, 2)]
     targets = [ours_framed(server) for server in servers]
     targets[0].name, targets[1].name = "one thread", "two threads"

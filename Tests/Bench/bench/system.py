@@ -1,4 +1,4 @@
-"""Processes of the bench, the cores they run on, and what the machine did meanwhile."""
+"""The processes of the bench, their cores, and the CPU time that other processes use meanwhile."""
 
 import contextlib
 import ctypes
@@ -15,7 +15,8 @@ import time
 
 TICK = os.sysconf("SC_CLK_TCK")
 SERVER_CORE, LOAD_CORE = 0, 1
-# Of a core, used by neither side: a run with more is tried again, and left out of a median where others remain.
+# The maximum CPU time that other processes may use during a run, as a part of one core. A run with more is repeated,
+# and is not part of a median if there are other runs.
 QUIET = 0.10
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -27,17 +28,17 @@ class BenchError(Exception):
 
 
 class System:
-    """Starts processes; ends all of them, and deletes its folder, at the end, however that comes."""
+    """Starts processes. Ends all of them and deletes its folder at the end of the run, also after an error."""
 
     def __init__(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="config-lookup-bench-"))
         self.children = []
-        # Whatever a process leaves behind, it leaves in the folder.
+        # Processes write their temporary files into the folder.
         own = {"HOME": str(self.folder), "TMPDIR": str(self.folder), "MONGOC_DISABLE_SHM": "1"}
         self._environment = {**os.environ, **own}
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._interrupt)
-        # Ten thousand connections, on both sides.
+        # Client and server have ten thousand connections each.
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         wanted = most if most != resource.RLIM_INFINITY else 1 << 16
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, 1 << 16), most))
@@ -47,14 +48,14 @@ class System:
         raise KeyboardInterrupt
 
     def start(self, command, core=SERVER_CORE, is_first=False, log=None, **more):
-        """A process pinned to a core (None: to none); its output goes to a file of the bench's folder.
+        """Starts a process that is pinned to a core (None: not pinned). Its output goes to a file in the folder.
 
-        `is_first`: where the system allows it, it goes before all others on its core.
+        `is_first`: gives it real-time priority on its core, if the system allows that.
         """
 
         def prepare():
             _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            # Ctrl-C reaches the bench, which ends the others.
+            # A process group of its own, so that Ctrl-C reaches only the bench, which ends its processes.
             os.setpgid(0, 0)
             if core is not None:
                 os.sched_setaffinity(0, {core})
@@ -71,7 +72,7 @@ class System:
         return child
 
     def run(self, command, core=LOAD_CORE, seconds=120, **more):
-        """What a process prints; throws if it fails."""
+        """Runs a process and returns its output. Raises BenchError if it fails."""
         child = self.start(command, core, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)
         try:
             output, problem = child.communicate(timeout=seconds)
@@ -105,7 +106,7 @@ class System:
 
 
 def poll(what, holds, seconds=60, child=None):
-    """Waits until a condition holds, and gives its value."""
+    """Waits until a condition is true, and returns its value."""
     end = time.monotonic() + seconds
     while not (value := holds()):
         if child is not None and child.poll() is not None:
@@ -131,7 +132,7 @@ def answers(port):
 
 
 def processor_seconds(pid):
-    """User and system time of a process, all its threads."""
+    """The user and system time of all threads of a process, in seconds."""
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / TICK
 
@@ -142,13 +143,13 @@ def resident_bytes(pid, field="VmRSS"):
 
 
 def _machine_seconds():
-    """Busy and stolen seconds of all cores since boot."""
+    """The busy and the stolen time of all cores since boot, in seconds."""
     times = [int(word) for word in open("/proc/stat").readline().split()[1:]]
     return (times[0] + times[1] + times[2] + times[5] + times[6]) / TICK, times[7] / TICK
 
 
 class Noise:
-    """Processor time that none of these processes, nor a child of ours that has ended, used meanwhile."""
+    """Measures the CPU time of all processes except the given ones, this one and its children that have ended."""
 
     def __init__(self, pids):
         self._pids = list(pids)
@@ -160,14 +161,14 @@ class Noise:
                 + ended.ru_utime + ended.ru_stime + own.ru_utime + own.ru_stime)
 
     def end(self):
-        """As a part of one core."""
+        """Returns the CPU time since the start, including stolen time, as a part of one core."""
         busy, stolen = (now - then for now, then in zip(_machine_seconds(), self._times))
         foreign = busy - (self._own_seconds() - self._own)
         return (max(0.0, foreign) + stolen) / (time.monotonic() - self._start)
 
 
 def wait_until_quiet(seconds):
-    """Waits, for so long at most, until little else is at work."""
+    """Waits until the machine uses less than 0.15 cores, but not longer than `seconds`."""
     end = time.monotonic() + seconds
     while True:
         before, start = _machine_seconds()[0], time.monotonic()
@@ -177,7 +178,7 @@ def wait_until_quiet(seconds):
 
 
 def description():
-    """The machine, in lines for a person."""
+    """Returns a description of the machine: names and values, for the output."""
     cpu = re.search(r"model name\s*:\s*(.*)", pathlib.Path("/proc/cpuinfo").read_text())
     memory = int(re.search(r"MemTotal:\s+(\d+)", pathlib.Path("/proc/meminfo").read_text()).group(1)) / 1024 ** 2
     system = re.search(r'PRETTY_NAME="(.*)"', pathlib.Path("/etc/os-release").read_text())

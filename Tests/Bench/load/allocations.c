@@ -1,4 +1,4 @@
-// Counts what a program allocates: to be loaded before the C library (LD_PRELOAD).
+// Counts the allocations of a program. Load it before the C library, with LD_PRELOAD.
 #include <stddef.h>
 #include <stdint.h>
 

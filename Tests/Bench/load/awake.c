@@ -1,6 +1,6 @@
 // Keeps a core from halting: awake SECONDS CORE
 //
-// Any other task goes before it. On a virtual machine a halted core takes long to wake, and a latency would show that.
+// It has the lowest priority. On a virtual machine a halted core takes long to wake, which would add to a latency.
 #define _GNU_SOURCE
 #include <sched.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
-// documents: reads a collection with nothing but libmongoc, or changes it at a rate.
+// documents: reads a collection with libmongoc only, or changes it at a given rate.
 //
-//   documents URI read                                how long a loop over all of it takes
-//   documents URI change RATE SECONDS [BATCH]         replaces documents, BATCH (20) of them in one write
+//   documents URI read                                measures a loop over all documents
+//   documents URI change RATE SECONDS [BATCH]         replaces documents, BATCH (20) in one write
 //
-// Prints one line of JSON. Of the collection bench.agents.
+// The collection is bench.agents. Prints one line of JSON.
 #define _GNU_SOURCE
 #include <mongoc/mongoc.h>
 #include <stdio.h>
@@ -42,7 +42,7 @@ static void read_all(mongoc_collection_t *collection) {
   mongoc_cursor_destroy(cursor);
 }
 
-// The document with a description of the same size that begins with a number.
+// Returns a copy of the document, with a description of the same size that begins with the number.
 static bson_t *changed(const bson_t *document, long number) {
   bson_t *copy = bson_new();
   bson_iter_t iterator;
@@ -76,7 +76,7 @@ static void change(mongoc_collection_t *collection, double rate, double seconds,
   fflush(stdout);
   double start = now();
   long count = 0;
-  // What cannot be kept up with is not made up for: the rate that was reached is said.
+  // If the database is slower than the rate, fewer changes are made. The reached rate is printed.
   while (now() < start + seconds) {
     double wait = start + count / rate - now();
     if (wait > 0) usleep(wait * 1e6);

@@ -1,4 +1,4 @@
-// Times by size, 128 steps for each power of two: less than 1 % off.
+// A histogram of times in nanoseconds, with 128 buckets for each power of two. The error is less than 1 %.
 #pragma once
 #include <stdint.h>
 
@@ -20,7 +20,7 @@ static inline void histogram_add(struct histogram *h, uint64_t ns) {
   if (ns > h->max) h->max = ns;
 }
 
-// In microseconds.
+// Returns the quantile in microseconds.
 static inline double histogram_quantile(const struct histogram *h, double quantile) {
   uint64_t wanted = (uint64_t)(quantile * h->count), seen = 0;
   for (unsigned i = 0; i < BUCKETS; i++) {

@@ -1,6 +1,6 @@
-// gRPC calls over cleartext HTTP/2: prebuilt HEADERS and DATA, whose header block is indexed from the second on, as any
-// client's is. A stream that ends is one reply, and its DATA bytes are counted; grpc-status is not decoded, so a real
-// client checks first. With `watch`, each message of a stream is one reply.
+// gRPC calls over cleartext HTTP/2, with prebuilt HEADERS and DATA. From the second call on, the header block consists
+// of indexed fields, as with any client. A stream that ends is one reply, and its DATA bytes are counted. grpc-status
+// is not decoded, so a real client checks the replies before. With `watch`, each message of a stream is one reply.
 #include "load.h"
 
 #include <errno.h>
@@ -13,7 +13,7 @@ enum { END_STREAM = 1, ACK = 1, END_HEADERS = 4 };
 
 uint64_t http2_times[WINDOW_MAX];
 
-// HEADERS and DATA of one call, whose stream's number is to be set.
+// HEADERS and DATA of one call. The stream identifier is set for each call.
 static struct request {
   uint8_t bytes[2048];
   size_t size, data_at;
@@ -60,7 +60,7 @@ void http2_prepare(const char *body_file, const char *path, const char *authorit
   if (size < 5 || size == sizeof body || strlen(path) > 126 || strlen(authority) > 126) fail("a request too long");
   *end++ = 0x83;  // POST
   *end++ = 0x86;  // http
-  *end++ = 0x44;  // These four enter the table, where the following calls find them.
+  *end++ = 0x44;  // These four are added to the dynamic table, to which the next calls refer.
   end = put_text(end, path);
   *end++ = 0x41;
   end = put_text(end, authority);
@@ -103,7 +103,7 @@ void http2_open(struct connection *c) {
   c->pending_size = 0;
   c->stream = 1;
   queue(c, preface, sizeof preface - 1);
-  memcpy(put_head(frame, 6, SETTINGS, 0, 0), "\0\4\x3f\xff\xff\xff", 6);  // Windows of streams: 1 GiB.
+  memcpy(put_head(frame, 6, SETTINGS, 0, 0), "\0\4\x3f\xff\xff\xff", 6);  // The windows of streams are 1 GiB.
   queue(c, frame, sizeof frame);
   queue_number(c, WINDOW_UPDATE, 0, 0x7fff0000);
 }
@@ -123,7 +123,7 @@ void http2_send(struct connection *c, int count, uint64_t now) {
   flush_connection(c);
 }
 
-// The next stream of a watch, in place of the one that is over.
+// Opens the next stream of a watch, after the end of the previous one.
 static void next_watch(struct connection *c, int is_open) {
   enum { CANCEL = 8 };
   if (is_open) queue_number(c, RST_STREAM, c->stream - 2, CANCEL);
@@ -131,7 +131,7 @@ static void next_watch(struct connection *c, int is_open) {
   http2_send(c, 1, now_ns());
 }
 
-// Whole messages that these bytes of DATA complete.
+// Returns the number of messages that these bytes of DATA complete.
 static int count_messages(struct connection *c, const uint8_t *bytes, size_t count) {
   int done = 0;
   for (size_t i = 0; i < count;) {
@@ -152,7 +152,7 @@ static int count_messages(struct connection *c, const uint8_t *bytes, size_t cou
   return done;
 }
 
-// A frame's payload has come whole. Returns replies completed.
+// Handles a frame whose payload is complete. Returns the number of completed replies.
 static int take_frame(struct connection *c) {
   int type = c->head[3], flags = c->head[4];
   uint32_t stream = number_at(c->head + 5) & 0x7fffffff, slot = (stream >> 1) % STREAM_SLOTS;

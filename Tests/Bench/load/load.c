@@ -1,12 +1,14 @@
-// load: keeps so many requests under way on so many connections, and measures what comes back.
+// load: keeps --depth requests in flight on each of --connections connections, and measures the replies.
 //
-// One thread. As replies are read, as many requests are sent, in one write. The file of requests is a run of frames,
-// each a length (4 bytes, big-endian) and so many bytes; every connection begins at a place of its own in it. `framed`
-// sends them as they are; `resp` and `memcached` without the length; for `h2` the file is one gRPC message.
+// It has one thread. After replies were read, the same number of requests is sent, in one write. The file of requests
+// is a sequence of frames, each with a length (4 bytes, big-endian) and that number of bytes. Every connection begins
+// at a different position in it. `framed` sends the frames unchanged; `resp` and `memcached` omit the length; for `h2`
+// the file is one gRPC message.
 //
-// A time is from just before the write that carried the request to just after the read that completed the reply. With
-// --rate, requests are due so many a second, one under way at a time, and a time is from when the request was due. With
-// --pid, the processor time of that process is read at both ends. Prints one line of JSON.
+// A latency is measured from just before the write of the request to just after the read that completed the reply. With
+// --rate, that number of requests is due per second, one is in flight at a time, and a latency is measured from the
+// time when the request was due. With --pid, the CPU time of that process is read at the start and at the end. Prints
+// one line of JSON.
 #define _GNU_SOURCE
 #include "load.h"
 
@@ -36,7 +38,7 @@ static uint64_t due;
 static long server_pid;
 static struct sockaddr_in address;
 
-// All requests, the first ones once more at the end, so that any `depth` of them in a row are one run of bytes.
+// All requests. The first ones are repeated at the end, so that any `depth` consecutive requests are contiguous bytes.
 static uint8_t *requests;
 static size_t *request_at;
 static int request_count;
@@ -115,7 +117,7 @@ static void send_requests(struct connection *c, int count, uint64_t now) {
   }
   for (int i = 0; i < count; i++) c->sent[(c->oldest + c->outstanding + i) % settings.depth] = now;
   c->outstanding += count;
-  // Where the last write was cut short, what is left of it and these are still one run of bytes.
+  // If the last write was partial, its rest and these requests are contiguous bytes, too.
   if (!c->pending_size) c->pending = requests + request_at[c->next];
   c->pending_size += request_at[c->next + count] - request_at[c->next];
   c->next = (c->next + count) % request_count;
@@ -134,7 +136,7 @@ static void open_connection(struct connection *c) {
   if (!rate) send_requests(c, settings.depth, now_ns());
 }
 
-// A watch that resets many streams of one connection would look like an attack.
+// Reconnects, because a watch that resets many streams on one connection would be treated as an attack.
 static void renew_connection(struct connection *c) {
   close(c->descriptor);
   c->pending_size = c->head_size = c->skip = c->outstanding = c->watches_room = c->streams_opened = 0;
@@ -171,7 +173,7 @@ static void take_replies(struct connection *c, int is_measuring) {
   if (!rate) send_requests(c, done, now_ns());
 }
 
-// Waits until the next request is due, and sends it.
+// Waits until the next request is due, and sends it. Its latency counts from the due time.
 static void send_when_due(struct connection *c) {
   if (!due) due = now_ns();
   due += (uint64_t)(1e9 / rate);
@@ -180,7 +182,7 @@ static void send_when_due(struct connection *c) {
   send_requests(c, 1, due);
 }
 
-// User and system seconds of the server so far, and of this process.
+// The user and system time so far, in seconds: of the server here, and of this process below.
 static double server_seconds(void) {
   char name[64], text[1024];
   unsigned long user, system;

@@ -1,12 +1,15 @@
-// notices: from the acknowledgement of a write until a bare change stream, and subscribers of the server, have it.
+// notices: measures the time from the acknowledgement of a write until a bare change stream, and the subscribers of the
+// server, have received the change.
 //
 //   notices --port P --request FILE --subscribers N [--http2 1]
 //           [--mongodb URI --changes N --bytes B --rate R [--bare 1]]
 //
-// One process, so one clock: this thread writes, one reads the subscribers, one the bare change stream (updateLookup).
-// Every change is of another document, agent-0000 and so on, and the next one waits until everybody has this one.
-// Says "ready" when every watch is open. With --changes 0, keeps them open until standard input ends. Prints one line
-// of JSON, times in milliseconds since the acknowledgement: negative where a notice came before it was heard of.
+// All times are of one clock, because all threads are in one process: the main thread writes, one thread reads the
+// subscribers, and one reads the bare change stream (updateLookup). Every change is of a different document, agent-0000
+// and so on, and is made when all subscribers and the bare change stream have received the previous one. The program
+// prints "ready" when every watch is open. With --changes 0, it keeps them open until standard input ends. It prints
+// one line of JSON with times in milliseconds since the acknowledgement; a time is negative if a notice arrived before
+// the acknowledgement.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <mongoc/mongoc.h>
@@ -22,11 +25,12 @@
 enum { CHANGES_MAX = 1000, TEXT_MAX = 4096 };
 
 static const char *uri, *request_file;
-// `bytes`: of the text that a change writes.
+// `bytes` is the size of the text that a change writes.
 static int port, subscribers = 1, changes, bytes = 1000, is_http2, has_bare;
 static double rate = 50;
 
-// By number of the change. The last subscriber's time is set when `have` is complete.
+// Times by number of the change. all_seen is set when the last subscriber has received the change, that is, when `have`
+// is equal to the number of subscribers.
 static int64_t sent[CHANGES_MAX], acknowledged[CHANGES_MAX];
 static _Atomic int64_t bare_seen[CHANGES_MAX], all_seen[CHANGES_MAX];
 static int have[CHANGES_MAX];

@@ -1,10 +1,11 @@
-// Replies of the framed protocol, of Redis (RESP bulk strings) and of memcached ("get" and "mg").
+// Parses replies of the framed protocol, of Redis (RESP bulk strings) and of memcached ("get" and "mg").
 #include "load.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-// A whole line of RESP or memcached. Returns replies completed: an error is one, or a value that needs no bytes.
+// Handles a complete line of RESP or memcached. Returns the number of completed replies: 1 for an error, and for a
+// value that needs no further bytes.
 static int take_line(struct connection *c) {
   const char *line = (const char *)c->head;
   if (settings.protocol == RESP) {

@@ -14,7 +14,8 @@
 
 #include "wire.h"
 
-// What has been read and is no whole frame yet: little, so that ten thousand of them are no load.
+// A connection, with the read bytes of an incomplete frame. It is small, so that ten thousand of them use little
+// memory.
 struct subscriber {
   int descriptor, is_http2, rest_size;
   uint8_t rest[2048];
@@ -70,7 +71,7 @@ static uint32_t number_at(const uint8_t *bytes, int size) {
   return number;
 }
 
-// A frame of the framed protocol: of the reply in it (3), the payload (4).
+// Handles a frame of the framed protocol: field 3 is the reply, and its field 4 is the payload.
 static void take_frame(const uint8_t *bytes, size_t size, int64_t now, notice_function note) {
   size_t reply_size = 0, payload_size = 0;
   const uint8_t *reply = find_bytes(bytes, bytes + size, 3, &reply_size);

@@ -1,11 +1,11 @@
-// As much of protobuf as a subscriber needs: the fields of a message, one by one.
+// A minimal protobuf decoder for subscribers: it reads the fields of a message one by one.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
 
 struct field {
   uint32_t number;
-  // The value of a number; the size of bytes.
+  // The value of a varint field; the size of a bytes field.
   uint64_t value;
   const uint8_t *bytes;
 };
@@ -20,7 +20,7 @@ static inline int take_varint(const uint8_t **at, const uint8_t *end, uint64_t *
   return 0;
 }
 
-// The next field; 0 at the end, or where the bytes are no message.
+// Reads the next field. Returns 0 at the end, or if the bytes are not a valid message.
 static inline int take_field(const uint8_t **at, const uint8_t *end, struct field *f) {
   uint64_t tag;
   if (!take_varint(at, end, &tag)) return 0;
@@ -37,7 +37,7 @@ static inline int take_field(const uint8_t **at, const uint8_t *end, struct fiel
   }
 }
 
-// The bytes of a message's last field of this number; NULL: none.
+// Returns the bytes of the last field with this number; NULL if there is none.
 static inline const uint8_t *find_bytes(const uint8_t *at, const uint8_t *end, uint32_t number, size_t *size) {
   struct field f;
   const uint8_t *found = NULL;

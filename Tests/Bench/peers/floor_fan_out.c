@@ -1,7 +1,8 @@
-// What the system alone takes to tell many: floor_fan_out CONNECTIONS BYTES ROUNDS SENDER_CORE READER_CORE
+// The lower bound of the system for a fan-out: floor_fan_out CONNECTIONS BYTES ROUNDS SENDER_CORE READER_CORE
 //
-// One send for each connection, one after the other, and nothing else; a process on the other core reads them all.
-// Prints the median of the milliseconds until the last one is read, and of the sender's CPU.
+// It makes one send for each connection, one after the other, and nothing else. A process on the other core reads all
+// messages. Prints the medians of the time until the last message is read, and of the sender's CPU time, in
+// milliseconds.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -40,7 +41,7 @@ static double median(double *values, int count) {
   return values[count / 2];
 }
 
-// Says when it is ready for each round, and when it has read the last message of it.
+// For each round, writes to `out` when it is ready, and when it has read the last message.
 static void read_all(struct sockaddr_in address, int count, int bytes, int rounds, int out) {
   int poll = epoll_create1(0);
   for (int i = 0; i < count; i++) {

@@ -1,9 +1,8 @@
-// What the kernel and loopback allow: floor_framed PORT REPLY_BYTES
+// The upper bound that kernel and loopback allow: floor_framed PORT REPLY_BYTES
 //
-// One thread. Counts frames (a length of 4 bytes, big-endian, and a payload that nobody looks at) and answers each with
-// the same frame. For each connection with something to read: one recv and one send, however many requests came.
-// All replies are equal, so what a connection is owed is a periodic run of bytes; `phase` says where the last send
-// stopped in it.
+// It has one thread. It counts frames (a length of 4 bytes, big-endian, and a payload that it ignores) and answers each
+// with the same frame. For each readable connection it makes one recv and one send, for any number of requests. All
+// replies are equal, so the bytes owed to a connection are periodic; `phase` is the offset where the last send stopped.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <netinet/in.h>
@@ -29,7 +28,7 @@ static int parse(struct conn *c, const uint8_t *b, size_t n) {
       size_t m = n - i < c->skip ? n - i : c->skip;
       i += m;
       if (!(c->skip -= m)) k++;
-    } else if (!c->hdr_n && n - i >= 4) {                    // The usual case.
+    } else if (!c->hdr_n && n - i >= 4) {                    // The most frequent case.
       c->skip = (uint32_t)b[i] << 24 | b[i + 1] << 16 | b[i + 2] << 8 | b[i + 3];
       i += 4;
       if (!c->skip) k++;
@@ -45,7 +44,7 @@ static int parse(struct conn *c, const uint8_t *b, size_t n) {
   return k;
 }
 
-static int drain(struct conn *c) {           // 0: gone.
+static int drain(struct conn *c) {           // Returns 0 if the connection is closed.
   while (c->owed) {
     size_t n = out_n - c->phase < c->owed ? out_n - c->phase : c->owed;
     ssize_t s = send(c->fd, out + c->phase, n, MSG_NOSIGNAL);
@@ -101,7 +100,7 @@ int main(int argc, char **argv) {
           if (got < 0) break;
           c->owed += (uint64_t)parse(c, in, got) * reply;
           if (!(ok = drain(c))) break;
-          // A short read means that the socket is empty, unless the peer has hung up.
+          // A short read means that the socket is empty, unless the peer has closed the connection.
           if ((size_t)got < sizeof in && !(evs[i].events & EPOLLRDHUP)) break;
         }
       if (!ok) { close(c->fd); free(c); }

@@ -1,8 +1,8 @@
 // The least work that still answers a gRPC call over cleartext HTTP/2: floor_http2 PORT ENTRIES
 //
-// One thread. Walks HTTP/2 frames, decodes no header and looks nothing up: any stream that ends gets HEADERS, DATA with
-// the first message of ENTRIES, and trailers with grpc-status 0. One recv and one send for each connection with
-// something to read. A bound, not a server: it relies on a client whose windows are large.
+// It has one thread. It walks over HTTP/2 frames, decodes no headers and makes no lookups: it answers any stream that
+// ends with HEADERS, DATA with the first message of ENTRIES, and trailers with grpc-status 0. For each readable
+// connection it makes one recv and one send. It is a bound, not a server: it requires a client with large windows.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <netinet/in.h>
@@ -20,7 +20,7 @@ enum { DATA = 0, HEADERS = 1, SETTINGS = 4, PING = 6, WINDOW_UPDATE = 8 };
 
 struct conn {
   int fd, preface, hdr_n;
-  uint32_t skip;                 // Payload still to come.
+  uint32_t skip;                 // The bytes left of the payload.
   uint8_t hdr[9], ping[8];
   uint8_t *out; size_t at, n, cap;
 };
@@ -124,8 +124,8 @@ int main(int argc, char **argv) {
           c->fd = fd;
           c->preface = 24;
           uint8_t b[9 + 6 + 13];
-          head(b, 6, SETTINGS, 0); memcpy(b + 9, "\0\3\0\0\3\xe8", 6);          // 1,000 streams.
-          head(b + 15, 4, WINDOW_UPDATE, 0); memcpy(b + 24, "\x7f\xff\0\0", 4);  // 2 GiB of requests.
+          head(b, 6, SETTINGS, 0); memcpy(b + 9, "\0\3\0\0\3\xe8", 6);          // At most 1,000 streams.
+          head(b + 15, 4, WINDOW_UPDATE, 0); memcpy(b + 24, "\x7f\xff\0\0", 4);  // A window of 2 GiB for requests.
           put(c, b, sizeof b);
           ev = (struct epoll_event){.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = c};
           epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev);

@@ -1,8 +1,8 @@
-// gRPC C++ with a map of entries behind peer.v1.Lookup: grpc_peer PORT MODE ENTRIES
+// A gRPC server in C++ with peer.v1.Lookup over a map of entries: grpc_peer PORT MODE ENTRIES
 //
 // MODE  callback  typed callback API, which the gRPC team recommends to new users
 //       async     typed completion queue API, one thread
-//       raw       completion queue API; a reply is a slice that holds the message encoded: no copy, no encoding
+//       raw       completion queue API; a reply is a slice with the encoded message, without copying or encoding
 #include <grpcpp/grpcpp.h>
 
 #include <atomic>
@@ -42,7 +42,7 @@ static void load(const char* path) {
   }
 }
 
-// "burst:N" -> N notices, then the stream ends; else one notice, and it stays open.
+// The number N of a prefix "burst:N": the stream has N notices and ends. Otherwise 0: it has one notice and stays open.
 static long burst(const std::string& prefix) {
   return prefix.rfind("burst:", 0) == 0 ? atol(prefix.c_str() + 6) : 0;
 }
@@ -118,7 +118,7 @@ struct TypedGet final : Tag {
     replied = true;
     auto it = entries.find(q.id());
     if (it == entries.end()) w->FinishWithError(kNotFound, this);
-    else w->Finish(it->second, grpc::Status::OK, this);     // encodes straight from the map
+    else w->Finish(it->second, grpc::Status::OK, this);     // Encodes directly from the map.
   }
   Lookup::AsyncService* svc;
   std::unique_ptr<grpc::ServerContext> ctx;

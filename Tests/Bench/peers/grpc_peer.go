@@ -1,4 +1,4 @@
-// gRPC in Go with a map of entries behind peer.v1.Lookup: grpc_peer_go PORT ENTRIES
+// A gRPC server in Go with peer.v1.Lookup over a map of entries: grpc_peer_go PORT ENTRIES
 package main
 
 import (
@@ -31,7 +31,8 @@ func (s *server) Get(_ context.Context, q *pb.GetRequest) (*pb.GetReply, error) 
 	return nil, status.Error(codes.NotFound, "no such id")
 }
 
-// "burst:N" -> N notices, then the stream ends; else one notice, and it stays open.
+// Watch sends N notices and ends the stream if the prefix is "burst:N". Otherwise it sends one notice, and the stream
+// stays open.
 func (s *server) Watch(q *pb.WatchRequest, out pb.Lookup_WatchServer) error {
 	n, stay := 1, true
 	if strings.HasPrefix(q.Prefix, "burst:") {
@@ -68,7 +69,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	// As many long-lived workers as there are cores, so that stacks are not regrown per call.
+	// One long-lived worker, because the server has one core. Otherwise each call would grow a new stack.
 	g := grpc.NewServer(grpc.NumStreamWorkers(1), grpc.MaxConcurrentStreams(1000))
 	pb.RegisterLookupServer(g, s)
 	log.Fatal(g.Serve(l))

@@ -1,6 +1,6 @@
 internal import Glibc
 
-/// What is fuzzed, one at a time: `FUZZ_TARGET` names it, because the arguments are libFuzzer's.
+/// The fuzz targets. The environment variable `FUZZ_TARGET` selects one, because libFuzzer parses the arguments.
 enum FuzzTarget: String, CaseIterable {
   case frame, client, grpc, grpcclient, request, document, pagetoken, pattern
 
@@ -25,7 +25,7 @@ enum FuzzTarget: String, CaseIterable {
   }
 }
 
-/// Reports a finding: libFuzzer keeps the input.
+/// Reports a finding if `holds` is false, by a crash, after which libFuzzer stores the input.
 func expect(_ holds: Bool, _ finding: @autoclosure () -> String) {
   if !holds { fatalError(finding()) }
 }
@@ -43,7 +43,7 @@ private func runDriver(
   _ test: @convention(c) (UnsafePointer<UInt8>?, Int) -> CInt
 ) -> CInt
 
-/// SwiftPM links an executable's own entry point, so libFuzzer's `main` has to be called by hand.
+/// SwiftPM links the executable's own entry point, so this calls the driver of libFuzzer instead of its `main`.
 @main enum Fuzz {
   static func main() {
     var count = CommandLine.argc

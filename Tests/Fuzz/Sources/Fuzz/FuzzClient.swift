@@ -5,7 +5,8 @@ internal import RPC
 
 @testable internal import FramedTransport
 
-/// The input as what a server sends: a client reads the same from it in whatever pieces it comes, and then its end.
+/// Sends the input to a client, followed by the end of the connection. The client must read the same from it however it
+/// is split.
 func fuzzClient(_ input: UnsafeRawBufferPointer) {
   let whole = Session(of: [input])
   expect(whole.end != .timedOut, "the client waits for more of a closed connection")
@@ -17,7 +18,7 @@ func fuzzClient(_ input: UnsafeRawBufferPointer) {
   }
 }
 
-/// What a client reads of a connection on which pieces come, one after the other, and then the end.
+/// The events and the end that a client reads from a connection that delivers pieces, and then ends.
 private struct Session: Equatable {
   var events: [FramedEvent] = []
   var end = RPCClientError.Code.timedOut
@@ -40,7 +41,7 @@ private struct Session: Equatable {
     if end == .timedOut { read(client) }
   }
 
-  /// What is there, until there is no more: then the end is `timedOut`.
+  /// Reads all received bytes. Afterwards the end is `timedOut` if the connection is still open.
   private mutating func read(_ client: FramedClient) {
     do throws(RPCClientError) {
       while true { events.append(try client.nextEvent(deadline: .now)) }

@@ -5,7 +5,8 @@ internal import ConfigModels
 internal import Foundation
 internal import ProtobufMessages
 
-/// The input as a document, and as the inside of one: its length and its end are seldom right otherwise.
+/// Checks the input as a document, and as the content of one. The length and the terminator are added to the content,
+/// because a fuzzed input rarely has the right ones.
 func fuzzDocument(_ input: UnsafeRawBufferPointer) {
   if let document = BSONDocument(bytes: Array(input)) { check(document) }
   guard input.count >= 4 else { return }
@@ -19,7 +20,7 @@ private func check(_ document: BSONDocument) {
   if let json = document.json { expect(isJSON(json), "the document is shown as \(json)") }
   if let id = document.id {
     _ = id.text
-    // What is malformed only fits where it came from.
+    // A malformed `_id` may read differently in a document of its own. Such a document has no JSON.
     expect(id.document.json == nil || id.document.id == id, "the _id is another in a document of its own")
   }
   document.withObject { object in
@@ -49,7 +50,8 @@ private let filters = [
   AgentConfig.filter, Prompt.filter, SourceConfig.filter, .field("version", isOneOf: [.integer(1), .string("1.0.0")]),
 ]
 
-/// Reads a model; what is accepted can be encoded, read by protobuf-c and shown.
+/// Reads a model. Checks that an accepted model can be encoded, that protobuf-c can unpack the result, and that it can
+/// be printed.
 private func model<Model: CachedModel, Message>(
   _ type: Model.Type, _ object: BSONObject,
   _ unpack: (UnsafeMutablePointer<ProtobufCAllocator>?, Int, UnsafePointer<UInt8>?) -> UnsafeMutablePointer<Message>?
@@ -61,7 +63,7 @@ private func model<Model: CachedModel, Message>(
     expect(!error.problem.isEmpty, "refused without a reason")
     return nil
   }
-  // What only lists use is named by no lookup.
+  // Keys that only lists use cannot be named in a lookup, so they are not checked.
   for key in [model.key] + model.aliases where Model.selector(ofSpace: key.space) != nil {
     expect((1...256).contains(key.bytes.count) && !key.bytes.contains(0), "a key that no lookup can name: \(key)")
   }

@@ -4,14 +4,14 @@ internal import RPC
 
 @testable internal import FramedTransport
 
-/// The input as one frame without its length, and as a stream of frames with theirs.
+/// Decodes the input as one frame without a length prefix, and as a stream of frames with length prefixes.
 func fuzzFrame(_ input: UnsafeRawBufferPointer) {
   checkFrame(input)
   checkPlainCall(input)
 
   let whole = Stream(of: [input])
   for range in whole.frames { checkFrame(UnsafeRawBufferPointer(rebasing: input[range])) }
-  // Every cut of a short input; of a long one, one that the input chooses.
+  // A short input is cut at every position. A long one is cut in the middle, and where its first byte determines.
   let count = input.count
   let cuts = count <= 64 ? Array(0...count) : [count / 2, Int(input[0]) * 257 % count]
   for cut in cuts {
@@ -20,7 +20,7 @@ func fuzzFrame(_ input: UnsafeRawBufferPointer) {
   }
 }
 
-/// Where the frames of a stream are, and why it ended.
+/// The positions of the frames in a stream, and the error that ended it.
 private struct Stream: Equatable {
   var frames: [Range<Int>] = []
   var error: String?
@@ -42,7 +42,7 @@ private struct Stream: Equatable {
     }
   }
 
-  /// The next frame that is there to its end, once it could be decoded.
+  /// Decodes the frame at `start`. Returns its range without the length prefix; nil if the frame is incomplete.
   private static func nextFrame(_ bytes: [UInt8], _ start: Int) throws(FrameError) -> Range<Int>? {
     let body = start + Limits.prefixBytes
     let limit = FramedLimits().frameBytes
@@ -63,7 +63,7 @@ private struct Stream: Equatable {
   }
 }
 
-/// Ours accepts what protobuf-c accepts, and reads the same.
+/// Checks that `FrameDecoder` accepts the frames that protobuf-c accepts, and decodes the same values.
 private func checkFrame(_ bytes: UnsafeRawBufferPointer) {
   let arena = ProtobufArena()
   let theirs = try? arena.unpack(bytes, by: configlookup__frame__v1__frame__unpack, limit: .max)
@@ -74,7 +74,7 @@ private func checkFrame(_ bytes: UnsafeRawBufferPointer) {
     if case .call(let call) = ours.body { checkAgain(ours.callID, call) }
     if case .reply(let reply) = ours.body { _ = try? reply.metadata.values() }
   } catch {
-    // protobuf-c cuts a field number to 29 bits, and takes a bool of any wire type.
+    // protobuf-c truncates a field number to 29 bits, and accepts a bool of any wire type.
     let isStricter = ["a field number is out of range", "more has wire type"].contains(
       where: error.description.hasPrefix)
     expect(theirs == nil || isStricter, "protobuf-c accepts the frame: \(error)")
@@ -82,7 +82,7 @@ private func checkFrame(_ bytes: UnsafeRawBufferPointer) {
   withExtendedLifetime(arena) {}
 }
 
-/// What is read as a plain call, the decoder reads so, too.
+/// Checks that a call which the fast path parses has the same content for the decoder.
 private func checkPlainCall(_ bytes: UnsafeRawBufferPointer) {
   var framed = withUnsafeBytes(of: UInt32(bytes.count).bigEndian) { Array($0) }
   framed += bytes
@@ -96,7 +96,7 @@ private func checkPlainCall(_ bytes: UnsafeRawBufferPointer) {
   }
 }
 
-/// A call that is written again says the same.
+/// Checks that a decoded call that is encoded and decoded again is equal to the first.
 private func checkAgain(_ id: UInt32, _ call: DecodedCall) {
   let metadata: RPCMetadata
   do throws(RPCStatus) {

@@ -2,7 +2,8 @@ internal import RPC
 
 @testable internal import GRPCTransport
 
-/// What is parsed of gRPC by hand: the input as frames behind the preface, as messages, as lines of headers, as a text.
+/// Runs the input through the gRPC parsers of this project: as frames after the preface, as messages, as lines of
+/// headers, and as text.
 func fuzzGRPC(_ input: UnsafeRawBufferPointer) {
   checkScanner(input)
   checkMessages(input)
@@ -10,7 +11,8 @@ func fuzzGRPC(_ input: UnsafeRawBufferPointer) {
   checkText(input)
 }
 
-/// Every cut of a short input; of a long one, those that the input chooses.
+/// The positions at which an input is cut: every position of a short input; of a long one, the middle and a position
+/// that its first byte determines.
 private func cuts(_ input: UnsafeRawBufferPointer) -> [Int] {
   let count = input.count
   return count <= 24 ? Array(0...count) : [count / 2, Int(input[0]) * 257 % count]
@@ -33,7 +35,7 @@ private func checkScanner(_ input: UnsafeRawBufferPointer) {
   }
 }
 
-/// What the scanner makes of pieces, each behind what is left of those before, as a connection keeps it.
+/// Scans pieces as a connection does: each piece is appended to the unused bytes of the earlier ones.
 private func scan(_ pieces: [[UInt8]]) -> HTTP2FrameScanner.Scan {
   var scanner = HTTP2FrameScanner(headerBlockBytes: 1024)
   var sum = HTTP2FrameScanner.Scan()
@@ -43,15 +45,17 @@ private func scan(_ pieces: [[UInt8]]) -> HTTP2FrameScanner.Scan {
     let scan = rest.withUnsafeBytes { scanner.scan($0) }
     sum.usable += scan.usable
     sum.cost += scan.cost
-    // The connection ends.
+    // A connection would end here.
     if scan.isBlockTooLong { return HTTP2FrameScanner.Scan(isBlockTooLong: true) }
     rest.removeFirst(scan.usable)
   }
   return HTTP2FrameScanner.Scan(usable: sum.usable, cost: sum.cost)
 }
 
-/// How far the input goes without a frame that ends the connection, and where the last of them ends that is whole: a
-/// header block with all its frames.
+/// Walks over the frames of the input.
+///
+/// - Returns: the length before the first frame that would end the connection, and the end of the last complete frame
+///   in it. A header block is complete with its last frame only.
 private func soundFrames(_ input: UnsafeRawBufferPointer) -> (length: Int, usable: Int) {
   var (place, usable) = (0, 0)
   var isInBlock = false
@@ -108,7 +112,7 @@ private let oneMethod = RPCRouter([
   RPCMethod(service: "configlookup.v1.ConfigLookup", name: "GetPrompt", handler: .unary { _, _ in nil })
 ])
 
-/// Lines, each a name and, behind a colon, a value.
+/// Checks the input as lines of headers, each a name and, after a colon, a value.
 private func checkHeaders(_ input: UnsafeRawBufferPointer) {
   var limits = GRPCLimits()
   limits.metadataPairs = 4
@@ -117,14 +121,14 @@ private func checkHeaders(_ input: UnsafeRawBufferPointer) {
   var request = GRPCRequestHead()
   var reply = GRPCReplyHead()
   for line in input.split(separator: UInt8(ascii: "\n")) {
-    // A name may begin with a colon.
+    // The name of a pseudo-header begins with a colon.
     let end = line.dropFirst().firstIndex(of: UInt8(ascii: ":")) ?? line.endIndex
     let name = UnsafeRawBufferPointer(rebasing: input[line.startIndex..<end])
     let value = UnsafeRawBufferPointer(rebasing: input[min(end + 1, line.endIndex)..<line.endIndex])
     request.add(name, value, oneMethod, nil, limits)
     reply.add(name, value)
   }
-  // A value of bytes may be several, separated by commas.
+  // One binary header may contain several values, separated by commas.
   expect(request.metadata.pairs.count <= limits.metadataPairs + limits.metadataBytes, "too many pairs")
   for pair in request.metadata.pairs + reply.metadata.pairs {
     expect(Array(pair.key.utf8).withUnsafeBytes(GRPCText.isKey), "\(pair.key) is no key")

@@ -5,8 +5,8 @@ internal import RPC
 
 @testable internal import GRPCTransport
 
-/// The input as what a server sends to a client with a call and a stream open: it reads the same in whatever pieces it
-/// comes, and then its end.
+/// Sends the input to a client that has a call and a stream open, followed by the end of the connection. The client
+/// must read the same from it however it is split.
 func fuzzGRPCClient(_ input: UnsafeRawBufferPointer) {
   let whole = Session(of: [input])
   expect(whole.end != .timedOut, "the client waits for more of a closed connection")
@@ -18,7 +18,7 @@ func fuzzGRPCClient(_ input: UnsafeRawBufferPointer) {
   }
 }
 
-/// What a client reads of a connection on which pieces come, one after the other, and then the end.
+/// The replies and the end that a client reads from a connection that delivers pieces, and then ends.
 private struct Session {
   private(set) var replies: [UInt32: [RPCClientReply]] = [:]
   private(set) var end = RPCClientError.Code.timedOut
@@ -48,24 +48,24 @@ private struct Session {
     open = []
   }
 
-  /// The same replies and the same end. A connection that is ended by a broken rule may end a reply earlier: before
-  /// what was to be sent for an error of the one call.
+  /// Whether both sessions have the same replies and the same end. If the connection ends because of a protocol error,
+  /// one session may have fewer replies: the connection can end before the client has sent the reset of a failed call.
   func agrees(with other: Session) -> Bool {
     guard end == other.end else { return false }
     if end == .connectionLost { return outcomes == other.outcomes && goAwayReason == other.goAwayReason }
     return [1, 3].allSatisfy { zip(outcomes[$0] ?? [], other.outcomes[$0] ?? []).allSatisfy { $0 == $1 } }
   }
 
-  /// The replies, where one error is as good as another: whether the server's reset comes before one of our own, for
-  /// what the server did to the call, the pieces decide.
+  /// The replies, with all errors replaced by the same one. A call can fail by the server's reset or by the client's
+  /// own, and the split of the input determines which of them comes first.
   private var outcomes: [UInt32: [RPCClientReply]] {
     replies.mapValues { $0.map { $0.status.code == .ok ? $0 : RPCClientReply(status: RPCStatus(.unknown, "")) } }
   }
 
-  /// What is there, until there is no more: then the end is `timedOut`.
+  /// Reads all received bytes. Afterwards the end is `timedOut` if the connection is still open.
   private mutating func read(_ client: GRPCClient) {
     do throws(RPCClientError) {
-      // Whatever else comes, it is read until this is answered.
+      // A ping makes the client read everything until its reply comes.
       while true { try client.ping(.max, deadline: .now) }
     } catch {
       end = error.code

@@ -8,7 +8,7 @@ private let lists = [
   "source_config/blob_trigger",
 ]
 
-/// The input as a token, and as the key that a token is made of.
+/// Decodes the input as a page token, and encodes it as the key of a page token.
 func fuzzPageToken(_ input: UnsafeRawBufferPointer) {
   for list in lists {
     guard let key = decode(input, list) else { continue }
@@ -23,7 +23,7 @@ func fuzzPageToken(_ input: UnsafeRawBufferPointer) {
     expect(decode(token, first) == key.bytes, "a token of our own is refused")
     for other in lists.dropFirst() { expect(decode(token, other) == nil, "\(other) takes a token of \(first)") }
   }
-  // One damaged byte, wherever the input says.
+  // A token with one damaged bit must be rejected. The input determines which one.
   var damaged = token
   let place = Int(input[0]) % damaged.count
   damaged[place] ^= 1 << (input[input.count - 1] & 7)

@@ -1,6 +1,6 @@
 @testable internal import ConfigModels
 
-/// A line that is a path pattern and a glob; what follows it is the path.
+/// The first line is used both as a path pattern and as a glob. The rest of the input is the path.
 func fuzzPattern(_ input: UnsafeRawBufferPointer) {
   let end = input.firstIndex(of: UInt8(ascii: "\n")) ?? input.count
   guard let text = String(validating: input[..<end], as: UTF8.self) else { return }
@@ -9,7 +9,7 @@ func fuzzPattern(_ input: UnsafeRawBufferPointer) {
   checkGlob(text, path)
 }
 
-/// What the slow matchers can do in time.
+/// The maximum lengths that the exhaustive matchers can handle in time.
 private let shortPattern = 24
 private let shortPath = 24
 
@@ -23,7 +23,7 @@ private func checkPattern(_ text: String, _ path: UnsafeRawBufferPointer) {
   var steps = 0
   let captures = pattern.captures(of: path, steps: &steps)
   expect(steps <= 4 * (path.count + text.utf8.count), "\(steps) steps for \(text.utf8.count) and \(path.count) bytes")
-  // The service takes nothing else for a path.
+  // The service accepts only valid UTF-8 as a path. The lengths are limited for the exhaustive matcher.
   guard text.unicodeScalars.count <= shortPattern, path.count <= shortPath,
     let pathText = String(validating: path, as: UTF8.self)
   else { return }
@@ -34,7 +34,7 @@ private func checkPattern(_ text: String, _ path: UnsafeRawBufferPointer) {
   expect(pairs?.count == wanted?.count, "\(text) on \(pathText): \(pairs as Any)")
 }
 
-/// A path pattern, matched by trying everything, character by character.
+/// A path pattern that is matched by exhaustive search, character by character.
 private struct SlowPattern {
   private enum Part {
     case literal(Unicode.Scalar)
@@ -61,7 +61,8 @@ private struct SlowPattern {
     }
   }
 
-  /// As documented, for ASCII; as the product has it for the rest of Unicode.
+  /// Whether the scalar counts as a word character: for ASCII by the documentation, for the rest of Unicode by the rule
+  /// of the product.
   private static func isOfWord(_ scalar: Unicode.Scalar) -> Bool {
     switch scalar {
     case "a"..."z", "A"..."Z", "0"..."9", "_": true
@@ -69,7 +70,7 @@ private struct SlowPattern {
     }
   }
 
-  /// The bytes that each placeholder takes: the earlier as many as it can.
+  /// The byte ranges of the placeholders; nil if the path does not match. Earlier placeholders are as long as possible.
   func match(_ path: String) -> [Range<Int>]? {
     let scalars = Array(path.unicodeScalars)
     var offsets = [0]
@@ -109,9 +110,9 @@ private func checkGlob(_ text: String, _ path: UnsafeRawBufferPointer) {
   expect(slowGlob(pattern[...], name[...]) == matches, "\(text) on \(pathText): \(matches)")
 }
 
-/// A glob, matched by trying everything.
+/// Whether a name matches a glob, by exhaustive search.
 private func slowGlob(_ pattern: ArraySlice<Unicode.Scalar>, _ name: ArraySlice<Unicode.Scalar>) -> Bool {
-  // Which ends of the name the pattern so far can reach.
+  // The positions in the name up to which the processed part of the pattern can match.
   var reached: Set<Int> = [name.startIndex]
   var rest = pattern
   while let first = rest.popFirst() {
@@ -130,7 +131,7 @@ private func slowGlob(_ pattern: ArraySlice<Unicode.Scalar>, _ name: ArraySlice<
   return reached.contains(name.endIndex)
 }
 
-/// What stands between brackets, and where it goes on behind them; nil for an unclosed one.
+/// Parses a set in brackets. Returns its test and the position after it; nil if the bracket is not closed.
 private func slowSet(_ text: ArraySlice<Unicode.Scalar>) -> (takes: (Unicode.Scalar) -> Bool, end: Int)? {
   var members = text
   let isNegated = members.first == "!" || members.first == "^"

@@ -3,7 +3,7 @@ internal import LookupService
 internal import ProtobufMessages
 internal import RPC
 
-/// The first byte chooses the method, and what becomes of a watch; the rest is the request.
+/// Calls a method. The first byte selects the method, and the treatment of a watch; the rest is the request.
 func fuzzRequest(_ input: UnsafeRawBufferPointer) {
   guard let first = input.first else { return }
   let methods = SeededService.shared.methods
@@ -43,7 +43,7 @@ private func live(_ stream: any RPCStreamHandler, _ writer: FuzzWriter, isDraini
   expect(writer.count > 0 && writer.finish == nil, "a watch begins with a PROGRESS, and goes on")
   if isDraining {
     stream.draining()
-    // However little the peer takes at once, it gets to the end.
+    // The watch must end even if the peer accepts one message at a time.
     for _ in 0..<100 where writer.finish == nil {
       writer.room = 1
       stream.writable()
@@ -57,7 +57,7 @@ private func live(_ stream: any RPCStreamHandler, _ writer: FuzzWriter, isDraini
   expect(writer.count == count, "a message after the end")
 }
 
-/// The peer of a watch.
+/// The writer of a watch. It accepts `room` messages, and checks each of them.
 private final class FuzzWriter: RPCStreamWriter {
   var room: Int
   private(set) var count = 0
@@ -82,7 +82,7 @@ private final class FuzzWriter: RPCStreamWriter {
   }
 }
 
-/// Whether protobuf-c reads the reply of the method.
+/// Whether protobuf-c can unpack the reply as the method's message.
 private func isMessage(_ reply: RPCReply, of method: String) -> Bool {
   switch method {
   case "GetAgentConfig": isRead(reply, by: configlookup__v1__get_agent_config_response__unpack)

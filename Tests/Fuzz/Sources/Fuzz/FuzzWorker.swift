@@ -1,9 +1,9 @@
 internal import Core
 internal import RPC
 
-/// The one worker: jobs and timers run when the fuzzer says so.
+/// The only worker. The fuzzer runs its jobs and timers explicitly.
 final class FuzzWorker: RPCWorker {
-  // Safe to share: touched on the fuzzer's thread only; jobs, which others give, are locked.
+  // Safe to share: only the fuzzer's thread uses it. The jobs, which other threads add, are behind a lock.
   private final class Timers: @unchecked Sendable {
     var waiting: [FuzzTimer] = []
     var now = MonotonicTime(nanoseconds: 0)
@@ -23,7 +23,7 @@ final class FuzzWorker: RPCWorker {
     return timer
   }
 
-  /// When the last timer that has fired was due.
+  /// The due time of the last timer that has fired.
   var now: MonotonicTime { timers.now }
 
   var timerCount: Int {
@@ -31,12 +31,12 @@ final class FuzzWorker: RPCWorker {
     return timers.waiting.count
   }
 
-  /// Runs what waits, and what that brings.
+  /// Runs the waiting jobs, and the jobs that these add.
   func run() {
     while let job = jobs.withLock({ $0.isEmpty ? nil : $0.removeFirst() }) { job() }
   }
 
-  /// Fires every timer that waits now; not those that this brings.
+  /// Fires every timer that is waiting, but not the timers that their jobs add.
   func fireTimers() {
     let due = timers.waiting
     timers.waiting = []

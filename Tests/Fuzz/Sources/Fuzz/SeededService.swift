@@ -7,7 +7,8 @@ internal import RPC
 
 @testable internal import LookupService
 
-/// The service over the documents of `deploy/seed`, which never change: what an input does depends on the input only.
+/// The service over the documents of `deploy/seed`. They never change, so the effect of an input depends on the input
+/// only.
 final class SeededService: Sendable {
   static let shared = SeededService()
 
@@ -20,7 +21,7 @@ final class SeededService: Sendable {
     func cache<Model: CachedModel>(_ entity: ServedEntity, _ file: String, as _: Model.Type) -> ChangeStreamCache<Model>
     {
       var options = ChangeStreamCache<Model>.Options()
-      // The clock stands still.
+      // The clock never advances, so with a delay the observed revision would never advance either.
       options.reportSettlesAfterSeconds = 0
       return ChangeStreamCache(
         source: SeedSource(file), options: options, clock: StandingClock(), onInvalidation: { hub.publish(entity, $0) },
@@ -40,7 +41,7 @@ final class SeededService: Sendable {
     while !service.isWarm || served.contains(where: { $0.reader.observedRevision < SeedSource.now }) {
       Thread.sleep(forTimeInterval: 0.001)
     }
-    // Without their threads, which would be busy beside every input.
+    // The caches' threads end here, because they would use the processor while inputs are run.
     agents.stop()
     prompts.stop()
     sources.stop()
@@ -53,7 +54,7 @@ private struct StandingClock: Clock {
   let wallNow = WallTime(milliseconds: 1_800_000_000_000)
 }
 
-/// A collection that is read from a file and never changes.
+/// A collection that is read from a file. It never changes.
 private final class SeedSource: DocumentSource {
   static let now = Revision(1_700_000_000 << 32)
   private let name: String
