@@ -61,9 +61,9 @@ enum Limits {
   static let lowPriorityReadBytes = 1024
   /// Time from the start of an event-loop iteration after which each further connection handles one request only, and
   /// leaves the rest of what was read to a later iteration. Requests of the fast path are not counted.
-  static let turnNanoseconds: UInt64 = 500_000
+  static let turnNanoseconds: UInt64 = 250_000
   /// Time that an event-loop iteration spends on queued connections; other connections wait at most about this long.
-  static let resumeNanoseconds: UInt64 = 500_000
+  static let resumeNanoseconds: UInt64 = 250_000
   /// An incomplete request of up to this number of bytes is copied in front of the next read; a longer one is read in
   /// place.
   static let smallInputBytes = 4 * 1024
