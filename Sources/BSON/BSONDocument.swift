@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import CBSON
 
 /// A whole BSON document, which owns its bytes.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import CBSON
 
 /// The fields of a document, or of an object in it. The object does not own its bytes: it must not outlive the closure

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The BSON types, with their numbers in the encoding (https://bsonspec.org/spec.html).
 public enum BSONType: UInt8, Sendable {
   case double = 0x01

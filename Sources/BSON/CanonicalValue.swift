@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import CBSON
 
 /// A canonical encoding of BSON values: two values have the same bytes exactly if MongoDB treats them as equal.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import CBSON
 
 /// A decimal number of up to 34 digits: IEEE 754-2008 decimal128 in its binary integer decimal encoding, as in BSON.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The `_id` of a document, of any BSON type.
 ///
 /// Two ids are equal if MongoDB treats them as one `_id`: for example, numbers are compared by value, regardless of

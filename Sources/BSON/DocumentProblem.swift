@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A violation of a rule by a document, e.g. `llm.temperature: 3.5 is above 2.0`.
 public struct DocumentProblem: Error, Sendable, Hashable, CustomStringConvertible {
   /// The path of the field, e.g. `mcp_sources.0.server`; empty for the whole document.

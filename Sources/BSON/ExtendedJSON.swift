@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import CBSON
 
 /// Encodes BSON values as JSON that MongoDB's tools and JavaScript decode to the same values.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Parses a date such as `2026-01-09`, `2026-01-09T10:20:30Z` or `…30.123456+03:00`.
 ///
 /// It accepts the forms of RFC 3339, and those that Python's `isoformat` writes: a space for the `T`, no seconds, no

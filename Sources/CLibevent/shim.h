@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // First of all: without it, event2 and Glibc disagree about the members of `fd_set`.
 #include <features.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <mongoc/mongoc.h>
 
 // `bson_t` is aligned to 128 bytes, which Swift cannot express.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <nghttp2/nghttp2.h>
 
 // In releases of 2023 and later, and in the security updates of older ones.

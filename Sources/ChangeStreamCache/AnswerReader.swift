@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Reads the answers of a cache without a lock and without reference counting. Found answers are valid until
 /// ``leave()``.
 ///

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import BSON
 
 /// Collects the keys that the changes of one step affect, so that all are published together.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// What has to wait until the stream has advanced further.
 enum AwaitedProgress: Sendable, Equatable {
   /// A change waits until the stream has passed the moment of its lookup, or until the rest of its transaction has been

@@ -1,8 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import BSON
 internal import Core
 
-/// The state of a cache and its transitions, without threads, I/O or a clock. The supervisor reports events to it, and
-/// the ``AnswerPublisher`` publishes the results.
+/// The state of a cache and its transitions, without threads, I/O or a clock. The supervisor reports events to it.
 struct CacheEngine<Model: CachedModel>: Sendable {
   let reader: CacheReader
   private let outlet: InvalidationOutlet

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 public import Core
 
 /// The health of a cache: a copy, as of one moment.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Core
 
 /// The state that the threads of a cache share: the engine under its lock, a copy of its health, and the requests that

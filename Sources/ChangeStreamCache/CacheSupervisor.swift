@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Core
 
 /// Owns the engine and drives it. One thread follows the stream, another reads the whole collection.

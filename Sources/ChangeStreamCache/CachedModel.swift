@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 public import BSON
 
 /// Describes one kind of document to the cache: the documents that count, their keys, and how to read them.

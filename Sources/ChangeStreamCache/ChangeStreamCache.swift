@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 public import Core
 
 /// Keeps a collection in memory and up to date by its change stream.

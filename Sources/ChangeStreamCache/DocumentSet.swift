@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import BSON
 
 /// Documents by `_id`, and the documents that claim each key: the write side of a cache.

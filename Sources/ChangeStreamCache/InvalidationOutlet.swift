@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Core
 
 /// The closures that receive the events of a cache. They are called under the engine's lock, so they must return

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The meaning of the keys of one space: the request field that holds them, and how documents with the same key become
 /// its answer.
 public struct KeySpace: Sendable {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The limits of a cache.
 enum Limits {
   /// The maximum number of queued changes. A collection of configs does not receive as many in a minute, and at some

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Core
 
 /// All announced answers, and the answers of each list, in order of key and as of one publication. Any thread may use

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A sort key that decides which of several documents with the same key is served: the one with the greatest
 /// precedence.
 ///

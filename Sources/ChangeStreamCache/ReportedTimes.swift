@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Core
 
 /// The operation times that a stream has reported, with the times at which it did. It answers which operation time was

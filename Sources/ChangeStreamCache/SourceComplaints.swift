@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Core
 
 /// Logs the errors of a source, and its recovery. The same error is logged at most once a minute, and not for every

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Core
 
 /// A command of the tool: what is printed about it, and the function that runs it.

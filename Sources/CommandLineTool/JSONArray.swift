@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Foundation
 
 /// The reason why bytes are not a JSON array, as the end of a sentence that begins with the name of the file.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Limits of the command-line tool.
 enum Limits {
   /// Maximum size of the body of `/health/ready`, in bytes: it contains a few reasons for each cache.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import BSON
 internal import ChangeStreamCache
 internal import Core
@@ -32,7 +33,9 @@ struct SeedDocuments {
     self.file = file
     let path = folder.appendingPathComponent(file).path
     guard FileManager.default.fileExists(atPath: path) else { return nil }
-    guard let namespace = MongoNamespace(namespace) else { throw UsageError("\(namespace) does not have the form DATABASE.COLLECTION") }
+    guard let namespace = MongoNamespace(namespace) else {
+      throw UsageError("\(namespace) does not have the form DATABASE.COLLECTION")
+    }
     self.namespace = namespace
     let bytes: [UInt8]
     do throws(FileProblem) {

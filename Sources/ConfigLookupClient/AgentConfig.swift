@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import CConfigLookupProto
 
 /// A date and time in UTC with a resolution of one millisecond.

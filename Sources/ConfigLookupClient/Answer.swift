@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The answer to a lookup, with the revision as of which it holds.
 public struct Answer<Value: Sendable>: Sendable {
   /// The value in force; nil if there is none.

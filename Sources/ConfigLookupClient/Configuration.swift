@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 public import NearCache
 
 /// The configuration of a ``ConfigLookupClient``: its servers, credentials, timeouts and near cache. Times are in

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Core
 
 /// The queue of notices of one reader. It is bounded: for a reader that does not keep up, one RESYNC replaces all of

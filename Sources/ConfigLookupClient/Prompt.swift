@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import CConfigLookupProto
 
 /// A version of a prompt of an agent: the active or the staged one. A string that the document omits is empty.

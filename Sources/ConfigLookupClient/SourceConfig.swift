@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import CConfigLookupProto
 
 /// The configuration of a source: where its documents come from, and how they are processed. A string that the document

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Core
 
 /// Publishes the state of a client to its listeners, in order. Any thread.

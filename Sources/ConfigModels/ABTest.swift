@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import CXXHash
 
 /// The A/B test of a staged prompt against the active one: the document field `ab_test`.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// An index of items by a literal prefix and a literal suffix. Finding the items that a text can match costs time in
 /// the number of distinct pairs of lengths, not of items.
 struct AffixIndex<Item: Sendable>: Sendable {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// One version of the configuration of an AI agent. The properties correspond to the fields of a document in
 /// `agent_configs`.
 public struct AgentConfig: Sendable, Equatable {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 public import ChangeStreamCache
 
 /// The sources of one container, indexed by their path patterns and file patterns. The cost of finding the source of a

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A glob pattern for one component of a path: `*` matches any characters, `?` one character, `[a-z]` one character of
 /// a set, `[!a-z]` one that is not in the set. All other characters are literal, including an unclosed `[`. Matching is
 /// case-sensitive.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A compiled pattern of paths, e.g. `results/{plantation_id}/{batch_id}.json`.
 ///
 /// A placeholder `{word}` (letters, digits, `_`) matches one or more characters other than `/`. Everything else is

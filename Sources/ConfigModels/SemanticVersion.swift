@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A version by the rules of Semantic Versioning 2.0.0, e.g. `1.4.0`, `2.0.0-rc.1` or `2.0.0+build.7`.
 ///
 /// https://semver.org/spec/v2.0.0.html

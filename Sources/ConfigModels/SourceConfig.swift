@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The configuration of a source of documents: how they are ingested, validated, transformed and stored. The properties
 /// correspond to the fields of a document in `source_configs`.
 public struct SourceConfig: Sendable, Equatable {

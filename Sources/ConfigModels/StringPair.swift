@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// One entry of a string map. Maps are represented as lists in order of key, because a dictionary would merge two keys
 /// that differ only in the Unicode spelling of `é`, and has no order for encoding.
 public struct StringPair: Sendable, Hashable {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import ProtobufMessages
 
 // The summaries of documents in lists: the fields of the summary's message that the document determines. The service

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Computes the waits between retries: none before the first try, then doubling up to a limit, with jitter.
 ///
 /// The jitter is random between half a step and a whole step, so that clients do not retry at the same time. See

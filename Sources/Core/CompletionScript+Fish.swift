@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 extension ProgramDescription {
   /// Completion for fish: a file `NAME.fish` in a folder of `$fish_complete_path`, or a text for `source`.
   var fishCompletion: String {

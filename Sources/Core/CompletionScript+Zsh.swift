@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 extension ProgramDescription {
   /// A completion function for zsh: a file `_NAME` in a folder of `$fpath`, or a text for `source`.
   var zshCompletion: String {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The shells for which a completion script can be printed.
 public enum CompletionShell: String, Sendable, Hashable, CaseIterable {
   /// GNU Bash, from version 3.2.

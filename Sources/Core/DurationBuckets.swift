@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The buckets of all histograms of durations: six per decade, from one microsecond to ten seconds. A lookup takes some
 /// microseconds, so coarser buckets, or buckets that begin at milliseconds, would not show its p99.
 public final class DurationBuckets: Sendable {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The environment variables of this project: `CONFIG_LOOKUP_` and a name.
 public enum EnvironmentVariables {
   /// The prefix of every variable of this project.

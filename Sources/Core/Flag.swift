@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A flag of a command line and its environment variable: its syntax, its help text, and how its value is read.
 public struct Flag<Configuration>: Sendable {
   /// How the flag takes its value.

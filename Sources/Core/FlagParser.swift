@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A usage error, on the command line or in the environment: names the flag or the variable and what it should be.
 public struct UsageError: Error, Sendable, CustomStringConvertible {
   /// One line, without control characters.

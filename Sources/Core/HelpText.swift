@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 extension ProgramDescription {
   /// The columns of a line of help: those of a terminal by default.
   private static let columns = 80

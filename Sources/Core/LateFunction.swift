@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A function that is set after its callers were created, and that can be removed again. Any thread may use it.
 ///
 /// A `Locked` around the function itself would not do: each access to a function through a generic `inout` parameter

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The limits of a server that clients can reach, with their names in metrics and logs.
 public enum ServerLimit: String, Sendable, CaseIterable {
   /// The number of all connections.

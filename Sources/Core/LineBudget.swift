@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Limits the number of log lines that untrusted clients can cause, separately for each reason. Any thread may use it.
 public final class LineBudget: Sendable {
   private struct Minute: Sendable {

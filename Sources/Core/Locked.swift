@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 public import Glibc
 
 /// A value that can be accessed only under its lock.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 extension ProgramDescription {
   /// The manual page, in the man macros of troff.
   ///

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 extension Metrics {
   /// The `Content-Type` of ``text``.
   public static let textContentType = "text/plain; version=0.0.4; charset=utf-8"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Metrics as of one moment: families of data points, independent of the exporter.
 ///
 /// Names follow Prometheus: the name of a counter ends in `_total`, preceded by the unit, `_seconds` or `_bytes`.

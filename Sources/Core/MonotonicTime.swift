@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Glibc
 
 /// A time of the monotonic clock, which never goes back. Only differences between two times are meaningful.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Finds the name that a misspelt name was most likely meant to be.
 ///
 /// Case is ignored, and so is the difference between `-` and `_`. A candidate is near if at most a third of its

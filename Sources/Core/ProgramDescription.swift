@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A program as its help text, its manual page and its completion script describe it: one source for all three.
 package struct ProgramDescription: Sendable {
   /// The name of the executable.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Synchronization
 
 /// Writes the log lines that clients can cause, limited to a few lines per minute for each reason. Any thread may use

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The MongoDB cluster time of a change, `seconds << 32 | increment`. It is the same on every server of a deployment.
 ///
 /// It is not unique: the changes of a transaction share one.

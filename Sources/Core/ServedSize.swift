@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The maximum size of served data: one limit for all paths, from the encoder of a document to the clients.
 ///
 /// A document whose encoding is larger is rejected when it is read, and named in the log; its last valid version

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Glibc
 
 /// The standard input, output and error of the process: prepared at start, and written with error handling.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 extension StringProtocol {
   /// Returns whether both texts have the same UTF-8 bytes.
   ///

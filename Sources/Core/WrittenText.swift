@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The rule for text that people write: flags, environment variables and settings files.
 ///
 /// 1. Text is UTF-8. A byte order mark at its start is removed.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A problem in a credentials file. Its message names file and line, and never contains a secret.
 public struct CredentialProblem: Error, Sendable, CustomStringConvertible {
   /// The message for people.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A decoded `Frame`. It points into the bytes from which it was read, and is valid only while they are.
 struct DecodedFrame {
   enum Body {

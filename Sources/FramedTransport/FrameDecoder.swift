@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import RPC
 
 /// Decodes the envelope of the framed protocol in place: nothing is copied, and decoding a valid frame allocates no

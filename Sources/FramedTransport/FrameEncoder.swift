@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import RPC
 
 /// Encodes frames. The length of each part is computed before its first byte is written, so each frame is written once,

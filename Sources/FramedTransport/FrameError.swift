@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The reason for which a frame is invalid. The connection is closed with a `go_away` that contains the text.
 struct FrameError: Error, Hashable, CustomStringConvertible {
   let description: String

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A counter of frames or calls on one event loop.
 public enum FramedCounter: Int, Sendable, CaseIterable {
   /// Number of frames received.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Core
 
 /// The limits of one connection that uses the framed protocol. The defaults are those of the server; tests reduce them.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A frame with a call that has a method, a short request, perhaps a timeout, and nothing else. Each field occurs once,
 /// in order of the field numbers, as nearly all clients encode it.
 ///

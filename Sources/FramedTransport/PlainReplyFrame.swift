@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The frame of a reply of the fast path: status OK, the last reply of its call, without metadata. Nearly all replies
 /// are of this kind.
 struct PlainReplyFrame {

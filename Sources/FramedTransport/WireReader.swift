@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Iterates over the fields of an encoded protobuf message. It accepts and rejects the same messages as protobuf-c with
 /// two exceptions, which only this type rejects: an invalid field number, and a bool with another wire type.
 ///

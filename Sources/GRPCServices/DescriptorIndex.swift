@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import ProtobufMessages
 
 /// The `.proto` files that describe the services, indexed by name and by declaration. It is immutable.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import RPC
 
 /// One call of `Watch`, which sends the status at once and after each change. It is used on its worker's thread only.

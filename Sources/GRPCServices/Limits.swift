@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The limits of this target, with their reasons.
 enum Limits {
   /// Maximum number of bytes of a requested service name, the same as for a key of a lookup.

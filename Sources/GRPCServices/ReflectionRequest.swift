@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import ProtobufMessages
 
 /// A `ServerReflectionRequest` of v1 or v1alpha, which have the same format.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import RPC
 
 /// The callbacks of nghttp2, called while it reads and writes. They may submit frames, but must neither receive bytes

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A counter of gRPC requests or connections on one event loop.
 public enum GRPCCounter: Int, Sendable, CaseIterable {
   /// Number of streams opened. Unary calls that wait are included.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Core
 
 /// The limits of gRPC, most of them for each connection. The defaults are those of the server; tests reduce them.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import RPC
 
 /// Splits the bytes of a request or a reply into messages. Each message has a prefix of five bytes: the compressed flag

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import RPC
 
 /// The headers and trailers of a reply, which are added one by one as they are received.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Encodes and decodes the values of gRPC's headers: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
 enum GRPCText {
   /// The value of `grpc-timeout` in nanoseconds. It consists of one to eight digits and a unit; nil if it is malformed.

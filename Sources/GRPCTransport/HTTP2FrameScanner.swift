@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Finds the part of a connection's input that can be passed to nghttp2: complete frames, and header blocks with all
 /// their frames. Incomplete input remains in the connection, which limits the time for which it may be incomplete.
 ///

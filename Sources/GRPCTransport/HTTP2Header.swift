@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import CNGHTTP2
 
 /// The headers of a reply that are the same for every call. They are created once and then only referenced.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import CNGHTTP2
 
 /// The rules of HTTP/2 for a request's headers and length (RFC 9113, section 8), checked header by header.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import CNGHTTP2
 
 // Each of these functions converts nghttp2's arguments and calls one method of the connection.

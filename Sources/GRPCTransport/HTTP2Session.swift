@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import CNGHTTP2
 
 /// One side of an HTTP/2 connection. It is the only wrapper of `nghttp2_session`. It may be used by one thread at a

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The messages of a reply that the client's window has not accepted yet, each with its prefix.
 ///
 /// The bytes of a message are referenced, not copied: most are those of a document, shared with other replies.

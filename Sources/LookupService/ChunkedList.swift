@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A list that grows and shrinks by whole chunks: no operation copies the other elements.
 ///
 /// Not thread-safe. `Element` must be trivial.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// An element of a ``DueHeap``, until it is removed or is no longer wanted.
 protocol DueElement: AnyObject {
   /// Whether it is still wanted.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import ChangeStreamCache
 
 /// The number of notices that a cache has published, by reason and document. Bounded: documents beyond the limit share

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Synchronization
 
 /// The hit and miss counters of one worker's lookups in one cache. Written on the worker's thread, read on any thread.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import ChangeStreamCache
 
 /// A selector: a request field by which answers of an entity are looked up.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 public import Core
 
 /// The counters of one cache in the service, as of one moment.

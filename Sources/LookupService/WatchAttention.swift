@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Synchronization
 
 /// Whether a shard wants events. Written on its worker's thread, read on any thread.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Synchronization
 
 /// The counters of one worker's watches. Written on the worker's thread, read on any thread.

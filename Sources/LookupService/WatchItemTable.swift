@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A hash table with chaining. It finds the audiences that want a key, by a hash of the key or of a prefix of it.
 ///
 /// It grows and shrinks by one bucket at a time (linear hashing: Litwin, VLDB 1980), so that no operation takes time in

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Finds the notice of a key in a ``WatchQueue``: an open-addressed hash table of indices into its list, 4 bytes each.
 ///
 /// Each call receives the list as an argument. A notice that was removed from the front of the list is not found any

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A queue of work. Each element is taken once, and moved once on average.
 struct WorkQueue<Element> {
   private var elements: [Element?] = []

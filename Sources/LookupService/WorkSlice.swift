@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Core
 
 /// The remaining work for watches and waiting calls of one worker in an event-loop iteration.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Core
 
 /// Logs a warning for a collection in which no document is found: its name is easily misspelt, and MongoDB accepts

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Core
 
 /// The full name of a collection, e.g. `ai_model.prompts`.

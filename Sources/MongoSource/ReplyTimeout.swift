@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Core
 
 /// The socket timeout of a read of a collection, adapted to the server. Any thread may use it.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The key of a cached answer: `{entity}:{identifier}[:{variant}]`, the same text as the `cache_key` of a notice.
 ///
 /// Two keys are equal if their texts and the boundaries of their parts are equal: a colon within an identifier does not

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 extension NearCache {
   /// Wraps an asynchronous function, whose answers are cached in this cache.
   ///

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The fetches that are in progress, and the callers that wait for each. A value type that its owner protects by a
 /// lock.
 struct FlightTable<Answer: Sendable>: Sendable {

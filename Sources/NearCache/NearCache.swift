@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package import Core
 
 /// A near cache: answers of a service in the memory of the process that uses them, for a time to live or for as long as

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The policy of an entity: how long its answers are cached, and how expired ones are treated. All times are in
 /// seconds.
 ///

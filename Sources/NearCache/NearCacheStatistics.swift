@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The counters of a ``NearCache`` since it was made, and its size.
 public struct NearCacheStatistics: Sendable, Hashable {
   /// Current number of answers.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Core
 
 /// The content of a ``NearCache``. It is not generic over the value: the compiler would not specialize generic code for

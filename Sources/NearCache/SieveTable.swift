@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A table with a maximum size. When it is full, it evicts entries that have not been used again.
 ///
 /// The algorithm is SIEVE (Zhang et al., NSDI 2024): entries are kept in the order of their insertion, and a hit only

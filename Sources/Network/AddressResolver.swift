@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Core
 
 /// Resolves host names to addresses: by the system's resolver or, in a test, by another function.

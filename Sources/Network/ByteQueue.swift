@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A queue of bytes in contiguous memory, which it owns. Bytes are appended at the back and removed from the front. It
 /// may be used by one thread at a time.
 final class ByteQueue {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Serves connections with a protocol. Connections may be accepted by any listener.
 public protocol ConnectionEndpoint: Sendable {
   /// Starts the protocol on a new connection. Called on the thread of the connection's event loop.

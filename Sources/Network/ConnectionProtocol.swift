@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A protocol handler of a connection. It is called on the event loop's thread only, and never from within a call to
 /// ``Connection``.
 public protocol ConnectionProtocol: AnyObject {

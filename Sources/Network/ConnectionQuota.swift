@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 public import Core
 
 /// Counts and limits the open connections of a server, over all its event loops and for each address. It may be used

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 public import Core
 
 /// A table of histograms with the buckets of ``DurationBuckets``, one in each row. One thread adds durations, and any

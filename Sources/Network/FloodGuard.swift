@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 public import Core
 
 /// A rate limit for frames of a connection that have no effect: cancelled calls, PINGs, SETTINGS, empty DATA frames,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Core
 
 /// Decides which HTTP requests are rejected because a page of another site may have caused a browser to send them. The

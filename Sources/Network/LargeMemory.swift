@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import CLibevent
 
 /// Makes malloc always return large blocks to the system when they are freed. To be called when a server starts, before

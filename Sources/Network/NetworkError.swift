@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A failure to listen, to connect, or to create an event loop.
 public struct NetworkError: Error, Sendable, Hashable, CustomStringConvertible {
   /// The kind of failure, for programs.

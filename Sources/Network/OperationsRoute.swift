@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A request that a route answers.
 public struct OperationsRequest: Sendable {
   /// The part of the target after the `?`, as it was sent; nil if there is none.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Glibc
 
 /// A list of byte ranges to be sent in order without being copied. It owns the list, not the bytes, and may be used by

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // CLibevent is imported, too, because its headers own a part of the declarations for sockets.
 internal import CLibevent
 internal import Core

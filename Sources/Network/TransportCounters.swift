@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The counters of a transport on one event loop, except those of calls, which a ``CallMeter`` has.
 public struct TransportCounters<Own: RawRepresentable & CaseIterable & Sendable>: Sendable where Own.RawValue == Int {
   @usableFromInline let table = CounterTable(count: Own.allCases.count)

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // CLibevent's shim declares eventfd(2), which Glibc's module does not.
 internal import CLibevent
 internal import Glibc

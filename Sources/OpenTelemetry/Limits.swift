@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The limits on the time that a collector can take.
 enum Limits {
   /// The maximum duration of the last export in seconds; the server is stopping then.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 extension MessagePrinter {
   /// A YAML document, beginning with `---`, with the same fields and values as the JSON form: 64-bit integers are
   /// strings, as proto3's JSON has them.

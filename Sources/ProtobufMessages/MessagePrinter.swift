@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Formats any protobuf-c message by its descriptor: as JSON for programs, or as text for people.
 ///
 /// In neither form can text of a document control the terminal: control characters, and characters that change the

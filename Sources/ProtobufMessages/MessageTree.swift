@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import CConfigLookupProto
 
 /// The fields of a message without its C types: the common source of all forms of output.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 public import CConfigLookupProto
 
 /// An arena for trees of protobuf-c messages: memory is allocated piece by piece and released all at once.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 public import CConfigLookupProto
 
 /// A string of a message. Every `string` is `bytes` in the generated C, so that no string is cut at a NUL.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Encodes the protobuf wire format field by field into existing memory, without a bounds check: the caller must
 /// provide enough memory.
 ///

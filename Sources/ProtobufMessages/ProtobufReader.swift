@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Decodes the protobuf wire format field by field, for messages that do not justify generated code.
 ///
 /// The reader does not own its bytes: neither the reader nor any value that it returns may outlive them. Groups are

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A buffer for a short piece of the protobuf wire format that is written on every call, field by field and without
 /// bounds checks: the caller must know the maximum length. Only one thread may use it.
 ///

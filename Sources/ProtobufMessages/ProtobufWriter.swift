@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Encodes the protobuf wire format field by field into an array, for messages that are written on every call.
 ///
 /// As in proto3, a field with the value zero, or an empty string, is omitted. If fields are written in order of their

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The limits of this target, with their reasons.
 enum Limits {
   /// Maximum number of bytes of an `authorization` value that is kept for a connection. It has room for `Bearer` and a

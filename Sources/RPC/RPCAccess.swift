@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A permission: one operation that a caller may be allowed to do. The service defines which permissions exist.
 public struct RPCRight: Sendable, Hashable {
   /// The name of the permission in credentials and messages, such as `read:prompt`.

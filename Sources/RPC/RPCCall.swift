@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 public import Core
 
 /// A call as its handler receives it. `message` is valid until the handler returns.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 public import Core
 
 /// A blocking client for any of the protocols, for the command line, tests and benchmarks. It may be used by one thread

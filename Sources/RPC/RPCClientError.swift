@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A failure for which a client received no reply. A reply with an error status is an ``RPCClientReply`` instead.
 public struct RPCClientError: Error, Sendable, Hashable, CustomStringConvertible {
   /// The kind of failure, for programs.

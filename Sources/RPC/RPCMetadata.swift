@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The key-value pairs that are sent with a call or a reply. Keys are lower-case ASCII; a key may occur more than once.
 public struct RPCMetadata: Sendable, Hashable {
   /// One key and one value.

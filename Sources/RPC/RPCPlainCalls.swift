@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The fast path of a unary method on one worker.
 ///
 /// It is for calls that have a message and nothing else, and that are answered with OK and no metadata; nearly all

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The result of a call, with the codes of gRPC and their meanings (https://grpc.io/docs/guides/status-codes/).
 public struct RPCStatus: Error, Sendable, Hashable, CustomStringConvertible {
   /// The status code, with its number on the wire.

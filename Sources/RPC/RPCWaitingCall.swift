@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Core
 
 /// A unary call that waits: it keeps the request, and calls the handler again when that may help. Only the worker's

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A failure to set up TLS, with the file and its problem.
 public struct TLSError: Error, Sendable, Hashable, CustomStringConvertible {
   /// The kind of file that has the problem.

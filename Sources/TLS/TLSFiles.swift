@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The paths of the PEM files for one side of TLS.
 public struct TLSFiles: Sendable, Hashable {
   /// The file with the certificate, followed by the intermediate certificates.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Core
 
 /// The TLS configuration of a server's port, whose files may be reloaded. New connections use the new files; open

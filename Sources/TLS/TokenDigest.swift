@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import COpenSSL
 
 /// The SHA-256 digest of a secret, which is stored instead of the secret.

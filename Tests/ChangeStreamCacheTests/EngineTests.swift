@@ -1,8 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import BSON
 internal import Core
 internal import TestSupport
 internal import Testing
-
 @testable internal import ChangeStreamCache
 
 /// Tests of the engine alone, step by step, with orders of events that a source seldom produces.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs the release build alone in an empty root, with a database that requires passwords: alone.py ROOT METRICS.
 
 ROOT is the output of deploy/collect-root; only the seed is added to it. The database has the roles of

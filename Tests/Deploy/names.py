@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checks alerts and dashboard against a server's metrics: names.py METRICS RULES, from the root of the package.
 
 METRICS is a page of /metrics. It must have every metric that an alert, a panel or docs/reference/metrics.md names, and

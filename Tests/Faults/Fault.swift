@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A fault, and the way to cause it.
 struct Fault: Sendable {
   let name: String

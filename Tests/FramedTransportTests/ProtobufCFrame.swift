@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import CConfigLookupProto
 
 /// The contents of a frame as decoded and encoded by protobuf-c, for comparisons.

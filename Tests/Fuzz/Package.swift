@@ -1,4 +1,5 @@
 // swift-tools-version: 6.2
+// SPDX-License-Identifier: Apache-2.0
 import PackageDescription
 
 // This is a separate package because it is built with libFuzzer, which a build of the service does not need. See

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// An HTTP/2 frame, which may be invalid.
 struct HTTP2Frame: Equatable {
   enum Kind: UInt8 {

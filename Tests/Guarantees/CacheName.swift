@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The parts of a cache key: `{entity}:{key}[:{variant}]`, or `{entity}.{selector}:{key}[:{variant}]`.
 public struct CacheName: Sendable, Hashable {
   /// The entity, e.g. `prompt`.

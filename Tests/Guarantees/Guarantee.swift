@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The guarantees that a client of the service can rely on.
 public enum Guarantee: Int, Sendable, CaseIterable, CustomStringConvertible {
   case warmFirst = 1

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Core
 
 /// What a document contributes to the answer of a cache key from some time on.

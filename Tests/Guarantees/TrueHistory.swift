@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 public import Core
 
 /// The true states of each cache key, in order, from the point of view of the writers of the database.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Abusive HTTP/2 clients. The server must disconnect them or limit their cost, and continue to serve the others."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TLS, certificates and tokens, with grpcio as the client."""
 
 import hashlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The parts that the cases share: stubs, the database behind the servers, documents, and a runner.
 
 A case is a function with one parameter, the bench, that makes assertions. The Swift tests select the case and start the

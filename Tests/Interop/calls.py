@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Calls of the service with grpcio, with stubs that are generated from proto/."""
 
 import threading

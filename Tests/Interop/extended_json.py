@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checks that MongoDB's own parser of extended JSON, and JavaScript, read back the values that were written.
 
     extended_json.py make SEED        prints BSON documents in hexadecimal digits, one a line

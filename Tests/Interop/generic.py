@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Health checks and reflection, with the client libraries of the gRPC project."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The errors that gRPC clients receive at a limit, while the server continues to serve the others."""
 
 from bench import *

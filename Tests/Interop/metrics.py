@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Parses /metrics strictly with Prometheus's own Python library: metrics.py URL. Prints each sample as a JSON object.
 
 If promtool is installed, it checks the page, too.

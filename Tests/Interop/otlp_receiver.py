@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A receiver of OTLP over HTTP. It prints its port, and each export as a line of JSON.
 
 The samples have the names that Prometheus would use, so that they can be compared with /metrics.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A connection that sends arbitrary HTTP/2 frames, valid or invalid."""
 
 import contextlib

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Core
 
 /// An agent config as JSON; `version` is `X.Y.Z`.

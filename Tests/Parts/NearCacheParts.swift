@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import NearCache
 
 /// Operations of the near cache, which is in the client's process.

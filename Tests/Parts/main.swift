@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Foundation
 
 // script/parts: measures the cost of each part separately. It prints nanoseconds of CPU time, because other processes

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package import CConfigLookupProto
 internal import FramedTransport
 internal import ProtobufMessages

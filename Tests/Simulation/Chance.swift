@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Random decisions that a seed reproduces (SplitMix64).
 struct Chance: RandomNumberGenerator {
   private var state: UInt64

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The kind of history that a seed produces: some are strict and simple, others combine everything.
 struct Traits {
   /// Whether each key is claimed by only one document, which never moves, so that exactly one observation is correct.

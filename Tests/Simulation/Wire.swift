@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// An encoded protobuf message that is read and written by field numbers, without the product's code.
 struct Wire {
   private enum Value {

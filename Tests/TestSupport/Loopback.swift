@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 public import Glibc
 
 /// Finds a free port of 127.0.0.1 below the system's ephemeral ports, so that it stays free across a restart.

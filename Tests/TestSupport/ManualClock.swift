@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 public import Core
 
 /// A clock that advances only when a test advances it. Any thread may use it.

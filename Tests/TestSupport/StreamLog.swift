@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Core
 
 /// Counts the events of the calls of ``testRouter(_:)``. Any thread may use it.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 public import Foundation
 
 /// A certificate authority for one test, in a folder of the test. It uses the `openssl` command.

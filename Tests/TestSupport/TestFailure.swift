@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A failure of the test support itself.
 public struct TestFailure: Error, CustomStringConvertible {
   /// The description of the failure.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// An encoded protobuf message, decoded by field numbers and without the product's code.
 ///
 /// A message can also be built and encoded, so tests build their requests with it.

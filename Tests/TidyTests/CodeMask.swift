@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Replaces the comments and string literals of Swift source by spaces, so that the rest can be searched for words and
 /// braces. It is not a parser, but it suffices for formatted source.
 struct CodeMask {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Foundation
 
 /// The rule that public and package declarations have complete doc comments: a summary, every parameter, the result and

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Foundation
 
 /// The rule for classes whose lifetime a caller controls: the table of `docs/reference/limits.md` names each of their

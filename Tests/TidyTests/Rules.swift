@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Foundation
 
 /// The rules that can be seen in one file. Each gives what it finds wrong.
@@ -60,6 +61,13 @@ enum Rules {
     find(file, in: file.lines, advice: "a path of one machine: make it relative, or a variable") {
       matches($0, machinePaths)
     }
+  }
+
+  /// One of the first two lines is the SPDX line: a manifest has the version of its tools before it.
+  static func license(_ file: SourceFile) -> [Breach] {
+    let line = "// SPDX-License-" + "Identifier: Apache-2.0"
+    guard !file.lines.prefix(2).contains(line) else { return [] }
+    return [Breach(file: file.path, line: 1, advice: "begin the file with: \(line)")]
   }
 
   /// Comments name the subject, and use no idiom of this project's own.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import TestSupport
 internal import Testing
 
@@ -57,6 +58,13 @@ internal import Testing
   @Test(arguments: ["// Told by some" + "body.", "/// So ma" + "ny bytes, or so ma" + "ny more."])
   func ordinaryTerms(comment: String) {
     #expect(lines(Rules.ordinaryTerms, "// A comment.\n" + comment) == [2])
+  }
+
+  @Test func license() {
+    let line = "// SPDX-License-" + "Identifier: Apache-2.0"
+    #expect(lines(Rules.license, line + "\nimport A") == [])
+    #expect(lines(Rules.license, "// swift-tools-version: 6.2\n" + line) == [])
+    #expect(lines(Rules.license, "import A\nimport B\n" + line) == [1])
   }
 
   @Test func completeDocumentation() {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Foundation
 internal import TestSupport
 internal import Testing
@@ -30,6 +31,8 @@ internal import Testing
   @Test func publicThingsAreExplained() {
     expectNone(SourceTree.sources.flatMap(DocumentationRule.breaches))
   }
+
+  @Test func filesNameTheirLicense() { expectNone(SourceTree.swift.flatMap(Rules.license)) }
 
   @Test func commentsUseOrdinaryTerms() { expectNone(SourceTree.swift.flatMap(Rules.ordinaryTerms)) }
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Foundation
 
 // The iteration order of sets must be the same in every run. The runtime reads this variable when it starts, so the

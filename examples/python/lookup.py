@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Looks up the configuration in force for a key.
 
     python lookup.py 127.0.0.1:50061 agent disease-diagnosis

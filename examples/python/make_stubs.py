@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Generates the stubs of the service from proto/: python make_stubs.py [FOLDER], by default the folder of this file."""
 
 import argparse

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Keeps all configurations in memory and follows every change, with one server or several, without missing a change.
 
     python watch.py 127.0.0.1:50061

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #ifndef CONFIG_LOOKUP_CLINUX_H
 #define CONFIG_LOOKUP_CLINUX_H
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs attacks, prints the cost of each, and fails if a cost exceeds the documented limit."""
 
 import argparse

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The attacks. Each takes a `Scene`, runs for about `Scene.seconds`, and leaves its connections to the scene, which
 closes them. The decorator names the evidence of the limit that stops the attack: a metric, and a text in the log."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The server under attack, its database, and a well-behaved client whose waits are measured."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Encodes both protocols with little work in Python, so that its client does not slow down an attack."""
 
 import socket

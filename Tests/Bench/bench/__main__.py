@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Measures the server and its peers, and prints a table."""
 
 import argparse

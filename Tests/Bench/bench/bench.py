@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The state of the bench, which every measurement uses: the options, the runs so far, and the table of results."""
 
 import contextlib

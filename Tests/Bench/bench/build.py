@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Installs the packages that only the bench needs, and compiles peers and loads into the build folder."""
 
 import os

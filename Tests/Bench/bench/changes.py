@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The cost of changes: the latency of lookups meanwhile, and the delay until subscribers receive notices."""
 
 import json

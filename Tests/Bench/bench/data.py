@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The data that all peers serve, and the requests. Protobuf is encoded here, so that all peers have equal bytes."""
 
 import random

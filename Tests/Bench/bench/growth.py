@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The growth of costs with the number of connections, subscribers and keys."""
 
 from . import build

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Lookups and a watch, compared with the peers."""
 
 from . import peers

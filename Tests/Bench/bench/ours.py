@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The measured server, and its database."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The compared servers: each is a process on the server's core, with the flags for the load against it."""
 
 import dataclasses

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The cost of large numbers: 100,000 documents, thousands of idle subscribers, a second thread."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The processes of the bench, their cores, and the CPU time that other processes use meanwhile."""
 
 import contextlib

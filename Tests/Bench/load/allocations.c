@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Counts the allocations of a program. Load it before the C library, with LD_PRELOAD.
 #include <stddef.h>
 #include <stdint.h>

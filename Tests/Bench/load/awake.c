@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Keeps a core from halting: awake SECONDS CORE
 //
 // It has the lowest priority. On a virtual machine a halted core takes long to wake, which would add to a latency.

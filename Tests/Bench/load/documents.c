@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // documents: reads a collection with libmongoc only, or changes it at a given rate.
 //
 //   documents URI read                                measures a loop over all documents

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A histogram of times in nanoseconds, with 128 buckets for each power of two. The error is less than 1 %.
 #pragma once
 #include <stdint.h>

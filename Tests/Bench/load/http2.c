@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // gRPC calls over cleartext HTTP/2, with prebuilt HEADERS and DATA. From the second call on, the header block consists
 // of indexed fields, as with any client. A stream that ends is one reply, and its DATA bytes are counted. grpc-status
 // is not decoded, so a real client checks the replies before. With `watch`, each message of a stream is one reply.

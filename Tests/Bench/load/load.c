@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // load: keeps --depth requests in flight on each of --connections connections, and measures the replies.
 //
 // It has one thread. After replies were read, the same number of requests is sent, in one write. The file of requests

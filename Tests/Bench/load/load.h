@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Declarations that the files of the load generator share.
 #pragma once
 #include <stddef.h>

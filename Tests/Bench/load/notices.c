@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // notices: measures the time from the acknowledgement of a write until a bare change stream, and the subscribers of the
 // server, have received the change.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Parses replies of the framed protocol, of Redis (RESP bulk strings) and of memcached ("get" and "mg").
 #include "load.h"
 

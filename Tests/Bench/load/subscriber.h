@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Watches, each on a connection of its own. One thread reads them.
 #pragma once
 #include <stdint.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A minimal protobuf decoder for subscribers: it reads the fields of a message one by one.
 #pragma once
 #include <stddef.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The lower bound of the system for a fan-out: floor_fan_out CONNECTIONS BYTES ROUNDS SENDER_CORE READER_CORE
 //
 // It makes one send for each connection, one after the other, and nothing else. A process on the other core reads all

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The upper bound that kernel and loopback allow: floor_framed PORT REPLY_BYTES
 //
 // It has one thread. It counts frames (a length of 4 bytes, big-endian, and a payload that it ignores) and answers each

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The least work that still answers a gRPC call over cleartext HTTP/2: floor_http2 PORT ENTRIES
 //
 // It has one thread. It walks over HTTP/2 frames, decodes no headers and makes no lookups: it answers any stream that

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A gRPC server in C++ with peer.v1.Lookup over a map of entries: grpc_peer PORT MODE ENTRIES
 //
 // MODE  callback  typed callback API, which the gRPC team recommends to new users

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A gRPC server in Go with peer.v1.Lookup over a map of entries: grpc_peer_go PORT ENTRIES
 package main
 

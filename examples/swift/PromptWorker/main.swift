@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A worker that needs its prompt for every task and gets it without waiting for the network.
 //
 //     prompt-worker 127.0.0.1:50061 disease-diagnosis

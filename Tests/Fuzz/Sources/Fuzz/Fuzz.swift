@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Glibc
 
 /// The fuzz targets. The environment variable `FUZZ_TARGET` selects one, because libFuzzer parses the arguments.

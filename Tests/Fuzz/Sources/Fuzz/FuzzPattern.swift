@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 @testable internal import ConfigModels
 
 /// The first line is used both as a path pattern and as a glob. The rest of the input is the path.
