@@ -18,7 +18,7 @@ public import BSON
 /// All other requirements have default implementations.
 public protocol CachedModel: Sendable {
   /// The value that the cache keeps for a document beside its encoded bytes; by default the model itself.
-  associatedtype Kept: Sendable = Self
+  associatedtype CachedValue: Sendable = Self
 
   /// The name of the entity: the first part of cache keys, the prefix of metrics and the name in logs, e.g.
   /// `agent_config`.
@@ -77,7 +77,7 @@ public protocol CachedModel: Sendable {
   func summary() -> [UInt8]
 
   /// The value that ``ChangeStreamCache/ChangeStreamCache/value(for:)`` returns for the document.
-  var kept: Kept { get }
+  var cachedValue: CachedValue { get }
 }
 
 extension CachedModel {
@@ -140,9 +140,9 @@ extension CachedModel {
   public func summary() -> [UInt8] { [] }
 }
 
-extension CachedModel where Kept == Self {
+extension CachedModel where CachedValue == Self {
   /// By default the model itself is kept.
-  public var kept: Self { self }
+  public var cachedValue: Self { self }
 }
 
 /// A key in one of a model's spaces. Keys are compared as bytes: two Unicode spellings of `é` are two keys, as they are

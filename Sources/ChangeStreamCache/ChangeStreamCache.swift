@@ -123,8 +123,8 @@ public final class ChangeStreamCache<Model: CachedModel>: Sendable {
   ///
   /// - Parameter key: the key.
   /// - Returns: the value; nil if the key has no answer.
-  public func value(for key: LookupKey) -> Model.Kept? {
-    (reader.answer(key)?.entry as? ModelEntry<Model.Kept>)?.kept
+  public func value(for key: LookupKey) -> Model.CachedValue? {
+    (reader.answer(key)?.entry as? ModelEntry<Model.CachedValue>)?.cachedValue
   }
 
   /// The health of the cache: a copy, as of now.

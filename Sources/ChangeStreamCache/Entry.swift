@@ -87,15 +87,15 @@ public class Entry: @unchecked Sendable {
 
 // Safe to share: see `Entry`.
 /// An entry with the value that its model keeps beside the bytes.
-public final class ModelEntry<Kept: Sendable>: Entry, @unchecked Sendable {
+public final class ModelEntry<CachedValue: Sendable>: Entry, @unchecked Sendable {
   /// The value that the model keeps: ``CachedModel/kept``.
-  public let kept: Kept
+  public let cachedValue: CachedValue
 
   fileprivate init(
     id: DocumentID, keys: [LookupKey], listKey: LookupKey, precedence: Precedence, listings: [String], bytes: [UInt8],
-    etag: ETag, summary: [UInt8], kept: Kept
+    etag: ETag, summary: [UInt8], cachedValue: CachedValue
   ) {
-    self.kept = kept
+    self.cachedValue = cachedValue
     super.init(
       id: id, keys: keys, listKey: listKey, precedence: precedence, listings: listings, bytes: bytes, etag: etag,
       summary: summary)
@@ -123,7 +123,8 @@ enum Reading: Sendable {
         return .good(
           ModelEntry(
             id: id, keys: [model.key] + model.aliases, listKey: model.listKey, precedence: model.precedence,
-            listings: model.listings, bytes: encoded ?? [], etag: etag, summary: model.summary(), kept: model.kept))
+            listings: model.listings, bytes: encoded ?? [], etag: etag, summary: model.summary(),
+            cachedValue: model.cachedValue))
       } catch {
         return .bad(error)
       }

@@ -18,7 +18,7 @@ extension ConfigLookupClient {
   public func agentConfigPage(
     type: String = "", size: Int = 100, after token: String? = nil
   ) async throws -> Answer<Page<AgentConfigSummary>> {
-    try await kept(
+    try await cachedValue(
       Lookup(.agentConfig, list: "ListAgentConfigs", configlookup__v1__list_agent_configs_response__unpack) { arena in
         ProtobufArena.pack(
           arena.make(configlookup__v1__list_agent_configs_request__init) {
@@ -40,7 +40,7 @@ extension ConfigLookupClient {
   /// - Returns: the page, as of one moment.
   /// - Throws: ``ConfigLookupError``; `CancellationError`.
   public func promptPage(size: Int = 100, after token: String? = nil) async throws -> Answer<Page<PromptSummary>> {
-    try await kept(
+    try await cachedValue(
       Lookup(.prompt, list: "ListPrompts", configlookup__v1__list_prompts_response__unpack) { arena in
         ProtobufArena.pack(
           arena.make(configlookup__v1__list_prompts_request__init) {
@@ -64,7 +64,7 @@ extension ConfigLookupClient {
   public func sourceConfigPage(
     ingestionMode: String = "", size: Int = 100, after token: String? = nil
   ) async throws -> Answer<Page<SourceConfigSummary>> {
-    try await kept(
+    try await cachedValue(
       Lookup(
         .sourceConfig, list: "ListSourceConfigs", configlookup__v1__list_source_configs_response__unpack
       ) { arena in

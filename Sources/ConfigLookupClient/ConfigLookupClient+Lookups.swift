@@ -11,7 +11,7 @@ extension ConfigLookupClient {
   /// - Returns: the answer. Its value is nil if no agent config is in force; that is not an error.
   /// - Throws: ``ConfigLookupError``; `CancellationError`.
   public func agentConfig(_ agentID: String) async throws -> Answer<AgentConfig> {
-    try await kept(
+    try await cachedValue(
       Lookup(.agentConfig, "GetAgentConfig", configlookup__v1__get_agent_config_response__unpack) { options, arena in
         ProtobufArena.pack(
           arena.make(configlookup__v1__get_agent_config_request__init) {
@@ -31,7 +31,7 @@ extension ConfigLookupClient {
   /// - Returns: the answer. Its value is nil if the agent has no such prompt.
   /// - Throws: ``ConfigLookupError``; `CancellationError`.
   public func prompt(agentID: String, _ variant: PromptVariant = .active) async throws -> Answer<Prompt> {
-    try await kept(promptLookup(.agent(agentID), variant), Keys.prompt(agentID, variant))
+    try await cachedValue(promptLookup(.agent(agentID), variant), Keys.prompt(agentID, variant))
   }
 
   /// Looks up a prompt by its own id.
@@ -42,7 +42,7 @@ extension ConfigLookupClient {
   /// - Returns: the answer. Its value is nil if there is no such prompt.
   /// - Throws: ``ConfigLookupError``; `CancellationError`.
   public func prompt(promptID: String, _ variant: PromptVariant = .active) async throws -> Answer<Prompt> {
-    try await kept(promptLookup(.prompt(promptID), variant), Keys.promptByID(promptID, variant))
+    try await cachedValue(promptLookup(.prompt(promptID), variant), Keys.promptByID(promptID, variant))
   }
 
   /// Looks up the prompt of an agent for a subject, as the agent's A/B test decides: the staged version for the test's
@@ -73,7 +73,7 @@ extension ConfigLookupClient {
   /// - Returns: the answer. Its value is nil if there is no such source config, or if it is disabled.
   /// - Throws: ``ConfigLookupError``; `CancellationError`.
   public func sourceConfig(_ sourceID: String) async throws -> Answer<SourceConfig> {
-    try await kept(
+    try await cachedValue(
       sourceLookup(.source(sourceID)) { $0.config.map { SourceConfig($0.pointee) } }, Keys.sourceConfig(sourceID))
   }
 
@@ -84,7 +84,7 @@ extension ConfigLookupClient {
   /// - Returns: the source config and the ids of the others. The value is nil if there is none.
   /// - Throws: ``ConfigLookupError``; `CancellationError`.
   public func sourceConfig(container: String) async throws -> Answer<MatchedSource> {
-    try await kept(sourceLookup(.container(container), read: matched), Keys.container(container))
+    try await cachedValue(sourceLookup(.container(container), read: matched), Keys.container(container))
   }
 
   /// Looks up the source config that uses an AI agent. If there are several, the one with the lowest `source_id` is
@@ -94,7 +94,7 @@ extension ConfigLookupClient {
   /// - Returns: the source config and the ids of the others. The value is nil if there is none.
   /// - Throws: ``ConfigLookupError``; `CancellationError`.
   public func sourceConfig(aiAgentID: String) async throws -> Answer<MatchedSource> {
-    try await kept(sourceLookup(.aiAgent(aiAgentID), read: matched), Keys.aiAgent(aiAgentID))
+    try await cachedValue(sourceLookup(.aiAgent(aiAgentID), read: matched), Keys.aiAgent(aiAgentID))
   }
 
   /// Looks up the source config to which a blob belongs, and the fields of the blob's path.
@@ -105,7 +105,7 @@ extension ConfigLookupClient {
   /// - Returns: the source config and the fields. The value is nil if no source matches.
   /// - Throws: ``ConfigLookupError``; `CancellationError`.
   public func resolveBlob(container: String, path: String) async throws -> Answer<ResolvedBlob> {
-    try await kept(
+    try await cachedValue(
       Lookup(.sourceConfig, "ResolveBlob", configlookup__v1__resolve_blob_response__unpack) { options, arena in
         ProtobufArena.pack(
           arena.make(configlookup__v1__resolve_blob_request__init) {

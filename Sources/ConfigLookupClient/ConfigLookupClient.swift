@@ -30,7 +30,7 @@ public final class ConfigLookupClient: Sendable {
 
   let configuration: ClientConfiguration
   let position = Position()
-  let cache: NearCache<Kept>?
+  let cache: NearCache<CachedValue>?
   let metadata: RPCMetadata
   let supervisor: Supervisor
   let watcher: Watcher

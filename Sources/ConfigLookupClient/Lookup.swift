@@ -47,7 +47,7 @@ struct Lookup<Response, Value: Sendable>: Sendable {
 
 extension ConfigLookupClient {
   /// Returns an answer from the near cache, or fetches it from a server.
-  func kept<Response, Value: Keepable>(
+  func cachedValue<Response, Value: Cacheable>(
     _ lookup: Lookup<Response, Value>, _ key: CacheKey
   ) async throws -> Answer<Value> {
     guard let cache else { return try await ask(lookup).answer }
@@ -57,9 +57,10 @@ extension ConfigLookupClient {
     let known = try await cache.answer(for: key) { [self] in
       let reply = try await ask(lookup, isPatient: isPatient)
       guard reply.answer.value != nil else { return nil }
-      return Kept(content: Value.keep(reply.answer), revision: reply.answer.revision, byteCount: reply.byteCount)
+      return CachedValue(
+        content: Value.cachedContent(reply.answer), revision: reply.answer.revision, byteCount: reply.byteCount)
     }
-    guard let kept = known.value, var answer = Value.answer(kept.content) else {
+    guard let cachedValue = known.value, var answer = Value.answer(cachedValue.content) else {
       return Answer(value: nil, revision: 0, etag: "", observedRevision: 0, isStale: known.isStale)
     }
     if known.isStale { answer.isStale = true }

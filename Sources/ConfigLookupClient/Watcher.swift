@@ -24,7 +24,7 @@ final class Watcher: Sendable {
   }
 
   private let position: Position
-  private let cache: NearCache<Kept>?
+  private let cache: NearCache<CachedValue>?
   private let pushesValues: Bool
   private let metadata: RPCMetadata
   private let state = Locked(State())
@@ -36,7 +36,7 @@ final class Watcher: Sendable {
   /// a page that was cached under a lower number is not found any more.
   private let listGenerations = Locked<[Entity: UInt64]>([:])
 
-  init(position: Position, cache: NearCache<Kept>?, pushesValues: Bool, metadata: RPCMetadata) {
+  init(position: Position, cache: NearCache<CachedValue>?, pushesValues: Bool, metadata: RPCMetadata) {
     self.position = position
     self.cache = cache
     self.pushesValues = pushesValues
@@ -174,7 +174,7 @@ final class Watcher: Sendable {
     disconnected(channel)
   }
 
-  private func apply(_ notice: Notice, _ value: Kept?, _ stream: NoticeStream) {
+  private func apply(_ notice: Notice, _ value: CachedValue?, _ stream: NoticeStream) {
     if position.show(nil, 0, epoch: notice.epoch) { cache?.clear() }
     switch notice.kind {
     case .progress:
@@ -204,7 +204,7 @@ final class Watcher: Sendable {
     listGenerations.withLock { $0[entity, default: 0] += 1 }
   }
 
-  private func change(_ notice: Notice, _ value: Kept?) {
+  private func change(_ notice: Notice, _ value: CachedValue?) {
     guard let cache, let entity = notice.entity, let key = Keys.noticed(notice) else { return }
     listGenerations.withLock { $0[entity, default: 0] += 1 }
     // A server of an older version announces only the answers of the primary selector.
@@ -231,22 +231,22 @@ private final class NoticeStream: @unchecked Sendable {
     self.isResumed = isResumed
   }
 
-  func read(_ payload: [UInt8], hasValue: Bool, _ body: (Notice, Kept?) -> Void) {
+  func read(_ payload: [UInt8], hasValue: Bool, _ body: (Notice, CachedValue?) -> Void) {
     payload.withUnsafeBytes { bytes in
       // A message that cannot be decoded is of a kind that this version of the library does not support.
       try? arena.withUnpacked(bytes, by: configlookup__v1__invalidation_notice__unpack, limit: .max) { message in
         guard let notice = Notice(message.pointee) else { return }
-        body(notice, hasValue ? Kept(message.pointee, notice, byteCount: bytes.count) : nil)
+        body(notice, hasValue ? CachedValue(message.pointee, notice, byteCount: bytes.count) : nil)
       }
     }
   }
 }
 
-extension Kept {
+extension CachedValue {
   /// Makes a cached value from the value of a notice; nil if the notice carries none.
   fileprivate init?(_ message: Configlookup__V1__InvalidationNotice, _ notice: Notice, byteCount: Int) {
-    func answer<Value: Keepable>(_ value: Value) -> Kept.Content {
-      Value.keep(
+    func answer<Value: Cacheable>(_ value: Value) -> CachedValue.Content {
+      Value.cachedContent(
         Answer(
           value: value, revision: notice.revision, etag: notice.etag,
           // Another change of the same revision may follow.

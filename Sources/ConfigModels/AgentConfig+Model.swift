@@ -9,7 +9,7 @@ extension AgentConfig: CachedModel {
   }
 
   /// An empty value, because the encoded bytes contain everything that lookups need.
-  public struct Kept: Sendable, Equatable {}
+  public struct CachedValue: Sendable, Equatable {}
 
   /// The name of the entity.
   public static let entity = "agent_config"
@@ -32,5 +32,5 @@ extension AgentConfig: CachedModel {
   public var listings: [String] { ["", kind.type.rawValue] }
 
   /// An empty value.
-  public var kept: Kept { Kept() }
+  public var cachedValue: CachedValue { CachedValue() }
 }

@@ -12,7 +12,7 @@ public final class BlobIndex: Sendable {
     /// The source's entry in the cache.
     public let entry: Entry
     /// The compiled patterns of the source.
-    public let kept: SourceConfig.Kept
+    public let cachedValue: SourceConfig.CachedValue
     /// The rank among the sources of the container. Of several that match, the lowest wins: the one with the most
     /// literal characters, and among equals the first by source_id.
     fileprivate let rank: Int
@@ -39,7 +39,7 @@ public final class BlobIndex: Sendable {
     var globs: AffixIndex<[Source]> = AffixIndex()
 
     mutating func add(_ source: Source) {
-      guard let glob = source.kept.filePattern else {
+      guard let glob = source.cachedValue.filePattern else {
         // Sources are added in order of rank.
         first = first ?? source
         return
@@ -52,7 +52,7 @@ public final class BlobIndex: Sendable {
       globs.forEach(matching: name, rest: 0) { sources in
         for source in sources {
           if let found = best, found.rank <= source.rank { return }
-          if source.kept.filePattern?.matchesLastComponent(of: path) == true {
+          if source.cachedValue.filePattern?.matchesLastComponent(of: path) == true {
             best = source
             return
           }
@@ -70,13 +70,15 @@ public final class BlobIndex: Sendable {
   /// - Parameter members: entries of `SourceConfig`, in order of source_id.
   public init(_ members: [Entry]) {
     let ranked = members.enumerated()
-      .compactMap { place, entry in (entry as? ModelEntry<SourceConfig.Kept>).map { (place, entry, $0.kept) } }
+      .compactMap { place, entry in
+        (entry as? ModelEntry<SourceConfig.CachedValue>).map { (place, entry, $0.cachedValue) }
+      }
       .sorted { ($0.2.literalCount, $1.0) > ($1.2.literalCount, $0.0) }
     var root = Node()
     var anywhere = FileIndex()
-    for (rank, (_, entry, kept)) in ranked.enumerated() {
-      let source = Source(entry: entry, kept: kept, rank: rank)
-      if let pattern = kept.pattern {
+    for (rank, (_, entry, cachedValue)) in ranked.enumerated() {
+      let source = Source(entry: entry, cachedValue: cachedValue, rank: rank)
+      if let pattern = cachedValue.pattern {
         Self.add(source, pattern.components[...], to: &root)
       } else {
         anywhere.add(source)

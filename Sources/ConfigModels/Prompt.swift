@@ -66,7 +66,7 @@ extension Prompt: CachedModel {
   }
 
   /// The values that decide an A/B lookup, and the version of a staged prompt that lists show.
-  public struct Kept: Sendable, Equatable {
+  public struct CachedValue: Sendable, Equatable {
     /// The id of the prompt's version.
     public let id: String
     /// The version as text.
@@ -128,7 +128,7 @@ extension Prompt: CachedModel {
   public var listings: [String] { isStaged ? [] : [""] }
 
   /// The values that A/B lookups and lists need.
-  public var kept: Kept { Kept(id: id, version: version.text, abTest: abTest) }
+  public var cachedValue: CachedValue { CachedValue(id: id, version: version.text, abTest: abTest) }
 
   /// Reads and validates a document of `prompts`.
   ///

@@ -13,7 +13,7 @@ extension SourceConfig: CachedModel {
   }
 
   /// The values that decide which source a blob belongs to.
-  public struct Kept: Sendable, Equatable {
+  public struct CachedValue: Sendable, Equatable {
     /// The id of the source.
     public let sourceID: String
     /// The landing container of a `blob_trigger` source; empty for other sources.
@@ -93,8 +93,8 @@ extension SourceConfig: CachedModel {
   public var listings: [String] { ["", ingestion.mode.rawValue] }
 
   /// The values that decide which source a blob belongs to.
-  public var kept: Kept {
-    Kept(
+  public var cachedValue: CachedValue {
+    CachedValue(
       sourceID: sourceID, container: container ?? "", pattern: ingestion.pathPattern?.pattern,
       extractFields: ingestion.pathPattern?.extractFields ?? [],
       filePattern: ingestion.filePattern.flatMap { $0.isEmpty ? nil : Glob($0) })

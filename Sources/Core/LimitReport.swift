@@ -61,8 +61,9 @@ public final class LimitReport: Sendable {
   ///   - limit: the limit.
   ///   - message: the log message. It is evaluated only if the line is written.
   ///   - peer: the address of the client, if known.
-  public func reached(_ limit: ServerLimit, _ message: @autoclosure () -> String, peer: @autoclosure () -> String = "")
-  {
+  public func recordRejection(
+    _ limit: ServerLimit, _ message: @autoclosure () -> String, peer: @autoclosure () -> String = ""
+  ) {
     counts.withLock { $0[limit, default: 0] += 1 }
     logger.log(
       limit.isRoutine ? .debug : .warning, "limit_reached", reason: limit.rawValue, message(),

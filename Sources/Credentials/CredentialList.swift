@@ -6,7 +6,7 @@ internal import TLS
 
 /// The contents of a credentials file: a caller per line.
 ///
-///     # name     proof                      rights
+///     # name     proof                      permissions
 ///     ingest     sha256:<64 hex digits>     read:agent_config,prompt watch
 ///     operator   certificate:cn:ops         read watch admin
 struct CredentialList: Sendable {
@@ -66,18 +66,18 @@ struct CredentialList: Sendable {
     if let other = places[proof] {
       throw CredentialProblem("the same \(words[1].prefix { $0 != ":" }) as in line \(credentials[other].line)")
     }
-    var rights: Set<RPCRight> = []
+    var permissions: Set<RPCPermission> = []
     for word in words.dropFirst(2) {
-      guard let named = RPCRight.rights(called: word) else {
+      guard let named = RPCPermission.permissions(called: word) else {
         throw CredentialProblem("\(word): unknown permission; use \(RPCRight.words)")
       }
-      rights.formUnion(named)
+      permissions.formUnion(named)
     }
-    if rights.contains(.watch), rights.isSubset(of: [.watch, .admin]) {
+    if permissions.contains(.watch), permissions.isSubset(of: [.watch, .admin]) {
       throw CredentialProblem("watch: needs read as well, which sets what can be watched")
     }
     places[proof] = credentials.count
-    credentials.append(Credential(caller: RPCCaller(name: String(words[0]), rights: rights), line: line))
+    credentials.append(Credential(caller: RPCCaller(name: String(words[0]), permissions: permissions), line: line))
   }
 
   private static func proof(_ word: Substring) throws(CredentialProblem) -> Proof {

@@ -86,15 +86,15 @@ public final class Credentials: RPCAccess {
   /// - Parameters:
   ///   - refusal: the reason.
   ///   - caller: the name of the credential; nil if the caller is not authenticated.
-  ///   - right: the permission that the call needs; nil if none was checked.
+  ///   - permission: the permission that the call needs; nil if none was checked.
   ///   - peer: the address of the caller.
-  public func refused(_ refusal: RPCRefusal, _ caller: String?, _ right: RPCRight?, peer: String) {
+  public func refused(_ refusal: RPCRefusal, _ caller: String?, _ permission: RPCPermission?, peer: String) {
     refusals.withLock { $0[refusal, default: 0] += 1 }
     logger.log(
       .warning, "call_refused", reason: refusal.rawValue, "Call refused: \(refusal.rawValue)",
       [
         "reason": .string(refusal.rawValue), "credential": .string(caller ?? ""),
-        "right": .string(right?.name ?? ""), "peer": .string(peer),
+        "right": .string(permission?.name ?? ""), "peer": .string(peer),
       ])
   }
 

@@ -20,7 +20,7 @@ extension FramedConnection {
       guard let method else { return try openUnknown(call, id: id) }
       let deadline =
         call.timeoutMilliseconds == 0
-        ? nil : loop.eventLoop.turnBegan.advanced(bySeconds: Double(call.timeoutMilliseconds) / 1000)
+        ? nil : loop.eventLoop.iterationBegan.advanced(bySeconds: Double(call.timeoutMilliseconds) / 1000)
       let (metadata, identity) = try head(of: call)
       let held = call.metadata.count > 0 ? metadata.heldByteCount : 0
       let request = RPCRequest(
@@ -81,7 +81,7 @@ extension FramedConnection {
     let limit = loop.limits.openCalls
     guard streams.count < limit else {
       let message = "\(limit) calls are open on this connection; end one, or open another connection"
-      connection.reached(.callsPerConnection, message)
+      connection.recordRejection(.callsPerConnection, message)
       throw RPCStatus(.resourceExhausted, message)
     }
     try connection.requireRoom()

@@ -46,7 +46,8 @@ final class FramedConnection: ConnectionProtocol {
     self.connection = connection
     self.loop = loop
     floodGuard = FloodGuard(
-      maximum: loop.limits.floodCredits, perSecond: loop.limits.floodCreditsPerSecond, now: loop.eventLoop.turnBegan)
+      maximum: loop.limits.floodCredits, perSecond: loop.limits.floodCreditsPerSecond,
+      now: loop.eventLoop.iterationBegan)
     identities = loop.access.map { RPCIdentities($0, connection) }
     helloIdentity = identities?[nil]
   }
@@ -58,7 +59,7 @@ final class FramedConnection: ConnectionProtocol {
 
   func received(_ bytes: UnsafeRawBufferPointer) -> Int {
     wasActive = true
-    floodGuard.refill(loop.eventLoop.turnBegan)
+    floodGuard.refill(loop.eventLoop.iterationBegan)
     var offset = 0
     while state != .over, connection.isWritable {
       let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
@@ -75,7 +76,7 @@ final class FramedConnection: ConnectionProtocol {
         try handle(FrameDecoder.decode(UnsafeRawBufferPointer(rebasing: rest[Limits.prefixBytes..<end])))
         offset += end
         if floodGuard.isExhausted { stopFlood() }
-        if offset < bytes.count, connection.isTurnOver {
+        if offset < bytes.count, connection.isIterationOver {
           connection.leaveInput()
           break
         }
@@ -182,7 +183,7 @@ final class FramedConnection: ConnectionProtocol {
   private func refuse(_ error: FrameError) {
     guard state != .over else { return }
     loop.counters.add(.protocolErrors)
-    if error.isTooLong { connection.reached(.requestBytes, error.description) }
+    if error.isTooLong { connection.recordRejection(.requestBytes, error.description) }
     goAway(error.description)
     end()
     connection.finish()
@@ -240,7 +241,7 @@ final class FramedConnection: ConnectionProtocol {
     idleTimer = worker.schedule(afterSeconds: loop.limits.idleSeconds) { [unowned self] in
       idleTimer = nil
       guard !wasActive, streams.isEmpty else { return limitIdleness() }
-      connection.reached(.idleConnection, "No bytes received for \(loop.limits.idleSeconds) s")
+      connection.recordRejection(.idleConnection, "No bytes received for \(loop.limits.idleSeconds) s")
       drain("idle")
     }
   }

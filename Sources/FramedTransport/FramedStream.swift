@@ -25,7 +25,7 @@ final class FramedStream: RPCStreamWriter, RPCReplyWriter {
     self.heldByteCount = heldByteCount
     self.callID = callID
     self.method = method
-    began = connection.loop.eventLoop.turnBegan
+    began = connection.loop.eventLoop.iterationBegan
     self.connection = connection
   }
 

@@ -29,7 +29,7 @@ final class HealthClock: @unchecked Sendable {
   }
 
   /// Counts the end of a watch. May be called from any thread.
-  func giveBack() {
+  func release() {
     watchCount.subtract(1, ordering: .relaxed)
   }
 

@@ -48,14 +48,14 @@ public final class HealthService: Sendable {
 
   /// The group of watches that are notified together: the worker's watches of one subject.
   struct Place {
-    let lane: HealthLane
+    let shard: HealthShard
     let subject: Int
   }
 
   private let subjects: [Subject]
   /// The index of each subject, by name.
   private let places: [String: Int]
-  private let lanes: [HealthLane]
+  private let shards: [HealthShard]
   private let limits: WatchLimits
   private let report: LimitReport
   private let clock: HealthClock
@@ -77,9 +77,9 @@ public final class HealthService: Sendable {
     places = Dictionary(subjects.enumerated().map { ($1.name, $0) }) { first, _ in first }
     self.limits = limits
     self.report = report
-    let lanes = workers.map { HealthLane($0, subjectCount: subjects.count) }
-    self.lanes = lanes
-    let lastSeen = LastSeen(subjects, lanes)
+    let shards = workers.map { HealthShard($0, subjectCount: subjects.count) }
+    self.shards = shards
+    let lastSeen = LastSeen(subjects, shards)
     self.lastSeen = lastSeen
     clock = HealthClock(workers[0]) { lastSeen.refresh() }
   }
@@ -87,13 +87,13 @@ public final class HealthService: Sendable {
   /// The status of each subject at the last check. Watches are notified of changes from here only.
   private final class LastSeen: Sendable {
     private let subjects: [Subject]
-    private let lanes: [HealthLane]
+    private let shards: [HealthShard]
     /// One bit for each subject, which is set if the subject was serving.
     private let bits = Atomic<UInt64>(0)
 
-    init(_ subjects: [Subject], _ lanes: [HealthLane]) {
+    init(_ subjects: [Subject], _ shards: [HealthShard]) {
       self.subjects = subjects
-      self.lanes = lanes
+      self.shards = shards
     }
 
     func refresh() {
@@ -101,7 +101,7 @@ public final class HealthService: Sendable {
       for (place, subject) in subjects.enumerated() where subject.isServing() { now |= 1 << UInt64(place) }
       let changed = bits.exchange(now, ordering: .acquiringAndReleasing) ^ now
       guard changed != 0 else { return }
-      for lane in lanes { lane.post(changed) }
+      for shard in shards { shard.post(changed) }
     }
 
     /// Records the status of a subject that a watch has just sent. If the status changes back before the next check,
@@ -116,7 +116,7 @@ public final class HealthService: Sendable {
         bits.bitwiseAnd(~bit, ordering: .acquiringAndReleasing)
       }
       // The other watches have sent the other status.
-      for lane in lanes { lane.post(bit) }
+      for shard in shards { shard.post(bit) }
     }
   }
 
@@ -164,16 +164,16 @@ public final class HealthService: Sendable {
   ) throws(RPCStatus) -> any RPCStreamHandler {
     guard clock.take(limit: limits.count) else {
       let message = "\(limits.count) health watches are open on this server"
-      report.reached(.healthWatches, message)
+      report.recordRejection(.healthWatches, message)
       throw RPCStatus(.resourceExhausted, message, detail: .retry(afterSeconds: 1))
     }
-    let place = places[name].map { Place(lane: lanes[worker], subject: $0) }
+    let place = places[name].map { Place(shard: shards[worker], subject: $0) }
     let watch = HealthWatch(place: place, writer: writer) {
       let status = self.status(name)
       if let place { self.lastSeen.note(status, of: place.subject) }
       return status
     } ended: {
-      self.clock.giveBack()
+      self.clock.release()
     }
     watch.start()
     return watch

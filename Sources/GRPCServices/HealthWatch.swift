@@ -29,7 +29,7 @@ final class HealthWatch: RPCStreamHandler {
 
   func start() {
     // The watch is registered before the status is read, so that it is notified of any later change.
-    if let place { place.lane.add(self, of: place.subject) }
+    if let place { place.shard.add(self, of: place.subject) }
     update()
   }
 
@@ -60,7 +60,7 @@ final class HealthWatch: RPCStreamHandler {
   private func end() {
     guard writer != nil else { return }
     writer = nil
-    if let place { place.lane.remove(self, of: place.subject) }
+    if let place { place.shard.remove(self, of: place.subject) }
     ended()
   }
 }

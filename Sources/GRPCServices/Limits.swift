@@ -14,5 +14,5 @@ enum Limits {
   /// Number of seconds between two checks of the statuses, because a cache becomes stale by the passage of time alone.
   static let healthIntervalSeconds = 1.0
   /// Maximum number of health watches that are notified in one event-loop iteration.
-  static let toldPerTurn = 256
+  static let notifiedPerIteration = 256
 }

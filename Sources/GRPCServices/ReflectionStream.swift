@@ -105,7 +105,7 @@ final class ReflectionStream: RPCRequestStreamHandler {
 extension ReflectionStream: BufferHolder {
   func giveUpBuffers() {
     let message = "this server buffers too many bytes for slow clients"
-    worker.buffers?.budget.reached("Reflection stream closed: \(message)")
+    worker.buffers?.budget.recordRejection("Reflection stream closed: \(message)")
     finish(RPCStatus(.resourceExhausted, message, detail: .retry(afterSeconds: 1)))
   }
 }

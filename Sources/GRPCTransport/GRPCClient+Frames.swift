@@ -8,7 +8,7 @@ extension GRPCClient {
     calls[id]?.requestPart(into: room) ?? (0, true)
   }
 
-  func headerCame(_ id: Int32, _ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
+  func onHeader(_ id: Int32, _ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
     calls[id]?.head.add(name, value)
   }
 

@@ -10,7 +10,7 @@ extension GRPCConnection {
     stream.countRequest()
     // A request that is not gRPC is answered when it is complete, so that the reply does not cross the rest of the
     // request.
-    guard stream.head.stranger == nil else { return }
+    guard stream.head.nonGRPCRequest == nil else { return }
     if let refusal = stream.head.refusal { return stream.finish(refusal, RPCMetadata()) }
     guard case .bidirectionalStreaming(let begin) = stream.head.method?.handler else { return }
     call(stream, UnsafeRawBufferPointer(start: nil, count: 0)) { request throws(RPCStatus) in
@@ -30,7 +30,7 @@ extension GRPCConnection {
       return
     }
     let message = "\(limit.count) calls of this method are open on this connection; end one"
-    connection.reached(limit.name, message)
+    connection.recordRejection(limit.name, message)
     throw RPCStatus(.resourceExhausted, message)
   }
 
@@ -47,7 +47,7 @@ extension GRPCConnection {
   /// Processes bytes of a request.
   func take(_ bytes: UnsafeRawBufferPointer, _ stream: GRPCStream) {
     guard stream.phase != .ended else { return stream.drop(bytes.count) }
-    guard stream.head.stranger == nil else { return }
+    guard stream.head.nonGRPCRequest == nil else { return }
     stream.decoder.append(bytes)
     defer { stream.countRequest() }
     do throws(RPCStatus) {
@@ -59,7 +59,7 @@ extension GRPCConnection {
         stream.message = place
       }
     } catch {
-      if error.code == .resourceExhausted { connection.reached(.requestBytes, error.message) }
+      if error.code == .resourceExhausted { connection.recordRejection(.requestBytes, error.message) }
       stream.fail(error)
     }
   }
@@ -71,9 +71,9 @@ extension GRPCConnection {
     stream.hasRequestEnded = true
     switch stream.phase {
     case .request:
-      if let stranger = stream.head.stranger {
+      if let nonGRPCRequest = stream.head.nonGRPCRequest {
         loop.counters.add(.notGRPC)
-        stream.answer(stranger)
+        stream.answer(nonGRPCRequest)
       } else {
         answer(stream)
       }

@@ -13,7 +13,7 @@ extension GRPCConnection {
     headersStream = add(id)
   }
 
-  func headerCame(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
+  func onHeader(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
     guard let headersStream else {
       trailerProblem = trailerProblem ?? HTTP2RequestRules.problemOfTrailer(name, value)
       return
@@ -88,7 +88,7 @@ extension GRPCConnection {
 
   func resetSent(_ code: UInt32) {
     if code == HTTP2Session.ErrorCode.refusedStream.rawValue {
-      connection.reached(.callsPerConnection, "The connection has \(loop.limits.openStreams) open calls")
+      connection.recordRejection(.callsPerConnection, "The connection has \(loop.limits.openStreams) open calls")
     }
     if code != HTTP2Session.ErrorCode.none.rawValue { floodGuard.spend(FloodGuard.costOfReset) }
   }

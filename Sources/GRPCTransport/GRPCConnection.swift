@@ -79,7 +79,7 @@ final class GRPCConnection: ConnectionProtocol {
     keepalive = Keepalive(limits: loop.limits, now: now)
     session.setOwner(self)
     // The SETTINGS frame is sent at the end of the event-loop iteration.
-    connection.askAtTurnEnd()
+    connection.requestIterationEnd()
   }
 
   var worker: any RPCWorker { loop.eventLoop }
@@ -89,7 +89,7 @@ final class GRPCConnection: ConnectionProtocol {
 
   func received(_ bytes: UnsafeRawBufferPointer) -> Int {
     guard state != .over else { return bytes.count }
-    now = loop.eventLoop.turnBegan
+    now = loop.eventLoop.iterationBegan
     keepalive.heard(now)
     floodGuard.refill(now)
     var used = 0
@@ -106,9 +106,9 @@ final class GRPCConnection: ConnectionProtocol {
       used += scan.usable
       send()
       if !isSound, state != .over {
-        endBadly(.protocolErrors, "grpc_protocol_error", "the bytes received are not HTTP/2")
+        close(with: .protocolErrors, "grpc_protocol_error", "the bytes received are not HTTP/2")
       }
-      if used < bytes.count, connection.isTurnOver {
+      if used < bytes.count, connection.isIterationOver {
         connection.leaveInput()
         break
       }
@@ -118,10 +118,10 @@ final class GRPCConnection: ConnectionProtocol {
 
   /// Schedules the output of queued frames for the end of the event-loop iteration, together with everything else.
   func askToSend() {
-    connection.askAtTurnEnd()
+    connection.requestIterationEnd()
   }
 
-  func turnEnds() {
+  func onIterationEnd() {
     send()
   }
 
@@ -141,7 +141,7 @@ final class GRPCConnection: ConnectionProtocol {
     while state != .over, connection.isWritable, let output = session.nextOutput() {
       connection.extendOutput(by: output.count)?.copyMemory(from: output)
       // Frames that nghttp2 would send after a GOAWAY with an error are of no use.
-      if let lastError { endBadly(lastError) }
+      if let lastError { close(with: lastError) }
     }
   }
 
@@ -194,7 +194,7 @@ final class GRPCConnection: ConnectionProtocol {
   }
 
   func inputStalled() {
-    endBadly(.protocolErrors, "grpc_stalled", "a frame or a header block was started and not completed in time")
+    close(with: .protocolErrors, "grpc_stalled", "a frame or a header block was started and not completed in time")
   }
 
   // MARK: Streams
@@ -239,7 +239,7 @@ final class GRPCConnection: ConnectionProtocol {
     } else {
       stream.close()
     }
-    loop.giveBack(stream)
+    loop.release(stream)
   }
 
   /// Counts a call that a handler has accepted.
@@ -289,7 +289,7 @@ final class GRPCConnection: ConnectionProtocol {
     guard loop.limits.idleSeconds > 0, state == .open else { return }
     if openStreamCount > openCalls.values.reduce(0, +) { lastCall = now }
     guard now.seconds(since: lastCall) >= loop.limits.idleSeconds else { return }
-    connection.reached(.idleConnection, "No call was open for \(loop.limits.idleSeconds) s")
+    connection.recordRejection(.idleConnection, "No call was open for \(loop.limits.idleSeconds) s")
     drain("idle")
   }
 
@@ -336,28 +336,29 @@ final class GRPCConnection: ConnectionProtocol {
   }
 
   /// Closes the connection after a flood, with a GOAWAY that has the code ENHANCE_YOUR_CALM and the reason.
-  func calm(_ reason: StaticString, _ problem: String) {
+  func sendEnhanceYourCalm(_ reason: StaticString, _ problem: String) {
     guard state != .over else { return }
     floodProblem = problem
     session.submitGoAway(.enhanceYourCalm, reason)
     // The GOAWAY is written if the connection is writable. A client that does not read receives no reason.
     writeOutput()
-    endBadly(.floods, "grpc_flood", problem)
+    close(with: .floods, "grpc_flood", problem)
   }
 
   /// Called when the next output is a GOAWAY.
-  func goAwayComes(_ code: UInt32) {
+  func onGoAway(_ code: UInt32) {
     if code != HTTP2Session.ErrorCode.none.rawValue { lastError = code }
   }
 
-  private func endBadly(_ code: UInt32) {
+  private func close(with code: UInt32) {
     let isFlood = code == HTTP2Session.ErrorCode.enhanceYourCalm.rawValue
-    endBadly(
-      isFlood ? .floods : .protocolErrors, isFlood ? "grpc_flood" : "grpc_protocol_error",
+    close(
+      with:
+        isFlood ? .floods : .protocolErrors, isFlood ? "grpc_flood" : "grpc_protocol_error",
       floodProblem ?? "the connection was closed with HTTP/2 error \(code)")
   }
 
-  private func endBadly(_ counter: GRPCCounter, _ event: String, _ problem: String) {
+  private func close(with counter: GRPCCounter, _ event: String, _ problem: String) {
     guard state != .over else { return }
     loop.counters.add(counter)
     loop.report(event, problem, peer: connection.peer)
@@ -377,14 +378,14 @@ final class GRPCConnection: ConnectionProtocol {
     loop.remove(self)
   }
 
-  private enum Farewell {
+  private enum GoAwayPhase {
     /// Send what has been written, and close the connection.
     case finish
     /// The connection is being closed by other code.
     case leave
   }
 
-  private func end(_ farewell: Farewell) {
+  private func end(_ goAwayPhase: GoAwayPhase) {
     guard state != .over else { return }
     state = .over
     ageTimer?.cancel()
@@ -406,8 +407,8 @@ final class GRPCConnection: ConnectionProtocol {
       } else {
         stream.close()
       }
-      loop.giveBack(stream)
+      loop.release(stream)
     }
-    if farewell == .finish { connection.finish() }
+    if goAwayPhase == .finish { connection.finish() }
   }
 }

@@ -104,7 +104,7 @@ final class GRPCLoop: @unchecked Sendable {
     spareStreams.popLast() ?? GRPCStream()
   }
 
-  func giveBack(_ stream: GRPCStream) {
+  func release(_ stream: GRPCStream) {
     guard !stream.isShared, spareStreams.count < Limits.keptStreams else { return }
     stream.recycle()
     spareStreams.append(stream)

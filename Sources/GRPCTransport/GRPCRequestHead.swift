@@ -7,7 +7,7 @@ internal import RPC
 /// compared as bytes.
 struct GRPCRequestHead {
   /// The reason for which a request is not gRPC. Its client would not understand a gRPC status.
-  enum Stranger {
+  enum NonGRPCRequest {
     case method
     case contentType
   }
@@ -30,7 +30,7 @@ struct GRPCRequestHead {
   private(set) var metadataBytes = 0
   private var listBytes = 0
 
-  var stranger: Stranger? { isPost ? isGRPC ? nil : .contentType : .method }
+  var nonGRPCRequest: NonGRPCRequest? { isPost ? isGRPC ? nil : .contentType : .method }
 
   /// The status that ends the call if its headers are invalid.
   var refusal: RPCStatus? {

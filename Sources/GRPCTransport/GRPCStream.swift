@@ -262,11 +262,11 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
   }
 
   /// Answers a request that is not gRPC by HTTP.
-  func answer(_ stranger: GRPCRequestHead.Stranger) {
+  func answer(_ nonGRPCRequest: GRPCRequestHead.NonGRPCRequest) {
     guard phase == .request, let connection else { return }
     phase = .ended
     hasSentHeaders = true
-    let headers = stranger == .method ? HTTP2Header.methodNotAllowed : HTTP2Header.unsupportedMediaType
+    let headers = nonGRPCRequest == .method ? HTTP2Header.methodNotAllowed : HTTP2Header.unsupportedMediaType
     guard !head.isHead else {
       connection.session.submitEnd(id, headers)
       return connection.askToSend()
@@ -366,10 +366,10 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
   private func end(_ code: RPCStatus.Code) {
     connection?.callEnded(self, code)
     phase = .ended
-    letGo()
+    releaseHandler()
   }
 
-  private func letGo() {
+  private func releaseHandler() {
     timer?.cancel()
     timer = nil
     handler = nil
@@ -383,7 +383,7 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
     connection?.requestBytes -= countedRequestBytes
     countedRequestBytes = 0
     queue.removeAll()
-    letGo()
+    releaseHandler()
     connection = nil
   }
 

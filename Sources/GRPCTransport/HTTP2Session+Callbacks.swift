@@ -5,8 +5,8 @@ internal import CNGHTTP2
 
 func setServerCallbacks(_ callbacks: OpaquePointer?) {
   nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, headersBegan)
-  nghttp2_session_callbacks_set_on_header_callback(callbacks, headerCame)
-  nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, frameCame)
+  nghttp2_session_callbacks_set_on_header_callback(callbacks, onHeader)
+  nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, onFrame)
   nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, dataCame)
   nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, streamClosed)
   nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, frameSent)
@@ -35,18 +35,18 @@ private func headersBegan(
   return 0
 }
 
-private func headerCame(
+private func onHeader(
   _: OpaquePointer?, _ frame: UnsafePointer<nghttp2_frame>?, _ name: UnsafePointer<UInt8>?, _ nameCount: Int,
   _ value: UnsafePointer<UInt8>?, _ valueCount: Int, _: UInt8, _ context: UnsafeMutableRawPointer?
 ) -> Int32 {
   guard let connection = connection(context) else { return fatal }
   let name = UnsafeRawBufferPointer(start: name, count: nameCount)
   let value = UnsafeRawBufferPointer(start: value, count: valueCount)
-  connection._withUnsafeGuaranteedRef { $0.headerCame(name, value) }
+  connection._withUnsafeGuaranteedRef { $0.onHeader(name, value) }
   return 0
 }
 
-private func frameCame(
+private func onFrame(
   _: OpaquePointer?, _ frame: UnsafePointer<nghttp2_frame>?, _ context: UnsafeMutableRawPointer?
 ) -> Int32 {
   guard let frame, let connection = connection(context) else { return fatal }
@@ -103,7 +103,7 @@ private func frameSent(
     connection._withUnsafeGuaranteedRef { $0.resetSent(code) }
   case NGHTTP2_GOAWAY.rawValue:
     let code = frame.pointee.goaway.error_code
-    connection._withUnsafeGuaranteedRef { $0.goAwayComes(code) }
+    connection._withUnsafeGuaranteedRef { $0.onGoAway(code) }
   default: break
   }
   return 0

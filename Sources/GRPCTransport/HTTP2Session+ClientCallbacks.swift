@@ -4,8 +4,8 @@ internal import CNGHTTP2
 // Each of these functions converts nghttp2's arguments and calls one method of the client.
 
 func setClientCallbacks(_ callbacks: OpaquePointer?) {
-  nghttp2_session_callbacks_set_on_header_callback(callbacks, headerCame)
-  nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, frameCame)
+  nghttp2_session_callbacks_set_on_header_callback(callbacks, onHeader)
+  nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, onFrame)
   nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, dataCame)
   nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, streamClosed)
 }
@@ -14,18 +14,18 @@ private func client(_ context: UnsafeMutableRawPointer?) -> GRPCClient? {
   context.map { Unmanaged<GRPCClient>.fromOpaque($0).takeUnretainedValue() }
 }
 
-private func headerCame(
+private func onHeader(
   _: OpaquePointer?, _ frame: UnsafePointer<nghttp2_frame>?, _ name: UnsafePointer<UInt8>?, _ nameCount: Int,
   _ value: UnsafePointer<UInt8>?, _ valueCount: Int, _: UInt8, _ context: UnsafeMutableRawPointer?
 ) -> Int32 {
   guard let frame, let client = client(context) else { return fatal }
-  client.headerCame(
+  client.onHeader(
     frame.pointee.hd.stream_id, UnsafeRawBufferPointer(start: name, count: nameCount),
     UnsafeRawBufferPointer(start: value, count: valueCount))
   return 0
 }
 
-private func frameCame(
+private func onFrame(
   _: OpaquePointer?, _ frame: UnsafePointer<nghttp2_frame>?, _ context: UnsafeMutableRawPointer?
 ) -> Int32 {
   guard let frame, let client = client(context) else { return fatal }

@@ -35,9 +35,9 @@ extension LookupService {
       ProtobufWriter.string(7, answer.entry.etagText, to: &out)
       guard let promptID = answer.entry.keys.first(where: { $0.space == Prompt.Space.promptID }),
         let staged = answers.answer(LookupKey(bytes: promptID.bytes, space: Prompt.Space.stagedPromptID)),
-        let kept = (staged.entry as? ModelEntry<Prompt.Kept>)?.kept
+        let cachedValue = (staged.entry as? ModelEntry<Prompt.CachedValue>)?.cachedValue
       else { return }
-      ProtobufWriter.string(8, kept.version, to: &out)
+      ProtobufWriter.string(8, cachedValue.version, to: &out)
     }
   }
 

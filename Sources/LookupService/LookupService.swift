@@ -155,11 +155,11 @@ public final class LookupService: Sendable {
     let answer = body(self)
     var plainCalls: (@Sendable (Int) -> any RPCPlainCalls)?
     if let plain = plain?(self) { plainCalls = { plain(self.states[$0]) } }
-    let right = entity.readRight
+    let permission = entity.readPermission
     return RPCMethod(
       service: Self.serviceName, name: name,
       handler: .unary { request, reply throws(RPCStatus) in
-        try request.require(right)
+        try request.require(permission)
         let state = self.state(request)
         do throws(RPCStatus) {
           try self.requireWarm()

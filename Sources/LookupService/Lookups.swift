@@ -82,10 +82,10 @@ extension LookupService {
     case CONFIGLOOKUP__V1__PROMPT_VARIANT__PROMPT_VARIANT_AB_TEST.rawValue:
       let subject = String(decoding: try checkedKey(message.subject, "subject"), as: UTF8.self)
       guard let answer = answers.answer(space: staged, key: key),
-        let kept = (answer.entry as? ModelEntry<Prompt.Kept>)?.kept, kept.abTest.enabled
+        let cachedValue = (answer.entry as? ModelEntry<Prompt.CachedValue>)?.cachedValue, cachedValue.abTest.enabled
       else { return (answers.answer(space: active, key: key), false, nil) }
-      let testID = kept.abTest.name(promptID: kept.id)
-      if kept.abTest.servesStaged(to: subject, promptID: kept.id) { return (answer, true, testID) }
+      let testID = cachedValue.abTest.name(promptID: cachedValue.id)
+      if cachedValue.abTest.servesStaged(to: subject, promptID: cachedValue.id) { return (answer, true, testID) }
       return (answers.answer(space: active, key: key), false, testID)
     default:
       throw RPCStatus.invalid("variant", "\(message.variant.rawValue) is not one of ACTIVE, STAGED, AB_TEST")
@@ -197,7 +197,7 @@ extension LookupService {
     guard let answer, let best = (answer.index as? BlobIndex)?.source(of: path) else {
       throw RPCStatus(.notFound, "no enabled source config for a blob \(shown(path)) in container \(shown(container))")
     }
-    for pair in best.kept.fields(of: path) {
+    for pair in best.cachedValue.fields(of: path) {
       ProtobufWriter.message(3, to: &reply.head) { out in
         ProtobufWriter.string(1, pair.key, to: &out)
         ProtobufWriter.string(2, pair.value, to: &out)

@@ -36,7 +36,7 @@ extension LookupService {
     let limit = state.shard.waiters.limit
     guard limit.count < limit.maximum else {
       let message = "\(limit.maximum) lookups are waiting on this server for their options.min_revision"
-      report.reached(.waitingCalls, message)
+      report.recordRejection(.waitingCalls, message)
       throw RPCStatus(
         .resourceExhausted, "\(message): use another server, or try again later", detail: .retry(afterSeconds: 1))
     }

@@ -7,10 +7,10 @@ internal import RPC
 /// The fast path of lookups on one worker, for requests with a key and no other field that find a value. All other
 /// requests are left to the method's handler. The parts of the reply that are equal in an event-loop iteration are
 /// encoded once.
-final class PlainLookup: RPCPlainCalls, RPCTurnObserver {
+final class PlainLookup: RPCPlainCalls, RPCIterationObserver {
   /// The key space of each field number of the request; nil if such a request is not for the fast path.
   private let spaces: [UInt8?]
-  private let right: RPCRight
+  private let permission: RPCPermission
   private let service: LookupService
   private let state: WorkerState
   private let entity: ServedEntity
@@ -54,7 +54,7 @@ final class PlainLookup: RPCPlainCalls, RPCTurnObserver {
     _ service: LookupService, _ state: WorkerState, _ entity: ServedEntity, spaces: [UInt8?], lead: [UInt8] = []
   ) {
     self.spaces = spaces
-    right = entity.readRight
+    permission = entity.readPermission
     self.service = service
     self.state = state
     self.entity = entity
@@ -98,7 +98,7 @@ final class PlainLookup: RPCPlainCalls, RPCTurnObserver {
   }
 
   func reply(at place: Int, _ identity: RPCIdentity?) -> RPCPlainReply? {
-    if let identity, !identity.isKnownToHave(right) { return nil }
+    if let identity, !identity.isKnownToHave(permission) { return nil }
     guard place < preparedCount, let query = prepared[place] else { return nil }
     // The revision is read before the answer, which is at least as new.
     let now = reader.observedRevision
@@ -112,13 +112,13 @@ final class PlainLookup: RPCPlainCalls, RPCTurnObserver {
     }
   }
 
-  func turnEnded() {
+  func onIterationEnd() {
     phase = .between
     answers.leave()
   }
 
   private func begin() {
-    guard service.isWarm, state.tellAtTurnEnd(self) else { return }
+    guard service.isWarm, state.observeIterationEnd(self) else { return }
     answers.enter()
     phase = .open
     writeTail()

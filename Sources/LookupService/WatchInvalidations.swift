@@ -18,7 +18,7 @@ extension LookupService {
     // Workers that check the limit at the same moment may exceed it by one each.
     guard subscriberCount < options.maximumSubscribers else {
       let message = "\(options.maximumSubscribers) watches are open on this server"
-      report.reached(.subscribers, message)
+      report.recordRejection(.subscribers, message)
       throw RPCStatus(
         .resourceExhausted, "\(message): use another server, or try again later", detail: .retry(afterSeconds: 5))
     }
@@ -54,7 +54,7 @@ extension LookupService {
         throw RPCStatus.invalid("entities.\(index)", "\(value.rawValue) is not a known entity")
       }
       if entities.contains(entity) { continue }
-      try request.require(entity.readRight)
+      try request.require(entity.readPermission)
       entities.append(entity)
     }
     // For a caller without permission for all entities, no entities means all that it may read.

@@ -89,7 +89,7 @@ struct WatchQueue {
       firstMark += 1
     }
     first += 1
-    letGo()
+    shrinkToFit()
     return item
   }
 
@@ -123,7 +123,7 @@ struct WatchQueue {
   }
 
   /// Frees the memory of items that have been taken. Each item is moved once on average.
-  private mutating func letGo() {
+  private mutating func shrinkToFit() {
     if isEmpty {
       removeAll()
     } else if first > 64, first * 2 > notices.count {

@@ -144,7 +144,7 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
     } else {
       makeRoom(for: notice)
       if queue.append(notice) {
-        report.reached(.queuedKeys, "Sending RESYNC to a slow watch: its queue of changed keys is full")
+        report.recordRejection(.queuedKeys, "Sending RESYNC to a slow watch: its queue of changed keys is full")
         dropBacklog()
       }
       countQueue()
@@ -218,10 +218,10 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
     if queue.keyCount == 0, !backlog.holdsContents {
       end()
       let message = "this server buffers too many bytes for slow clients: watch fewer keys, or try again later"
-      shard.buffers?.budget.reached(message)
+      shard.buffers?.budget.recordRejection(message)
       return writer.finish(RPCStatus(.resourceExhausted, message, detail: .retry(afterSeconds: 1)), RPCMetadata())
     }
-    shard.buffers?.budget.reached("Sending RESYNC to a slow watch: too many bytes are buffered for all clients")
+    shard.buffers?.budget.recordRejection("Sending RESYNC to a slow watch: too many bytes are buffered for all clients")
     resync()
   }
 
@@ -234,7 +234,7 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
     guard let identity = options.identity, let writer else { return }
     do throws(RPCStatus) {
       try identity.require(.watch)
-      for entity in entities { try identity.require(entity.readRight) }
+      for entity in entities { try identity.require(entity.readPermission) }
     } catch {
       end()
       writer.finish(error, RPCMetadata())

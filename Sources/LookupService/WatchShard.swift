@@ -73,7 +73,7 @@ final class WatchShard: @unchecked Sendable {
   private var leftovers: [WatchQueue] = []
 
   private var slice: WorkSlice
-  private var sliceTurn: UInt64?
+  private var sliceIteration: UInt64?
   private var isRunning = false
   private var isScheduled = false
 
@@ -242,9 +242,9 @@ final class WatchShard: @unchecked Sendable {
   }
 
   private func renewSlice() {
-    let turn = worker.turn
-    guard turn == nil || turn != sliceTurn else { return }
-    sliceTurn = turn
+    let iteration = worker.iteration
+    guard iteration == nil || iteration != sliceIteration else { return }
+    sliceIteration = iteration
     slice = WorkSlice(now: worker.now, units: unitsPerSlice)
   }
 

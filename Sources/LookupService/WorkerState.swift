@@ -29,7 +29,7 @@ final class WorkerState: @unchecked Sendable {
   }
 
   /// Notifies `observer` when the worker's event-loop iteration ends. Returns false if there are no iterations.
-  func tellAtTurnEnd(_ observer: any RPCTurnObserver) -> Bool { worker.tellAtTurnEnd(observer) }
+  func observeIterationEnd(_ observer: any RPCIterationObserver) -> Bool { worker.observeIterationEnd(observer) }
 
   /// ``EpochSource/current`` without its lock, cached until it changes.
   var epoch: String {

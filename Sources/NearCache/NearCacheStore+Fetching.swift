@@ -16,7 +16,7 @@ extension NearCacheStore {
           state.statistics.refreshes += 1
         }
         return (Answer(value: known.value, isStale: false), refresh)
-      case .spared:
+      case .staleRetrySuppressed:
         state.statistics.staleServed += 1
         return (Answer(value: known.value, isStale: true), nil)
       case .stale: return (nil, nil)

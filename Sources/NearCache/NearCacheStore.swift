@@ -26,7 +26,7 @@ final class NearCacheStore: Sendable {
     /// The time to live has ended: to be returned only if a fetch fails.
     case stale
     /// A fetch failed a short time ago: to be returned without another attempt.
-    case spared
+    case staleRetrySuppressed
 
     static func < (left: Freshness, right: Freshness) -> Bool { left.rawValue < right.rawValue }
   }
@@ -117,7 +117,7 @@ final class NearCacheStore: Sendable {
       }
       guard age - entry.timeToLive < nanoseconds(policy.staleIfError) else { return nil }
       if let failedAt = entry.failedAt, now - min(now, failedAt) < nanoseconds(policy.errorPause) {
-        return (entry.value, .spared)
+        return (entry.value, .staleRetrySuppressed)
       }
       return (entry.value, .stale)
     } ?? nil

@@ -34,7 +34,7 @@ public final class CallMeter: @unchecked Sendable {
   private var touched: [Int] = []
   /// The calls that ended in this iteration and were received in an earlier one.
   private var earlier: [(row: Int, began: MonotonicTime)] = []
-  private var isAwaitingTurnEnd = false
+  private var isAwaitingIterationEnd = false
 
   /// Creates the meter of one event loop.
   ///
@@ -59,7 +59,7 @@ public final class CallMeter: @unchecked Sendable {
     let row = row(method, status)
     if counts.read(row) == 0 {
       touched.append(row)
-      awaitTurnEnd()
+      awaitIterationEnd()
     }
     counts.add(count, to: row)
   }
@@ -71,24 +71,24 @@ public final class CallMeter: @unchecked Sendable {
   ///   - status: The status with which the call ended.
   ///   - began: The start of the event-loop iteration in which the call was received.
   public func ended(_ method: RPCMethod?, _ status: RPCStatus.Code, since began: MonotonicTime) {
-    if began == loop.turnBegan { return ended(method, status) }
+    if began == loop.iterationBegan { return ended(method, status) }
     earlier.append((row(method, status), began))
-    awaitTurnEnd()
+    awaitIterationEnd()
   }
 
   private func row(_ method: RPCMethod?, _ status: RPCStatus.Code) -> Int {
     (method?.index ?? methods.count - 1) * Self.statusCount + Int(status.rawValue)
   }
 
-  private func awaitTurnEnd() {
-    guard !isAwaitingTurnEnd else { return }
-    isAwaitingTurnEnd = true
-    loop.settleAtTurnEnd(self)
+  private func awaitIterationEnd() {
+    guard !isAwaitingIterationEnd else { return }
+    isAwaitingIterationEnd = true
+    loop.settleAtIterationEnd(self)
   }
 
   /// Adds the durations of the calls that ended in an iteration, at its end. To be called on the loop's thread.
   func settle(began: MonotonicTime, ended: MonotonicTime) {
-    isAwaitingTurnEnd = false
+    isAwaitingIterationEnd = false
     for row in touched {
       durations.add(nanoseconds: ended.nanoseconds &- began.nanoseconds, count: counts.take(row), to: row)
     }

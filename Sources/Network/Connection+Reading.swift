@@ -13,7 +13,7 @@ extension Connection {
     case .open:
       guard isWritable, !isLowPriority else {
         pauseReading()
-        if isWritable { resumeInNextTurn() }
+        if isWritable { resumeInNextIteration() }
         return
       }
       readAndDeliver()
@@ -61,10 +61,10 @@ extension Connection {
     event_add(readEvent, nil)
   }
 
-  func resumeInNextTurn() {
+  func resumeInNextIteration() {
     guard !isResuming else { return }
     isResuming = true
-    loop.resumeInNextTurn(self)
+    loop.resumeInNextIteration(self)
   }
 
   private func pauseReading() {
@@ -82,10 +82,10 @@ extension Connection {
     isLowPriority = isFull || isLowPriority && (isUnheard || stream.isHandshaking)
     guard isWritable, !isFull else {
       pauseReading()
-      if isWritable { resumeInNextTurn() }
+      if isWritable { resumeInNextIteration() }
       return
     }
-    if stream.hasBufferedInput { resumeInNextTurn() }
+    if stream.hasBufferedInput { resumeInNextIteration() }
   }
 
   /// Queues the connection, with low priority, if the protocol has left input.
@@ -96,7 +96,7 @@ extension Connection {
     isLowPriority = true
     pauseReading()
     // Otherwise it continues when the peer has taken what waits for it.
-    if isWritable { resumeInNextTurn() }
+    if isWritable { resumeInNextIteration() }
     return true
   }
 
@@ -195,7 +195,7 @@ extension Connection {
   /// Reads and discards input after the sending side has been closed, so that the connection is not reset, and so that
   /// the end of the peer's side is detected.
   private func readAndDrop() {
-    for _ in 0..<Limits.dropsPerTurn {
+    for _ in 0..<Limits.dropsPerIteration {
       let result = stream.read(into: loop.readMemory)
       noteHandshake()
       switch result {

@@ -34,9 +34,9 @@ extension Connection {
   /// Attempts to send what was written in the event-loop iteration, at its end. It first calls the protocol handler if
   /// that has asked for it.
   func flush() {
-    if owesTurnEnd, state == .open {
-      handler?.turnEnds()
-      owesTurnEnd = false
+    if owesIterationEnd, state == .open {
+      handler?.onIterationEnd()
+      owesIterationEnd = false
     }
     isTouched = false
     guard state == .open || state == .finishing else { return }
@@ -76,7 +76,7 @@ extension Connection {
   }
 
   private func allWritten() {
-    if let output { loop.giveBack(output) }
+    if let output { loop.release(output) }
     output = nil
     stopAwaitingWritable()
     wentBelowMark()
@@ -102,7 +102,7 @@ extension Connection {
   private func wentBelowMark() {
     guard state == .open, unsentByteCount <= limits.unsentBytesLow else { return }
     isWritable = true
-    if owesWritable || isReadPaused || !input.isEmpty { resumeInNextTurn() }
+    if owesWritable || isReadPaused || !input.isEmpty { resumeInNextIteration() }
   }
 
   /// Called when the socket has had no room for the time limit. A slow peer may have accepted bytes all the same,

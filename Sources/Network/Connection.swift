@@ -75,7 +75,7 @@ public final class Connection: LoopResident {
   // Obligations to the loop
   var isTouched = false
   /// Whether the protocol handler must be called before the bytes of this iteration are sent.
-  var owesTurnEnd = false
+  var owesIterationEnd = false
   var isResuming = false
   /// The protocol left input because the iteration has used its time.
   var hasLeftInput = false
@@ -89,8 +89,8 @@ public final class Connection: LoopResident {
 
   /// Whether the event-loop iteration has used its time. A protocol then handles one more request at most, calls
   /// ``leaveInput()`` and returns: the rest is delivered again in a later iteration, after other connections.
-  public var isTurnOver: Bool {
-    MonotonicTime.now.nanoseconds &- loop.turnBegan.nanoseconds >= Limits.turnNanoseconds
+  public var isIterationOver: Bool {
+    MonotonicTime.now.nanoseconds &- loop.iterationBegan.nanoseconds >= Limits.iterationNanoseconds
   }
 
   /// Leaves the rest of the delivered input to a later event-loop iteration.
@@ -148,8 +148,8 @@ public final class Connection: LoopResident {
   /// - Parameters:
   ///   - limit: The limit.
   ///   - message: What happened, for the log.
-  public func reached(_ limit: ServerLimit, _ message: @autoclosure () -> String) {
-    port.report.reached(limit, message(), peer: peer)
+  public func recordRejection(_ limit: ServerLimit, _ message: @autoclosure () -> String) {
+    port.report.recordRejection(limit, message(), peer: peer)
   }
 
   /// Checks that the limit on buffered bytes of the server is not exceeded.
@@ -197,11 +197,11 @@ public final class Connection: LoopResident {
   /// more.
   public var writableByteCount: Int { max(0, limits.unsentBytesHigh - unsentByteCount) }
 
-  /// Requests a call of ``ConnectionProtocol/turnEnds()`` before the bytes of this event-loop iteration are sent, for a
+  /// Requests a call of ``ConnectionProtocol/onIterationEnd()`` before the bytes of this event-loop iteration are sent, for a
   /// protocol handler that collects what is written in an iteration.
-  public func askAtTurnEnd() {
-    guard state == .open, !owesTurnEnd else { return }
-    owesTurnEnd = true
+  public func requestIterationEnd() {
+    guard state == .open, !owesIterationEnd else { return }
+    owesIterationEnd = true
     touch()
   }
 
@@ -267,7 +267,7 @@ public final class Connection: LoopResident {
     guard state == .open, failure.reason != .abandoned else { return close() }
     // The peer should be able to read the reason (a TLS alert), which a reset would overtake. Nothing else is ever sent
     // without TLS.
-    if let output { loop.giveBack(output) }
+    if let output { loop.release(output) }
     output = nil
     stream = PlainSocket(descriptor: descriptor)
     finish()
@@ -287,13 +287,13 @@ public final class Connection: LoopResident {
     lingerTimer = nil
     handshakeTimer?.cancel()
     handshakeTimer = nil
-    if let output { loop.giveBack(output) }
+    if let output { loop.release(output) }
     output = nil
     isWritable = false
     countBuffers()
     loop.counters.add(to: NetworkCounter.connectionsClosed.rawValue)
     loop.remove(self)
-    loop.bury(self)
+    loop.deferRelease(of: self)
   }
 
   /// Notifies the protocol handler, at the end of the iteration in which the connection was closed.
@@ -303,7 +303,7 @@ public final class Connection: LoopResident {
     handler?.closed()
     // The slot is released last, so that all calls have ended when ``ConnectionQuota/waitUntilEmpty(deadline:)``
     // returns.
-    port.quota.giveBack(host)
+    port.quota.release(host)
   }
 
   func loopStops() {
@@ -328,7 +328,7 @@ public final class Connection: LoopResident {
 extension Connection: BufferHolder {
   /// Closes the connection, because the server holds too many bytes and this connection holds many of them.
   public func giveUpBuffers() {
-    loop.account.budget.reached("Disconnected a client with \(bufferedByteCount) buffered bytes", peer: peer)
+    loop.account.budget.recordRejection("Disconnected a client with \(bufferedByteCount) buffered bytes", peer: peer)
     close()
   }
 }

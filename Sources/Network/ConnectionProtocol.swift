@@ -14,9 +14,9 @@ public protocol ConnectionProtocol: AnyObject {
   /// Called when the connection is writable again, after ``Connection/isWritable`` was false.
   func writable()
 
-  /// Called at the end of an event-loop iteration, after ``Connection/askAtTurnEnd()``. What the handler writes now is
+  /// Called at the end of an event-loop iteration, after ``Connection/requestIterationEnd()``. What the handler writes now is
   /// sent with the other bytes of the iteration. There may be one call more than was requested.
-  func turnEnds()
+  func onIterationEnd()
 
   /// Called when the bytes of something incomplete have waited for the rest longer than the time limit.
   func inputStalled()
@@ -29,6 +29,6 @@ public protocol ConnectionProtocol: AnyObject {
 }
 
 extension ConnectionProtocol {
-  /// Does nothing, for handlers that do not call ``Connection/askAtTurnEnd()``.
-  public func turnEnds() {}
+  /// Does nothing, for handlers that do not call ``Connection/requestIterationEnd()``.
+  public func onIterationEnd() {}
 }

@@ -39,7 +39,7 @@ public final class ConnectionQuota: Sendable {
     }
   }
 
-  func giveBack(_ host: PeerHost) {
+  func release(_ host: PeerHost) {
     let isEmpty = open.withLock { open in
       open.count -= 1
       if let count = open.byHost[host] { open.byHost[host] = count > 1 ? count - 1 : nil }

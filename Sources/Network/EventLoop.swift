@@ -34,16 +34,16 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
   private var stopping = false  // loop thread
   private var touched: [Connection] = []  // loop thread; to be flushed at the end of the iteration
   private var resumed: [Connection] = []  // loop thread; to be resumed in order
-  private var buried: [Connection] = []  // loop thread; closed in this iteration
+  private var deferredReleases: [Connection] = []  // loop thread; closed in this iteration
   private var residents: [ObjectIdentifier: any LoopResident] = [:]  // loop thread
   private var timers: [ObjectIdentifier: LoopTimer] = [:]  // loop thread
   private var spareBuffers: [ByteQueue] = []  // loop thread
   private var spareBytes = 0  // loop thread; total capacity of `spareBuffers`
   private var workBegan: MonotonicTime?  // loop thread; in this iteration
   private var unsettled: [CallMeter] = []  // loop thread
-  private var turnObservers: [any RPCTurnObserver] = []  // loop thread
-  private var turnCount: UInt64 = 0  // loop thread
-  private let turns = DurationTable(rows: 1)
+  private var iterationObservers: [any RPCIterationObserver] = []  // loop thread
+  private var iterationCount: UInt64 = 0  // loop thread
+  private let durations = DurationTable(rows: 1)
   let account: BufferAccount  // loop thread
   private var thread: OSThread?  // used by the thread that creates and stops the loop
 
@@ -148,17 +148,17 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
   func touch(_ connection: Connection) {
     if touched.count == Limits.touchedConnections {
       // The connections in this list are not being written to at this time.
-      for earlier in touched where !earlier.owesTurnEnd { earlier.flush() }
+      for earlier in touched where !earlier.owesIterationEnd { earlier.flush() }
       touched.removeAll { !$0.isTouched }
     }
     touched.append(connection)
   }
 
   /// Queues a connection to be resumed in a later event-loop iteration.
-  func resumeInNextTurn(_ connection: Connection) { resumed.append(connection) }
+  func resumeInNextIteration(_ connection: Connection) { resumed.append(connection) }
 
   /// Keeps a closed connection until the end of the iteration, because a caller may still be using it.
-  func bury(_ connection: Connection) { buried.append(connection) }
+  func deferRelease(of connection: Connection) { deferredReleases.append(connection) }
 
   func takeBuffer() -> ByteQueue {
     if let buffer = spareBuffers.popLast() {
@@ -170,7 +170,7 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
     return buffer
   }
 
-  func giveBack(_ buffer: ByteQueue) {
+  func release(_ buffer: ByteQueue) {
     guard spareBytes + buffer.capacity <= Limits.keptWriteBytes else { return }
     buffer.dropFirst(buffer.count)
     spareBytes += buffer.capacity
@@ -180,7 +180,7 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
   // MARK: Iterations, loop thread
 
   /// The time at which the work of this event-loop iteration began. To be read on the loop's thread.
-  public var turnBegan: MonotonicTime {
+  public var iterationBegan: MonotonicTime {
     if let workBegan { return workBegan }
     let now = MonotonicTime.now
     workBegan = now
@@ -188,7 +188,7 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
   }
 
   /// The number of the event-loop iteration. To be read on the loop's thread.
-  public var turn: UInt64? { turnCount }
+  public var iteration: UInt64? { iterationCount }
 
   /// Records the time, if this is the first work of the iteration. To be called by all callbacks of libevent.
   func beginWork() {
@@ -196,27 +196,27 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
   }
 
   /// Has a meter record the calls that ended in this iteration when their replies have been passed to the kernel.
-  func settleAtTurnEnd(_ meter: CallMeter) { unsettled.append(meter) }
+  func settleAtIterationEnd(_ meter: CallMeter) { unsettled.append(meter) }
 
   /// Notifies an observer once, at the end of this event-loop iteration. To be called on the loop's thread.
   ///
   /// - Parameter observer: The observer.
   /// - Returns: Always true.
-  public func tellAtTurnEnd(_ observer: any RPCTurnObserver) -> Bool {
-    turnObservers.append(observer)
+  public func observeIterationEnd(_ observer: any RPCIterationObserver) -> Bool {
+    iterationObservers.append(observer)
     return true
   }
 
   /// The durations of the iterations in which there was work. May be read from any thread.
-  var turnDurations: DurationCounts { turns.read(0) }
+  var iterationDurations: DurationCounts { durations.read(0) }
 
   private func settle() {
-    for observer in turnObservers { observer.turnEnded() }
-    turnObservers.removeAll(keepingCapacity: true)
+    for observer in iterationObservers { observer.onIterationEnd() }
+    iterationObservers.removeAll(keepingCapacity: true)
     guard let began = workBegan else { return }
     workBegan = nil
     let ended = MonotonicTime.now
-    turns.add(nanoseconds: ended.nanoseconds &- began.nanoseconds, to: 0)
+    durations.add(nanoseconds: ended.nanoseconds &- began.nanoseconds, to: 0)
     for meter in unsettled { meter.settle(began: began, ended: ended) }
     unsettled.removeAll(keepingCapacity: true)
   }
@@ -231,9 +231,9 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
     while !stopping {
       event_base_loop(base, resumed.isEmpty ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK)
       resumeConnections()
-      endTurn()
+      endIteration()
       settle()
-      turnCount &+= 1
+      iterationCount &+= 1
     }
     end()
   }
@@ -256,13 +256,13 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
   /// Repeats until there is nothing left to do, because the calls of a protocol handler may write to or close other
   /// connections. This terminates, because what a handler writes in `flush` is limited by what its peer reads, and a
   /// connection is closed only once.
-  private func endTurn() {
-    while !touched.isEmpty || !buried.isEmpty {
+  private func endIteration() {
+    while !touched.isEmpty || !deferredReleases.isEmpty {
       let toFlush = touched
       touched = []
       for connection in toFlush { connection.flush() }
-      let toForget = buried
-      buried = []
+      let toForget = deferredReleases
+      deferredReleases = []
       for connection in toForget { connection.wasClosed() }
     }
   }
@@ -270,12 +270,12 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
   private func end() {
     runInbox()
     for resident in Array(residents.values) { resident.loopStops() }
-    endTurn()
+    endIteration()
     // The jobs that were added in the meantime may have created further residents. After that no job is accepted.
     inbox.withLock { $0.isClosed = true }
     runInbox()
     for resident in Array(residents.values) { resident.loopStops() }
-    endTurn()
+    endIteration()
     settle()
     resumed = []
     for timer in Array(timers.values) { timer.cancel() }

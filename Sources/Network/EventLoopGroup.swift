@@ -45,7 +45,7 @@ public final class EventLoopGroup: Sendable {
   /// Runs a function when all loops have come to it, on the last of them. It never runs if a loop hangs.
   ///
   /// - Parameter body: The function.
-  public func whenAllTurn(_ body: @escaping @Sendable () -> Void) {
+  public func afterIterationOfAll(_ body: @escaping @Sendable () -> Void) {
     let missing = Locked(loops.count)
     for loop in loops {
       loop.execute {
@@ -75,8 +75,8 @@ public final class EventLoopGroup: Sendable {
   }
 
   /// The durations of the loops' iterations in which there was work. An event may have to wait for one iteration.
-  public var turnDurations: DurationCounts {
-    loops.reduce(into: DurationCounts()) { $0 += $1.turnDurations }
+  public var iterationDurations: DurationCounts {
+    loops.reduce(into: DurationCounts()) { $0 += $1.iterationDurations }
   }
 
   /// Returns the number of failed handshakes over all loops.

@@ -62,14 +62,14 @@ enum Limits {
   static let lowPriorityReadBytes = 1024
   /// Time from the start of an event-loop iteration after which each further connection handles one request only, and
   /// leaves the rest of what was read to a later iteration. Requests of the fast path are not counted.
-  static let turnNanoseconds: UInt64 = 250_000
+  static let iterationNanoseconds: UInt64 = 250_000
   /// Time that an event-loop iteration spends on queued connections; other connections wait at most about this long.
   static let resumeNanoseconds: UInt64 = 250_000
   /// An incomplete request of up to this number of bytes is copied in front of the next read; a longer one is read in
   /// place.
   static let smallInputBytes = 4 * 1024
   /// Maximum number of reads in one event-loop iteration from a connection whose input is discarded.
-  static let dropsPerTurn = 4
+  static let dropsPerIteration = 4
   /// The initial size of a write buffer in bytes.
   static let writeBufferBytes = 16 * 1024
   /// Maximum number of bytes of write buffers that a loop keeps for its next iterations: those of thirty clients that
@@ -81,7 +81,7 @@ enum Limits {
   /// Number of connections that are written to before the first of them is flushed.
   static let touchedConnections = 64
   /// Maximum number of connections that are accepted in one event-loop iteration.
-  static let acceptsPerTurn = 16
+  static let acceptsPerIteration = 16
   /// Number of bytes that an open connection takes by itself, with any protocol. It was measured with idle HTTP/2
   /// connections, of which nghttp2 takes most (see `docs/reference/limits.md`).
   static let connectionBytes = 16 * 1024

@@ -79,7 +79,7 @@ public final class Listener: @unchecked Sendable, LoopResident {
   }
 
   fileprivate func acceptSome() {
-    for _ in 0..<Limits.acceptsPerTurn {
+    for _ in 0..<Limits.acceptsPerIteration {
       let socket = configlookup_accept4(
         descriptor, nil, nil, Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue))
       guard socket >= 0 else {
@@ -87,7 +87,7 @@ public final class Listener: @unchecked Sendable, LoopResident {
         case EAGAIN: return
         // The peer has closed the connection already, or a signal was received.
         case ECONNABORTED, EINTR, EPROTO, EPERM: continue
-        case let code: return stopForAWhile(code)
+        case let code: return pauseAccepting(for: code)
         }
       }
       let host = PeerHost(of: socket)
@@ -105,12 +105,12 @@ public final class Listener: @unchecked Sendable, LoopResident {
     func peer() -> String { SocketAddress.peer(of: socket)?.description ?? "unknown" }
     let buffers = loop.account.budget
     guard !buffers.isExceeded else {
-      buffers.reached("Connection rejected: too many bytes are buffered for slow clients", peer: peer())
+      buffers.recordRejection("Connection rejected: too many bytes are buffered for slow clients", peer: peer())
       return true
     }
     guard let limit = port.quota.take(host) else { return false }
     let number = limit == .connections ? port.quota.limit : port.quota.hostLimit
-    port.report.reached(limit, "Connection rejected: \(number) connections are open", peer: peer())
+    port.report.recordRejection(limit, "Connection rejected: \(number) connections are open", peer: peer())
     return true
   }
 
@@ -123,19 +123,19 @@ public final class Listener: @unchecked Sendable, LoopResident {
       target.counters.add(to: NetworkCounter.connectionsAccepted.rawValue)
       guard let connection = Connection(loop: target, descriptor: socket, host: host, port: port) else {
         Glibc.close(socket)
-        return port.quota.giveBack(host)
+        return port.quota.release(host)
       }
       connection.start(accept(connection))
     }
     if !isTaken {
       Glibc.close(socket)
-      port.quota.giveBack(host)
+      port.quota.release(host)
     }
   }
 
   /// Pauses accepting when there are no descriptors or no memory: the socket stays readable, so an immediate retry
   /// would be a busy loop.
-  private func stopForAWhile(_ code: Int32) {
+  private func pauseAccepting(for code: Int32) {
     port.peers.acceptFailed(code, listen: address, connections: port.quota.count)
     event_del(event)
     pause = loop.schedule(afterSeconds: Limits.acceptPauseSeconds) { [weak self] in

@@ -178,7 +178,7 @@ public final class OperationsHTTP: @unchecked Sendable, LoopResident {
     unreviewed = 0
     for closing in peers.review(OperationsPeers.sockets(of: loop.base, except: descriptor), now: .now) {
       if let limit = closing.limit {
-        report.reached(
+        report.recordRejection(
           limit, message(limit), peer: SocketAddress.peer(of: closing.socket)?.description ?? "unknown")
       }
       // evhttp reads the end of the stream, and frees the connection.

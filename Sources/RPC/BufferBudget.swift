@@ -67,8 +67,8 @@ public final class BufferBudget: Sendable {
   /// - Parameters:
   ///   - message: What happened, for the log.
   ///   - peer: The address of the client; empty where there is none.
-  public func reached(_ message: @autoclosure () -> String, peer: @autoclosure () -> String = "") {
-    report.reached(.bufferedBytes, message(), peer: peer())
+  public func recordRejection(_ message: @autoclosure () -> String, peer: @autoclosure () -> String = "") {
+    report.recordRejection(.bufferedBytes, message(), peer: peer())
   }
 
   /// Checks that the limit is not exceeded.
@@ -195,23 +195,23 @@ public final class BufferAccount {
       holder.giveUpBuffers()
       owed -= before - held
     }
-    if largest.count < Self.holdersPerTurn { owed = 0 }
+    if largest.count < Self.holdersPerIteration { owed = 0 }
     tell()
     if owed > 0 { budget.askAgain() }
   }
 
-  /// The largest holders, in descending order of size, at most ``holdersPerTurn``.
+  /// The largest holders, in descending order of size, at most ``holdersPerIteration``.
   private func largestHolders() -> [any BufferHolder] {
     var largest: [any BufferHolder] = []
     for holders in holders[owedClass...].reversed() where !holders.isEmpty {
-      let some = holders.values.prefix(Self.holdersPerTurn - largest.count)
+      let some = holders.values.prefix(Self.holdersPerIteration - largest.count)
       largest += some.sorted { $0.bufferedByteCount > $1.bufferedByteCount }
-      if largest.count == Self.holdersPerTurn { break }
+      if largest.count == Self.holdersPerIteration { break }
     }
     return largest
   }
 
   /// Maximum number of holders that release their bytes in one event-loop iteration, so that other connections are
   /// served in between.
-  private static let holdersPerTurn = 128
+  private static let holdersPerIteration = 128
 }

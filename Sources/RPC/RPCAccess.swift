@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// A permission: one operation that a caller may be allowed to do. The service defines which permissions exist.
-public struct RPCRight: Sendable, Hashable {
+public struct RPCPermission: Sendable, Hashable {
   /// The name of the permission in credentials and messages, such as `read:prompt`.
   public let name: String
   fileprivate let bit: UInt32
@@ -26,16 +26,16 @@ public struct RPCCaller: Sendable, Hashable {
   ///
   /// - Parameters:
   ///   - name: The name for logs and messages.
-  ///   - rights: The permissions of the caller.
-  public init(name: String, rights: some Sequence<RPCRight>) {
+  ///   - permissions: The permissions of the caller.
+  public init(name: String, permissions: some Sequence<RPCPermission>) {
     self.name = name
-    bits = rights.reduce(0) { $0 | $1.bit }
+    bits = permissions.reduce(0) { $0 | $1.bit }
   }
 
   /// Returns whether the caller has a permission.
   ///
-  /// - Parameter right: The permission.
-  public func has(_ right: RPCRight) -> Bool { bits & right.bit != 0 }
+  /// - Parameter permission: The permission.
+  public func has(_ permission: RPCPermission) -> Bool { bits & permission.bit != 0 }
 }
 
 /// The reason for which a call was rejected, for counters and the log.
@@ -79,9 +79,9 @@ public protocol RPCAccess: AnyObject, Sendable {
   /// - Parameters:
   ///   - refusal: The reason.
   ///   - caller: The name of the caller; nil if it is not known.
-  ///   - right: The permission that the call needed; nil if it needed no particular one.
+  ///   - permission: The permission that the call needed; nil if it needed no particular one.
   ///   - peer: The address of the peer.
-  func refused(_ refusal: RPCRefusal, _ caller: String?, _ right: RPCRight?, peer: String)
+  func refused(_ refusal: RPCRefusal, _ caller: String?, _ permission: RPCPermission?, peer: String)
 }
 
 /// The credentials that a caller has presented, and the caller to whom they belong at present. Credentials may be
@@ -106,30 +106,30 @@ public final class RPCIdentity {
 
   /// Returns whether the caller is already known to have a permission. If the result is false, ``require(_:)`` decides.
   ///
-  /// - Parameter right: The permission.
-  public func isKnownToHave(_ right: RPCRight) -> Bool {
-    bits & right.bit != 0 && access.generation == generation
+  /// - Parameter permission: The permission.
+  public func isKnownToHave(_ permission: RPCPermission) -> Bool {
+    bits & permission.bit != 0 && access.generation == generation
   }
 
   /// Checks that the caller has a permission. A failure is counted and logged.
   ///
-  /// - Parameter right: The permission.
+  /// - Parameter permission: The permission.
   /// - Throws: UNAUTHENTICATED if the caller is not known; PERMISSION_DENIED if it does not have the permission.
-  public func require(_ right: RPCRight) throws(RPCStatus) {
-    if isKnownToHave(right) { return }
-    let caller = try caller(for: right)
-    guard caller.has(right) else {
-      access.refused(.notPermitted, caller.name, right, peer: peer.address)
-      throw RPCStatus(.permissionDenied, "the credential \"\(caller.name)\" lacks the permission \(right.name)")
+  public func require(_ permission: RPCPermission) throws(RPCStatus) {
+    if isKnownToHave(permission) { return }
+    let caller = try caller(for: permission)
+    guard caller.has(permission) else {
+      access.refused(.notPermitted, caller.name, permission, peer: peer.address)
+      throw RPCStatus(.permissionDenied, "the credential \"\(caller.name)\" lacks the permission \(permission.name)")
     }
   }
 
   /// Authenticates the caller, with the current credentials. A failure is counted and logged.
   ///
-  /// - Parameter right: The permission that the call needs, for the log; nil if it needs no particular one.
+  /// - Parameter permission: The permission that the call needs, for the log; nil if it needs no particular one.
   /// - Returns: The caller.
   /// - Throws: UNAUTHENTICATED if the caller is not known.
-  public func caller(for right: RPCRight? = nil) throws(RPCStatus) -> RPCCaller {
+  public func caller(for permission: RPCPermission? = nil) throws(RPCStatus) -> RPCCaller {
     // The generation is read first, so that a change in between is detected at the next call.
     let now = access.generation
     if generation != now {
@@ -143,7 +143,7 @@ public final class RPCIdentity {
     do throws(RPCRefusal) {
       return try outcome.get()
     } catch {
-      access.refused(error, nil, right, peer: peer.address)
+      access.refused(error, nil, permission, peer: peer.address)
       throw RPCStatus(.unauthenticated, error.advice)
     }
   }

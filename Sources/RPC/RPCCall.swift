@@ -38,7 +38,7 @@ public struct RPCRequest {
   /// - Parameter right: The permission.
   /// - Throws: UNAUTHENTICATED if the caller is not known; PERMISSION_DENIED if it does not have the permission.
   @inlinable
-  public func require(_ right: RPCRight) throws(RPCStatus) {
+  public func require(_ right: RPCPermission) throws(RPCStatus) {
     if let identity { try identity.require(right) }
   }
 }
@@ -168,13 +168,13 @@ public protocol RPCWorker: AnyObject, Sendable {
 
   /// The number of the current event-loop iteration; nil where there are no iterations. A value that was read in an
   /// iteration need not be read again in the same one. To be read on the worker's thread.
-  var turn: UInt64? { get }
+  var iteration: UInt64? { get }
 
   /// Notifies an observer once, at the end of the current event-loop iteration. To be called on the worker's thread.
   ///
   /// - Parameter observer: The observer.
   /// - Returns: False where there are no iterations, so that the observer is not notified.
-  func tellAtTurnEnd(_ observer: any RPCTurnObserver) -> Bool
+  func observeIterationEnd(_ observer: any RPCIterationObserver) -> Bool
 
   /// Runs a job on the worker's thread, soon, after the jobs that were added before. May be called from any thread.
   ///
@@ -205,19 +205,19 @@ extension RPCWorker {
 
 extension RPCWorker {
   /// Nil: there are no iterations.
-  public var turn: UInt64? { nil }
+  public var iteration: UInt64? { nil }
   /// Returns false, because there are no iterations.
   ///
   /// - Parameter observer: The observer, which is not notified.
   /// - Returns: Always false.
-  public func tellAtTurnEnd(_ observer: any RPCTurnObserver) -> Bool { false }
+  public func observeIterationEnd(_ observer: any RPCIterationObserver) -> Bool { false }
 }
 
 /// An object that does work once for all the calls of an event-loop iteration.
-public protocol RPCTurnObserver: AnyObject {
+public protocol RPCIterationObserver: AnyObject {
   /// Called at the end of the iteration, after the bytes that were sent in it have been flushed. It is called on the
   /// worker's thread.
-  func turnEnded()
+  func onIterationEnd()
 }
 
 /// A scheduled job, which is used on its worker's thread only.

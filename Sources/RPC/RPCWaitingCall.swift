@@ -118,7 +118,7 @@ extension RPCWaitingCall: BufferHolder {
   /// Ends the call with RESOURCE_EXHAUSTED: too many bytes are buffered for all clients.
   public func giveUpBuffers() {
     let message = "this server buffers too many bytes for slow clients"
-    worker.buffers?.budget.reached("Waiting call ended: \(message)")
+    worker.buffers?.budget.recordRejection("Waiting call ended: \(message)")
     stop()
     writer.finish(RPCStatus(.resourceExhausted, message, detail: .retry(afterSeconds: 1)), RPCMetadata())
   }

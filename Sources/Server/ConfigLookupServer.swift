@@ -118,8 +118,8 @@ public final class ConfigLookupServer: Sendable {
   /// Checks that no event loop hangs.
   ///
   /// - Parameter body: called once, when every loop has finished an iteration.
-  func whenAllLoopsTurn(_ body: @escaping @Sendable () -> Void) {
-    group.whenAllTurn(body)
+  func afterIterationOfAllLoops(_ body: @escaping @Sendable () -> Void) {
+    group.afterIterationOfAll(body)
   }
 
   /// The address of lookups and watches, with the port that was bound.

@@ -98,7 +98,7 @@ private func serve(_ given: ServerConfiguration, _ manager: ServiceManager) -> I
 
   serveUntilSignalled(server, signals, manager, logger)
 
-  manager.isDraining()
+  manager.notifyStopping()
   logger.info("draining", "Draining: no new calls are accepted", ["seconds": .number(configuration.drainSeconds)])
   let deadline = MonotonicTime.now.advanced(bySeconds: configuration.drainSeconds)
   let done = Locked(false)
@@ -151,14 +151,14 @@ private func serveUntilSignalled(
     }
     if !isReady, server.isWarm {
       isReady = true
-      manager.isReady()
+      manager.notifyReady()
       logger.info(
         "ready", "Server ready",
         ["listen": .string("\(server.address)"), "http_listen": .string("\(server.httpAddress)")])
     }
     if let seconds = manager.watchdogSeconds, MonotonicTime.now >= nextSign {
       nextSign = .now.advanced(bySeconds: seconds)
-      server.whenAllLoopsTurn { manager.isAlive() }
+      server.afterIterationOfAllLoops { manager.notifyWatchdog() }
     }
   }
 }

@@ -145,7 +145,7 @@ struct MetricsReport {
     out.value(
       "config_lookup_loop_turn_duration_seconds", .histogram,
       "Duration of event-loop iterations in seconds: an event may have waited this long.",
-      .histogram(group.turnDurations.histogram))
+      .histogram(group.iterationDurations.histogram))
   }
 
   private func addWatches(to out: inout Metrics) {

@@ -88,7 +88,7 @@ private final class SniffedConnection: ConnectionProtocol {
     self.decided = decided
     timer = connection.loop.schedule(afterSeconds: silenceSeconds) { [weak self] in
       self?.timer = nil
-      connection.reached(.silentConnection, "No bytes received for \(silenceSeconds) s")
+      connection.recordRejection(.silentConnection, "No bytes received for \(silenceSeconds) s")
       self?.giveUp()
     }
   }

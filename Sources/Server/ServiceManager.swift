@@ -8,7 +8,7 @@ internal import Glibc
 struct ServiceManager: Sendable {
   /// The path of the socket, or `@` and an abstract name.
   private let socketName: String?
-  /// The interval at which ``isAlive()`` is to be called: half of the time after which systemd would act. Nil for
+  /// The interval at which ``notifyWatchdog()`` is to be called: half of the time after which systemd would act. Nil for
   /// never.
   let watchdogSeconds: Double?
 
@@ -20,9 +20,9 @@ struct ServiceManager: Sendable {
       ? nil : environment["WATCHDOG_USEC"].flatMap { UInt64($0) }.flatMap { $0 > 0 ? Double($0) / 2e6 : nil }
   }
 
-  func isReady() { send("READY=1\nSTATUS=Ready: the caches are loaded") }
-  func isDraining() { send("STOPPING=1\nSTATUS=Draining: no new calls are accepted") }
-  func isAlive() { send("WATCHDOG=1") }
+  func notifyReady() { send("READY=1\nSTATUS=Ready: the caches are loaded") }
+  func notifyStopping() { send("STOPPING=1\nSTATUS=Draining: no new calls are accepted") }
+  func notifyWatchdog() { send("WATCHDOG=1") }
 
   private func send(_ text: String) {
     guard let socketName else { return }

@@ -3,6 +3,7 @@ internal import BSON
 internal import Core
 internal import TestSupport
 internal import Testing
+
 @testable internal import ChangeStreamCache
 
 /// Tests of the engine alone, step by step, with orders of events that a source seldom produces.
@@ -23,7 +24,6 @@ struct EngineTests {
           onHistoryStart: { [historyStart] revision in historyStart.withLock { $0 = revision } }))
       engine.streamOpened(resumed: false, identity: "test")
     }
-
     /// Loads an empty collection as of revision 5.
     func load() throws {
       let begun = engine.nextRead(operationTime: Revision(5), now: now)
@@ -63,7 +63,7 @@ struct EngineTests {
     }
 
     func name(_ code: String) -> String? {
-      (reader.answer(LookupKey(code))?.entry as? ModelEntry<Country>)?.kept.name
+      (reader.answer(LookupKey(code))?.entry as? ModelEntry<Country>)?.cachedValue.name
     }
   }
 

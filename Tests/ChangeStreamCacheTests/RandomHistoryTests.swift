@@ -132,8 +132,8 @@ struct RandomHistoryTests {
       for notice in harness.invalidations {
         guard let entry = notice.answer?.entry as? ModelEntry<Country> else { continue }
         let last = versions[notice.key.text].flatMap { Int($0.dropFirst()) } ?? 0
-        #expect(Int(entry.kept.name.dropFirst()) ?? 0 >= last)
-        versions[notice.key.text] = entry.kept.name
+        #expect(Int(entry.cachedValue.name.dropFirst()) ?? 0 >= last)
+        versions[notice.key.text] = entry.cachedValue.name
       }
     }
   }

@@ -154,7 +154,7 @@ private func json<Message>(
 
   @Test func `two sources of the seed share a container and are told apart`() throws {
     let sources = try Documents.array(at: Documents.root.appending(path: "deploy/seed/source_configs.json"))
-      .map { try read($0, as: SourceConfig.self).kept }.filter { $0.container == "quality-events" }
+      .map { try read($0, as: SourceConfig.self).cachedValue }.filter { $0.container == "quality-events" }
     #expect(sources.count == 2)
     for path in ["results/f/w/b.json", "w/e.json"] {
       #expect(sources.count { source in Array(path.utf8).withUnsafeBytes { source.matches(path: $0) } } == 1)

@@ -52,8 +52,8 @@ import Testing
     #expect(staged.key == LookupKey("a", space: 1))
     #expect(staged.aliases == [LookupKey("p", space: 3)])
     #expect(staged.listings.isEmpty)
-    #expect(staged.kept.id == "p:1.2.3")
-    #expect(staged.kept.abTest == ABTest(enabled: true, trafficPercentage: 30, testID: "t"))
+    #expect(staged.cachedValue.id == "p:1.2.3")
+    #expect(staged.cachedValue.abTest == ABTest(enabled: true, trafficPercentage: 30, testID: "t"))
     #expect((0...4).map { Prompt.variant(ofSpace: $0) ?? "" } == ["", "staged", "", "staged", ""])
   }
 

@@ -107,13 +107,13 @@ import Testing
     #expect(source.aliases == [LookupKey("c", space: 1), LookupKey("a", space: 2)])
     #expect(source.listings == ["", "blob_trigger"])
     #expect(source.precedence == Precedence())
-    #expect(source.kept.container == "c")
+    #expect(source.cachedValue.container == "c")
 
     let pulled = try read(
       Documents.changed(Documents.source, "ingestion.mode", to: "\"scheduled_pull\""), as: SourceConfig.self)
     #expect(pulled.aliases == [LookupKey("a", space: 2)])
     #expect(pulled.listings == ["", "scheduled_pull"])
-    #expect(pulled.kept.container == "")
+    #expect(pulled.cachedValue.container == "")
 
     let nowhere = try read(
       Documents.changed(Documents.source, "ingestion.landing_container", to: "\"\""), as: SourceConfig.self)
@@ -163,28 +163,28 @@ import Testing
   }
 
   @Test func `a blob is matched by pattern and file pattern`() throws {
-    func kept(_ pattern: String?, _ file: String?) throws -> SourceConfig.Kept {
+    func cachedValue(_ pattern: String?, _ file: String?) throws -> SourceConfig.CachedValue {
       let document = try Documents.changed(
         Documents.source, "ingestion.path_pattern",
         to: pattern.map { "{\"pattern\": \"\($0)\", \"extract_fields\": [\"x\", \"absent\"]}" })
       let json = try #require(document.json)
       return try read(
         Documents.changed(json, "ingestion.file_pattern", to: file.map { "\"\($0)\"" }), as: SourceConfig.self
-      ).kept
+      ).cachedValue
     }
-    func matches(_ kept: SourceConfig.Kept, _ path: String) -> Bool {
-      Array(path.utf8).withUnsafeBytes { kept.matches(path: $0) }
+    func matches(_ cachedValue: SourceConfig.CachedValue, _ path: String) -> Bool {
+      Array(path.utf8).withUnsafeBytes { cachedValue.matches(path: $0) }
     }
-    let both = try kept("r/{x}/{y}", "*.json")
+    let both = try cachedValue("r/{x}/{y}", "*.json")
     #expect(matches(both, "r/1/2.json"))
     #expect(!matches(both, "r/1/2.csv"))
     #expect(!matches(both, "q/1/2.json"))
     #expect(Array("r/1/2.json".utf8).withUnsafeBytes { both.fields(of: $0) } == [StringPair(key: "x", value: "1")])
     #expect(Array("q/1/2.json".utf8).withUnsafeBytes { both.fields(of: $0) } == [])
-    let neither = try kept(nil, nil)
+    let neither = try cachedValue(nil, nil)
     #expect(matches(neither, "anything/at/all"))
     #expect(neither.literalCount == 0)
     #expect(Array("r/1/2.json".utf8).withUnsafeBytes { neither.fields(of: $0) } == [])
-    #expect(try matches(kept(nil, ""), "anything"))
+    #expect(try matches(cachedValue(nil, ""), "anything"))
   }
 }

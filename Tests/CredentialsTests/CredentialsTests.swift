@@ -28,12 +28,12 @@ private let two = "3fc4ccfe745870e2c0d99f71f30ff0656c8dedd41cc1d7d3d376b0dbe685e
     let first = try #require(list.caller(token: Array("one".utf8)))
     #expect(first.name == "ingest")
     let names = ["read:agent_config", "read:prompt", "read:source_config", "watch", "admin"]
-    func rights(_ caller: RPCCaller) -> [String] {
-      names.filter { RPCRight.rights(called: $0)?.allSatisfy(caller.has) == true }
+    func permissions(_ caller: RPCCaller) -> [String] {
+      names.filter { RPCPermission.permissions(called: $0)?.allSatisfy(caller.has) == true }
     }
-    #expect(rights(first) == ["read:agent_config", "read:prompt", "watch"])
-    #expect(try rights(#require(list.caller(token: Array("two".utf8)))) == Array(names[..<3]))
-    #expect(try rights(#require(list.caller(certificateNames: ["dns:ops", "cn:ops"]))) == ["admin"])
+    #expect(permissions(first) == ["read:agent_config", "read:prompt", "watch"])
+    #expect(try permissions(#require(list.caller(token: Array("two".utf8)))) == Array(names[..<3]))
+    #expect(try permissions(#require(list.caller(certificateNames: ["dns:ops", "cn:ops"]))) == ["admin"])
     #expect(list.caller(certificateNames: ["uri:spiffe://x/y:z"])?.name == "worker@x")
     #expect(list.caller(certificateNames: ["dns:ops"]) == nil, "the kind counts")
     #expect(list.caller(token: Array("on".utf8)) == nil && list.caller(token: []) == nil)
@@ -100,8 +100,8 @@ private let two = "3fc4ccfe745870e2c0d99f71f30ff0656c8dedd41cc1d7d3d376b0dbe685e
         guard var text else { return identities[nil] }
         return text.withUTF8 { identities[UnsafeRawBufferPointer($0)] }
       }
-      let read = try #require(RPCRight.rights(called: "read:prompt")?.first)
-      let other = try #require(RPCRight.rights(called: "read:agent_config")?.first)
+      let read = try #require(RPCPermission.permissions(called: "read:prompt")?.first)
+      let other = try #require(RPCPermission.permissions(called: "read:agent_config")?.first)
       try identity("Bearer one").require(read)
       try identity("bEARER one").require(read)
       #expect(identity("Bearer one") === identity("Bearer one"), "looked up once")

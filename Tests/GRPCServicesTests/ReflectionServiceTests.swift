@@ -264,10 +264,10 @@ private final class OneToken: RPCAccess {
   func caller(authorization: [UInt8]?, certificateNames: [String]) throws(RPCRefusal) -> RPCCaller {
     guard let authorization else { throw .missing }
     guard authorization == Array("Bearer good".utf8), !isRevoked.withLock({ $0 }) else { throw .unknownToken }
-    return RPCCaller(name: "somebody", rights: [])
+    return RPCCaller(name: "somebody", permissions: [])
   }
 
-  func refused(_ refusal: RPCRefusal, _ caller: String?, _ right: RPCRight?, peer: String) {}
+  func refused(_ refusal: RPCRefusal, _ caller: String?, _ right: RPCPermission?, peer: String) {}
 }
 
 private final class NobodysPeer: RPCPeer {

@@ -32,7 +32,7 @@ struct GRPCRequestHeadTests {
 
   @Test func aUsualCall() {
     let head = head(Self.usual + [("grpc-timeout", "100m"), ("x-id", "7"), ("grpc-accept-encoding", "gzip")])
-    #expect(head.stranger == nil && head.refusal == nil)
+    #expect(head.nonGRPCRequest == nil && head.refusal == nil)
     #expect(head.method?.name == "Echo")
     #expect(head.timeoutNanoseconds == 100_000_000)
     #expect(head.metadata.pairs == [.init(key: "x-id", value: "7")])
@@ -45,8 +45,8 @@ struct GRPCRequestHeadTests {
   ])
   func contentTypes(type: String, isGRPC: Bool) {
     let head = head([(":method", "POST"), (":path", "/test.v1.Test/Echo"), ("content-type", type)])
-    #expect((head.stranger == nil) == isGRPC)
-    if !isGRPC { #expect(head.stranger == .contentType) }
+    #expect((head.nonGRPCRequest == nil) == isGRPC)
+    if !isGRPC { #expect(head.nonGRPCRequest == .contentType) }
   }
 
   /// A call keeps its credential while it is open.
@@ -64,7 +64,7 @@ struct GRPCRequestHeadTests {
   }
 
   @Test func anotherMethodOfHTTPComesFirst() {
-    for method in ["GET", "PUT", "post", ""] { #expect(head([(":method", method)]).stranger == .method) }
+    for method in ["GET", "PUT", "post", ""] { #expect(head([(":method", method)]).nonGRPCRequest == .method) }
   }
 
   @Test func anUnknownPathIsRepeatedIfItIsShort() {
@@ -127,11 +127,11 @@ struct GRPCRequestHeadTests {
       ("grpc-encoding", "gzip"), ("x-large", String(repeating: "b", count: 8000)),
     ])
     head.reset()
-    #expect(head.stranger == .method)
+    #expect(head.nonGRPCRequest == .method)
     add([(":method", "POST")], to: &head)
-    #expect(head.stranger == .contentType)
+    #expect(head.nonGRPCRequest == .contentType)
     add([("content-type", "application/grpc")], to: &head)
-    #expect(head.stranger == nil && head.refusal?.code == .unimplemented && head.method == nil)
+    #expect(head.nonGRPCRequest == nil && head.refusal?.code == .unimplemented && head.method == nil)
     add([(":path", "/test.v1.Test/Echo"), ("x-large", String(repeating: "b", count: 8000))], to: &head)
     #expect(head.refusal == nil && head.timeoutNanoseconds == nil && !head.isEncodingUnknown)
     #expect(head.metadata.pairs.count == 1)
@@ -145,7 +145,7 @@ private final class Nobody: RPCAccess {
     throw .unknownToken
   }
 
-  func refused(_ refusal: RPCRefusal, _ caller: String?, _ right: RPCRight?, peer: String) {}
+  func refused(_ refusal: RPCRefusal, _ caller: String?, _ right: RPCPermission?, peer: String) {}
 }
 
 private final class NobodysPeer: RPCPeer {

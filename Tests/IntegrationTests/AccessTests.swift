@@ -230,11 +230,11 @@ final class AccessDeployment {
   private(set) var tokens: [String: String] = [:]
   private let more: String
 
-  init(_ deployment: Deployment, _ folder: URL, _ rights: [String: String], _ more: String) throws {
+  init(_ deployment: Deployment, _ folder: URL, _ permissions: [String: String], _ more: String) throws {
     self.deployment = deployment
     self.folder = folder
     self.more = more
-    try write(rights)
+    try write(permissions)
   }
 
   var file: String { folder.appendingPathComponent("credentials").path }
@@ -242,9 +242,9 @@ final class AccessDeployment {
   func token(_ name: String) -> String { tokens[name] ?? "" }
 
   /// Replaces the file: one credential with its permissions for each name.
-  func write(_ rights: [String: String]) throws {
+  func write(_ permissions: [String: String]) throws {
     var lines = ["# made by a test", more]
-    for (name, words) in rights.sorted(by: { $0.key < $1.key }) {
+    for (name, words) in permissions.sorted(by: { $0.key < $1.key }) {
       let token = tokens[name] ?? "\(name)-\(UUID().uuidString)"
       tokens[name] = token
       lines.append("\(name) sha256:\(TokenDigest(of: token.utf8).hexadecimal) \(words)")
@@ -280,9 +280,9 @@ final class AccessDeployment {
 }
 
 func withCredentials(
-  _ rights: [String: String], _ more: String = "", _ body: (AccessDeployment) throws -> Void
+  _ permissions: [String: String], _ more: String = "", _ body: (AccessDeployment) throws -> Void
 ) throws {
   try temporaryFolder { folder throws in
-    try withDeployment { try body(AccessDeployment($0, folder, rights, more)) }
+    try withDeployment { try body(AccessDeployment($0, folder, permissions, more)) }
   }
 }

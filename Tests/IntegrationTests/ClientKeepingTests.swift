@@ -34,15 +34,15 @@ internal import Testing
     }
   }
 
-  private func prompt(revision: UInt64, etag: String, observed: UInt64) -> Kept {
-    Kept(
+  private func prompt(revision: UInt64, etag: String, observed: UInt64) -> CachedValue {
+    CachedValue(
       content: .prompt(
         Answer(value: nil, revision: revision, etag: etag, observedRevision: observed, isStale: false)),
       revision: revision, byteCount: 1)
   }
 
-  private func container(revision: UInt64, etag: String, observed: UInt64) -> Kept {
-    Kept(
+  private func container(revision: UInt64, etag: String, observed: UInt64) -> CachedValue {
+    CachedValue(
       content: .matchedSource(
         Answer(value: nil, revision: revision, etag: etag, observedRevision: observed, isStale: false)),
       revision: revision, byteCount: 1)

@@ -24,9 +24,9 @@ final class SimulatedWorker: RPCWorker, @unchecked Sendable {
   private var timers: [Timer] = []
   /// The observers of the current event-loop iteration. An iteration lasts while the clock does not advance and no job
   /// runs; everything that arrives meanwhile belongs to it.
-  private var turnObservers: [any RPCTurnObserver] = []
-  private var turnBegan = MonotonicTime(nanoseconds: 0)
-  private var turnNumber: UInt64 = 1
+  private var iterationObservers: [any RPCIterationObserver] = []
+  private var iterationBegan = MonotonicTime(nanoseconds: 0)
+  private var iterationNumber: UInt64 = 1
 
   init(_ clock: SimulatedClock) {
     self.clock = clock
@@ -44,34 +44,34 @@ final class SimulatedWorker: RPCWorker, @unchecked Sendable {
     return timer
   }
 
-  var turn: UInt64? { turnNumber }
+  var iteration: UInt64? { iterationNumber }
 
-  func tellAtTurnEnd(_ observer: any RPCTurnObserver) -> Bool {
-    turnObservers.append(observer)
+  func observeIterationEnd(_ observer: any RPCIterationObserver) -> Bool {
+    iterationObservers.append(observer)
     return true
   }
 
   /// Begins a call, in the current iteration if there is one.
   func beginCall() {
-    if turnBegan != clock.now { endTurn() }
-    turnBegan = clock.now
+    if iterationBegan != clock.now { endIteration() }
+    iterationBegan = clock.now
   }
 
   /// The process was paused during an iteration, before the next calls were read.
   func pauseInTurn() {
-    turnBegan = clock.now
+    iterationBegan = clock.now
   }
 
-  private func endTurn() {
-    turnNumber += 1
-    for observer in turnObservers { observer.turnEnded() }
-    turnObservers = []
+  private func endIteration() {
+    iterationNumber += 1
+    for observer in iterationObservers { observer.onIterationEnd() }
+    iterationObservers = []
   }
 
   /// Runs all waiting jobs and those that they add, in as many iterations as needed.
   func runJobs() {
     repeat {
-      endTurn()
+      endIteration()
       let due = jobs
       jobs = []
       for job in due { job() }
@@ -88,7 +88,7 @@ final class SimulatedWorker: RPCWorker, @unchecked Sendable {
 
   /// Releases everything, like a process that ends.
   func clear() {
-    endTurn()
+    endIteration()
     jobs = []
     timers = []
   }

@@ -9,9 +9,9 @@ public final class TestWorker: RPCWorker {
     var waiting: [TestTimer] = []
     var now = 0.0
     var account: BufferAccount?
-    var turnCount: UInt64 = 0
-    var turn: UInt64?
-    var turnObservers: [any RPCTurnObserver] = []
+    var iterationCount: UInt64 = 0
+    var iteration: UInt64?
+    var iterationObservers: [any RPCIterationObserver] = []
   }
 
   /// The index of the worker.
@@ -49,15 +49,15 @@ public final class TestWorker: RPCWorker {
   }
 
   /// The number of the current event-loop iteration; nil outside of ``turn(_:)``.
-  public var turn: UInt64? { timers.turn }
+  public var iteration: UInt64? { timers.iteration }
 
   /// Registers an observer of the end of the current event-loop iteration.
   ///
   /// - Parameter observer: the observer.
   /// - Returns: false outside of ``turn(_:)``.
-  public func tellAtTurnEnd(_ observer: any RPCTurnObserver) -> Bool {
-    guard timers.turn != nil else { return false }
-    timers.turnObservers.append(observer)
+  public func observeIterationEnd(_ observer: any RPCIterationObserver) -> Bool {
+    guard timers.iteration != nil else { return false }
+    timers.iterationObservers.append(observer)
     return true
   }
 
@@ -67,12 +67,12 @@ public final class TestWorker: RPCWorker {
   /// - Returns: the closure's result.
   /// - Throws: the closure's error.
   public func turn<Result>(_ body: () throws -> Result) rethrows -> Result {
-    timers.turnCount += 1
-    timers.turn = timers.turnCount
+    timers.iterationCount += 1
+    timers.iteration = timers.iterationCount
     defer {
-      timers.turn = nil
-      for observer in timers.turnObservers { observer.turnEnded() }
-      timers.turnObservers = []
+      timers.iteration = nil
+      for observer in timers.iterationObservers { observer.onIterationEnd() }
+      timers.iterationObservers = []
     }
     return try body()
   }

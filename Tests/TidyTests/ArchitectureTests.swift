@@ -58,7 +58,8 @@ internal import Testing
       #expect(table[target]?.contains("Network") == false, "\(target) must not know a socket")
     }
     for target in table.keys.sorted() {
-      #expect(!Architecture.reached(from: target, in: table).contains(target), "\(target) reaches itself: a cycle")
+      #expect(
+        !Architecture.recordRejection(from: target, in: table).contains(target), "\(target) reaches itself: a cycle")
     }
   }
 
@@ -67,7 +68,7 @@ internal import Testing
     let text = "internal import Core\nimport Foundation\n@preconcurrency internal import struct B.Thing\n"
     let file = SourceFile(path: "Sources/A/File.swift", text: text)
     #expect(Architecture.breaches(in: [file], table: table).map(\.line) == [3])
-    #expect(Architecture.reached(from: "A", in: ["A": ["B"], "B": ["A"]]).contains("A"))
+    #expect(Architecture.recordRejection(from: "A", in: ["A": ["B"], "B": ["A"]]).contains("A"))
   }
 }
 
@@ -129,7 +130,7 @@ enum Architecture {
     }
   }
 
-  static func reached(from target: String, in table: [String: Set<String>]) -> Set<String> {
+  static func recordRejection(from target: String, in table: [String: Set<String>]) -> Set<String> {
     var seen: Set<String> = []
     var next = table[target] ?? []
     while let one = next.popFirst() {

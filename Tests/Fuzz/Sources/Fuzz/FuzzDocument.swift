@@ -36,13 +36,13 @@ private func check(_ document: BSONDocument) {
     if let source = model(SourceConfig.self, object, configlookup__v1__source_config__unpack) {
       if let text = source.ingestion.iteration?.toolArgumentsJSON { expect(isJSON(text), "not JSON: \(text)") }
       let path = source.ingestion.pathPattern?.pattern.text ?? "a/b.json"
-      Array(path.utf8).withUnsafeBytes { _ = (source.kept.matches(path: $0), source.kept.fields(of: $0)) }
+      Array(path.utf8).withUnsafeBytes { _ = (source.cachedValue.matches(path: $0), source.cachedValue.fields(of: $0)) }
     }
     if let prompt = model(Prompt.self, object, configlookup__v1__prompt__unpack) {
       for case let text? in [prompt.content.outputSchemaJSON, prompt.content.fewShotExamplesJSON] {
         expect(isJSON(text), "not JSON: \(text)")
       }
-      _ = prompt.kept.abTest.servesStaged(to: "subject", promptID: prompt.id)
+      _ = prompt.cachedValue.abTest.servesStaged(to: "subject", promptID: prompt.id)
     }
   }
 }

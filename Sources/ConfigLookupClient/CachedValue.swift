@@ -3,7 +3,7 @@ internal import Core
 internal import NearCache
 
 /// An answer of any type in the near cache.
-struct Kept: Sendable {
+struct CachedValue: Sendable {
   let content: Content
   let revision: UInt64
   /// The size of its message on the wire.
@@ -20,49 +20,49 @@ struct Kept: Sendable {
 }
 
 /// A type whose answers can be stored in the near cache.
-protocol Keepable: Sendable {
-  static func keep(_ answer: Answer<Self>) -> Kept.Content
-  static func answer(_ content: Kept.Content) -> Answer<Self>?
+protocol Cacheable: Sendable {
+  static func cachedContent(_ answer: Answer<Self>) -> CachedValue.Content
+  static func answer(_ content: CachedValue.Content) -> Answer<Self>?
 }
 
-extension AgentConfig: Keepable {
-  static func keep(_ answer: Answer<AgentConfig>) -> Kept.Content { .agentConfig(answer) }
-  static func answer(_ content: Kept.Content) -> Answer<AgentConfig>? {
+extension AgentConfig: Cacheable {
+  static func cachedContent(_ answer: Answer<AgentConfig>) -> CachedValue.Content { .agentConfig(answer) }
+  static func answer(_ content: CachedValue.Content) -> Answer<AgentConfig>? {
     if case .agentConfig(let answer) = content { answer } else { nil }
   }
 }
 
-extension Prompt: Keepable {
-  static func keep(_ answer: Answer<Prompt>) -> Kept.Content { .prompt(answer) }
-  static func answer(_ content: Kept.Content) -> Answer<Prompt>? {
+extension Prompt: Cacheable {
+  static func cachedContent(_ answer: Answer<Prompt>) -> CachedValue.Content { .prompt(answer) }
+  static func answer(_ content: CachedValue.Content) -> Answer<Prompt>? {
     if case .prompt(let answer) = content { answer } else { nil }
   }
 }
 
-extension SourceConfig: Keepable {
-  static func keep(_ answer: Answer<SourceConfig>) -> Kept.Content { .sourceConfig(answer) }
-  static func answer(_ content: Kept.Content) -> Answer<SourceConfig>? {
+extension SourceConfig: Cacheable {
+  static func cachedContent(_ answer: Answer<SourceConfig>) -> CachedValue.Content { .sourceConfig(answer) }
+  static func answer(_ content: CachedValue.Content) -> Answer<SourceConfig>? {
     if case .sourceConfig(let answer) = content { answer } else { nil }
   }
 }
 
-extension MatchedSource: Keepable {
-  static func keep(_ answer: Answer<MatchedSource>) -> Kept.Content { .matchedSource(answer) }
-  static func answer(_ content: Kept.Content) -> Answer<MatchedSource>? {
+extension MatchedSource: Cacheable {
+  static func cachedContent(_ answer: Answer<MatchedSource>) -> CachedValue.Content { .matchedSource(answer) }
+  static func answer(_ content: CachedValue.Content) -> Answer<MatchedSource>? {
     if case .matchedSource(let answer) = content { answer } else { nil }
   }
 }
 
-extension ResolvedBlob: Keepable {
-  static func keep(_ answer: Answer<ResolvedBlob>) -> Kept.Content { .resolvedBlob(answer) }
-  static func answer(_ content: Kept.Content) -> Answer<ResolvedBlob>? {
+extension ResolvedBlob: Cacheable {
+  static func cachedContent(_ answer: Answer<ResolvedBlob>) -> CachedValue.Content { .resolvedBlob(answer) }
+  static func answer(_ content: CachedValue.Content) -> Answer<ResolvedBlob>? {
     if case .resolvedBlob(let answer) = content { answer } else { nil }
   }
 }
 
-extension Page: Keepable {
-  static func keep(_ answer: Answer<Page>) -> Kept.Content { .page(answer) }
-  static func answer(_ content: Kept.Content) -> Answer<Page>? {
+extension Page: Cacheable {
+  static func cachedContent(_ answer: Answer<Page>) -> CachedValue.Content { .page(answer) }
+  static func answer(_ content: CachedValue.Content) -> Answer<Page>? {
     if case .page(let answer) = content { answer as? Answer<Page> } else { nil }
   }
 }
@@ -119,7 +119,7 @@ enum Keys {
   static func derivedPrefix(_ entity: Entity) -> String { "\(entity.name)." }
 }
 
-extension Kept {
+extension CachedValue {
   /// Whether the answer covers several documents or is chosen among several: its etag does not cover all of it then.
   private var coversSeveralDocuments: Bool {
     switch content {

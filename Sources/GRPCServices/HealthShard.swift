@@ -3,7 +3,7 @@ internal import RPC
 internal import Synchronization
 
 /// The health watches of one worker.
-final class HealthLane: @unchecked Sendable {
+final class HealthShard: @unchecked Sendable {
   // This is safe to share: `worker` is constant, `changed` is atomic, and the rest is used on the worker's thread only.
   private let worker: any RPCWorker
   /// The subjects, one bit for each, whose watches have not been notified of a change yet.
@@ -40,7 +40,7 @@ final class HealthLane: @unchecked Sendable {
   }
 
   private func tellSome() {
-    let some = untold.prefix(Limits.toldPerTurn)
+    let some = untold.prefix(Limits.notifiedPerIteration)
     untold = untold.dropFirst(some.count)
     // A watch that is written to may end, and remove itself.
     for watch in some { watch.update() }
