@@ -69,7 +69,7 @@ struct CredentialList: Sendable {
     var permissions: Set<RPCPermission> = []
     for word in words.dropFirst(2) {
       guard let named = RPCPermission.permissions(called: word) else {
-        throw CredentialProblem("\(word): unknown permission; use \(RPCRight.words)")
+        throw CredentialProblem("\(word): unknown permission; use \(RPCPermission.words)")
       }
       permissions.formUnion(named)
     }

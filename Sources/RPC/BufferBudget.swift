@@ -77,7 +77,7 @@ public final class BufferBudget: Sendable {
   public func requireRoom() throws(RPCStatus) {
     guard isExceeded else { return }
     let message = "more than \(limit) bytes are buffered on this server for slow clients"
-    reached(message)
+    recordRejection(message)
     throw RPCStatus(
       .resourceExhausted, "\(message): use another server, or try again later", detail: .retry(afterSeconds: 1))
   }

@@ -143,7 +143,7 @@ final class ServiceHarness {
   /// nothing.
   func call(_ name: String, bytes: [UInt8]) throws -> Reply {
     guard case .unary(let handler) = try method(name).handler else { throw TestFailure("\(name) is a stream") }
-    return try worker.iteration {
+    return try worker.runIteration {
       let plain = bytes.withUnsafeBytes { plainCalls[name]?.only($0).map { Array($0.head) + Array($0.body) } }
       let (reply, bytes) = try answer(handler, bytes)
       if let plain {

@@ -73,7 +73,7 @@ struct WatchSliceTests {
       for number in 0..<40 { try harness[.agentConfig].put(agent("k\(number)", description: "newer")) }
       try harness.apply()
       for writer in writers { writer.room = .max }
-      harness.worker.iteration { for session in sessions { session.writable() } }
+      harness.worker.runIteration { for session in sessions { session.writable() } }
       harness.worker.run()
       for writer in writers { #expect(writer.shorts.filter { $0 == "resync resync" }.count == 1) }
       for session in sessions { session.cancelled() }

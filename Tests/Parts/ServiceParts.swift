@@ -66,7 +66,7 @@ private func plainPart(keys: Int, _ requests: [[UInt8]], _ service: PartsService
     { count in
       var place = 0
       for _ in 0..<(count / 32) {
-        try worker.iteration {
+        try worker.runIteration {
           let batch = Array(messages[place..<min(place + 32, messages.count)])
           place = place + 64 > messages.count ? 0 : place + 32
           batch.withUnsafeBufferPointer { calls.prepare(for: $0) }

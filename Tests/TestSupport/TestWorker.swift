@@ -66,7 +66,7 @@ public final class TestWorker: RPCWorker {
   /// - Parameter body: the closure.
   /// - Returns: the closure's result.
   /// - Throws: the closure's error.
-  public func turn<Result>(_ body: () throws -> Result) rethrows -> Result {
+  public func runIteration<Result>(_ body: () throws -> Result) rethrows -> Result {
     timers.iterationCount += 1
     timers.iteration = timers.iterationCount
     defer {
