@@ -98,7 +98,8 @@ final class GRPCConnection: ConnectionProtocol {
       let scan = scanner.scan(rest, until: Limits.inputSliceBytes)
       floodGuard.spend(scan.cost)
       if floodGuard.isExhausted || scan.isBlockTooLong {
-        sendEnhanceYourCalm("flood", scan.isBlockTooLong ? "a header block is too long" : "too many frames without effect")
+        sendEnhanceYourCalm(
+          "flood", scan.isBlockTooLong ? "a header block is too long" : "too many frames without effect")
         return bytes.count
       }
       guard scan.usable > 0 else { break }

@@ -197,8 +197,8 @@ public final class Connection: LoopResident {
   /// more.
   public var writableByteCount: Int { max(0, limits.unsentBytesHigh - unsentByteCount) }
 
-  /// Requests a call of ``ConnectionProtocol/onIterationEnd()`` before the bytes of this event-loop iteration are sent, for a
-  /// protocol handler that collects what is written in an iteration.
+  /// Requests a call of ``ConnectionProtocol/onIterationEnd()`` before the bytes of this event-loop iteration are sent,
+  /// for a protocol handler that collects what is written in an iteration.
   public func requestIterationEnd() {
     guard state == .open, !owesIterationEnd else { return }
     owesIterationEnd = true

@@ -14,8 +14,8 @@ public protocol ConnectionProtocol: AnyObject {
   /// Called when the connection is writable again, after ``Connection/isWritable`` was false.
   func writable()
 
-  /// Called at the end of an event-loop iteration, after ``Connection/requestIterationEnd()``. What the handler writes now is
-  /// sent with the other bytes of the iteration. There may be one call more than was requested.
+  /// Called at the end of an event-loop iteration, after ``Connection/requestIterationEnd()``. What the handler writes
+  /// now is sent with the other bytes of the iteration. There may be one call more than was requested.
   func onIterationEnd()
 
   /// Called when the bytes of something incomplete have waited for the rest longer than the time limit.

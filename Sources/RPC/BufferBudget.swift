@@ -179,7 +179,8 @@ public final class BufferAccount {
   /// Makes the largest holders of all workers release what they hold, if the limit is exceeded. Within the lowest size
   /// class that is affected, each worker releases its share.
   ///
-  /// One call handles at most 128 holders. If these are not enough, the budget calls the function again.
+  /// One call handles at most 128 holders, and none after 1 MiB has been released. If these are not enough, the budget
+  /// calls the function again.
   public func shed() {
     if owed <= 0, let excess = budget.excess {
       owedClass = excess.sizeClass
@@ -188,14 +189,20 @@ public final class BufferAccount {
     }
     guard owed > 0 else { return }
     let largest = largestHolders()
+    var isComplete = largest.count < Self.holdersPerIteration
+    let heldAtStart = held
     for holder in largest where owed > 0 {
+      guard heldAtStart - held < Self.releasedBytesPerIteration else {
+        isComplete = false
+        break
+      }
       let before = held
       // An earlier holder in this loop may have released this one's bytes, too.
       guard holder.bufferedByteCount > 0 else { continue }
       holder.giveUpBuffers()
       owed -= before - held
     }
-    if largest.count < Self.holdersPerIteration { owed = 0 }
+    if isComplete { owed = 0 }
     tell()
     if owed > 0 { budget.askAgain() }
   }
@@ -214,4 +221,7 @@ public final class BufferAccount {
   /// Maximum number of holders that release their bytes in one event-loop iteration, so that other connections are
   /// served in between.
   private static let holdersPerIteration = 128
+  /// Number of bytes after whose release no further holder follows in an event-loop iteration: a connection with a
+  /// thousand open calls takes some tenths of a millisecond to close.
+  private static let releasedBytesPerIteration = 1024 * 1024
 }

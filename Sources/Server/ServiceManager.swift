@@ -8,8 +8,8 @@ internal import Glibc
 struct ServiceManager: Sendable {
   /// The path of the socket, or `@` and an abstract name.
   private let socketName: String?
-  /// The interval at which ``notifyWatchdog()`` is to be called: half of the time after which systemd would act. Nil for
-  /// never.
+  /// The interval at which ``notifyWatchdog()`` is to be called: half of the time after which systemd would act. Nil
+  /// for never.
   let watchdogSeconds: Double?
 
   init(environment: [String: String]) {
