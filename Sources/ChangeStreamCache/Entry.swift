@@ -85,10 +85,11 @@ public class Entry: @unchecked Sendable {
   }
 }
 
-// Safe to share: see `Entry`.
 /// An entry with the value that its model keeps beside the bytes.
 public final class ModelEntry<CachedValue: Sendable>: Entry, @unchecked Sendable {
-  /// The value that the model keeps: ``CachedModel/kept``.
+  // Safe to share: `cachedValue` is constant and Sendable; for what is inherited, see `Entry`.
+
+  /// The value that the model keeps: ``CachedModel/cachedValue``.
   public let cachedValue: CachedValue
 
   fileprivate init(

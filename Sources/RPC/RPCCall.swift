@@ -35,11 +35,11 @@ public struct RPCRequest {
 
   /// Checks that the caller has a permission.
   ///
-  /// - Parameter right: The permission.
+  /// - Parameter permission: The permission.
   /// - Throws: UNAUTHENTICATED if the caller is not known; PERMISSION_DENIED if it does not have the permission.
   @inlinable
-  public func require(_ right: RPCPermission) throws(RPCStatus) {
-    if let identity { try identity.require(right) }
+  public func require(_ permission: RPCPermission) throws(RPCStatus) {
+    if let identity { try identity.require(permission) }
   }
 }
 
@@ -149,7 +149,7 @@ public struct RPCWait {
 
   /// - Parameters:
   ///   - deadline: when the waiting ends, whatever the caller's own deadline.
-  ///   - expired: the status with which the call ends then; evaluated only then, since most calls do not wait so long.
+  ///   - expired: the status with which the call ends then; evaluated only then, since most calls end before.
   ///   - begin: starts to wait; see ``begin``.
   public init(
     deadline: MonotonicTime, expired: @autoclosure @escaping () -> RPCStatus,

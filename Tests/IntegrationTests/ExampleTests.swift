@@ -6,7 +6,7 @@ internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
 
-/// The examples in Python, run as by a user who has just generated the stubs.
+/// The examples in Python, run with stubs that have just been generated.
 @Suite struct ExampleTests {
   @Test func lookups() throws {
     try withSeededServer(.gRPC) { tool in

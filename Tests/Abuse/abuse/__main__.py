@@ -119,7 +119,7 @@ def main():
             if server is None:
                 server = Server(options.server, database, flags, limit)
                 client = Client(server.address)
-                time.sleep(0.5)
+                poll("the client looks up", lambda: client.take()[0] != float("inf"))
             problems += run_one(attack, options, database, server, client)
             if not options.kubernetes or not server.is_running:
                 client.close()
