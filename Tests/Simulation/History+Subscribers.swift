@@ -35,8 +35,8 @@ extension History {
     if start == nil {
       filters[name] = WatchFilter(&chance, chance.pick([keyNames, promptNames, Self.containers, Self.sourceAgents]))
     } else if chance.once(in: 6), let position = start {
-      // Earlier than necessary.
-      start = Revision(position.rawValue - min(position.rawValue, UInt64(chance.below(4))))
+      // Earlier than necessary, but not 0, which on the wire starts the watch at the present.
+      start = Revision(max(1, position.rawValue - min(position.rawValue, UInt64(chance.below(4)))))
     }
     let filter = filters[name] ?? WatchFilter()
     filter.write(to: &wire)
