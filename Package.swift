@@ -27,7 +27,7 @@ func testTool(_ name: String, path: String, _ dependencies: [Target.Dependency])
 let package = Package(
   name: "ConfigLookup",
   products: [
-    .library(name: "ChangeStreamCache", targets: ["ChangeStreamCache", "BSON", "Core"]),
+    .library(name: "ChangeStreamCache", targets: ["ChangeStreamCache", "ConfigLookupBSON", "ConfigLookupCore"]),
     .library(name: "MongoSource", targets: ["MongoSource"]),
     .library(name: "NearCache", targets: ["NearCache"]),
     .library(name: "ConfigLookupClient", targets: ["ConfigLookupClient"]),
@@ -49,43 +49,55 @@ let package = Package(
     // In the order of the data: see docs/internals/architecture.md.
     .target(name: "CConfigLookupProto", dependencies: ["CProtobufC"]),
     .target(name: "CLinux", dependencies: []),
-    library("Core", ["CLinux"]),
-    library("NearCache", ["Core"]),
-    library("BSON", ["Core", "CBSON"]),
-    library("ChangeStreamCache", ["Core", "BSON", "CLinux", "CXXHash"]),
-    library("MongoSource", ["Core", "BSON", "ChangeStreamCache", "CMongoC"]),
+    library("ConfigLookupCore", ["CLinux"]),
+    library("NearCache", ["ConfigLookupCore"]),
+    library("ConfigLookupBSON", ["ConfigLookupCore", "CBSON"]),
+    library("ChangeStreamCache", ["ConfigLookupCore", "ConfigLookupBSON", "CLinux", "CXXHash"]),
+    library("MongoSource", ["ConfigLookupCore", "ConfigLookupBSON", "ChangeStreamCache", "CMongoC"]),
     library("ProtobufMessages", ["CConfigLookupProto", "CProtobufC"]),
-    library("ConfigModels", ["BSON", "ChangeStreamCache", "ProtobufMessages", "CConfigLookupProto", "CXXHash"]),
-    library("RPC", ["Core"]),
+    library(
+      "ConfigModels", ["ConfigLookupBSON", "ChangeStreamCache", "ProtobufMessages", "CConfigLookupProto", "CXXHash"]),
+    library("ConfigLookupRPC", ["ConfigLookupCore"]),
     library(
       "LookupService",
       [
-        "Core", "ChangeStreamCache", "ConfigModels", "RPC", "ProtobufMessages", "CConfigLookupProto", "CProtobufC",
+        "ConfigLookupCore", "ChangeStreamCache", "ConfigModels", "ConfigLookupRPC", "ProtobufMessages",
+        "CConfigLookupProto", "CProtobufC",
         "CXXHash",
       ]),
-    library("Credentials", ["Core", "RPC", "TLS", "LookupService"]),
-    library("GRPCServices", ["Core", "RPC", "ProtobufMessages", "CConfigLookupProto"]),
-    library("TLS", ["Core", "COpenSSL"]),
-    library("Network", ["Core", "RPC", "TLS", "CLibevent"]),
-    library("OpenTelemetry", ["Core", "Network", "ProtobufMessages"]),
-    library("FramedTransport", ["Core", "RPC", "TLS", "Network"]),
-    library("GRPCTransport", ["Core", "RPC", "TLS", "Network", "ProtobufMessages", "CNGHTTP2"]),
+    library("ConfigLookupCredentials", ["ConfigLookupCore", "ConfigLookupRPC", "ConfigLookupTLS", "LookupService"]),
+    library("GRPCServices", ["ConfigLookupCore", "ConfigLookupRPC", "ProtobufMessages", "CConfigLookupProto"]),
+    library("ConfigLookupTLS", ["ConfigLookupCore", "COpenSSL"]),
+    library("ConfigLookupNetwork", ["ConfigLookupCore", "ConfigLookupRPC", "ConfigLookupTLS", "CLibevent"]),
+    library("ConfigLookupTelemetry", ["ConfigLookupCore", "ConfigLookupNetwork", "ProtobufMessages"]),
+    library("FramedTransport", ["ConfigLookupCore", "ConfigLookupRPC", "ConfigLookupTLS", "ConfigLookupNetwork"]),
     library(
-      "Server",
+      "GRPCTransport",
       [
-        "Core", "MongoSource", "ChangeStreamCache", "ConfigModels", "LookupService", "Credentials", "GRPCServices",
-        "RPC", "TLS", "Network", "OpenTelemetry", "FramedTransport", "GRPCTransport",
+        "ConfigLookupCore", "ConfigLookupRPC", "ConfigLookupTLS", "ConfigLookupNetwork", "ProtobufMessages", "CNGHTTP2",
+      ]),
+    library(
+      "ConfigLookupServer",
+      [
+        "ConfigLookupCore", "MongoSource", "ChangeStreamCache", "ConfigModels", "LookupService",
+        "ConfigLookupCredentials", "GRPCServices",
+        "ConfigLookupRPC", "ConfigLookupTLS", "ConfigLookupNetwork", "ConfigLookupTelemetry", "FramedTransport",
+        "GRPCTransport",
       ]),
     library(
       "CommandLineTool",
       [
-        "Core", "BSON", "ConfigModels", "ChangeStreamCache", "MongoSource", "RPC", "TLS", "Network",
+        "ConfigLookupCore", "ConfigLookupBSON", "ConfigModels", "ChangeStreamCache", "MongoSource", "ConfigLookupRPC",
+        "ConfigLookupTLS", "ConfigLookupNetwork",
         "FramedTransport", "GRPCTransport", "ConfigLookupClient", "ProtobufMessages", "CConfigLookupProto",
       ]),
     library(
       "ConfigLookupClient",
-      ["Core", "NearCache", "RPC", "TLS", "Network", "FramedTransport", "ProtobufMessages", "CConfigLookupProto"]),
-    .executableTarget(name: "config-lookup-server", dependencies: ["Server"], swiftSettings: strict),
+      [
+        "ConfigLookupCore", "NearCache", "ConfigLookupRPC", "ConfigLookupTLS", "ConfigLookupNetwork", "FramedTransport",
+        "ProtobufMessages", "CConfigLookupProto",
+      ]),
+    .executableTarget(name: "config-lookup-server", dependencies: ["ConfigLookupServer"], swiftSettings: strict),
     .executableTarget(name: "config-lookup", dependencies: ["CommandLineTool"], swiftSettings: strict),
 
     .executableTarget(
@@ -96,74 +108,94 @@ let package = Package(
     .executableTarget(
       name: "faults",
       dependencies: [
-        "ServiceTestSupport", "TestSupport", "Guarantees", "MongoSource", "FramedTransport", "Network", "RPC", "BSON",
-        "Core",
+        "ServiceTestSupport", "TestSupport", "Guarantees", "MongoSource", "FramedTransport", "ConfigLookupNetwork",
+        "ConfigLookupRPC", "ConfigLookupBSON",
+        "ConfigLookupCore",
       ], path: "Tests/Faults", swiftSettings: strict),
 
     .target(
-      name: "TestSupport", dependencies: ["Core", "BSON", "ChangeStreamCache", "RPC"], path: "Tests/TestSupport",
+      name: "TestSupport",
+      dependencies: ["ConfigLookupCore", "ConfigLookupBSON", "ChangeStreamCache", "ConfigLookupRPC"],
+      path: "Tests/TestSupport",
       swiftSettings: strict),
     .target(
       name: "ServiceTestSupport",
       dependencies: [
-        "TestSupport", "FramedTransport", "GRPCTransport", "Network", "RPC", "Core", "BSON", "ProtobufMessages",
+        "TestSupport", "FramedTransport", "GRPCTransport", "ConfigLookupNetwork", "ConfigLookupRPC", "ConfigLookupCore",
+        "ConfigLookupBSON", "ProtobufMessages",
         "CConfigLookupProto",
       ], path: "Tests/ServiceTestSupport", swiftSettings: strict),
-    .target(name: "Guarantees", dependencies: ["Core"], path: "Tests/Guarantees", swiftSettings: strict),
-    tests("GuaranteesTests", ["Guarantees", "Core"]),
+    .target(name: "Guarantees", dependencies: ["ConfigLookupCore"], path: "Tests/Guarantees", swiftSettings: strict),
+    tests("GuaranteesTests", ["Guarantees", "ConfigLookupCore"]),
     .target(
       name: "Simulation",
-      dependencies: ["Guarantees", "LookupService", "ConfigModels", "ChangeStreamCache", "RPC", "BSON", "Core"],
+      dependencies: [
+        "Guarantees", "LookupService", "ConfigModels", "ChangeStreamCache", "ConfigLookupRPC", "ConfigLookupBSON",
+        "ConfigLookupCore",
+      ],
       path: "Tests/Simulation", exclude: ["Mutations"], swiftSettings: strict),
     // A program that is run by script/simulate.
     .executableTarget(
       name: "simulate", dependencies: ["Simulation", "Guarantees"], path: "Tests/simulate", swiftSettings: strict),
     tests("SimulationTests", ["Guarantees"]),
-    tests("CoreTests", ["Core"]),
-    tests("NearCacheTests", ["NearCache", "Core"]),
-    tests("BSONTests", ["BSON", "Core"]),
-    tests("ChangeStreamCacheTests", ["ChangeStreamCache", "BSON", "Core"]),
+    tests("ConfigLookupCoreTests", ["ConfigLookupCore"]),
+    tests("NearCacheTests", ["NearCache", "ConfigLookupCore"]),
+    tests("ConfigLookupBSONTests", ["ConfigLookupBSON", "ConfigLookupCore"]),
+    tests("ChangeStreamCacheTests", ["ChangeStreamCache", "ConfigLookupBSON", "ConfigLookupCore"]),
     tests(
-      "ConfigModelsTests", ["ConfigModels", "BSON", "ChangeStreamCache", "ProtobufMessages", "CConfigLookupProto"]),
-    tests("RPCTests", ["RPC", "Core"]),
+      "ConfigModelsTests",
+      ["ConfigModels", "ConfigLookupBSON", "ChangeStreamCache", "ProtobufMessages", "CConfigLookupProto"]),
+    tests("ConfigLookupRPCTests", ["ConfigLookupRPC", "ConfigLookupCore"]),
     tests(
       "LookupServiceTests",
       [
-        "LookupService", "ConfigModels", "RPC", "ChangeStreamCache", "BSON", "Core", "ProtobufMessages",
+        "LookupService", "ConfigModels", "ConfigLookupRPC", "ChangeStreamCache", "ConfigLookupBSON", "ConfigLookupCore",
+        "ProtobufMessages",
         "CConfigLookupProto",
       ]),
-    tests("CredentialsTests", ["Credentials", "LookupService", "RPC", "TLS"]),
-    tests("GRPCServicesTests", ["GRPCServices", "RPC", "Core", "ProtobufMessages"]),
-    tests("TLSTests", ["TLS"]),
-    tests("NetworkTests", ["Network", "TLS", "Core"]),
-    tests("OpenTelemetryTests", ["OpenTelemetry", "Network", "Core"]),
+    tests(
+      "ConfigLookupCredentialsTests",
+      ["ConfigLookupCredentials", "LookupService", "ConfigLookupRPC", "ConfigLookupTLS"]),
+    tests("GRPCServicesTests", ["GRPCServices", "ConfigLookupRPC", "ConfigLookupCore", "ProtobufMessages"]),
+    tests("ConfigLookupTLSTests", ["ConfigLookupTLS"]),
+    tests("ConfigLookupNetworkTests", ["ConfigLookupNetwork", "ConfigLookupTLS", "ConfigLookupCore"]),
+    tests("ConfigLookupTelemetryTests", ["ConfigLookupTelemetry", "ConfigLookupNetwork", "ConfigLookupCore"]),
     tests(
       "FramedTransportTests",
-      ["FramedTransport", "Network", "TLS", "RPC", "Core", "ProtobufMessages", "CConfigLookupProto"]),
-    tests("GRPCTransportTests", ["GRPCTransport", "Network", "TLS", "RPC", "Core", "CNGHTTP2"]),
+      [
+        "FramedTransport", "ConfigLookupNetwork", "ConfigLookupTLS", "ConfigLookupRPC", "ConfigLookupCore",
+        "ProtobufMessages", "CConfigLookupProto",
+      ]),
+    tests(
+      "GRPCTransportTests",
+      ["GRPCTransport", "ConfigLookupNetwork", "ConfigLookupTLS", "ConfigLookupRPC", "ConfigLookupCore", "CNGHTTP2"]),
     tests(
       "IntegrationTests",
       [
-        "Server", "CommandLineTool", "MongoSource", "FramedTransport", "Network", "TLS", "RPC", "Core", "BSON",
+        "ConfigLookupServer", "CommandLineTool", "MongoSource", "FramedTransport", "ConfigLookupNetwork",
+        "ConfigLookupTLS", "ConfigLookupRPC", "ConfigLookupCore", "ConfigLookupBSON",
         "ChangeStreamCache", "ConfigModels", "ProtobufMessages", "CConfigLookupProto", "ServiceTestSupport",
         "ConfigLookupClient", "NearCache",
       ]),
     tests(
       "ConfigLookupClientTests",
       [
-        "ConfigLookupClient", "FramedTransport", "Network", "RPC", "Core", "ProtobufMessages", "CConfigLookupProto",
+        "ConfigLookupClient", "FramedTransport", "ConfigLookupNetwork", "ConfigLookupRPC", "ConfigLookupCore",
+        "ProtobufMessages", "CConfigLookupProto",
       ]),
     tests("TidyTests", []),
     testTool(
       "parts", path: "Tests/Parts",
       [
-        "NearCache", "BSON", "ChangeStreamCache", "ConfigModels", "Core", "FramedTransport", "LookupService", "Network",
-        "RPC",
+        "NearCache", "ConfigLookupBSON", "ChangeStreamCache", "ConfigModels", "ConfigLookupCore", "FramedTransport",
+        "LookupService", "ConfigLookupNetwork",
+        "ConfigLookupRPC",
       ]),
     testTool(
       "subscribers", path: "Tests/Subscribers",
       [
-        "Core", "BSON", "MongoSource", "Network", "FramedTransport", "RPC", "ProtobufMessages", "CConfigLookupProto",
+        "ConfigLookupCore", "ConfigLookupBSON", "MongoSource", "ConfigLookupNetwork", "FramedTransport",
+        "ConfigLookupRPC", "ProtobufMessages", "CConfigLookupProto",
       ]),
   ]
 )

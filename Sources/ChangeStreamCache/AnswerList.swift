@@ -9,7 +9,7 @@ public struct AnswerList: Sendable, RandomAccessCollection {
   private static let fullChunk = 256
 
   /// The chunks of the list. No chunk is empty.
-  private var chunks: [[Answer]] = []
+  private var chunks: [[CachedAnswer]] = []
   /// For each chunk, the index of its first answer in the list.
   private var starts: [Int] = []
   /// The number of answers in the list.
@@ -18,7 +18,7 @@ public struct AnswerList: Sendable, RandomAccessCollection {
   init() {}
 
   /// Creates a list of `answers`, which must be in order of key.
-  init(sorted answers: [Answer]) {
+  init(sorted answers: [CachedAnswer]) {
     for start in stride(from: 0, to: answers.count, by: Self.fullChunk / 2) {
       starts.append(start)
       chunks.append(Array(answers[start..<Swift.min(start + Self.fullChunk / 2, answers.count)]))
@@ -32,7 +32,7 @@ public struct AnswerList: Sendable, RandomAccessCollection {
   public var endIndex: Int { count }
 
   /// The answer at an index. O(log n).
-  public subscript(index: Int) -> Answer {
+  public subscript(index: Int) -> CachedAnswer {
     let chunk = starts.partition { $0 <= index } - 1
     return chunks[chunk][index - starts[chunk]]
   }
@@ -53,7 +53,7 @@ public struct AnswerList: Sendable, RandomAccessCollection {
     /// Returns the next answer, or nil at the end of the list.
     ///
     /// - Returns: the next answer in order of key.
-    public mutating func next() -> Answer? {
+    public mutating func next() -> CachedAnswer? {
       while chunk < list.chunks.count {
         let answers = list.chunks[chunk]
         if place < answers.count {
@@ -76,7 +76,7 @@ public struct AnswerList: Sendable, RandomAccessCollection {
   }
 
   /// Inserts `answer`, or replaces the answer of the same key.
-  mutating func set(_ answer: Answer) {
+  mutating func set(_ answer: CachedAnswer) {
     guard let chunk = chunk(for: answer.key) else {
       self = AnswerList(sorted: [answer])
       return
@@ -106,8 +106,8 @@ public struct AnswerList: Sendable, RandomAccessCollection {
 
   /// Applies many changes at once. They must be in order of key, with at most one change for each key; nil removes the
   /// answer. O(n) in total.
-  mutating func merge(_ changes: [(key: LookupKey, new: Answer?)]) {
-    var merged: [Answer] = []
+  mutating func merge(_ changes: [(key: LookupKey, new: CachedAnswer?)]) {
+    var merged: [CachedAnswer] = []
     merged.reserveCapacity(count + changes.count)
     var next = 0
     for answer in self {
@@ -130,7 +130,7 @@ public struct AnswerList: Sendable, RandomAccessCollection {
     return Swift.max(chunks.partition { !isBefore(key, $0[0].key) } - 1, 0)
   }
 
-  private func place(notBefore key: LookupKey, in answers: [Answer]) -> Int {
+  private func place(notBefore key: LookupKey, in answers: [CachedAnswer]) -> Int {
     answers.partition { isBefore($0.key, key) }
   }
 

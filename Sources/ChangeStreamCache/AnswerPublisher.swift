@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import BSON
-internal import Core
+internal import ConfigLookupBSON
+internal import ConfigLookupCore
 
 /// Changes the answers of a cache. No other type does.
 ///
@@ -17,7 +17,7 @@ struct AnswerPublisher: Sendable {
   /// The number of the last publication.
   private(set) var sequence: UInt64 = 0
   /// The answers of the publication in progress that replace earlier answers.
-  private var replacing: [Answer] = []
+  private var replacing: [CachedAnswer] = []
   /// Whether changes are announced. False until the first load, because before it there are no answers that could have
   /// changed.
   var isAnnouncing = false
@@ -53,8 +53,8 @@ struct AnswerPublisher: Sendable {
 
   private struct Change {
     let key: LookupKey
-    let old: Answer?
-    let new: Answer?
+    let old: CachedAnswer?
+    let new: CachedAnswer?
     let isRepeating: Bool
     let cause: Cause
     let id: DocumentID?
@@ -105,7 +105,7 @@ struct AnswerPublisher: Sendable {
         var new = documents.compose(key).map { answer(key, old, $0, step.cause) }
         let isRepeating = step.repeating.contains(key)
         if isRepeating, let restated = new, step.cause.revision > restated.revision {
-          new = Answer(
+          new = CachedAnswer(
             key: key, entry: restated.entry, others: restated.others, otherNames: restated.otherNames,
             index: restated.index, revision: step.cause.revision, committedAt: step.cause.committedAt,
             publication: sequence)
@@ -138,7 +138,9 @@ struct AnswerPublisher: Sendable {
   }
 
   /// Returns the key's current answer. This is the old object where nothing about it has changed.
-  private func answer(_ key: LookupKey, _ old: Answer?, _ now: DocumentSet.Composed, _ cause: Cause) -> Answer {
+  private func answer(_ key: LookupKey, _ old: CachedAnswer?, _ now: DocumentSet.Composed, _ cause: Cause)
+    -> CachedAnswer
+  {
     let space = space(key)
     var (revision, committedAt) = (cause.revision, cause.committedAt)
     if let old, !isOtherDatabase {
@@ -162,7 +164,7 @@ struct AnswerPublisher: Sendable {
           "loses": .string(loser.id.text),
         ])
     }
-    return Answer(
+    return CachedAnswer(
       key: key, entry: now.entry, others: now.others, otherNames: now.otherNames,
       index: space.makeIndex?([now.entry] + now.others), revision: revision, committedAt: committedAt,
       publication: sequence)

@@ -55,7 +55,7 @@ public final class AnswerReader {
   /// - Parameter query: the query, prepared by this reader.
   /// - Returns: the answer, without a reference, valid until ``leave()``; nil if the key has no answer.
   @inline(__always)
-  public func find(_ query: AnswerQuery) -> Unmanaged<Answer>? { table.find(query, asOf: publication) }
+  public func find(_ query: AnswerQuery) -> Unmanaged<CachedAnswer>? { table.find(query, asOf: publication) }
 
   /// Looks up the answer of a key as of ``publication``.
   ///
@@ -63,7 +63,7 @@ public final class AnswerReader {
   ///   - space: the number of the key's space.
   ///   - key: the bytes of the key.
   /// - Returns: the answer; nil if the key has none.
-  public func answer(space: UInt8, key: UnsafeRawBufferPointer) -> Answer? {
+  public func answer(space: UInt8, key: UnsafeRawBufferPointer) -> CachedAnswer? {
     table.onLook?()
     return find(query(space: space, key: key))?.takeUnretainedValue()
   }
@@ -72,7 +72,7 @@ public final class AnswerReader {
   ///
   /// - Parameter key: the key.
   /// - Returns: the answer; nil if the key has none.
-  public func answer(_ key: LookupKey) -> Answer? {
+  public func answer(_ key: LookupKey) -> CachedAnswer? {
     key.bytes.withUnsafeBytes { answer(space: key.space, key: $0) }
   }
 

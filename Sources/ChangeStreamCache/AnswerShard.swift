@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CLinux
-internal import Core
+internal import ConfigLookupCore
 internal import Synchronization
 
 /// One shard of an ``AnswerTable``: a hash table with linear probing that is at most half full. A removal closes the
@@ -11,7 +11,7 @@ internal import Synchronization
 /// again under the lock if any answer was moved meanwhile.
 struct AnswerShard: ~Copyable, Sendable {
   enum Found {
-    case found(Answer)
+    case found(CachedAnswer)
     case notFound
     /// The search ended at an answer of a later publication that has no link to the previous answer.
     case cut
@@ -37,7 +37,7 @@ struct AnswerShard: ~Copyable, Sendable {
   @inline(__always)
   func find(
     _ hash: UInt64, _ space: UInt8, _ bytes: UnsafeRawBufferPointer, asOf publication: UInt64
-  ) -> Unmanaged<Answer>? {
+  ) -> Unmanaged<CachedAnswer>? {
     let before = moves.load(ordering: .acquiring)
     if let found = slots.load(ordering: .acquiring)._withUnsafeGuaranteedRef({ $0.find(hash, space, bytes) }) {
       return found.answer.asOf(publication)
@@ -73,14 +73,14 @@ struct AnswerShard: ~Copyable, Sendable {
 
   // MARK: The writer
 
-  func latest(_ hash: UInt64, _ space: UInt8, _ bytes: UnsafeRawBufferPointer) -> Answer? {
+  func latest(_ hash: UInt64, _ space: UInt8, _ bytes: UnsafeRawBufferPointer) -> CachedAnswer? {
     count.withLock { _ in
       let answer = current.find(hash, space, bytes)?.answer.takeUnretainedValue()
       return answer?.isGone == true ? nil : answer
     }
   }
 
-  func store(_ hash: UInt64, _ answer: Answer) {
+  func store(_ hash: UInt64, _ answer: CachedAnswer) {
     let outgrown: AnswerSlots? = count.withLock { count in
       let known = answer.key.bytes.withUnsafeBytes { current.find(hash, answer.key.space, $0) }
       if let known {
@@ -101,9 +101,9 @@ struct AnswerShard: ~Copyable, Sendable {
 
   /// Removes the previous answer, which no reader needs any more. If `answer` marks the key as gone, its slot is freed,
   /// too.
-  func settle(_ hash: UInt64, _ answer: Answer) {
+  func settle(_ hash: UInt64, _ answer: CachedAnswer) {
     // The answers are released outside the lock, because freeing a document takes time.
-    let (_, removed): (Answer?, Answer?) = count.withLock { count in
+    let (_, removed): (CachedAnswer?, CachedAnswer?) = count.withLock { count in
       let before = answer.cutPrevious()
       guard answer.isGone else { return (before, nil) }
       let known = answer.key.bytes.withUnsafeBytes { current.find(hash, answer.key.space, $0) }
@@ -128,11 +128,11 @@ struct AnswerShard: ~Copyable, Sendable {
   }
 }
 
-extension Unmanaged<Answer> {
+extension Unmanaged<CachedAnswer> {
   /// Follows the links from the latest answer to the one that readers of `publication` see; nil if there is none. The
   /// caller must be a reader that has entered.
   @inline(__always)
-  fileprivate func asOf(_ publication: UInt64) -> Unmanaged<Answer>? {
+  fileprivate func asOf(_ publication: UInt64) -> Unmanaged<CachedAnswer>? {
     var answer = self
     while answer._withUnsafeGuaranteedRef({ $0.publication > publication }) {
       guard let before = answer._withUnsafeGuaranteedRef({ $0.answerBefore }) else { return nil }
@@ -147,7 +147,7 @@ private final class AnswerSlots: Reclaimable {
   private struct Slot: ~Copyable {
     let hash = Atomic<UInt64>(0)
     /// The answer of the slot, as a retained reference.
-    let answer = Atomic<Unmanaged<Answer>?>(nil)
+    let answer = Atomic<Unmanaged<CachedAnswer>?>(nil)
   }
 
   let capacity: Int
@@ -172,7 +172,7 @@ private final class AnswerSlots: Reclaimable {
   @inline(__always)
   func find(
     _ hash: UInt64, _ space: UInt8, _ bytes: UnsafeRawBufferPointer
-  ) -> (place: Int, answer: Unmanaged<Answer>)? {
+  ) -> (place: Int, answer: Unmanaged<CachedAnswer>)? {
     var place = Int(truncatingIfNeeded: hash) & mask
     while let answer = slots[place].answer.load(ordering: .acquiring) {
       if slots[place].hash.load(ordering: .relaxed) == hash,
@@ -193,17 +193,17 @@ private final class AnswerSlots: Reclaimable {
   func prefetchAnswer(_ hash: UInt64) {
     guard let answer = slots[Int(truncatingIfNeeded: hash) & mask].answer.load(ordering: .acquiring) else { return }
     let start = answer.toOpaque()
-    for line in 0..<Answer.cacheLines { configlookup_prefetch(start + 64 * line) }
+    for line in 0..<CachedAnswer.cacheLines { configlookup_prefetch(start + 64 * line) }
   }
 
   /// Replaces the answer of a slot. The old answer must have another reference.
-  func put(_ hash: UInt64, _ answer: Answer, at place: Int) {
+  func put(_ hash: UInt64, _ answer: CachedAnswer, at place: Int) {
     slots[place].hash.store(hash, ordering: .relaxed)
     slots[place].answer.exchange(.passRetained(answer), ordering: .acquiringAndReleasing)?.release()
   }
 
   /// Adds an answer for a key that has none. There must be a free slot.
-  func add(_ hash: UInt64, _ answer: Answer) {
+  func add(_ hash: UInt64, _ answer: CachedAnswer) {
     var place = Int(truncatingIfNeeded: hash) & mask
     while slots[place].answer.load(ordering: .relaxed) != nil { place = (place + 1) & mask }
     put(hash, answer, at: place)
@@ -211,7 +211,7 @@ private final class AnswerSlots: Reclaimable {
 
   /// Removes and returns the answer of a slot. Each following answer whose probe sequence starts at or before the gap
   /// is moved back, so that the gap does not hide it.
-  func remove(at place: Int) -> Answer? {
+  func remove(at place: Int) -> CachedAnswer? {
     let removed = slots[place].answer.load(ordering: .relaxed)
     var gap = place
     var next = (gap + 1) & mask

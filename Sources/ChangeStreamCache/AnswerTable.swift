@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CXXHash
-internal import Core
+internal import ConfigLookupCore
 internal import Synchronization
 
 /// The hash table from key bytes to answers: the read side of a cache. Any thread may read; one thread writes.
@@ -43,7 +43,7 @@ final class AnswerTable: @unchecked Sendable {
 
   /// Looks up a key as of the latest publication. Takes the lock of a shard, which is held for a few dozen instructions
   /// and never during I/O.
-  func answer(space: UInt8, _ bytes: UnsafeRawBufferPointer) -> Answer? {
+  func answer(space: UInt8, _ bytes: UnsafeRawBufferPointer) -> CachedAnswer? {
     let hash = hash(space, bytes)
     while true {
       let publication = publication
@@ -58,7 +58,7 @@ final class AnswerTable: @unchecked Sendable {
     }
   }
 
-  func answer(_ key: LookupKey) -> Answer? {
+  func answer(_ key: LookupKey) -> CachedAnswer? {
     key.bytes.withUnsafeBytes { answer(space: key.space, $0) }
   }
 
@@ -73,14 +73,14 @@ final class AnswerTable: @unchecked Sendable {
   /// Looks up a key without a lock and without reference counting. The caller must be a reader that has entered; the
   /// answer is valid until that reader leaves.
   @inline(__always)
-  func find(_ query: AnswerQuery, asOf publication: UInt64) -> Unmanaged<Answer>? {
+  func find(_ query: AnswerQuery, asOf publication: UInt64) -> Unmanaged<CachedAnswer>? {
     shards[shard(of: query.hash)].find(query.hash, query.space, query.key, asOf: publication)
   }
 
   // MARK: The writer
 
   /// Returns the latest stored answer of a key, published or not; nil if the key has none.
-  func latest(_ key: LookupKey) -> Answer? {
+  func latest(_ key: LookupKey) -> CachedAnswer? {
     key.bytes.withUnsafeBytes { bytes in
       let hash = hash(key.space, bytes)
       return shards[shard(of: hash)].latest(hash, key.space, bytes)
@@ -88,7 +88,7 @@ final class AnswerTable: @unchecked Sendable {
   }
 
   /// Stores an answer, or the mark that the key has none any more, for readers of its publication and of later ones.
-  func store(_ answer: Answer) {
+  func store(_ answer: CachedAnswer) {
     let hash = answer.key.bytes.withUnsafeBytes { self.hash(answer.key.space, $0) }
     shards[shard(of: hash)].store(hash, answer)
   }
@@ -100,7 +100,7 @@ final class AnswerTable: @unchecked Sendable {
 
   /// Schedules the cleanup of published answers: when no reader can follow their links any more, the links are removed,
   /// and so are the slots of keys that are gone.
-  func retire(_ answers: [Answer]) {
+  func retire(_ answers: [CachedAnswer]) {
     reclaimer.retire(answers.isEmpty ? [] : [ReplacedAnswers(answers, self)])
   }
 
@@ -109,7 +109,7 @@ final class AnswerTable: @unchecked Sendable {
     if reclaimer.hasRetired { reclaimer.retire([]) }
   }
 
-  fileprivate func settle(_ answers: [Answer]) {
+  fileprivate func settle(_ answers: [CachedAnswer]) {
     for answer in answers {
       let hash = answer.key.bytes.withUnsafeBytes { self.hash(answer.key.space, $0) }
       shards[shard(of: hash)].settle(hash, answer)
@@ -129,10 +129,10 @@ final class AnswerTable: @unchecked Sendable {
 
 /// The answers of one publication that replaced others, kept until no reader needs the replaced ones.
 private final class ReplacedAnswers: Reclaimable {
-  private let answers: [Answer]
+  private let answers: [CachedAnswer]
   private unowned let table: AnswerTable
 
-  init(_ answers: [Answer], _ table: AnswerTable) {
+  init(_ answers: [CachedAnswer], _ table: AnswerTable) {
     self.answers = answers
     self.table = table
   }

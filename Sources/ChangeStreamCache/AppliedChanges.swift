@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import BSON
+internal import ConfigLookupBSON
 
 /// Collects the keys that the changes of one step affect, so that all are published together.
 ///

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import BSON
-internal import Core
+internal import ConfigLookupBSON
+internal import ConfigLookupCore
 
 /// The state of a cache and its transitions, without threads, I/O or a clock. The supervisor reports events to it.
 struct CacheEngine<Model: CachedModel>: Sendable {
@@ -380,7 +380,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
   /// Drops the queued changes if reading the collection is faster and needs less memory. The
   /// collection is then read as of `operationTime` or later.
   private mutating func giveUpIfFarBehind(_ operationTime: Revision) {
-    guard queue.count > Limits.waitingChanges else { return }
+    guard queue.count > CacheLimits.waitingChanges else { return }
     logger.warning(
       "far_behind", "More changes arrived than can be queued; reading the collection again",
       ["cache": .string(Model.entity), "changes": .integer(Int64(queue.count))])

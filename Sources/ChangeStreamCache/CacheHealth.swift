@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Core
+public import ConfigLookupCore
 
 /// The health of a cache: a copy, as of one moment.
 public struct CacheHealth: Sendable {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Core
+public import ConfigLookupCore
 internal import Synchronization
 
 /// The read side of a cache: its answers and their freshness. It is independent of the model. Any thread may use it,
@@ -12,7 +12,7 @@ public final class CacheReader: Sendable {
   let table = AnswerTable()
   let listings = Listings()
 
-  private let clock: any Clock
+  private let clock: any TimeSource
   private let onObserved: @Sendable () -> Void
   private let loaded = Atomic<Bool>(false)
   private let observed = Atomic<UInt64>(0)
@@ -32,7 +32,7 @@ public final class CacheReader: Sendable {
   }
   private let identityChanges = Atomic<Int>(0)
 
-  init(entity: String, ttlSeconds: Double, clock: any Clock, onObserved: @escaping @Sendable () -> Void) {
+  init(entity: String, ttlSeconds: Double, clock: any TimeSource, onObserved: @escaping @Sendable () -> Void) {
     self.entity = entity
     self.ttlSeconds = ttlSeconds
     self.clock = clock
@@ -45,7 +45,7 @@ public final class CacheReader: Sendable {
   ///   - space: the number of the key's space.
   ///   - key: the bytes of the key.
   /// - Returns: the answer; nil if the key has none.
-  public func answer(space: UInt8, key: UnsafeRawBufferPointer) -> Answer? {
+  public func answer(space: UInt8, key: UnsafeRawBufferPointer) -> CachedAnswer? {
     table.answer(space: space, key)
   }
 
@@ -53,7 +53,7 @@ public final class CacheReader: Sendable {
   ///
   /// - Parameter key: the key.
   /// - Returns: the answer; nil if the key has none.
-  public func answer(_ key: LookupKey) -> Answer? {
+  public func answer(_ key: LookupKey) -> CachedAnswer? {
     table.answer(key)
   }
 
@@ -94,7 +94,7 @@ public final class CacheReader: Sendable {
   public func isInTheFuture(_ revision: Revision) -> Bool {
     let now = clock.wallNow.milliseconds / 1000
     let latest = max(now, Int64(Revision(reported.load(ordering: .relaxed)).seconds))
-    return Int64(revision.seconds) > latest + Limits.clockSkewSeconds
+    return Int64(revision.seconds) > latest + CacheLimits.clockSkewSeconds
   }
 
   /// The time since the contents were last verified, in milliseconds. It counts from when the request was sent whose

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
+internal import ConfigLookupCore
 
 /// The state that the threads of a cache share: the engine under its lock, a copy of its health, and the requests that
 /// the threads exchange.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
+internal import ConfigLookupCore
 
 /// Owns the engine and drives it. One thread follows the stream, another reads the whole collection.
 ///
@@ -10,14 +10,14 @@ final class CacheSupervisor<Model: CachedModel>: Sendable {
   private static var silenceSeconds: Double { 5 }
 
   private let reader: CacheReader
-  private let clock: any Clock
+  private let clock: any TimeSource
   private let state: CacheState<Model>
   private let follower: StreamFollower<Model>
   private let reads: CollectionReads<Model>
   private let threads = Locked<[OSThread]>([])
 
   init(
-    source: any DocumentSource, reader: CacheReader, options: ChangeStreamCache<Model>.Options, clock: any Clock,
+    source: any DocumentSource, reader: CacheReader, options: ChangeStreamCache<Model>.Options, clock: any TimeSource,
     logger: Logger, outlet: InvalidationOutlet
   ) {
     self.reader = reader

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-public import BSON
+public import ConfigLookupBSON
 
 /// Describes one kind of document to the cache: the documents that count, their keys, and how to read them.
 ///

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Core
+public import ConfigLookupCore
 
 /// Keeps a collection in memory and up to date by its change stream.
 ///
@@ -69,7 +69,7 @@ public final class ChangeStreamCache<Model: CachedModel>: Sendable {
   ///   - onEarlierHistory: is called once, before the cache is ready, with a revision and the changes from it on that
   ///     happened before the load: the last change of each key, and possibly of keys whose answer did not change.
   public init(
-    source: any DocumentSource, options: Options = Options(), clock: any Clock = SystemClock(),
+    source: any DocumentSource, options: Options = Options(), clock: any TimeSource = SystemClock(),
     logger: Logger = .silent, onInvalidation: @escaping @Sendable ([Invalidation]) -> Void = { _ in },
     onObserved: @escaping @Sendable () -> Void = {}, onHistoryStart: @escaping @Sendable (Revision) -> Void = { _ in },
     onEarlierHistory: (@Sendable (Revision, [Invalidation]) -> Void)? = nil

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import BSON
-internal import Core
+internal import ConfigLookupBSON
+internal import ConfigLookupCore
 
 /// Reads the whole collection, or its earlier history, on request, one step at a time. This is the work of the cache's
 /// second thread.
@@ -9,7 +9,7 @@ final class CollectionReads<Model: CachedModel>: @unchecked Sendable {
   private let source: any DocumentSource
   private let state: CacheState<Model>
   private let options: ChangeStreamCache<Model>.Options
-  private let clock: any Clock
+  private let clock: any TimeSource
   private let complaints: SourceComplaints
   private var backoff: Backoff
   /// Whether the collection has been read once, so that lookups are answered.
@@ -18,7 +18,8 @@ final class CollectionReads<Model: CachedModel>: @unchecked Sendable {
   private var failed: (number: UInt64, error: SourceError)?
 
   init(
-    source: any DocumentSource, state: CacheState<Model>, options: ChangeStreamCache<Model>.Options, clock: any Clock,
+    source: any DocumentSource, state: CacheState<Model>, options: ChangeStreamCache<Model>.Options,
+    clock: any TimeSource,
     complaints: SourceComplaints
   ) {
     self.source = source

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-public import BSON
-internal import Core
+public import ConfigLookupBSON
+internal import ConfigLookupCore
 
 /// Selects the documents of a collection that count, by top-level fields that must equal one of several values.
 ///

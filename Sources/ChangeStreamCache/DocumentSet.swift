@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import BSON
+internal import ConfigLookupBSON
 
 /// Documents by `_id`, and the documents that claim each key: the write side of a cache.
 ///

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-public import BSON
-public import Core
+public import ConfigLookupBSON
+public import ConfigLookupCore
 
 /// A source of the documents of a collection and of their changes. The cache defines this protocol; MongoDB is one
 /// implementation.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-public import BSON
 internal import CXXHash
-internal import Core
+public import ConfigLookupBSON
+internal import ConfigLookupCore
 
 /// A hash of the encoded bytes. Equal content has an equal etag, on every server and across restarts.
 ///

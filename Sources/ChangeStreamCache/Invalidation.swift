@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Core
+public import ConfigLookupCore
 
 /// A notice that an answer has changed.
 public struct Invalidation: Sendable {
@@ -37,7 +37,7 @@ public struct Invalidation: Sendable {
   /// The `_id`, as text, of the document that is served now, or that was served last.
   public let itemID: String
   /// The key's answer now; nil if it has none.
-  public let answer: Answer?
+  public let answer: CachedAnswer?
   /// The etag of the answer before the change; nil if there was none.
   public let previousETag: String?
   /// The sequence number of the publication. Changes of one number became visible together.

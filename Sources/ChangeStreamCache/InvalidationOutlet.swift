@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
+internal import ConfigLookupCore
 
 /// The closures that receive the events of a cache. They are called under the engine's lock, so they must return
 /// quickly and must not call the cache.

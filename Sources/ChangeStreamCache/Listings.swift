@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
+internal import ConfigLookupCore
 
 /// All announced answers, and the answers of each list, in order of key and as of one publication. Any thread may use
 /// it.
 final class Listings: Sendable {
   /// The change of one key: `old` is the answer before it, `new` the answer from then on.
   struct Change {
-    let old: Answer?
-    let new: Answer?
+    let old: CachedAnswer?
+    let new: CachedAnswer?
   }
 
   struct State: Sendable {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-public import BSON
-public import Core
+public import ConfigLookupBSON
+public import ConfigLookupCore
 
 /// A change that happened before the cache began to follow the collection.
 public struct PastChange: Sendable {

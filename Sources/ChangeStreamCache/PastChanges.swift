@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import BSON
-internal import Core
+internal import ConfigLookupBSON
+internal import ConfigLookupCore
 
 /// Collects the keys that changed before the cache was loaded, as far as the changes determine them.
 ///

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
+internal import ConfigLookupCore
 internal import Synchronization
 
 /// Epoch-based reclamation (K. Fraser, Practical lock-freedom, 2004, section 5.2.3). It keeps an object alive until no

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import BSON
-internal import Core
+internal import ConfigLookupBSON
+internal import ConfigLookupCore
 
 /// A read of the collection beside the served state: the rows of the snapshot, and the changes since its start.
 ///

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
+internal import ConfigLookupCore
 
 /// The operation times that a stream has reported, with the times at which it did. It answers which operation time was
 /// known some time ago.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
+internal import ConfigLookupCore
 
 /// Logs the errors of a source, and its recovery. The same error is logged at most once a minute, and not for every
 /// retry. Any thread may use it.
@@ -7,12 +7,12 @@ final class SourceComplaints: Sendable {
   private static var repeatSeconds: Double { 60 }
 
   private let entity: String
-  private let clock: any Clock
+  private let clock: any TimeSource
   private let logger: Logger
   /// For each event, the last logged error and the time at which it was logged.
   private let said = Locked<[String: (text: String, time: MonotonicTime)]>([:])
 
-  init(entity: String, clock: any Clock, logger: Logger) {
+  init(entity: String, clock: any TimeSource, logger: Logger) {
     self.entity = entity
     self.clock = clock
     self.logger = logger

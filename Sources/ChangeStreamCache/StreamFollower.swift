@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import BSON
-internal import Core
+internal import ConfigLookupBSON
+internal import ConfigLookupCore
 
 /// Follows the change stream, one step at a time. This is the work of the cache's first thread.
 // Safe to share: used only by the caller that performs the steps, one after the other.
@@ -8,7 +8,7 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
   private let source: any DocumentSource
   private let state: CacheState<Model>
   private let options: ChangeStreamCache<Model>.Options
-  private let clock: any Clock
+  private let clock: any TimeSource
   private let logger: Logger
   private let complaints: SourceComplaints
 
@@ -18,7 +18,7 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
   /// What waited for the stream at the last step.
   private var awaited: AwaitedProgress?
   /// The maximum wait of the stream for the next change, in seconds, while something waits for the stream to advance.
-  private var hurriedWait = Limits.hurriedWaitSeconds
+  private var hurriedWait = CacheLimits.hurriedWaitSeconds
   private var reportedTimes = ReportedTimes()
   /// Whether the open stream has delivered a reply.
   private var hasAnswered = false
@@ -28,7 +28,8 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
   private var refusedSince: MonotonicTime?
 
   init(
-    source: any DocumentSource, state: CacheState<Model>, options: ChangeStreamCache<Model>.Options, clock: any Clock,
+    source: any DocumentSource, state: CacheState<Model>, options: ChangeStreamCache<Model>.Options,
+    clock: any TimeSource,
     logger: Logger, complaints: SourceComplaints
   ) {
     self.source = source
@@ -114,12 +115,12 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
   private func follow(_ stream: any DocumentStream) throws(SourceError) -> Bool {
     if state.withEngine({ $0.isStreamSuspect }) { return false }
     let awaited = prepare(operationTime: stream.operationTime)
-    if awaited != self.awaited { hurriedWait = Limits.hurriedWaitSeconds }
+    if awaited != self.awaited { hurriedWait = CacheLimits.hurriedWaitSeconds }
     self.awaited = awaited
     let settled = stream.operationTime
     reportedTimes.add(settled, at: clock.now)
     let change = try stream.next(waitingAtMost: awaited == nil ? .infinity : hurriedWait)
-    hurriedWait = change == nil ? hurriedWait * 2 : Limits.hurriedWaitSeconds
+    hurriedWait = change == nil ? hurriedWait * 2 : CacheLimits.hurriedWaitSeconds
     if state.isStopping { return true }
     if !hasAnswered {
       hasAnswered = true

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CConfigLookupProto
-internal import Core
+internal import ConfigLookupCore
 internal import ProtobufMessages
 
 /// `bench`: looks up every agent config in turn and prints throughput and latency.

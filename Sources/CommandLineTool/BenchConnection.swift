@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
+internal import ConfigLookupCore
+internal import ConfigLookupRPC
 internal import FramedTransport
 internal import GRPCTransport
-internal import RPC
 
 /// A connection of the load generator: sends the lookups of a block at once and then waits for their replies.
 protocol BenchConnection {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
+internal import ConfigLookupCore
 
 /// A command of the tool: what is printed about it, and the function that runs it.
 struct Command: Sendable {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CConfigLookupProto
 internal import ConfigLookupClient
-internal import Core
+internal import ConfigLookupCore
 internal import ProtobufMessages
 
 /// `watch --follow`: uses the client library, which reconnects and resumes where the connection was lost.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CConfigLookupProto
-internal import Core
+internal import ConfigLookupCore
 internal import ProtobufMessages
 
 /// `list agents|prompts|sources`: every page as one table or as an object for each page, or the page that is asked for.

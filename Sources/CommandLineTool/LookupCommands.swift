@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CConfigLookupProto
-internal import Core
+internal import ConfigLookupCore
 internal import ProtobufMessages
 
 /// `get agent|prompt|source KEY`: the config in force.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import ConfigLookupCore
 internal import ConfigModels
-internal import Core
 internal import Foundation
 internal import Glibc
 internal import MongoSource
@@ -19,9 +19,10 @@ func runSeed(_ words: [String], _ options: ToolOptions) throws -> Int32 {
     throw ToolFailure(status: EX_NOINPUT, message: "\(words[0]): no such folder")
   }
   let files = [
-    try SeedDocuments(folder, "agent_configs.json", options.agentConfigs, key: "id", as: AgentConfig.self),
-    try SeedDocuments(folder, "prompts.json", options.prompts, key: "id", as: Prompt.self),
-    try SeedDocuments(folder, "source_configs.json", options.sourceConfigs, key: "source_id", as: SourceConfig.self),
+    try SeedDocuments(folder, "agent_configs.json", options.agentConfigs, key: "id", as: AgentConfigDocument.self),
+    try SeedDocuments(folder, "prompts.json", options.prompts, key: "id", as: PromptDocument.self),
+    try SeedDocuments(
+      folder, "source_configs.json", options.sourceConfigs, key: "source_id", as: SourceConfigDocument.self),
   ].compactMap(\.self)
   guard !files.isEmpty else {
     throw ToolFailure(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import BSON
 internal import ChangeStreamCache
-internal import Core
+internal import ConfigLookupBSON
+internal import ConfigLookupCore
 internal import Foundation
 internal import MongoSource
 
@@ -39,7 +39,7 @@ struct SeedDocuments {
     self.namespace = namespace
     let bytes: [UInt8]
     do throws(FileProblem) {
-      bytes = Array(WrittenText.withoutByteOrderMark(try readSmallFile(path, limit: Limits.seedFileBytes)))
+      bytes = Array(WrittenText.withoutByteOrderMark(try readSmallFile(path, limit: ToolLimits.seedFileBytes)))
     } catch {
       throw ToolFailure(status: ExitStatus.data, message: "\(file): \(error)")
     }
@@ -89,9 +89,9 @@ struct SeedDocuments {
 ///
 /// https://www.mongodb.com/docs/manual/reference/limits/
 func checkStorable(_ document: BSONDocument) throws(DocumentProblem) {
-  guard document.bytes.count <= Limits.documentBytes else {
+  guard document.bytes.count <= ToolLimits.documentBytes else {
     throw DocumentProblem(
-      field: "", problem: "is \(document.bytes.count) bytes as BSON; MongoDB takes \(Limits.documentBytes)")
+      field: "", problem: "is \(document.bytes.count) bytes as BSON; MongoDB takes \(ToolLimits.documentBytes)")
   }
   try document.withObject { object throws(DocumentProblem) in
     var problem: DocumentProblem?

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CConfigLookupProto
-internal import Core
+internal import ConfigLookupCore
+internal import ConfigLookupNetwork
 internal import Foundation
-internal import Network
 internal import ProtobufMessages
 
 /// `status`: the state of each cache. The exit status is that of the worst one.
@@ -97,7 +97,8 @@ func runHealth(_ words: [String], _ options: ToolOptions) throws -> Int32 {
 private func checkHealth(of server: HTTPServer, _ options: ToolOptions) throws -> Int32 {
   let address = server.address
   let tls = server.usesTLS == false ? nil : try options.tls.context(["http/1.1"], isForced: server.usesTLS == true)
-  let exchange = HTTPExchange("GET", "/health/ready", to: address, peer: "the server", bodyLimit: Limits.healthBytes)
+  let exchange = HTTPExchange(
+    "GET", "/health/ready", to: address, peer: "the server", bodyLimit: ToolLimits.healthBytes)
   let reply: HTTPExchange.Reply
   do throws(NetworkError) {
     reply = try exchange.send(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
+internal import ConfigLookupCore
+internal import ConfigLookupRPC
 internal import Glibc
-internal import RPC
 
 /// The version that `--version` prints.
 let toolVersion = "0.1.0"

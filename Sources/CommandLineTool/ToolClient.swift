@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CConfigLookupProto
-internal import Core
+internal import ConfigLookupCore
+internal import ConfigLookupRPC
 internal import FramedTransport
 internal import GRPCTransport
 internal import ProtobufMessages
-internal import RPC
 
 /// A connection to the server that decodes replies, and that throws errors with the exit status of the tool.
 struct ToolClient {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import ConfigLookupCore
+internal import ConfigLookupNetwork
 internal import ConfigModels
-internal import Core
 internal import MongoSource
-internal import Network
 
 extension ToolOptions {
   /// All flags of all commands.
@@ -90,11 +90,11 @@ extension ToolOptions {
   static let listFlags: [Flag<ToolOptions>] = [
     Flag(
       "type", "With list agents: list only agents of this type, such as extractor.", default: "all",
-      hasVariable: false, kind: .oneOf(AgentConfig.AgentType.allCases.map(\.rawValue)),
+      hasVariable: false, kind: .oneOf(AgentConfigDocument.AgentType.allCases.map(\.rawValue)),
       .verbatim(placeholder: "TYPE") { set(\.type, $0, &$1) }),
     Flag(
       "mode", "With list sources: list only sources of this ingestion mode, such as blob_trigger.", default: "all",
-      hasVariable: false, kind: .oneOf(SourceConfig.Mode.allCases.map(\.rawValue)),
+      hasVariable: false, kind: .oneOf(SourceConfigDocument.Mode.allCases.map(\.rawValue)),
       .verbatim(placeholder: "MODE") { set(\.mode, $0, &$1) }),
     Flag(
       "page-size", "Print one page of at most this number of keys, up to 100.", default: "all pages",

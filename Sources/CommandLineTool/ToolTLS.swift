@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
+internal import ConfigLookupCore
+internal import ConfigLookupRPC
+internal import ConfigLookupTLS
 internal import FramedTransport
 internal import GRPCTransport
-internal import RPC
-internal import TLS
 
 /// The TLS options of the command line.
 struct ToolTLS: Sendable {

@@ -19,7 +19,8 @@ extension ConfigLookupClient {
     type: String = "", size: Int = 100, after token: String? = nil
   ) async throws -> Answer<Page<AgentConfigSummary>> {
     try await cachedValue(
-      Lookup(.agentConfig, list: "ListAgentConfigs", configlookup__v1__list_agent_configs_response__unpack) { arena in
+      LookupCall(.agentConfig, list: "ListAgentConfigs", configlookup__v1__list_agent_configs_response__unpack) {
+        arena in
         ProtobufArena.pack(
           arena.make(configlookup__v1__list_agent_configs_request__init) {
             $0.page_size = Int32(clamping: size)
@@ -41,7 +42,7 @@ extension ConfigLookupClient {
   /// - Throws: ``ConfigLookupError``; `CancellationError`.
   public func promptPage(size: Int = 100, after token: String? = nil) async throws -> Answer<Page<PromptSummary>> {
     try await cachedValue(
-      Lookup(.prompt, list: "ListPrompts", configlookup__v1__list_prompts_response__unpack) { arena in
+      LookupCall(.prompt, list: "ListPrompts", configlookup__v1__list_prompts_response__unpack) { arena in
         ProtobufArena.pack(
           arena.make(configlookup__v1__list_prompts_request__init) {
             $0.page_size = Int32(clamping: size)
@@ -65,7 +66,7 @@ extension ConfigLookupClient {
     ingestionMode: String = "", size: Int = 100, after token: String? = nil
   ) async throws -> Answer<Page<SourceConfigSummary>> {
     try await cachedValue(
-      Lookup(
+      LookupCall(
         .sourceConfig, list: "ListSourceConfigs", configlookup__v1__list_source_configs_response__unpack
       ) { arena in
         ProtobufArena.pack(

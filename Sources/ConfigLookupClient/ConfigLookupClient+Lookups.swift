@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CConfigLookupProto
-internal import Core
+internal import ConfigLookupCore
 internal import NearCache
 internal import ProtobufMessages
 
@@ -12,7 +12,8 @@ extension ConfigLookupClient {
   /// - Throws: ``ConfigLookupError``; `CancellationError`.
   public func agentConfig(_ agentID: String) async throws -> Answer<AgentConfig> {
     try await cachedValue(
-      Lookup(.agentConfig, "GetAgentConfig", configlookup__v1__get_agent_config_response__unpack) { options, arena in
+      LookupCall(.agentConfig, "GetAgentConfig", configlookup__v1__get_agent_config_response__unpack) {
+        options, arena in
         ProtobufArena.pack(
           arena.make(configlookup__v1__get_agent_config_request__init) {
             $0.agent_id = arena.bytes(agentID)
@@ -106,7 +107,7 @@ extension ConfigLookupClient {
   /// - Throws: ``ConfigLookupError``; `CancellationError`.
   public func resolveBlob(container: String, path: String) async throws -> Answer<ResolvedBlob> {
     try await cachedValue(
-      Lookup(.sourceConfig, "ResolveBlob", configlookup__v1__resolve_blob_response__unpack) { options, arena in
+      LookupCall(.sourceConfig, "ResolveBlob", configlookup__v1__resolve_blob_response__unpack) { options, arena in
         ProtobufArena.pack(
           arena.make(configlookup__v1__resolve_blob_request__init) {
             $0.container = arena.bytes(container)
@@ -129,7 +130,7 @@ extension ConfigLookupClient {
 
   private func promptLookup(
     _ selector: PromptSelector, _ variant: PromptVariant
-  ) -> Lookup<Configlookup__V1__GetPromptResponse, Prompt> {
+  ) -> LookupCall<Configlookup__V1__GetPromptResponse, Prompt> {
     promptLookup(selector, variant, subject: "") { $0.prompt.map { Prompt($0.pointee) } }
   }
 
@@ -137,8 +138,8 @@ extension ConfigLookupClient {
   private func promptLookup<Value>(
     _ selector: PromptSelector, _ variant: PromptVariant?, subject: String,
     read: @escaping @Sendable (Configlookup__V1__GetPromptResponse) -> Value?
-  ) -> Lookup<Configlookup__V1__GetPromptResponse, Value> {
-    Lookup(.prompt, "GetPrompt", configlookup__v1__get_prompt_response__unpack) { options, arena in
+  ) -> LookupCall<Configlookup__V1__GetPromptResponse, Value> {
+    LookupCall(.prompt, "GetPrompt", configlookup__v1__get_prompt_response__unpack) { options, arena in
       ProtobufArena.pack(
         arena.make(configlookup__v1__get_prompt_request__init) { request in
           switch selector {
@@ -162,8 +163,9 @@ extension ConfigLookupClient {
 
   private func sourceLookup<Value>(
     _ selector: SourceSelector, read: @escaping @Sendable (Configlookup__V1__GetSourceConfigResponse) -> Value?
-  ) -> Lookup<Configlookup__V1__GetSourceConfigResponse, Value> {
-    Lookup(.sourceConfig, "GetSourceConfig", configlookup__v1__get_source_config_response__unpack) { options, arena in
+  ) -> LookupCall<Configlookup__V1__GetSourceConfigResponse, Value> {
+    LookupCall(.sourceConfig, "GetSourceConfig", configlookup__v1__get_source_config_response__unpack) {
+      options, arena in
       ProtobufArena.pack(
         arena.make(configlookup__v1__get_source_config_request__init) { request in
           switch selector {

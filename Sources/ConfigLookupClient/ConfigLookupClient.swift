@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
+internal import ConfigLookupCore
+internal import ConfigLookupNetwork
+internal import ConfigLookupRPC
+internal import ConfigLookupTLS
 internal import FramedTransport
 public import NearCache
-internal import Network
-internal import RPC
-internal import TLS
 
 /// A client that answers *which config is in force for this key?* from a near cache, which the servers' notices keep
 /// current, or from a server.
@@ -32,7 +32,7 @@ public final class ConfigLookupClient: Sendable {
   let position = Position()
   let cache: NearCache<CachedValue>?
   let metadata: RPCMetadata
-  let supervisor: Supervisor
+  let supervisor: ConnectionSupervisor
   let watcher: Watcher
   private let stateFeed = StateFeed()
 
@@ -58,7 +58,7 @@ public final class ConfigLookupClient: Sendable {
     }
     watcher = Watcher(
       position: position, cache: cache, pushesValues: configuration.pushesValues, metadata: metadata)
-    supervisor = Supervisor(targets, longestBackoff: configuration.longestBackoff)
+    supervisor = ConnectionSupervisor(targets, longestBackoff: configuration.longestBackoff)
     watcher.start { [weak self] in self?.stateChanged() }
     supervisor.start(
       isUp: { [watcher] in watcher.connected($0) },

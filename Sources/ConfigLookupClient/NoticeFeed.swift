@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
+internal import ConfigLookupCore
 
 /// The queue of notices of one reader. It is bounded: for a reader that does not keep up, one RESYNC replaces all of
 /// them. Any thread.

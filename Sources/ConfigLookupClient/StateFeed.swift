@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
+internal import ConfigLookupCore
 
 /// Publishes the state of a client to its listeners, in order. Any thread.
 final class StateFeed: Sendable {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CConfigLookupProto
-internal import Core
+internal import ConfigLookupCore
+internal import ConfigLookupRPC
 internal import FramedTransport
 internal import NearCache
 internal import ProtobufMessages
-internal import RPC
 
 /// Receives the notices of all connections, updates the near cache by them, and passes them on to the readers. Any
 /// thread.

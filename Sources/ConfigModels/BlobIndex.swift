@@ -12,7 +12,7 @@ public final class BlobIndex: Sendable {
     /// The source's entry in the cache.
     public let entry: Entry
     /// The compiled patterns of the source.
-    public let cachedValue: SourceConfig.CachedValue
+    public let cachedValue: SourceConfigDocument.CachedValue
     /// The rank among the sources of the container. Of several that match, the lowest wins: the one with the most
     /// literal characters, and among equals the first by source_id.
     fileprivate let rank: Int
@@ -67,11 +67,11 @@ public final class BlobIndex: Sendable {
 
   /// Builds the index of a container's members.
   ///
-  /// - Parameter members: entries of `SourceConfig`, in order of source_id.
+  /// - Parameter members: entries of `SourceConfigDocument`, in order of source_id.
   public init(_ members: [Entry]) {
     let ranked = members.enumerated()
       .compactMap { place, entry in
-        (entry as? ModelEntry<SourceConfig.CachedValue>).map { (place, entry, $0.cachedValue) }
+        (entry as? ModelEntry<SourceConfigDocument.CachedValue>).map { (place, entry, $0.cachedValue) }
       }
       .sorted { ($0.2.literalCount, $1.0) > ($1.2.literalCount, $0.0) }
     var root = Node()

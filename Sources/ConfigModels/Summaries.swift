@@ -4,7 +4,7 @@ internal import ProtobufMessages
 // The summaries of documents in lists: the fields of the summary's message that the document determines. The service
 // adds the other fields (revision, etag, and those that depend on other documents), whose numbers are higher.
 
-extension AgentConfig {
+extension AgentConfigDocument {
   /// Encodes the fields 1 to 7 of `configlookup.v1.AgentConfigSummary`.
   ///
   /// - Returns: the encoded fields.
@@ -21,7 +21,7 @@ extension AgentConfig {
   }
 }
 
-extension Prompt {
+extension PromptDocument {
   /// Encodes the fields 1 to 5 of `configlookup.v1.PromptSummary`.
   ///
   /// - Returns: the encoded fields.
@@ -36,7 +36,7 @@ extension Prompt {
   }
 }
 
-extension SourceConfig {
+extension SourceConfigDocument {
   /// Encodes the fields 1 to 6 of `configlookup.v1.SourceConfigSummary`.
   ///
   /// - Returns: the encoded fields.

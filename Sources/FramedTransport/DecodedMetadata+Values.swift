@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import RPC
+internal import ConfigLookupRPC
 
 extension DecodedMetadata {
   /// The pairs as strings, with keys in lower case.
@@ -8,8 +8,8 @@ extension DecodedMetadata {
   func values() throws(RPCStatus) -> RPCMetadata {
     var metadata = RPCMetadata()
     guard count > 0 else { return metadata }
-    guard count <= Limits.metadataPairs else {
-      throw RPCStatus(.resourceExhausted, "metadata: \(count) pairs; the limit is \(Limits.metadataPairs)")
+    guard count <= FramedLimits.metadataPairs else {
+      throw RPCStatus(.resourceExhausted, "metadata: \(count) pairs; the limit is \(FramedLimits.metadataPairs)")
     }
     var byteCount = 0
     do throws(FrameError) {
@@ -27,8 +27,8 @@ extension DecodedMetadata {
     } catch {
       throw RPCStatus(.invalidArgument, "metadata: \(error)")
     }
-    guard byteCount <= Limits.metadataBytes else {
-      throw RPCStatus(.resourceExhausted, "metadata: \(byteCount) bytes; the limit is \(Limits.metadataBytes)")
+    guard byteCount <= FramedLimits.metadataBytes else {
+      throw RPCStatus(.resourceExhausted, "metadata: \(byteCount) bytes; the limit is \(FramedLimits.metadataBytes)")
     }
     guard metadata.pairs.count == count else {
       throw RPCStatus(

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import RPC
+internal import ConfigLookupRPC
 
 /// Decodes the envelope of the framed protocol in place: nothing is copied, and decoding a valid frame allocates no
 /// memory.
@@ -18,7 +18,7 @@ enum FrameDecoder {
 
   /// Reads the length prefix of a frame. An invalid length is rejected before any byte after the prefix is received.
   static func prefix(_ bytes: UnsafeRawBufferPointer, limit: Int) throws(FrameError) -> Prefix {
-    guard bytes.count >= Limits.prefixBytes else { return .incomplete }
+    guard bytes.count >= FramedLimits.prefixBytes else { return .incomplete }
     let length = Int(UInt32(bigEndian: bytes.loadUnaligned(as: UInt32.self)))
     guard length > 0 else { throw FrameError("an empty frame") }
     guard length <= limit else {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import RPC
+internal import ConfigLookupRPC
 
 /// Encodes frames. The length of each part is computed before its first byte is written, so each frame is written once,
 /// into memory of exactly its size.
@@ -31,7 +31,8 @@ enum FrameEncoder {
       body += 1 + varintSize(UInt64(size)) + size
     }
     let frame = callIDSize(reply.callID) + 1 + varintSize(UInt64(body)) + body
-    return ReplySizes(message: message, payload: payload, body: body, frame: frame, total: Limits.prefixBytes + frame)
+    return ReplySizes(
+      message: message, payload: payload, body: body, frame: frame, total: FramedLimits.prefixBytes + frame)
   }
 
   /// Writes the frame into `room`, which has `sizes.total` bytes.
@@ -74,7 +75,7 @@ enum FrameEncoder {
       body += 1 + varintSize(UInt64(size)) + size
     }
     let frame = callIDSize(id) + 1 + varintSize(UInt64(body)) + body
-    return bytes(Limits.prefixBytes + frame) { writer in
+    return bytes(FramedLimits.prefixBytes + frame) { writer in
       writer.prefix(frame)
       writer.callID(id)
       writer.tag(2, .bytes)
@@ -96,7 +97,7 @@ enum FrameEncoder {
   /// Encodes the frame of a `Cancel`, with its length prefix.
   static func cancel(id: UInt32) -> [UInt8] {
     let frame = callIDSize(id) + 2
-    return bytes(Limits.prefixBytes + frame) { writer in
+    return bytes(FramedLimits.prefixBytes + frame) { writer in
       writer.prefix(frame)
       writer.callID(id)
       writer.tag(4, .bytes)
@@ -106,7 +107,7 @@ enum FrameEncoder {
 
   /// Number of bytes of the frame of a `Ping` (field 5) or a `Pong` (field 6), with its length prefix.
   static func nonceSize(_ nonce: UInt64) -> Int {
-    Limits.prefixBytes + 2 + (nonce == 0 ? 0 : 1 + varintSize(nonce))
+    FramedLimits.prefixBytes + 2 + (nonce == 0 ? 0 : 1 + varintSize(nonce))
   }
 
   /// Writes a `Ping` or a `Pong` into `room`, which has ``nonceSize(_:)`` bytes.
@@ -133,7 +134,7 @@ enum FrameEncoder {
   static func goAway(_ reason: String) -> [UInt8] {
     let body = fieldSize(reason.utf8.count)
     let frame = 1 + varintSize(UInt64(body)) + body
-    return bytes(Limits.prefixBytes + frame) { writer in
+    return bytes(FramedLimits.prefixBytes + frame) { writer in
       writer.prefix(frame)
       writer.tag(7, .bytes)
       writer.varint(UInt64(body))
@@ -184,7 +185,7 @@ private struct WireWriter {
 
   mutating func prefix(_ length: Int) {
     room.storeBytes(of: UInt32(length).bigEndian, toByteOffset: count, as: UInt32.self)
-    count += Limits.prefixBytes
+    count += FramedLimits.prefixBytes
   }
 
   mutating func varint(_ value: UInt64) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
-public import Network
-public import RPC
-public import TLS
+internal import ConfigLookupCore
+public import ConfigLookupNetwork
+public import ConfigLookupRPC
+public import ConfigLookupTLS
 
 /// A connection that many tasks share. Calls are sent in batches and answered in any order.
 ///

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Core
-public import Network
-public import RPC
-public import TLS
+public import ConfigLookupCore
+public import ConfigLookupNetwork
+public import ConfigLookupRPC
+public import ConfigLookupTLS
 
 /// A small blocking client for the framed protocol. It may be used by one thread at a time.
 public final class FramedClient: RPCClient {
@@ -243,11 +243,11 @@ public final class FramedClient: RPCClient {
     let outcome: Swift.Result<Result?, FrameError> = input.withUnsafeBytes { buffer in
       let rest = UnsafeRawBufferPointer(rebasing: buffer[inputHead..<inputTail])
       do throws(FrameError) {
-        guard case .frame(let length) = try FrameDecoder.prefix(rest, limit: Limits.replyFrameBytes),
-          rest.count >= Limits.prefixBytes + length
+        guard case .frame(let length) = try FrameDecoder.prefix(rest, limit: FramedLimits.replyFrameBytes),
+          rest.count >= FramedLimits.prefixBytes + length
         else { return .success(nil) }
-        let end = Limits.prefixBytes + length
-        let frame = try FrameDecoder.decode(UnsafeRawBufferPointer(rebasing: rest[Limits.prefixBytes..<end]))
+        let end = FramedLimits.prefixBytes + length
+        let frame = try FrameDecoder.decode(UnsafeRawBufferPointer(rebasing: rest[FramedLimits.prefixBytes..<end]))
         inputHead += end
         return .success(body(frame))
       } catch {

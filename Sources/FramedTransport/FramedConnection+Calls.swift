@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
-internal import Network
-internal import RPC
+internal import ConfigLookupCore
+internal import ConfigLookupNetwork
+internal import ConfigLookupRPC
 
 extension FramedConnection {
   /// Answers a unary call at once, or opens a stream.
@@ -86,7 +86,7 @@ extension FramedConnection {
     }
     try connection.requireRoom()
     let stream = FramedStream(
-      callID: id, method, connection: self, heldByteCount: Limits.openStreamBytes + bytes)
+      callID: id, method, connection: self, heldByteCount: FramedLimits.openStreamBytes + bytes)
     streams[id] = stream
     connection.protocolByteCount += stream.heldByteCount
     loop.counters.add(.streamsOpened)
@@ -99,7 +99,7 @@ extension FramedConnection {
       throw RPCStatus(.invalidArgument, "method: is \(call.method.isEmpty ? "empty" : "not UTF-8, or contains a NUL")")
     }
     guard name == "Hello" else {
-      let shown = call.method.count <= Limits.methodNameBytes ? "\"\(name)\"" : "of \(call.method.count) bytes"
+      let shown = call.method.count <= FramedLimits.methodNameBytes ? "\"\(name)\"" : "of \(call.method.count) bytes"
       throw RPCStatus(.unimplemented, "unknown method \(shown)")
     }
     // The identity is reset first: after a `Hello` that fails there is no identity, neither that of an earlier `Hello`

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Network
-internal import RPC
+internal import ConfigLookupNetwork
+internal import ConfigLookupRPC
 
 extension FramedConnection {
   /// Answers the calls at the beginning of the bytes on the fast path. It stops at the first call that the fast path

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
-internal import Network
-internal import RPC
+internal import ConfigLookupCore
+internal import ConfigLookupNetwork
+internal import ConfigLookupRPC
 
 /// The server side of one connection that uses the framed protocol. It is used on its event loop's thread only.
 ///
@@ -70,10 +70,10 @@ final class FramedConnection: ConnectionProtocol {
       }
       do throws(FrameError) {
         guard case .frame(let length) = try FrameDecoder.prefix(rest, limit: loop.limits.frameBytes),
-          rest.count >= Limits.prefixBytes + length
+          rest.count >= FramedLimits.prefixBytes + length
         else { return offset }
-        let end = Limits.prefixBytes + length
-        try handle(FrameDecoder.decode(UnsafeRawBufferPointer(rebasing: rest[Limits.prefixBytes..<end])))
+        let end = FramedLimits.prefixBytes + length
+        try handle(FrameDecoder.decode(UnsafeRawBufferPointer(rebasing: rest[FramedLimits.prefixBytes..<end])))
         offset += end
         if floodGuard.isExhausted { stopFlood() }
         if offset < bytes.count, connection.isIterationOver {
@@ -208,7 +208,7 @@ final class FramedConnection: ConnectionProtocol {
     goAway(reason)
     // The grace period starts before the streams are notified, so that a stream that ends at once does not close the
     // connection.
-    drainTimer = worker.schedule(afterSeconds: Limits.drainGraceSeconds) { [unowned self] in
+    drainTimer = worker.schedule(afterSeconds: FramedLimits.drainGraceSeconds) { [unowned self] in
       drainTimer = nil
       finishIfDrained()
     }

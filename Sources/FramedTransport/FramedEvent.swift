@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-public import RPC
+public import ConfigLookupRPC
 
 /// A frame that a server sends to a client.
 public enum FramedEvent: Sendable, Hashable {

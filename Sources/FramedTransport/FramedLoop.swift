@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
-internal import Network
-internal import RPC
+internal import ConfigLookupCore
+internal import ConfigLookupNetwork
+internal import ConfigLookupRPC
 
 /// The state that the framed connections of one event loop share.
 final class FramedLoop: @unchecked Sendable {
@@ -86,7 +86,7 @@ final class FramedLoop: @unchecked Sendable {
     isReplyTaken = true
     body(&reply.pointee)
     isReplyTaken = false
-    if reply.pointee.head.capacity <= Limits.keptReplyBytes {
+    if reply.pointee.head.capacity <= FramedLimits.keptReplyBytes {
       reply.pointee.reset()
     } else {
       reply.pointee = RPCReply()

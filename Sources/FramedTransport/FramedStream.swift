@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
-internal import Network
-internal import RPC
+internal import ConfigLookupCore
+internal import ConfigLookupNetwork
+internal import ConfigLookupRPC
 
 /// An open call of a connection with a stream of replies, or with one reply that waits. It is used on its event loop's
 /// thread only.

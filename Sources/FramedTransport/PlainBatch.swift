@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Network
-internal import RPC
+internal import ConfigLookupNetwork
+internal import ConfigLookupRPC
 
 /// A batch of consecutive calls of one method on the fast path, and their replies. Work that is common to the calls is
 /// done once for all of them, and larger values are sent without being copied.

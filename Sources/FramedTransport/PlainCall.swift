@@ -11,11 +11,11 @@ struct PlainCall {
   let request: UnsafeRawBufferPointer
 
   init?(_ bytes: UnsafeRawBufferPointer, limit: Int) {
-    guard bytes.count >= Limits.prefixBytes, let start = bytes.baseAddress else { return nil }
+    guard bytes.count >= FramedLimits.prefixBytes, let start = bytes.baseAddress else { return nil }
     let length = Int(UInt32(bigEndian: start.loadUnaligned(as: UInt32.self)))
-    count = Limits.prefixBytes + length
+    count = FramedLimits.prefixBytes + length
     guard length <= limit, count <= bytes.count else { return nil }
-    var walk = Walk(place: start + Limits.prefixBytes, end: start + count)
+    var walk = Walk(place: start + FramedLimits.prefixBytes, end: start + count)
     guard walk.skips(0x08), let id = walk.varint(), let id = UInt32(exactly: id), walk.skips(0x12),
       let call = walk.varint(), call == walk.end - walk.place, walk.skips(0x0a),
       let method = walk.shortRun(), walk.skips(0x12), let request = walk.shortRun()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import ConfigLookupRPC
 internal import Glibc
-internal import RPC
 
 /// The methods of a router that have a fast path, on one event loop.
 struct PlainMethods {

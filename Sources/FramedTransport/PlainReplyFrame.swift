@@ -15,7 +15,7 @@ struct PlainReplyFrame {
     self.payload = payload
     body = payload == 0 ? 0 : 1 + varintSize(UInt64(payload)) + payload
     count =
-      Limits.prefixBytes + (id == 0 ? 0 : 1 + varintSize(UInt64(id))) + 1 + varintSize(UInt64(body)) + body
+      FramedLimits.prefixBytes + (id == 0 ? 0 : 1 + varintSize(UInt64(id))) + 1 + varintSize(UInt64(body)) + body
   }
 
   /// Maximum number of bytes that the frame adds to its payload: a length prefix, a call_id, two lengths and their
@@ -25,8 +25,8 @@ struct PlainReplyFrame {
   /// Writes the frame up to the end of the payload's `head`. The rest of the payload must follow.
   @inline(__always)
   func write(head: UnsafeRawBufferPointer, to place: inout UnsafeMutableRawPointer) {
-    place.storeBytes(of: UInt32(truncatingIfNeeded: count - Limits.prefixBytes).bigEndian, as: UInt32.self)
-    place += Limits.prefixBytes
+    place.storeBytes(of: UInt32(truncatingIfNeeded: count - FramedLimits.prefixBytes).bigEndian, as: UInt32.self)
+    place += FramedLimits.prefixBytes
     if id != 0 { Self.field(0x08, Int(id), to: &place) }
     Self.field(0x1a, body, to: &place)
     if payload > 0 { Self.field(0x22, payload, to: &place) }

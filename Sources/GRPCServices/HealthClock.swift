@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import RPC
+internal import ConfigLookupRPC
 internal import Synchronization
 
 /// Calls a function periodically while there are health watches, to detect status changes that only the passage of time
@@ -38,7 +38,7 @@ final class HealthClock: @unchecked Sendable {
 
   private func start() {
     guard timer == nil, count > 0 else { return }
-    timer = worker.schedule(afterSeconds: Limits.healthIntervalSeconds) { [weak self] in
+    timer = worker.schedule(afterSeconds: GRPCServiceLimits.healthIntervalSeconds) { [weak self] in
       guard let self else { return }
       timer = nil
       start()

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Core
+public import ConfigLookupCore
+public import ConfigLookupRPC
 internal import ProtobufMessages
-public import RPC
 internal import Synchronization
 
 /// The service `grpc.health.v1.Health`, which reports whether calls to a service should be sent to this server.
@@ -204,8 +204,8 @@ public final class HealthService: Sendable {
     } catch {
       throw RPCStatus(.invalidArgument, "the request \(error)")
     }
-    guard name.utf8.count <= Limits.serviceNameBytes else {
-      throw RPCStatus(.invalidArgument, "service: is longer than \(Limits.serviceNameBytes) bytes")
+    guard name.utf8.count <= GRPCServiceLimits.serviceNameBytes else {
+      throw RPCStatus(.invalidArgument, "service: is longer than \(GRPCServiceLimits.serviceNameBytes) bytes")
     }
     return name
   }

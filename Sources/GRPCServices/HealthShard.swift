@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import RPC
+internal import ConfigLookupRPC
 internal import Synchronization
 
 /// The health watches of one worker.
@@ -40,7 +40,7 @@ final class HealthShard: @unchecked Sendable {
   }
 
   private func tellSome() {
-    let some = untold.prefix(Limits.notifiedPerIteration)
+    let some = untold.prefix(GRPCServiceLimits.notifiedPerIteration)
     untold = untold.dropFirst(some.count)
     // A watch that is written to may end, and remove itself.
     for watch in some { watch.update() }

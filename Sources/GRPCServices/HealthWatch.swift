@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import RPC
+internal import ConfigLookupRPC
 
 /// One call of `Watch`, which sends the status at once and after each change. It is used on its worker's thread only.
 final class HealthWatch: RPCStreamHandler {

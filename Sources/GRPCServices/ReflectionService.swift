@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CConfigLookupProto
-internal import Core
+internal import ConfigLookupCore
+public import ConfigLookupRPC
 internal import ProtobufMessages
-public import RPC
 
 /// The services `grpc.reflection.v1.ServerReflection` and `v1alpha`, by which a client without generated code finds the
 /// methods and their messages.
@@ -57,7 +57,7 @@ public final class ReflectionService: Sendable {
   /// Fills a `ServerReflectionResponse`. The part that is the same for all replies is the body, which they share.
   private func answer(_ request: ReflectionRequest, to reply: inout RPCReply) {
     // The capacity is reserved at once, because an array that grows may take up to twice the memory that is needed.
-    reply.head.reserveCapacity(request.host.utf8.count + request.bytes.count + Limits.reflectionHeadBytes)
+    reply.head.reserveCapacity(request.host.utf8.count + request.bytes.count + GRPCServiceLimits.reflectionHeadBytes)
     ProtobufWriter.string(1, request.host, to: &reply.head)
     ProtobufWriter.lengthPrefix(2, request.bytes.count, to: &reply.head)
     reply.head.append(contentsOf: request.bytes)

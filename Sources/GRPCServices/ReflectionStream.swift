@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import ConfigLookupRPC
 internal import ProtobufMessages
-internal import RPC
 
 /// One stream of reflection requests, which are answered in order. It is used on its worker's thread only.
 ///
@@ -37,15 +37,16 @@ final class ReflectionStream: RPCRequestStreamHandler {
     guard end == nil else { return }
     // The credentials may have changed since the stream began.
     do throws(RPCStatus) { _ = try identity?.caller() } catch { return finish(error) }
-    guard message.count <= Limits.reflectionRequestBytes else {
+    guard message.count <= GRPCServiceLimits.reflectionRequestBytes else {
       return finish(
-        RPCStatus(.invalidArgument, "the request is longer than \(Limits.reflectionRequestBytes) bytes")
+        RPCStatus(.invalidArgument, "the request is longer than \(GRPCServiceLimits.reflectionRequestBytes) bytes")
       )
     }
-    guard waiting.count < Limits.waitingReflectionRequests else {
+    guard waiting.count < GRPCServiceLimits.waitingReflectionRequests else {
       return finish(
         RPCStatus(
-          .resourceExhausted, "\(Limits.waitingReflectionRequests) requests are waiting: read the replies first"))
+          .resourceExhausted,
+          "\(GRPCServiceLimits.waitingReflectionRequests) requests are waiting: read the replies first"))
     }
     do throws(ProtobufError) {
       waiting.append(try ReflectionRequest(message))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import RPC
+internal import ConfigLookupRPC
 
 /// The callbacks of nghttp2, called while it reads and writes. They may submit frames, but must neither receive bytes
 /// nor take output.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Core
-public import Network
-public import RPC
-public import TLS
+public import ConfigLookupCore
+public import ConfigLookupNetwork
+public import ConfigLookupRPC
+public import ConfigLookupTLS
 
 /// A small blocking client for gRPC over HTTP/2. It may be used by one thread at a time.
 ///
@@ -262,7 +262,9 @@ public final class GRPCClient: RPCClient {
     if sent < output.count { return true }
     output.removeAll(keepingCapacity: true)
     sent = 0
-    while output.count < Limits.clientOutputBytes, let bytes = session.nextOutput() { output.append(contentsOf: bytes) }
+    while output.count < GRPCLimits.clientOutputBytes, let bytes = session.nextOutput() {
+      output.append(contentsOf: bytes)
+    }
     return !output.isEmpty
   }
 

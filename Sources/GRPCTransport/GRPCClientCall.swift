@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import RPC
+internal import ConfigLookupRPC
 
 /// One call of a client, from its request to its last reply.
 final class GRPCClientCall {
@@ -37,7 +37,7 @@ final class GRPCClientCall {
     guard !hasEnded, head.isGRPC else { return true }
     decoder.append(bytes)
     do throws(RPCStatus) {
-      while let place = try decoder.next(limit: Limits.replyBytes) { try keep(place) }
+      while let place = try decoder.next(limit: GRPCLimits.replyBytes) { try keep(place) }
     } catch {
       end(error)
       return false

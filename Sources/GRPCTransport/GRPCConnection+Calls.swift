@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
-internal import Network
-internal import RPC
+internal import ConfigLookupCore
+internal import ConfigLookupNetwork
+internal import ConfigLookupRPC
 
 extension GRPCConnection {
   /// Processes the complete headers of a call. The call ends at once if the headers are invalid; it starts at once if

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
-internal import Network
+internal import ConfigLookupCore
+internal import ConfigLookupNetwork
 
 /// The callbacks of nghttp2, called while it reads and writes. They may submit frames, but must neither receive bytes
 /// nor take output.

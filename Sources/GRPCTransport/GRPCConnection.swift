@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
-internal import Network
-internal import RPC
+internal import ConfigLookupCore
+internal import ConfigLookupNetwork
+internal import ConfigLookupRPC
 
 /// The server side of one connection that uses gRPC. It is used on its event loop's thread only.
 ///
@@ -95,7 +95,7 @@ final class GRPCConnection: ConnectionProtocol {
     var used = 0
     while used < bytes.count, state != .over {
       let rest = UnsafeRawBufferPointer(rebasing: bytes[used...])
-      let scan = scanner.scan(rest, until: Limits.inputSliceBytes)
+      let scan = scanner.scan(rest, until: GRPCLimits.inputSliceBytes)
       floodGuard.spend(scan.cost)
       if floodGuard.isExhausted || scan.isBlockTooLong {
         sendEnhanceYourCalm(
@@ -212,7 +212,7 @@ final class GRPCConnection: ConnectionProtocol {
       streams.append(stream)
     }
     stream.begin(id, place: place, on: self, now: now)
-    connection.protocolByteCount += Limits.openStreamBytes
+    connection.protocolByteCount += GRPCLimits.openStreamBytes
     session.setTag(place + 1, of: id)
     latest = stream
     return stream
@@ -232,7 +232,7 @@ final class GRPCConnection: ConnectionProtocol {
     freePlaces.append(stream.place)
     if latest === stream { latest = nil }
     if headersStream === stream { headersStream = nil }
-    connection.protocolByteCount -= Limits.openStreamBytes
+    connection.protocolByteCount -= GRPCLimits.openStreamBytes
     if stream.phase == .open {
       floodGuard.spend(FloodGuard.cost(ofCancelledWork: stream.openingWork))
       callEnded(stream, .cancelled)
@@ -401,7 +401,7 @@ final class GRPCConnection: ConnectionProtocol {
     streams = []
     freePlaces = []
     for case let stream? in open {
-      connection.protocolByteCount -= Limits.openStreamBytes
+      connection.protocolByteCount -= GRPCLimits.openStreamBytes
       if stream.phase == .open {
         callEnded(stream, .cancelled)
         stream.cancel()

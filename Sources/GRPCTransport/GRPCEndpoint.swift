@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Core
-public import Network
-public import RPC
+public import ConfigLookupCore
+public import ConfigLookupNetwork
+public import ConfigLookupRPC
 
 /// Serves the methods of a router on connections that use gRPC over HTTP/2.
 public final class GRPCEndpoint: ConnectionEndpoint {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
+internal import ConfigLookupCore
 
 /// The limits of gRPC, most of them for each connection. The defaults are those of the server; tests reduce them.
 public struct GRPCLimits: Sendable {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
-internal import Network
-internal import RPC
+internal import ConfigLookupCore
+internal import ConfigLookupNetwork
+internal import ConfigLookupRPC
 
 /// The state that the gRPC connections of one event loop share.
 final class GRPCLoop: @unchecked Sendable {
@@ -83,7 +83,7 @@ final class GRPCLoop: @unchecked Sendable {
   private func tickSome() {
     let now = MonotonicTime.now
     var units = 0
-    while units < Limits.tickUnits, let connection = unticked.popFirst() {
+    while units < GRPCLimits.tickUnits, let connection = unticked.popFirst() {
       units += 1 + connection.openStreamCount
       connection.tick(now)
     }
@@ -105,7 +105,7 @@ final class GRPCLoop: @unchecked Sendable {
   }
 
   func release(_ stream: GRPCStream) {
-    guard !stream.isShared, spareStreams.count < Limits.keptStreams else { return }
+    guard !stream.isShared, spareStreams.count < GRPCLimits.keptStreams else { return }
     stream.recycle()
     spareStreams.append(stream)
   }

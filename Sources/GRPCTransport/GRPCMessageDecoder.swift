@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import RPC
+internal import ConfigLookupRPC
 
 /// Splits the bytes of a request or a reply into messages. Each message has a prefix of five bytes: the compressed flag
 /// and the length. A length above the limit is rejected before any byte after the prefix is received.

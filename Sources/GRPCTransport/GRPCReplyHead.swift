@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import RPC
+internal import ConfigLookupRPC
 
 /// The headers and trailers of a reply, which are added one by one as they are received.
 struct GRPCReplyHead {

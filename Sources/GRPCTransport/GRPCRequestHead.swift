@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
+internal import ConfigLookupCore
+internal import ConfigLookupRPC
 internal import Glibc
-internal import RPC
 
 /// The headers of a request, which are added one by one as they are received. The names of gRPC's own headers are
 /// compared as bytes.
@@ -86,7 +86,7 @@ struct GRPCRequestHead {
     if name.isEqual(to: ":path") {
       method = router.method(path: value)
       guard method == nil else { return }
-      let isShown = value.count <= Limits.shownPathBytes
+      let isShown = value.count <= GRPCLimits.shownPathBytes
       unknownPath = isShown ? "\"\(String(decoding: value, as: UTF8.self))\"" : "of \(value.count) bytes"
     } else if name.isEqual(to: ":method") {
       isPost = value.isEqual(to: "POST")

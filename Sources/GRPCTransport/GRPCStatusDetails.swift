@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import ConfigLookupRPC
 internal import ProtobufMessages
-internal import RPC
 
 /// Encodes a status as the `google.rpc.Status` that is sent in `grpc-status-details-bin`.
 enum GRPCStatusDetails {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
-internal import Network
-internal import RPC
+internal import ConfigLookupCore
+internal import ConfigLookupNetwork
+internal import ConfigLookupRPC
 
 /// One call, from its headers to the last byte of its reply. It is used on its event loop's thread only.
 ///
@@ -392,11 +392,11 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
     precondition(connection == nil && !isShared)
     phase = .request
     head.reset()
-    decoder.reset(keepingCapacity: Limits.keptStreamBytes)
+    decoder.reset(keepingCapacity: GRPCLimits.keptStreamBytes)
     message = nil
     hasRequestEnded = false
     hasFailed = false
-    if reply.head.capacity <= Limits.keptStreamBytes { reply.reset() } else { reply = RPCReply() }
+    if reply.head.capacity <= GRPCLimits.keptStreamBytes { reply.reset() } else { reply = RPCReply() }
     hasSentHeaders = false
     trailers = .none
     isDeferred = false

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
+internal import ConfigLookupCore
 
 /// Decides when a keepalive PING is sent, and which PINGs of a client are too frequent. It is a state machine and sends
 /// nothing itself.

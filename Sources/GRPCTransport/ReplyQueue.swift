@@ -9,7 +9,7 @@ struct ReplyQueue {
     let body: [UInt8]
 
     /// Number of bytes that the message takes and shares with no other reply.
-    var ownCount: Int { head.capacity + Limits.queuedMessageBytes }
+    var ownCount: Int { head.capacity + GRPCLimits.queuedMessageBytes }
     var count: Int { prefixCount + head.count + body.count }
   }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CConfigLookupProto
 internal import ChangeStreamCache
-internal import Core
+internal import ConfigLookupCore
+public import ConfigLookupRPC
 internal import ProtobufMessages
-public import RPC
 
 extension LookupService {
   /// Writes the health of each cache that the caller may read; for an administrator, of all caches. Also answers before

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CXXHash
 public import ChangeStreamCache
-internal import Core
+internal import ConfigLookupCore
 
 /// The epoch: it identifies the database. It is a hash of the identities of the collections and an operator's salt.
 /// Revisions of two epochs cannot be compared. Any thread.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import ChangeStreamCache
-public import Core
+public import ConfigLookupCore
 
 /// Passes notices from the caches to the workers: encodes each notice once, keeps the last ones for replays, and posts
 /// them to the ``WatchShard`` of every worker.
@@ -39,9 +39,9 @@ public final class InvalidationHub: Sendable {
     var number = buffers[entity.rawValue].withLock { $0.endNumber }
     var rest = invalidations[...]
     while !rest.isEmpty {
-      var notices: [Notice] = []
+      var notices: [EncodedNotice] = []
       for invalidation in rest.prefix(Self.noticesPerPart) {
-        notices.append(Notice(invalidation, entity, number: number))
+        notices.append(EncodedNotice(invalidation, entity, number: number))
         number += 1
       }
       rest = rest.dropFirst(Self.noticesPerPart)
@@ -70,7 +70,7 @@ public final class InvalidationHub: Sendable {
   ///   - revision: the revision from which on `invalidations` are complete.
   ///   - invalidations: the changes, in order.
   public func extendHistory(_ entity: ServedEntity, from revision: Revision, _ invalidations: [Invalidation]) {
-    let notices = invalidations.map { Notice($0, entity, number: 0) }
+    let notices = invalidations.map { EncodedNotice($0, entity, number: 0) }
     buffers[entity.rawValue].withLock { $0.prepend(notices, from: revision) }
   }
 
@@ -82,7 +82,7 @@ public final class InvalidationHub: Sendable {
   ///   and, if `withNotices` is set, the notices.
   func replayRange(
     _ entity: ServedEntity, since revision: Revision, through publication: UInt64?, isNewcomer: Bool, withNotices: Bool
-  ) -> (start: Int?, end: Int, notices: [Notice]?) {
+  ) -> (start: Int?, end: Int, notices: [EncodedNotice]?) {
     buffers[entity.rawValue].withLock { buffer in
       let end = publication.map { buffer.endNumber(through: $0) } ?? buffer.endNumber
       let start = buffer.start(since: revision, isNewcomer: isNewcomer).map { min($0, end) }
@@ -91,7 +91,7 @@ public final class InvalidationHub: Sendable {
   }
 
   /// Returns at most `limit` notices of the buffer from a number on; nil if the first of them has been dropped.
-  func replayed(_ entity: ServedEntity, from number: Int, limit: Int) -> [Notice]? {
+  func replayed(_ entity: ServedEntity, from number: Int, limit: Int) -> [EncodedNotice]? {
     buffers[entity.rawValue].withLock { $0.notices(from: number, limit: limit) }
   }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CConfigLookupProto
 internal import ChangeStreamCache
+internal import ConfigLookupCore
+internal import ConfigLookupRPC
 internal import ConfigModels
-internal import Core
 internal import ProtobufMessages
-internal import RPC
 
 private let defaultPageSize = 20
 private let maximumPageSize = 100
@@ -15,7 +15,7 @@ extension LookupService {
     _ view: CacheView, _ state: WorkerState, _ request: borrowing RPCRequest, _ reply: inout RPCReply
   ) throws(RPCStatus) -> RPCWait? {
     let message = try unpack(request, state, configlookup__v1__list_agent_configs_request__unpack).pointee
-    let type = try choice(message.type, "type", AgentConfig.AgentType.allCases.map(\.rawValue))
+    let type = try choice(message.type, "type", AgentConfigDocument.AgentType.allCases.map(\.rawValue))
     let page = try page(.agentConfig, list: type, size: message.page_size, token: message.page_token)
     return try write(page, view, state, &reply) { answer, _, out in
       out.append(contentsOf: answer.entry.summary)
@@ -33,9 +33,9 @@ extension LookupService {
       out.append(contentsOf: answer.entry.summary)
       ProtobufWriter.unsigned(6, answer.revision.rawValue, to: &out)
       ProtobufWriter.string(7, answer.entry.etagText, to: &out)
-      guard let promptID = answer.entry.keys.first(where: { $0.space == Prompt.Space.promptID }),
-        let staged = answers.answer(LookupKey(bytes: promptID.bytes, space: Prompt.Space.stagedPromptID)),
-        let cachedValue = (staged.entry as? ModelEntry<Prompt.CachedValue>)?.cachedValue
+      guard let promptID = answer.entry.keys.first(where: { $0.space == PromptDocument.Space.promptID }),
+        let staged = answers.answer(LookupKey(bytes: promptID.bytes, space: PromptDocument.Space.stagedPromptID)),
+        let cachedValue = (staged.entry as? ModelEntry<PromptDocument.CachedValue>)?.cachedValue
       else { return }
       ProtobufWriter.string(8, cachedValue.version, to: &out)
     }
@@ -45,7 +45,7 @@ extension LookupService {
     _ view: CacheView, _ state: WorkerState, _ request: borrowing RPCRequest, _ reply: inout RPCReply
   ) throws(RPCStatus) -> RPCWait? {
     let message = try unpack(request, state, configlookup__v1__list_source_configs_request__unpack).pointee
-    let mode = try choice(message.ingestion_mode, "ingestion_mode", SourceConfig.Mode.allCases.map(\.rawValue))
+    let mode = try choice(message.ingestion_mode, "ingestion_mode", SourceConfigDocument.Mode.allCases.map(\.rawValue))
     let page = try page(.sourceConfig, list: mode, size: message.page_size, token: message.page_token)
     return try write(page, view, state, &reply) { answer, _, out in
       out.append(contentsOf: answer.entry.summary)
@@ -77,7 +77,7 @@ extension LookupService {
   /// Writes a page. Its rows, and everything that belongs to them, are as of one moment.
   private func write(
     _ page: Page, _ view: CacheView, _ state: WorkerState, _ reply: inout RPCReply,
-    _ summary: (Answer, AnswerReader, inout [UInt8]) -> Void
+    _ summary: (CachedAnswer, AnswerReader, inout [UInt8]) -> Void
   ) throws(RPCStatus) -> RPCWait? {
     reply.head += try state.withAnswers(view.entity) { answers throws(RPCStatus) in
       var head: [UInt8] = []

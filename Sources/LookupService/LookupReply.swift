@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CConfigLookupProto
 internal import ChangeStreamCache
-internal import Core
+internal import ConfigLookupCore
+internal import ConfigLookupRPC
 internal import ProtobufMessages
-internal import RPC
 
 /// The options of a lookup request.
 struct LookupOptions {
@@ -77,7 +77,7 @@ extension LookupService {
   ///
   /// The value is that of `answer`, or of `member` if it is not nil.
   func fill(
-    _ reply: inout RPCReply, _ answer: Answer, member: Entry? = nil, _ options: LookupOptions, _ view: CacheView,
+    _ reply: inout RPCReply, _ answer: CachedAnswer, member: Entry? = nil, _ options: LookupOptions, _ view: CacheView,
     _ state: WorkerState
   ) {
     withUnsafeBytes(of: member?.etag.digits ?? answer.etagDigits) { etag in

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import ChangeStreamCache
-public import Core
+public import ConfigLookupCore
+public import ConfigLookupRPC
 internal import ProtobufMessages
-public import RPC
 internal import Synchronization
 
 /// The methods of the package `configlookup.v1`, on top of the caches and the hub. It depends on neither sockets nor

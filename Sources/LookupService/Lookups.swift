@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CConfigLookupProto
 internal import ChangeStreamCache
+internal import ConfigLookupRPC
 internal import ConfigModels
 internal import ProtobufMessages
-internal import RPC
 
 /// The lookups of one value.
 extension LookupService {
@@ -14,9 +14,10 @@ extension LookupService {
     let options = LookupOptions(message.options)
     let key = try checkedKey(message.agent_id, "agent_id")
     try requireFresh(view, options)
-    let answer = caches[ServedEntity.agentConfig.rawValue].reader.answer(space: AgentConfig.Space.agentID, key: key)
+    let answer = caches[ServedEntity.agentConfig.rawValue].reader.answer(
+      space: AgentConfigDocument.Space.agentID, key: key)
     if let wait = try waitIfNeeded(
-      options, view, reached: answer?.revision, on: (AgentConfig.Space.agentID, key), state)
+      options, view, reached: answer?.revision, on: (AgentConfigDocument.Space.agentID, key), state)
     {
       return wait
     }
@@ -39,11 +40,11 @@ extension LookupService {
     case CONFIGLOOKUP__V1__GET_PROMPT_REQUEST__SELECTOR_AGENT_ID:
       field = "agent_id"
       key = try checkedKey(message.agent_id, field)
-      (activeSpace, stagedSpace) = (Prompt.Space.agentID, Prompt.Space.stagedAgentID)
+      (activeSpace, stagedSpace) = (PromptDocument.Space.agentID, PromptDocument.Space.stagedAgentID)
     case CONFIGLOOKUP__V1__GET_PROMPT_REQUEST__SELECTOR_PROMPT_ID:
       field = "prompt_id"
       key = try checkedKey(message.prompt_id, field)
-      (activeSpace, stagedSpace) = (Prompt.Space.promptID, Prompt.Space.stagedPromptID)
+      (activeSpace, stagedSpace) = (PromptDocument.Space.promptID, PromptDocument.Space.stagedPromptID)
     default:
       throw RPCStatus.invalid("selector", "set agent_id or prompt_id")
     }
@@ -73,7 +74,7 @@ extension LookupService {
   private func prompt(
     _ answers: AnswerReader, _ message: Configlookup__V1__GetPromptRequest, _ key: UnsafeRawBufferPointer,
     active: UInt8, staged: UInt8
-  ) throws(RPCStatus) -> (Answer?, isStaged: Bool, testID: String?) {
+  ) throws(RPCStatus) -> (CachedAnswer?, isStaged: Bool, testID: String?) {
     switch message.variant.rawValue {
     case 0, CONFIGLOOKUP__V1__PROMPT_VARIANT__PROMPT_VARIANT_ACTIVE.rawValue:
       return (answers.answer(space: active, key: key), false, nil)
@@ -82,7 +83,8 @@ extension LookupService {
     case CONFIGLOOKUP__V1__PROMPT_VARIANT__PROMPT_VARIANT_AB_TEST.rawValue:
       let subject = String(decoding: try checkedKey(message.subject, "subject"), as: UTF8.self)
       guard let answer = answers.answer(space: staged, key: key),
-        let cachedValue = (answer.entry as? ModelEntry<Prompt.CachedValue>)?.cachedValue, cachedValue.abTest.enabled
+        let cachedValue = (answer.entry as? ModelEntry<PromptDocument.CachedValue>)?.cachedValue,
+        cachedValue.abTest.enabled
       else { return (answers.answer(space: active, key: key), false, nil) }
       let testID = cachedValue.abTest.name(promptID: cachedValue.id)
       if cachedValue.abTest.servesStaged(to: subject, promptID: cachedValue.id) { return (answer, true, testID) }
@@ -101,21 +103,21 @@ extension LookupService {
     let (space, field): (UInt8, String)
     switch message.selector_case {
     case CONFIGLOOKUP__V1__GET_SOURCE_CONFIG_REQUEST__SELECTOR_SOURCE_ID:
-      (space, field) = (SourceConfig.Space.sourceID, "source_id")
+      (space, field) = (SourceConfigDocument.Space.sourceID, "source_id")
       key = try checkedKey(message.source_id, field)
     case CONFIGLOOKUP__V1__GET_SOURCE_CONFIG_REQUEST__SELECTOR_CONTAINER:
-      (space, field) = (SourceConfig.Space.container, "container")
+      (space, field) = (SourceConfigDocument.Space.container, "container")
       key = try checkedKey(message.container, field)
     case CONFIGLOOKUP__V1__GET_SOURCE_CONFIG_REQUEST__SELECTOR_AI_AGENT_ID:
-      (space, field) = (SourceConfig.Space.aiAgentID, "ai_agent_id")
+      (space, field) = (SourceConfigDocument.Space.aiAgentID, "ai_agent_id")
       key = try checkedKey(message.ai_agent_id, field)
     default:
       throw RPCStatus.invalid("selector", "set source_id, container or ai_agent_id")
     }
     try requireFresh(view, options)
     let answer = view.reader.answer(space: space, key: key)
-    let reached = space == SourceConfig.Space.sourceID ? answer?.revision : nil
-    let waitsOnKey = space == SourceConfig.Space.sourceID ? (space: space, bytes: key) : nil
+    let reached = space == SourceConfigDocument.Space.sourceID ? answer?.revision : nil
+    let waitsOnKey = space == SourceConfigDocument.Space.sourceID ? (space: space, bytes: key) : nil
     if let wait = try waitIfNeeded(options, view, reached: reached, on: waitsOnKey, state) { return wait }
     guard let answer else {
       throw RPCStatus(.notFound, "no enabled source config for \(field) \(shown(key))")
@@ -128,18 +130,19 @@ extension LookupService {
   // MARK: The fast path
 
   func plainAgentConfig(_ state: WorkerState) -> PlainLookup {
-    PlainLookup(self, state, .agentConfig, spaces: [nil, AgentConfig.Space.agentID])
+    PlainLookup(self, state, .agentConfig, spaces: [nil, AgentConfigDocument.Space.agentID])
   }
 
   func plainPrompt(_ state: WorkerState) -> PlainLookup {
     let variant = CONFIGLOOKUP__V1__PROMPT_VARIANT__PROMPT_VARIANT_ACTIVE
     var lead: [UInt8] = []
     ProtobufWriter.unsigned(3, UInt64(variant.rawValue), to: &lead)
-    return PlainLookup(self, state, .prompt, spaces: [nil, Prompt.Space.agentID, Prompt.Space.promptID], lead: lead)
+    return PlainLookup(
+      self, state, .prompt, spaces: [nil, PromptDocument.Space.agentID, PromptDocument.Space.promptID], lead: lead)
   }
 
   func plainSourceConfig(_ state: WorkerState) -> PlainLookup {
-    PlainLookup(self, state, .sourceConfig, spaces: [nil, SourceConfig.Space.sourceID])
+    PlainLookup(self, state, .sourceConfig, spaces: [nil, SourceConfigDocument.Space.sourceID])
   }
 
   // MARK: Requests
@@ -193,7 +196,7 @@ extension LookupService {
     try requireFresh(view, options)
     if let wait = try waitIfNeeded(options, view, reached: nil, state) { return wait }
 
-    let answer = view.reader.answer(space: SourceConfig.Space.container, key: container)
+    let answer = view.reader.answer(space: SourceConfigDocument.Space.container, key: container)
     guard let answer, let best = (answer.index as? BlobIndex)?.source(of: path) else {
       throw RPCStatus(.notFound, "no enabled source config for a blob \(shown(path)) in container \(shown(container))")
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import ChangeStreamCache
-internal import Core
+internal import ConfigLookupCore
+internal import ConfigLookupRPC
 internal import ProtobufMessages
-internal import RPC
 
 extension LookupService {
   /// Checks whether an answer is as new as the caller asks for.

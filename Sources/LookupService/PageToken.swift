@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CXXHash
 internal import ChangeStreamCache
+internal import ConfigLookupRPC
 internal import FoundationEssentials
-internal import RPC
 
 /// The position of a list: the key after which the next page begins. It stays valid while the collection changes,
 /// because keys keep their order.

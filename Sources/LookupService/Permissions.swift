@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import ChangeStreamCache
-public import RPC
+public import ConfigLookupRPC
 
 extension ServedEntity {
   /// The permission for lookups and lists of this entity, and for its part of watches and of the status.

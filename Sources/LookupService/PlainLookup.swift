@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import ChangeStreamCache
-internal import Core
+internal import ConfigLookupCore
+internal import ConfigLookupRPC
 internal import ProtobufMessages
-internal import RPC
 
 /// The fast path of lookups on one worker, for requests with a key and no other field that find a value. All other
 /// requests are left to the method's handler. The parts of the reply that are equal in an event-loop iteration are
@@ -141,7 +141,7 @@ final class PlainLookup: RPCPlainCalls, RPCIterationObserver {
 
   /// Writes the same bytes as ``LookupService/fill(_:_:_:_:_:)``. Only the etag and the value's length differ from
   /// those of the last answer, where both are of one revision: all answers that were read in one snapshot are.
-  private func head(_ answer: Answer) -> UnsafeRawBufferPointer {
+  private func head(_ answer: CachedAnswer) -> UnsafeRawBufferPointer {
     let revision = answer.revision.rawValue
     if revision != writtenRevision || revision == 0 { writeHead(revision) }
     (room + etagPlace).storeBytes(of: answer.etagDigits, as: SIMD32<UInt8>.self)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
-internal import RPC
+internal import ConfigLookupCore
+internal import ConfigLookupRPC
 
 /// The times at which the watches of a worker are due for a PROGRESS. All share one timer. On the worker's thread only.
 struct ProgressTimers {

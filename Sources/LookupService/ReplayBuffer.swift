@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import ChangeStreamCache
-internal import Core
+internal import ConfigLookupCore
 
 /// The last notices of a cache, for watches that start at a revision in the past.
 ///
@@ -13,7 +13,7 @@ internal import Core
 struct ReplayBuffer: Sendable {
   private struct Slot: Sendable {
     /// Nil once the notice has been dropped.
-    var notice: Notice?
+    var notice: EncodedNotice?
     /// The highest revision up to this notice. It only grows.
     let highest: Revision
   }
@@ -68,7 +68,7 @@ struct ReplayBuffer: Sendable {
   /// Inserts older notices before the others, up to the limit; `floor` is the revision from which on they are complete.
   ///
   /// A key that has changed since is left out, because the answer that it had then is not known any more.
-  mutating func prepend(_ older: [Notice], from floor: Revision) {
+  mutating func prepend(_ older: [EncodedNotice], from floor: Revision) {
     // If notices have been dropped, there is no room for older ones.
     guard let begin = self.floor, hasAll, floor < begin else { return }
     let known = older.filter { latest[$0.key] == nil }
@@ -86,7 +86,7 @@ struct ReplayBuffer: Sendable {
   }
 
   /// Appends notices in the order of the cache, and drops the oldest ones above the limit.
-  mutating func append(_ new: [Notice]) {
+  mutating func append(_ new: [EncodedNotice]) {
     for notice in new { add(notice) }
     while count > limit { forgetFirst() }
     if first > limit {
@@ -96,7 +96,7 @@ struct ReplayBuffer: Sendable {
     }
   }
 
-  private mutating func add(_ notice: Notice) {
+  private mutating func add(_ notice: EncodedNotice) {
     let number = endNumber
     if let before = latest.updateValue(number, forKey: notice.key) {
       slots[before - base].notice = slots[before - base].notice?.withoutValue()
@@ -131,7 +131,7 @@ struct ReplayBuffer: Sendable {
   }
 
   /// Returns at most `limit` notices from a number on; nil if the first of them has been dropped.
-  func notices(from number: Int, limit: Int) -> [Notice]? {
+  func notices(from number: Int, limit: Int) -> [EncodedNotice]? {
     guard number >= base + first else { return nil }
     return slots[(min(number, endNumber) - base)...].prefix(limit).compactMap(\.notice)
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import ChangeStreamCache
-internal import Core
-internal import RPC
+internal import ConfigLookupCore
+internal import ConfigLookupRPC
 internal import Synchronization
 
 /// The number of calls that wait for a revision on all workers, and its limit. Any thread.
@@ -74,7 +74,7 @@ final class RevisionWaiters: @unchecked Sendable {
   }
 
   /// Queues the calls that wait for the key of a notice: its answer has changed.
-  func changed(_ notice: Notice) {
+  func changed(_ notice: EncodedNotice) {
     guard !byKey.isEmpty else { return }
     let key = WatchKey(entity: notice.entity, key: notice.key)
     if byKey[key] != nil { changedKeys.append((key, notice.revision.rawValue)) }

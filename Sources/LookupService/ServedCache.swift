@@ -17,18 +17,18 @@ public enum ServedEntity: Int, Sendable, CaseIterable {
   /// The name of the entity: the first part of its cache keys.
   public var name: String {
     switch self {
-    case .agentConfig: AgentConfig.entity
-    case .prompt: Prompt.entity
-    case .sourceConfig: SourceConfig.entity
+    case .agentConfig: AgentConfigDocument.entity
+    case .prompt: PromptDocument.entity
+    case .sourceConfig: SourceConfigDocument.entity
     }
   }
 
   /// The key spaces of the entity, indexed by ``LookupKey/space``.
   var keySpaces: [KeySpace] {
     switch self {
-    case .agentConfig: AgentConfig.keySpaces
-    case .prompt: Prompt.keySpaces
-    case .sourceConfig: SourceConfig.keySpaces
+    case .agentConfig: AgentConfigDocument.keySpaces
+    case .prompt: PromptDocument.keySpaces
+    case .sourceConfig: SourceConfigDocument.keySpaces
     }
   }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Core
+public import ConfigLookupCore
 
 /// The counters of one cache in the service, as of one moment.
 public struct CacheFigures: Sendable {

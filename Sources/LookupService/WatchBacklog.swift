@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import ChangeStreamCache
-internal import Core
+internal import ConfigLookupCore
 
 /// The part of a watch before its live notices, in order: RESYNC, replay, initial state. It is read step by step while
 /// it is sent, and copies nothing.
@@ -13,7 +13,7 @@ struct WatchBacklog {
     /// Notices of the replay buffer that were read when the watch began, the next one last. For a watch with values,
     /// because the buffer keeps only the value of the latest notice of a key, which may come to be after the end of the
     /// replay.
-    case notices([Notice])
+    case notices([EncodedNotice])
     /// The answers of the initial state from `next` on.
     case answers(ServedEntity, AnswerList, next: AnswerList.Index)
     case progress(Revision)
@@ -22,7 +22,7 @@ struct WatchBacklog {
   /// The remaining parts, the next one last.
   private var parts: [Part] = []
   /// Notices of the replay that have been read and not been sent, the next one last.
-  private var notices: [Notice] = []
+  private var notices: [EncodedNotice] = []
 
   var isEmpty: Bool { parts.isEmpty && notices.isEmpty }
 
@@ -39,8 +39,8 @@ struct WatchBacklog {
   var byteCount: Int {
     parts.reduce(notices.count * 8) { sum, part in
       switch part {
-      case .answers(_, let answers, let next): sum + (answers.count - next) * MemoryLayout<Answer>.stride
-      case .notices(let notices): sum + notices.count * MemoryLayout<Notice>.stride
+      case .answers(_, let answers, let next): sum + (answers.count - next) * MemoryLayout<CachedAnswer>.stride
+      case .notices(let notices): sum + notices.count * MemoryLayout<EncodedNotice>.stride
       case .resync, .replay, .progress: sum
       }
     }
@@ -50,8 +50,8 @@ struct WatchBacklog {
 
   /// An item to send, or `nothing` if an item was skipped.
   enum Item {
-    case notice(Notice)
-    case answer(ServedEntity, Answer)
+    case notice(EncodedNotice)
+    case answer(ServedEntity, CachedAnswer)
     case resync(ServedEntity?)
     case progress(Revision)
     case nothing
@@ -60,7 +60,7 @@ struct WatchBacklog {
   /// Takes the next item; nil if there is none.
   ///
   /// - Parameter isWanted: whether a notice of the replay is to be sent.
-  mutating func next(_ hub: InvalidationHub, isWanted: (Notice) -> Bool) -> Item? {
+  mutating func next(_ hub: InvalidationHub, isWanted: (EncodedNotice) -> Bool) -> Item? {
     if let notice = notices.popLast() { return isWanted(notice) ? .notice(notice) : .nothing }
     guard let part = parts.popLast() else { return nil }
     switch part {

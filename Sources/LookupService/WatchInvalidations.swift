@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CConfigLookupProto
 internal import ChangeStreamCache
-internal import Core
+internal import ConfigLookupCore
+internal import ConfigLookupRPC
 internal import ProtobufMessages
-internal import RPC
 
 private let defaultProgressMilliseconds: UInt32 = 10_000
 private let minimumProgressMilliseconds: UInt32 = 10

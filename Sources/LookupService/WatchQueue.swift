@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import ChangeStreamCache
-internal import Core
+internal import ConfigLookupCore
 
 /// The coalescing queue of a slow subscriber: the latest notice of each key, at the position of the first.
 ///
@@ -11,7 +11,7 @@ internal import Core
 /// to 16 bytes to find it. Memory that was allocated for a burst is freed after it.
 struct WatchQueue {
   enum Item {
-    case notice(Notice)
+    case notice(EncodedNotice)
     case progress(Revision, reason: String)
     case resync(Revision)
   }
@@ -19,7 +19,7 @@ struct WatchQueue {
   /// The maximum number of changed keys. Above it, one RESYNC replaces them.
   private let limit: Int
   /// The notices in order, from `first` on; nil stands for the next of `marks`.
-  private var notices: [Notice?] = []
+  private var notices: [EncodedNotice?] = []
   private var first = 0
   private var places = WatchQueuePlaces()
   /// PROGRESS and RESYNC, in order, from `firstMark` on.
@@ -38,12 +38,12 @@ struct WatchQueue {
   var storedCount: Int { notices.count }
 
   /// Whether ``append(_:)`` would overflow.
-  func isFull(for notice: Notice) -> Bool {
+  func isFull(for notice: EncodedNotice) -> Bool {
     keyCount >= limit && places.place(of: notice, in: notices, from: first) == nil
   }
 
   /// Appends a notice. Returns whether the queue overflowed into a RESYNC.
-  mutating func append(_ notice: Notice) -> Bool {
+  mutating func append(_ notice: EncodedNotice) -> Bool {
     if let place = places.place(of: notice, in: notices, from: first) {
       notices[place] = notice
       return false

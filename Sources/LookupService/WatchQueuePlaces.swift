@@ -9,7 +9,7 @@ struct WatchQueuePlaces {
   private var used = 0
 
   /// The index of the notice about the same key; nil if there is none.
-  func place(of notice: Notice, in notices: [Notice?], from first: Int) -> Int? {
+  func place(of notice: EncodedNotice, in notices: [EncodedNotice?], from first: Int) -> Int? {
     guard !slots.isEmpty else { return nil }
     var slot = notice.keyHash & (slots.count - 1)
     while slots[slot] != 0 {
@@ -21,7 +21,7 @@ struct WatchQueuePlaces {
   }
 
   /// Adds an index of the list. Its key must not be in the table.
-  mutating func insert(_ place: Int, in notices: [Notice?], from first: Int) {
+  mutating func insert(_ place: Int, in notices: [EncodedNotice?], from first: Int) {
     // A quarter of the slots stays free, so that searches are short.
     if (used + 1) * 4 > slots.count * 3 { return rebuild(for: notices, from: first) }
     guard let notice = notices[place] else { return }
@@ -29,7 +29,7 @@ struct WatchQueuePlaces {
   }
 
   /// Rebuilds the table with the size that the list from `first` on needs.
-  mutating func rebuild(for notices: [Notice?], from first: Int) {
+  mutating func rebuild(for notices: [EncodedNotice?], from first: Int) {
     var count = 16
     while count < (notices.count - first) * 2 { count *= 2 }
     slots = Array(repeating: 0, count: count)

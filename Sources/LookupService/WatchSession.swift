@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import ChangeStreamCache
-internal import Core
+internal import ConfigLookupCore
+internal import ConfigLookupRPC
 internal import ProtobufMessages
-internal import RPC
 
 /// One watch: its filter, its queue, and the stream to which it writes. On its worker's thread only.
 ///
@@ -122,7 +122,7 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
   /// Notices before this revision are not replayed.
   private var replayStart = Revision.none
 
-  private func isReplayed(_ notice: Notice) -> Bool {
+  private func isReplayed(_ notice: EncodedNotice) -> Bool {
     notice.revision >= replayStart && options.filter.includes(notice.entity, notice.key)
       && !(options.includesValues && notice.isWithoutValue)
   }
@@ -130,7 +130,7 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
   // MARK: From the shard
 
   /// Takes a notice that matches the filter.
-  func offer(_ notice: Notice) {
+  func offer(_ notice: EncodedNotice) {
     guard let writer, !isEnding else { return }
     resyncInNewEpoch()
     if notice.number < covered[notice.entity.rawValue] { return }
@@ -156,7 +156,7 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
 
   /// Sends the first items of a full queue if the peer takes them: the queue overflows only where the peer is slow, not
   /// because the watch waits for its turn to send.
-  private func makeRoom(for notice: Notice) {
+  private func makeRoom(for notice: EncodedNotice) {
     guard !isSending, backlog.isEmpty, queue.isFull(for: notice) else { return }
     isSending = true
     while let writer, writer.isWritable, queue.isFull(for: notice), sendNext() {}
@@ -316,7 +316,7 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
     sendMark(.progress, nil, position, reason: reason)
   }
 
-  private func sendInitial(_ entity: ServedEntity, _ answer: Answer) {
+  private func sendInitial(_ entity: ServedEntity, _ answer: CachedAnswer) {
     let encoded = encodeNotice(
       kind: .upsert, entity, key: answer.key, revision: answer.revision, itemID: answer.entry.itemID,
       reason: "initial_state", committedAt: answer.committedAt, etag: answer.etagDigits,
@@ -331,11 +331,11 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
     send(encoded, value: nil, nil)
   }
 
-  private func send(_ notice: Notice) {
+  private func send(_ notice: EncodedNotice) {
     send(notice.encoded, value: notice.answer, notice.entity)
   }
 
-  private func send(_ encoded: [UInt8], value: Answer?, _ entity: ServedEntity?) {
+  private func send(_ encoded: [UInt8], value: CachedAnswer?, _ entity: ServedEntity?) {
     // The bytes of the epoch are shared by all notices that carry no value; a value requires a head of its own.
     scratch.head = shard.epochField
     if options.includesValues, let value, let entity {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import ChangeStreamCache
-internal import Core
+internal import ConfigLookupCore
+internal import ConfigLookupRPC
 internal import ProtobufMessages
-internal import RPC
 
 /// An event that a cache sends to its watches.
 enum WatchEvent: Sendable {
-  case notice(Notice)
+  case notice(EncodedNotice)
   /// Changes may have been missed; the differences that were found have been announced before this event.
   case gap(ServedEntity)
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
+internal import ConfigLookupCore
 
 /// The remaining work for watches and waiting calls of one worker in an event-loop iteration.
 ///

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import ChangeStreamCache
+internal import ConfigLookupRPC
 internal import ProtobufMessages
-internal import RPC
 
 /// The state of one worker's thread that its calls share.
 final class WorkerState: @unchecked Sendable {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import BSON
 internal import ChangeStreamCache
-internal import Core
+internal import ConfigLookupBSON
+internal import ConfigLookupCore
 
 extension DocumentChange {
   /// Decodes an event of a change stream. An event that cannot be interpreted becomes an unknown operation, never an

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import BSON
 internal import ChangeStreamCache
-internal import Core
+internal import ConfigLookupBSON
+internal import ConfigLookupCore
 
 /// A server-side cursor over the events of a collection, with the commands that implement a change stream.
 ///

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import BSON
 internal import CMongoC
-internal import Core
+internal import ConfigLookupBSON
+internal import ConfigLookupCore
 
 /// Builds a command field by field. It owns libbson's pointer. Only one thread may use it.
 final class CommandBuilder {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
+internal import ConfigLookupCore
 
 /// Logs a warning for a collection in which no document is found: its name is easily misspelt, and MongoDB accepts
 /// every name. Any thread may use it.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import BSON
 internal import ChangeStreamCache
-internal import Core
+internal import ConfigLookupBSON
+internal import ConfigLookupCore
 
 /// The change stream that a cache follows. Every error ends it, and the cache opens the next one. Only one thread may
 /// use and close it.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-public import BSON
 internal import CMongoC
-internal import Core
+public import ConfigLookupBSON
+internal import ConfigLookupCore
 
 /// A pool of connections to one MongoDB deployment. Any thread may use it.
 ///

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-public import BSON
 internal import CMongoC
 public import ChangeStreamCache
-public import Core
+public import ConfigLookupBSON
+public import ConfigLookupCore
 
 /// A MongoDB collection as the source of a cache.
 ///

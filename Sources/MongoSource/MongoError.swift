@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import BSON
 internal import CMongoC
 internal import ChangeStreamCache
+internal import ConfigLookupBSON
 
 /// An error of libmongoc or of the server, with its code, labels and message. It never contains a document or a
 /// password.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CMongoC
-internal import Core
+internal import ConfigLookupCore
 internal import Glibc
 
 /// Initializes libmongoc once per process, and captures what it logs.

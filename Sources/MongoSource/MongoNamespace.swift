@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
+internal import ConfigLookupCore
 
 /// The full name of a collection, e.g. `ai_model.prompts`.
 public struct MongoNamespace: Sendable, Hashable, CustomStringConvertible {

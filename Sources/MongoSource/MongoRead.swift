@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import BSON
 internal import CMongoC
 internal import ChangeStreamCache
-internal import Core
+internal import ConfigLookupBSON
+internal import ConfigLookupCore
 
 /// A read of a collection in progress, on a connection of its own. It owns libmongoc's cursor, its session and its
 /// client. Only one thread may use it.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import BSON
 internal import ChangeStreamCache
-internal import Core
+internal import ConfigLookupBSON
+internal import ConfigLookupCore
 
 /// A read of a collection on a thread of its own, some documents ahead of the caller: while the caller decodes
 /// documents, the database prepares the next ones. Only one thread may use and close it.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-public import BSON
 internal import CMongoC
+public import ConfigLookupBSON
 
 /// A document to write, and the selector of the document that it replaces.
 public struct MongoReplacement: Sendable {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import BSON
 internal import CMongoC
+internal import ConfigLookupBSON
 
 /// Calls libmongoc by `body`, which writes a reply into the memory that it receives and returns false for an error.
 /// Returns a copy of the reply.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import BSON
 internal import CMongoC
 internal import ChangeStreamCache
-internal import Core
+internal import ConfigLookupBSON
+internal import ConfigLookupCore
 
 /// A client of the pool in a session on one server. It serves commands that belong together, such as those of a cursor,
 /// which the server rejects in another session. It never sends a command twice. Only one thread may use and close it.

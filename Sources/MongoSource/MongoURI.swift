@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CMongoC
-internal import Core
+internal import ConfigLookupCore
 
 /// A MongoDB connection string that has been validated before any connection is opened. Settings that libmongoc would
 /// accept and that would later end the process are rejected; settings that it would drop silently result in warnings.

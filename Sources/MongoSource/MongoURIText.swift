@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CMongoC
-internal import Core
+internal import ConfigLookupCore
 
 /// The text of a connection string, parsed far enough to validate what libmongoc does not.
 struct MongoURIText {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-public import BSON
 internal import CMongoC
+public import ConfigLookupBSON
 
 /// Writes documents to a collection, for seeding and for tests. The service itself only reads. Any thread may use it;
 /// each call blocks until the server has replied.

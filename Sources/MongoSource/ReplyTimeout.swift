@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
+internal import ConfigLookupCore
 
 /// The socket timeout of a read of a collection, adapted to the server. Any thread may use it.
 ///

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package import Core
+package import ConfigLookupCore
 
 /// A near cache: answers of a service in the memory of the process that uses them, for a time to live or for as long as
 /// their source confirms them.
@@ -42,7 +42,7 @@ public final class NearCache<Value: Sendable>: Sendable {
   ///   - clock: the clock by which answers age.
   ///   - run: starts a fetch as a task.
   package init(
-    _ options: NearCacheOptions<Value>, clock: any Core.Clock,
+    _ options: NearCacheOptions<Value>, clock: any TimeSource,
     run: @escaping @Sendable (@escaping @Sendable () async -> Void) -> Task<Void, Never> = { Task(operation: $0) }
   ) {
     byteCount = options.byteCount

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
+internal import ConfigLookupCore
 
 extension NearCacheStore {
   nonisolated(nonsending) func answer(for key: CacheKey, _ fetch: @escaping Fetch) async throws -> Answer {

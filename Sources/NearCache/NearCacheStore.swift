@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
+internal import ConfigLookupCore
 
 /// The content of a ``NearCache``. It is not generic over the value: the compiler would not specialize generic code for
 /// the types of other modules. Any thread.
@@ -54,13 +54,13 @@ final class NearCacheStore: Sendable {
   let state: Locked<State>
   private let policies: [String: NearCachePolicy]
   private let defaultPolicy: NearCachePolicy
-  private let clock: any Core.Clock
+  private let clock: any TimeSource
   /// Starts a fetch as a task. Tests supply a function that controls the order of fetches.
   let run: @Sendable (@escaping @Sendable () async -> Void) -> Task<Void, Never>
 
   init(
     maximumEntries: Int, maximumBytes: Int, policies: [String: NearCachePolicy], defaultPolicy: NearCachePolicy,
-    clock: any Core.Clock, run: @escaping @Sendable (@escaping @Sendable () async -> Void) -> Task<Void, Never>
+    clock: any TimeSource, run: @escaping @Sendable (@escaping @Sendable () async -> Void) -> Task<Void, Never>
   ) {
     self.run = run
     self.policies = policies

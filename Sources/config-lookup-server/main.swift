@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import ConfigLookupServer
 internal import FoundationEssentials
 internal import Glibc
-internal import Server
 
 exit(
   runServer(

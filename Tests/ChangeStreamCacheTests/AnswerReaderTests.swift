@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import BSON
-internal import Core
+internal import ConfigLookupBSON
+internal import ConfigLookupCore
 internal import Foundation
 internal import Synchronization
 internal import TestSupport
@@ -22,17 +22,17 @@ struct AnswerReaderTests {
     deinit { count.withLock { $0 -= 1 } }
   }
 
-  private func answer(_ code: String, _ number: Int, publication: Int) throws -> Answer {
+  private func answer(_ code: String, _ number: Int, publication: Int) throws -> CachedAnswer {
     let document = try BSONDocument(json: country("\(number)", code, "n\(number)"))
     let id = try #require(document.id)
     guard case .good(let entry) = Reading(document, id: id, as: Country.self) else { throw TestFailure("not good") }
-    return Answer(
+    return CachedAnswer(
       key: LookupKey(code), entry: entry, revision: Revision(seconds: UInt32(number), increment: 1),
       committedAt: WallTime(milliseconds: 0), publication: UInt64(publication))
   }
 
   /// Publishes answers as the cache's publisher does, and removes the answers of the keys in `gone`.
-  private func publish(_ table: AnswerTable, _ publication: Int, _ answers: [Answer], gone: [String] = []) {
+  private func publish(_ table: AnswerTable, _ publication: Int, _ answers: [CachedAnswer], gone: [String] = []) {
     let all =
       answers + gone.compactMap { table.latest(LookupKey($0)) }.map { .gone($0, publication: UInt64(publication)) }
     for answer in all { table.store(answer) }
@@ -81,7 +81,7 @@ struct AnswerReaderTests {
   @Test func whatWasFoundIsValidUntilTheReaderLeaves() throws {
     let table = AnswerTable()
     let reader = AnswerReader(table, Listings())
-    weak var old: Answer?
+    weak var old: CachedAnswer?
     do {
       let answer = try answer("de", 1, publication: 1)
       old = answer
@@ -210,7 +210,7 @@ struct AnswerReaderTests {
   private final class Row: Sendable {
     let shard: AnswerShard
 
-    init(_ reclaimer: Reclaimer, _ stay: [Answer], _ go: [Answer]) {
+    init(_ reclaimer: Reclaimer, _ stay: [CachedAnswer], _ go: [CachedAnswer]) {
       shard = AnswerShard(reclaimer)
       for (one, other) in zip(go, stay) {
         shard.store(0, one)
@@ -243,7 +243,7 @@ struct AnswerReaderTests {
     for (place, row) in rows.enumerated() {
       current.store(place, ordering: .releasing)
       for answer in go {
-        let none = Answer.gone(answer, publication: 1)
+        let none = CachedAnswer.gone(answer, publication: 1)
         row.shard.store(0, none)
         row.shard.settle(0, none)
       }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import ChangeStreamCache
-internal import Core
+internal import ConfigLookupCore
 internal import TestSupport
 internal import Testing
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import BSON
 internal import ChangeStreamCache
+internal import ConfigLookupBSON
 
 /// A model of a collection that is unrelated to agents, because the cache is generic.
 struct Country: CachedModel, Equatable {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import BSON
-internal import Core
+internal import ConfigLookupBSON
+internal import ConfigLookupCore
 internal import TestSupport
 internal import Testing
 
@@ -319,7 +319,7 @@ struct EngineTests {
     let steps = Steps()
     try steps.load()
     let document = try BSONDocument(json: country("1", "KE", "Kenya"))
-    for revision in 6...UInt64(6 + Limits.waitingChanges) {
+    for revision in 6...UInt64(6 + CacheLimits.waitingChanges) {
       steps.receive(.updateLookedUp(document), "1", revision, at: 1_000_000)
     }
     #expect(steps.engine.awaited != .change && !steps.engine.currentHealth().isStreamActive)

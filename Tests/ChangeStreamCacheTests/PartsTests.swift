@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import BSON
-internal import Core
+internal import ConfigLookupBSON
+internal import ConfigLookupCore
 internal import TestSupport
 internal import Testing
 
@@ -14,11 +14,13 @@ struct PartsTests {
     return (id, Reading(document, id: id, as: Country.self))
   }
 
-  private func answer(_ code: String, space: UInt8 = 0, _ number: Int = 0, publication: UInt64 = 0) throws -> Answer {
+  private func answer(_ code: String, space: UInt8 = 0, _ number: Int = 0, publication: UInt64 = 0) throws
+    -> CachedAnswer
+  {
     guard case .good(let entry) = try reading(country("\(number)", code, "n\(number)")).reading else {
       throw TestFailure("not good")
     }
-    return Answer(
+    return CachedAnswer(
       key: LookupKey(code, space: space), entry: entry, revision: .none, committedAt: WallTime(milliseconds: 0),
       publication: publication)
   }
@@ -36,11 +38,11 @@ struct PartsTests {
   @Test func tableIsADictionary() throws {
     var random = SeededRandom.fresh("tableIsADictionary")
     let table = AnswerTable()
-    var model: [LookupKey: Answer] = [:]
+    var model: [LookupKey: CachedAnswer] = [:]
     for step in 0..<20_000 {
       let key = LookupKey("k\(random.below(2000))", space: UInt8(random.below(3)))
       if random.once(in: 3) {
-        let none = table.latest(key).map { Answer.gone($0, publication: UInt64(step)) }
+        let none = table.latest(key).map { CachedAnswer.gone($0, publication: UInt64(step)) }
         if let none { table.store(none) }
         table.publish(UInt64(step))
         table.retire([none].compactMap(\.self))
@@ -61,7 +63,7 @@ struct PartsTests {
   @Test func listingsAreSorted() throws {
     var random = SeededRandom.fresh("listingsAreSorted")
     let listings = Listings()
-    var model: [String: Answer] = [:]
+    var model: [String: CachedAnswer] = [:]
     for step in 0..<300 {
       var changes = Listings.Changes()
       // Sometimes the whole list is merged anew because there are many changes at once.

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import CConfigLookupProto
 import ConfigLookupClient
-import Core
+import ConfigLookupCore
+import ConfigLookupNetwork
+import ConfigLookupRPC
 import FramedTransport
-import Network
 import ProtobufMessages
-import RPC
 import TestSupport
 import Testing
 

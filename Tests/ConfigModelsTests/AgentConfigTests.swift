@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import BSON
 import ChangeStreamCache
+import ConfigLookupBSON
 import ConfigModels
 import Testing
 
@@ -64,7 +64,7 @@ import Testing
   @Test(arguments: Documents.agents, common)
   func `a rule of all agents`(_ base: String, _ rule: Rule) throws {
     let document = try Documents.changed(base, rule.path, to: rule.value)
-    #expect(problem(document, as: AgentConfig.self) == rule.problem)
+    #expect(problem(document, as: AgentConfigDocument.self) == rule.problem)
   }
 
   static let byType: [(String, [Rule])] = [
@@ -135,7 +135,7 @@ import Testing
     for (base, rules) in Self.byType {
       for rule in rules {
         let document = try Documents.changed(base, rule.path, to: rule.value)
-        #expect(problem(document, as: AgentConfig.self) == rule.problem, "\(rule.testDescription)")
+        #expect(problem(document, as: AgentConfigDocument.self) == rule.problem, "\(rule.testDescription)")
       }
     }
   }
@@ -146,7 +146,7 @@ import Testing
       "input": {"event": "", "schema": {}}, "output": {"event": "", "schema": {}}, "error_handling": {}, "rag": {},
       "metadata": {"author": "", "created_at": "2026-01-01", "updated_at": "2026-01-01"}
       """
-    let talker = try read("{\"type\": \"conversational\", \(bare)}", as: AgentConfig.self)
+    let talker = try read("{\"type\": \"conversational\", \(bare)}", as: AgentConfigDocument.self)
     #expect(talker.status == .draft)
     #expect(talker.llm?.temperature == 0.3)
     #expect(talker.llm?.maxTokens == 2000)
@@ -167,12 +167,12 @@ import Testing
     #expect(conversational.intentModel == "anthropic/claude-3-haiku")
     #expect(conversational.responseModel == "anthropic/claude-3-5-sonnet")
 
-    let writer = try read("{\"type\": \"generator\", \(bare)}", as: AgentConfig.self)
+    let writer = try read("{\"type\": \"generator\", \(bare)}", as: AgentConfigDocument.self)
     guard case .generator(let generator) = writer.kind else { throw Documents.BadPath() }
     #expect(generator.outputFormat == .markdown)
 
     let tiers = "\"tiered_llm\": {\"screen\": {\"model\": \"s\"}, \"diagnose\": {\"model\": \"d\"}}"
-    let seer = try read("{\"type\": \"tiered-vision\", \(tiers), \(bare)}", as: AgentConfig.self)
+    let seer = try read("{\"type\": \"tiered-vision\", \(tiers), \(bare)}", as: AgentConfigDocument.self)
     guard case .tieredVision(let vision) = seer.kind else { throw Documents.BadPath() }
     #expect(vision.routing.screenThreshold == 0.7)
     #expect(vision.routing.healthySkipThreshold == 0.85)
@@ -180,20 +180,21 @@ import Testing
   }
 
   @Test func `keys, lists and precedence`() throws {
-    let agent = try read(Documents.tieredVision, as: AgentConfig.self)
-    #expect(agent.key == LookupKey("a", space: AgentConfig.Space.agentID))
+    let agent = try read(Documents.tieredVision, as: AgentConfigDocument.self)
+    #expect(agent.key == LookupKey("a", space: AgentConfigDocument.Space.agentID))
     #expect(agent.aliases.isEmpty)
     #expect(agent.listings == ["", "tiered-vision"])
-    #expect(AgentConfig.variant(ofSpace: 0) == nil)
+    #expect(AgentConfigDocument.variant(ofSpace: 0) == nil)
     let ten = try read(
       Documents.changed(
-        Documents.explorer.replacing("1.2.3", with: "1.10.0"), "status", to: "\"active\""), as: AgentConfig.self)
+        Documents.explorer.replacing("1.2.3", with: "1.10.0"), "status", to: "\"active\""), as: AgentConfigDocument.self
+    )
     #expect(agent.precedence < ten.precedence)
   }
 
   @Test func `the filter`() throws {
     func matches(_ json: String) throws -> Bool {
-      try BSONDocument(json: json).withObject { AgentConfig.filter.matches($0) }
+      try BSONDocument(json: json).withObject { AgentConfigDocument.filter.matches($0) }
     }
     #expect(try matches("{\"status\": \"active\"}"))
     #expect(try matches("{\"status\": [\"draft\", \"active\"]}"))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import BSON
 import ChangeStreamCache
+import ConfigLookupBSON
 import ConfigModels
 import ProtobufMessages
 import Testing
@@ -34,9 +34,9 @@ private struct SeededNumbers: RandomNumberGenerator {
         let document = try #require(BSONDocument(bytes: bytes))
         _ = document.id?.text
         _ = document.json
-        encode(document, AgentConfig.self)
-        encode(document, Prompt.self)
-        encode(document, SourceConfig.self)
+        encode(document, AgentConfigDocument.self)
+        encode(document, PromptDocument.self)
+        encode(document, SourceConfigDocument.self)
       }
     }
   }

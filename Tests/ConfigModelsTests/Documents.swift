@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import BSON
 import ChangeStreamCache
+import ConfigLookupBSON
 import Foundation
 import Testing
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import BSON
 import CConfigLookupProto
 import ChangeStreamCache
+import ConfigLookupBSON
 import Foundation
 import ProtobufMessages
 import Testing
@@ -49,14 +49,14 @@ private func json<Message>(
     ]
     let types = ["extractor", "explorer", "generator", "conversational", "tiered-vision"]
     for (index, document) in Documents.agents.enumerated() {
-      let bytes = try #require(try read(document, as: AgentConfig.self).encoded())
+      let bytes = try #require(try read(document, as: AgentConfigDocument.self).encoded())
       let expected = common.replacing("TYPE", with: types[index]) + arms[index]
       #expect(try json(bytes, configlookup__v1__agent_config__unpack) == expected)
     }
   }
 
   @Test func `a prompt comes back as it was`() throws {
-    let bytes = try #require(try read(Documents.prompt, as: Prompt.self).encoded())
+    let bytes = try #require(try read(Documents.prompt, as: PromptDocument.self).encoded())
     let expected = """
       {"id":"p:1.2.3","prompt_id":"p","agent_id":"a","version":"1.2.3","status":"active",\
       "content":{"system_prompt":"s","template":"{{t}}","output_schema_json":"{ \\"o\\" : 1 }",\
@@ -69,7 +69,7 @@ private func json<Message>(
   }
 
   @Test func `a source comes back as it was`() throws {
-    let bytes = try #require(try read(Documents.source, as: SourceConfig.self).encoded())
+    let bytes = try #require(try read(Documents.source, as: SourceConfigDocument.self).encoded())
     // The zeros of archive_ttl_days and schema_version are encoded, because they are members of a oneof.
     let expected = """
       {"source_id":"s","display_name":"n","description":"d","enabled":true,\
@@ -92,12 +92,12 @@ private func json<Message>(
   }
 
   @Test func `the order of a map's keys does not show`() throws {
-    let one = try read(Documents.source, as: SourceConfig.self).encoded()
+    let one = try read(Documents.source, as: SourceConfigDocument.self).encoded()
     let shuffled = Documents.source
       .replacing("{\"b\": \"2\", \"a\": \"1\", \"c\": \"3\"}", with: "{\"c\": \"3\", \"b\": \"2\", \"a\": \"1\"}")
       .replacing("{\"y\": \"2\", \"x\": \"1\"}", with: "{\"x\": \"1\", \"y\": \"2\"}")
     #expect(shuffled != Documents.source)
-    #expect(try read(shuffled, as: SourceConfig.self).encoded() == one)
+    #expect(try read(shuffled, as: SourceConfigDocument.self).encoded() == one)
   }
 
   @Test func `a date that is absent is not set`() throws {
@@ -108,8 +108,8 @@ private func json<Message>(
         let text =
           isAgent
           ? try json(
-            #require(read(document, as: AgentConfig.self).encoded()), configlookup__v1__agent_config__unpack)
-          : try json(#require(read(document, as: Prompt.self).encoded()), configlookup__v1__prompt__unpack)
+            #require(read(document, as: AgentConfigDocument.self).encoded()), configlookup__v1__agent_config__unpack)
+          : try json(#require(read(document, as: PromptDocument.self).encoded()), configlookup__v1__prompt__unpack)
         #expect(!text.contains(path.split(separator: ".")[1]))
         #expect(text.contains("_at\":\"2026-01-"), "the other date is there")
       }
@@ -117,24 +117,24 @@ private func json<Message>(
   }
 
   @Test func `how numbers and dates are stored does not show`() throws {
-    let one = try read(Documents.prompt, as: Prompt.self).encoded()
+    let one = try read(Documents.prompt, as: PromptDocument.self).encoded()
     let percentage = try Documents.changed(
       Documents.prompt, "ab_test.traffic_percentage", to: "{\"$numberLong\": \"30\"}")
-    #expect(try read(percentage, as: Prompt.self).encoded() == one)
+    #expect(try read(percentage, as: PromptDocument.self).encoded() == one)
     let date = try Documents.changed(
       Documents.prompt, "metadata.updated_at", to: "{\"$date\": \"2026-01-10T00:00:00Z\"}")
-    #expect(try read(date, as: Prompt.self).encoded() == one)
+    #expect(try read(date, as: PromptDocument.self).encoded() == one)
   }
 
   @Test func `a NUL in a text is kept`() throws {
     let document = try Documents.changed(Documents.prompt, "content.template", to: "\"a\\u0000b\"")
-    let bytes = try #require(try read(document, as: Prompt.self).encoded())
+    let bytes = try #require(try read(document, as: PromptDocument.self).encoded())
     #expect(try json(bytes, configlookup__v1__prompt__unpack).contains("\"template\":\"a\\u0000b\""))
   }
 
   @Test func `a date before 1970 has nanos that count forward`() throws {
     let document = try Documents.changed(Documents.prompt, "metadata.created_at", to: "\"1969-12-31T23:59:58.750Z\"")
-    let bytes = try #require(try read(document, as: Prompt.self).encoded())
+    let bytes = try #require(try read(document, as: PromptDocument.self).encoded())
     #expect(
       try json(bytes, configlookup__v1__prompt__unpack).contains("\"created_at\":\"1969-12-31T23:59:58.750Z\""))
   }
@@ -144,17 +144,17 @@ private func json<Message>(
   @Test func `our own seed is good`() throws {
     try checkAll(in: Documents.root.appending(path: "deploy/seed"), agents: 5, prompts: 6, sources: 4)
     let prompts = try Documents.array(at: Documents.root.appending(path: "deploy/seed/prompts.json"))
-      .map { try read($0, as: Prompt.self) }
+      .map { try read($0, as: PromptDocument.self) }
     #expect(prompts.filter { $0.agentID == "disease-diagnosis" }.map(\.key.space) == [0, 1])
     let agents = try Documents.array(at: Documents.root.appending(path: "deploy/seed/agent_configs.json"))
-      .map { try read($0, as: AgentConfig.self) }
-    #expect(Set(agents.map(\.kind.type)) == Set(AgentConfig.AgentType.allCases))
+      .map { try read($0, as: AgentConfigDocument.self) }
+    #expect(Set(agents.map(\.kind.type)) == Set(AgentConfigDocument.AgentType.allCases))
     for agent in agents { #expect(prompts.contains { $0.agentID == agent.agentID && $0.status == .active }) }
   }
 
   @Test func `two sources of the seed share a container and are told apart`() throws {
     let sources = try Documents.array(at: Documents.root.appending(path: "deploy/seed/source_configs.json"))
-      .map { try read($0, as: SourceConfig.self).cachedValue }.filter { $0.container == "quality-events" }
+      .map { try read($0, as: SourceConfigDocument.self).cachedValue }.filter { $0.container == "quality-events" }
     #expect(sources.count == 2)
     for path in ["results/f/w/b.json", "w/e.json"] {
       #expect(sources.count { source in Array(path.utf8).withUnsafeBytes { source.matches(path: $0) } } == 1)
@@ -168,23 +168,23 @@ private func json<Message>(
   /// Documents as people write them, before a tool has stored them: without `_id`, and sources without `enabled`.
   @Test func `the documents that people write are good`() throws {
     let folder = Documents.root.appending(path: "Tests/Fixtures/authored")
-    try check(folder.appending(path: "agent_configs.json"), AgentConfig.self, count: 3)
-    try check(folder.appending(path: "prompts.json"), Prompt.self, count: 3)
-    try check(folder.appending(path: "source_configs.json"), SourceConfig.self, count: 3, areInForce: false)
+    try check(folder.appending(path: "agent_configs.json"), AgentConfigDocument.self, count: 3)
+    try check(folder.appending(path: "prompts.json"), PromptDocument.self, count: 3)
+    try check(folder.appending(path: "source_configs.json"), SourceConfigDocument.self, count: 3, areInForce: false)
   }
 
   /// The filter applies to the stored document, so a source without `enabled` is not in force. The document itself is
   /// valid.
   @Test func `a source without enabled is read as enabled`() throws {
     let bare = try Documents.changed(Documents.source, "enabled", to: nil)
-    #expect(try read(bare, as: SourceConfig.self).enabled)
-    #expect(!bare.withObject { SourceConfig.filter.matches($0) })
+    #expect(try read(bare, as: SourceConfigDocument.self).enabled)
+    #expect(!bare.withObject { SourceConfigDocument.filter.matches($0) })
   }
 
   private func checkAll(in folder: URL, agents: Int, prompts: Int, sources: Int) throws {
-    try check(folder.appending(path: "agent_configs.json"), AgentConfig.self, count: agents)
-    try check(folder.appending(path: "prompts.json"), Prompt.self, count: prompts)
-    try check(folder.appending(path: "source_configs.json"), SourceConfig.self, count: sources)
+    try check(folder.appending(path: "agent_configs.json"), AgentConfigDocument.self, count: agents)
+    try check(folder.appending(path: "prompts.json"), PromptDocument.self, count: prompts)
+    try check(folder.appending(path: "source_configs.json"), SourceConfigDocument.self, count: sources)
   }
 
   private func check<Model: CachedModel>(_ file: URL, _ type: Model.Type, count: Int, areInForce: Bool = true) throws {

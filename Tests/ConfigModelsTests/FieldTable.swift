@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import BSON
+import ConfigLookupBSON
 import Testing
 
 /// One field of a document and its rule, as in the table of the documents.

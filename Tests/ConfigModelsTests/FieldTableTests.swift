@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import BSON
 import ChangeStreamCache
+import ConfigLookupBSON
 import ConfigModels
 import Testing
 
@@ -97,7 +97,7 @@ import Testing
     ]
 
   @Test(arguments: extractor + explorer + generator + conversational + tieredVision)
-  func `a field of agent configs`(_ rule: FieldRule) throws { try check(rule, AgentConfig.self) }
+  func `a field of agent configs`(_ rule: FieldRule) throws { try check(rule, AgentConfigDocument.self) }
 
   // MARK: Prompts
 
@@ -119,7 +119,7 @@ import Testing
   ]
 
   @Test(arguments: prompt)
-  func `a field of prompts`(_ rule: FieldRule) throws { try check(rule, Prompt.self) }
+  func `a field of prompts`(_ rule: FieldRule) throws { try check(rule, PromptDocument.self) }
 
   // MARK: Source configs
 
@@ -181,7 +181,7 @@ import Testing
   ]
 
   @Test(arguments: ingestion + rest)
-  func `a field of source configs`(_ rule: FieldRule) throws { try check(rule, SourceConfig.self) }
+  func `a field of source configs`(_ rule: FieldRule) throws { try check(rule, SourceConfigDocument.self) }
 
   // MARK: Private
 

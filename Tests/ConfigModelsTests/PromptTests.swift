@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import BSON
 import ChangeStreamCache
+import ConfigLookupBSON
 import ConfigModels
 import Testing
 
@@ -38,34 +38,34 @@ import Testing
   ])
   func `a rule`(_ rule: Rule) throws {
     let document = try Documents.changed(Documents.prompt, rule.path, to: rule.value)
-    #expect(problem(document, as: Prompt.self) == rule.problem)
+    #expect(problem(document, as: PromptDocument.self) == rule.problem)
   }
 
   @Test func `an active prompt and a staged one are two answers`() throws {
-    let active = try read(Documents.prompt, as: Prompt.self)
+    let active = try read(Documents.prompt, as: PromptDocument.self)
     #expect(active.key == LookupKey("a", space: 0))
     #expect(active.aliases == [LookupKey("p", space: 2), LookupKey("a\0p", space: 4)])
     #expect(active.listKey == LookupKey("a\0p", space: 4))
     #expect(active.listings == [""])
 
-    let staged = try read(Documents.changed(Documents.prompt, "status", to: "\"staged\""), as: Prompt.self)
+    let staged = try read(Documents.changed(Documents.prompt, "status", to: "\"staged\""), as: PromptDocument.self)
     #expect(staged.key == LookupKey("a", space: 1))
     #expect(staged.aliases == [LookupKey("p", space: 3)])
     #expect(staged.listings.isEmpty)
     #expect(staged.cachedValue.id == "p:1.2.3")
     #expect(staged.cachedValue.abTest == ABTest(enabled: true, trafficPercentage: 30, testID: "t"))
-    #expect((0...4).map { Prompt.variant(ofSpace: $0) ?? "" } == ["", "staged", "", "staged", ""])
+    #expect((0...4).map { PromptDocument.variant(ofSpace: $0) ?? "" } == ["", "staged", "", "staged", ""])
   }
 
   @Test func `defaults`() throws {
-    let prompt = try read(Documents.changed(Documents.prompt, "ab_test", to: nil), as: Prompt.self)
+    let prompt = try read(Documents.changed(Documents.prompt, "ab_test", to: nil), as: PromptDocument.self)
     #expect(prompt.abTest == ABTest(enabled: false, trafficPercentage: 0, testID: nil))
   }
 
   @Test func `the filter takes active and staged`() throws {
     for (status, expected) in [("active", true), ("staged", true), ("draft", false), ("archived", false)] {
       let document = try BSONDocument(json: "{\"status\": \"\(status)\"}")
-      #expect(document.withObject { Prompt.filter.matches($0) } == expected)
+      #expect(document.withObject { PromptDocument.filter.matches($0) } == expected)
     }
   }
 }

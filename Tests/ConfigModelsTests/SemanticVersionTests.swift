@@ -37,7 +37,7 @@ import Testing
   private func precedence(_ version: String, _ updatedAt: String? = nil) throws -> Precedence {
     let document = Documents.prompt.replacing("1.2.3", with: version)
     return try read(
-      Documents.changed(document, "metadata.updated_at", to: updatedAt.map { "\"\($0)\"" }), as: Prompt.self
+      Documents.changed(document, "metadata.updated_at", to: updatedAt.map { "\"\($0)\"" }), as: PromptDocument.self
     ).precedence
   }
 
@@ -72,7 +72,8 @@ import Testing
     func agent(_ version: String, _ updatedAt: String?) throws -> Precedence {
       let document = Documents.explorer.replacing("1.2.3", with: version)
       return try read(
-        Documents.changed(document, "metadata.updated_at", to: updatedAt.map { "\"\($0)\"" }), as: AgentConfig.self
+        Documents.changed(document, "metadata.updated_at", to: updatedAt.map { "\"\($0)\"" }),
+        as: AgentConfigDocument.self
       ).precedence
     }
     for (version, date) in [("1.0.0-rc.1", nil), ("1.0.0", "2026-01-09"), ("10.2.0+b", "1969-12-31")] {

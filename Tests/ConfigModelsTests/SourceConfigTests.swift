@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import BSON
 import ChangeStreamCache
+import ConfigLookupBSON
 import ConfigModels
 import Testing
 
@@ -84,25 +84,25 @@ import Testing
   @Test(arguments: common)
   func `a rule`(_ rule: Rule) throws {
     let document = try Documents.changed(Documents.source, rule.path, to: rule.value)
-    #expect(problem(document, as: SourceConfig.self) == rule.problem)
+    #expect(problem(document, as: SourceConfigDocument.self) == rule.problem)
   }
 
   @Test(arguments: ingestion)
   func `a rule of ingestion`(_ rule: Rule) throws {
     let expected = rule.path.isEmpty ? "ingestion: is missing" : rule.problem.map { "ingestion" + $0 }
     let document = try Documents.changed(Documents.source, "ingestion" + rule.path, to: rule.value)
-    #expect(problem(document, as: SourceConfig.self) == expected)
+    #expect(problem(document, as: SourceConfigDocument.self) == expected)
   }
 
   @Test func `the older name of the agent counts where the newer is absent`() throws {
-    #expect(try read(Documents.source, as: SourceConfig.self).transformation.aiAgentID == "a")
+    #expect(try read(Documents.source, as: SourceConfigDocument.self).transformation.aiAgentID == "a")
     let older = try Documents.changed(Documents.source, "transformation.ai_agent_id", to: "null")
-    #expect(try read(older, as: SourceConfig.self).transformation.aiAgentID == "older")
-    #expect(try read(older, as: SourceConfig.self).aliases.last == LookupKey("older", space: 2))
+    #expect(try read(older, as: SourceConfigDocument.self).transformation.aiAgentID == "older")
+    #expect(try read(older, as: SourceConfigDocument.self).aliases.last == LookupKey("older", space: 2))
   }
 
   @Test func `keys and lists`() throws {
-    let source = try read(Documents.source, as: SourceConfig.self)
+    let source = try read(Documents.source, as: SourceConfigDocument.self)
     #expect(source.key == LookupKey("s", space: 0))
     #expect(source.aliases == [LookupKey("c", space: 1), LookupKey("a", space: 2)])
     #expect(source.listings == ["", "blob_trigger"])
@@ -110,18 +110,18 @@ import Testing
     #expect(source.cachedValue.container == "c")
 
     let pulled = try read(
-      Documents.changed(Documents.source, "ingestion.mode", to: "\"scheduled_pull\""), as: SourceConfig.self)
+      Documents.changed(Documents.source, "ingestion.mode", to: "\"scheduled_pull\""), as: SourceConfigDocument.self)
     #expect(pulled.aliases == [LookupKey("a", space: 2)])
     #expect(pulled.listings == ["", "scheduled_pull"])
     #expect(pulled.cachedValue.container == "")
 
     let nowhere = try read(
-      Documents.changed(Documents.source, "ingestion.landing_container", to: "\"\""), as: SourceConfig.self)
+      Documents.changed(Documents.source, "ingestion.landing_container", to: "\"\""), as: SourceConfigDocument.self)
     #expect(nowhere.aliases == [LookupKey("a", space: 2)])
     // A field that is not a key may be long.
     let long = try Documents.changed(
       Documents.source.replacing("blob_trigger", with: "scheduled_pull"), "ingestion.landing_container", to: long)
-    #expect(problem(long, as: SourceConfig.self) == nil)
+    #expect(problem(long, as: SourceConfigDocument.self) == nil)
   }
 
   @Test func `defaults`() throws {
@@ -132,7 +132,7 @@ import Testing
       "request": {"base_url": "", "auth_type": "none", "parameters": {}},
       "iteration": {"foreach": "", "source_mcp": "", "source_tool": ""}}, "events": {"on_success": {"topic": ""}}}
       """
-    let source = try read(bare, as: SourceConfig.self)
+    let source = try read(bare, as: SourceConfigDocument.self)
     #expect(source.enabled)
     #expect(source.validation?.strict == true)
     #expect(source.validation?.schemaVersion == nil)
@@ -150,7 +150,7 @@ import Testing
 
   @Test func `the filter is MongoDB's`() throws {
     func matches(_ json: String) throws -> Bool {
-      try BSONDocument(json: json).withObject { SourceConfig.filter.matches($0) }
+      try BSONDocument(json: json).withObject { SourceConfigDocument.filter.matches($0) }
     }
     #expect(try matches("{\"enabled\": true}"))
     #expect(try matches("{\"enabled\": [false, true]}"))
@@ -163,16 +163,16 @@ import Testing
   }
 
   @Test func `a blob is matched by pattern and file pattern`() throws {
-    func cachedValue(_ pattern: String?, _ file: String?) throws -> SourceConfig.CachedValue {
+    func cachedValue(_ pattern: String?, _ file: String?) throws -> SourceConfigDocument.CachedValue {
       let document = try Documents.changed(
         Documents.source, "ingestion.path_pattern",
         to: pattern.map { "{\"pattern\": \"\($0)\", \"extract_fields\": [\"x\", \"absent\"]}" })
       let json = try #require(document.json)
       return try read(
-        Documents.changed(json, "ingestion.file_pattern", to: file.map { "\"\($0)\"" }), as: SourceConfig.self
+        Documents.changed(json, "ingestion.file_pattern", to: file.map { "\"\($0)\"" }), as: SourceConfigDocument.self
       ).cachedValue
     }
-    func matches(_ cachedValue: SourceConfig.CachedValue, _ path: String) -> Bool {
+    func matches(_ cachedValue: SourceConfigDocument.CachedValue, _ path: String) -> Bool {
       Array(path.utf8).withUnsafeBytes { cachedValue.matches(path: $0) }
     }
     let both = try cachedValue("r/{x}/{y}", "*.json")

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import BSON
-internal import Core
+internal import ConfigLookupBSON
+internal import ConfigLookupCore
+internal import ConfigLookupRPC
 internal import Foundation
 internal import Guarantees
 internal import MongoSource
-internal import RPC
 internal import ServiceTestSupport
 internal import TestSupport
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
+internal import ConfigLookupCore
+internal import ConfigLookupNetwork
+internal import ConfigLookupRPC
 internal import FramedTransport
 internal import Glibc
 internal import Guarantees
-internal import Network
-internal import RPC
 internal import ServiceTestSupport
 internal import TestSupport
 

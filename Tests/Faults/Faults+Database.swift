@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
+internal import ConfigLookupCore
 internal import Foundation
 internal import ServiceTestSupport
 internal import TestSupport

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
+internal import ConfigLookupCore
+internal import ConfigLookupRPC
 internal import FramedTransport
 internal import Guarantees
-internal import RPC
 internal import ServiceTestSupport
 internal import TestSupport
 

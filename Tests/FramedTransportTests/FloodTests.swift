@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import Core
-import Network
-import RPC
+import ConfigLookupCore
+import ConfigLookupNetwork
+import ConfigLookupRPC
 import TestSupport
 import Testing
 

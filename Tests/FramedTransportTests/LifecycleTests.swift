@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-import Core
+import ConfigLookupCore
+import ConfigLookupNetwork
+import ConfigLookupRPC
 import Foundation
 import FramedTransport
-import Network
-import RPC
 import TestSupport
 import Testing
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import Core
+import ConfigLookupCore
+import ConfigLookupNetwork
 import Glibc
-import Network
 import TestSupport
 
 /// A relay that accepts one connection and forwards it to a server. In both directions the bytes are sent in slices of
@@ -24,7 +24,7 @@ final class SliceRelay {
     }
     guard isNamed else { throw TestFailure("no address") }
     address = HostAndPort(host: "127.0.0.1", port: UInt16(bigEndian: own.sin_port))
-    let other = try connectSocket(to: server, deadline: Core.MonotonicTime.now.advanced(bySeconds: 120))
+    let other = try connectSocket(to: server, deadline: ConfigLookupCore.MonotonicTime.now.advanced(bySeconds: 120))
     threads = [
       OSThread(name: "relay") {
         let client = accept(listener, nil, nil)

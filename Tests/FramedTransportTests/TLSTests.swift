@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import Core
+import ConfigLookupCore
+import ConfigLookupNetwork
+import ConfigLookupRPC
+import ConfigLookupTLS
 import Foundation
 import FramedTransport
-import Network
-import RPC
-import TLS
 import TestSupport
 import Testing
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import Core
+import ConfigLookupCore
+import ConfigLookupRPC
 import FramedTransport
-import RPC
 import TestSupport
 import Testing
 

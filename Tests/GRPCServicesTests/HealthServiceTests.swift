@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
-internal import RPC
+internal import ConfigLookupCore
+internal import ConfigLookupRPC
 internal import TestSupport
 internal import Testing
 

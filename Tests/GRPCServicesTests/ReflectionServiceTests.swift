@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
-internal import RPC
+internal import ConfigLookupCore
+internal import ConfigLookupRPC
 internal import TestSupport
 internal import Testing
 
@@ -149,7 +149,7 @@ internal import Testing
   @Test func aPeerThatAsksAndNeverReadsIsCutOff() throws {
     let handler = try open()
     peer.room = 0
-    for _ in 0..<Limits.waitingReflectionRequests { send(WireMessage().with(7, ""), to: handler) }
+    for _ in 0..<GRPCServiceLimits.waitingReflectionRequests { send(WireMessage().with(7, ""), to: handler) }
     #expect(peer.finish == nil)
     send(WireMessage().with(7, ""), to: handler)
     #expect(peer.finish?.code == .resourceExhausted)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
-internal import Network
-internal import RPC
-internal import TLS
+internal import ConfigLookupCore
+internal import ConfigLookupNetwork
+internal import ConfigLookupRPC
+internal import ConfigLookupTLS
 internal import TestSupport
 internal import Testing
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import RPC
+import ConfigLookupRPC
 import TestSupport
 import Testing
 

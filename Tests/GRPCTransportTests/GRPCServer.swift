@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import Core
+import ConfigLookupCore
+import ConfigLookupNetwork
+import ConfigLookupRPC
 import GRPCTransport
-import Network
-import RPC
 import TestSupport
 import Testing
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CNGHTTP2
+import ConfigLookupRPC
 import Foundation
-import RPC
 import TestSupport
 import Testing
 

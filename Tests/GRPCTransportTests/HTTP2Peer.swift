@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import CNGHTTP2
-import Core
+import ConfigLookupCore
+import ConfigLookupNetwork
 import Glibc
-import Network
 import TestSupport
 
 @testable import GRPCTransport

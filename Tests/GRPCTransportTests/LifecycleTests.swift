@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import Network
-import RPC
+import ConfigLookupNetwork
+import ConfigLookupRPC
 import TestSupport
 import Testing
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
+internal import ConfigLookupCore
 
 /// What a document contributes to the answer of a cache key from some time on.
 public enum Showing: Sendable, Hashable {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Core
+public import ConfigLookupCore
 
 /// A request to a server.
 public struct Lookup: Sendable {

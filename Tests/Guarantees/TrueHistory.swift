@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Core
+public import ConfigLookupCore
 
 /// The true states of each cache key, in order, from the point of view of the writers of the database.
 ///

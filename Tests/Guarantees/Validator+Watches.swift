@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Core
+public import ConfigLookupCore
 
 extension Validator {
   /// Records that a client opens a watch. Its previous watch is over. The client keeps its content only if the new

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import BSON
 internal import CConfigLookupProto
-internal import Core
+internal import ConfigLookupBSON
+internal import ConfigLookupCore
+internal import ConfigLookupNetwork
+internal import ConfigLookupRPC
 internal import Foundation
 internal import FramedTransport
 internal import MongoSource
-internal import Network
 internal import ProtobufMessages
-internal import RPC
 internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing

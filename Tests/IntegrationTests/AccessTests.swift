@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
+internal import ConfigLookupCore
+internal import ConfigLookupNetwork
+internal import ConfigLookupRPC
+internal import ConfigLookupServer
+internal import ConfigLookupTLS
 internal import Foundation
 internal import FramedTransport
 internal import Glibc
 internal import MongoSource
-internal import Network
-internal import RPC
-internal import Server
 internal import ServiceTestSupport
-internal import TLS
 internal import TestSupport
 internal import Testing
 

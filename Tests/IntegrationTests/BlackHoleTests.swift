@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import BSON
 internal import ChangeStreamCache
-internal import Core
+internal import ConfigLookupBSON
+internal import ConfigLookupCore
+internal import ConfigLookupNetwork
+internal import ConfigLookupRPC
+internal import ConfigLookupServer
 internal import Foundation
-internal import Network
-internal import RPC
-internal import Server
 internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
+internal import ConfigLookupCore
+internal import ConfigLookupRPC
 internal import MongoSource
-internal import RPC
 internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing

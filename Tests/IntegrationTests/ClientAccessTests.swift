@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import ConfigLookupClient
-internal import Core
+internal import ConfigLookupCore
+internal import ConfigLookupServer
 internal import Foundation
 internal import MongoSource
-internal import Server
 internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing

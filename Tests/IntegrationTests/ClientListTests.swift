@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import ConfigLookupClient
-internal import Core
+internal import ConfigLookupCore
 internal import MongoSource
 internal import NearCache
 internal import ServiceTestSupport

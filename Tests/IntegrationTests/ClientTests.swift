@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import BSON
+internal import ConfigLookupBSON
 internal import ConfigLookupClient
-internal import Core
+internal import ConfigLookupCore
+internal import ConfigLookupNetwork
+internal import ConfigLookupServer
 internal import MongoSource
 internal import NearCache
-internal import Network
-internal import Server
 internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing

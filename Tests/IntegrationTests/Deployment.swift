@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import BSON
-internal import Core
+internal import ConfigLookupBSON
+internal import ConfigLookupCore
+internal import ConfigLookupNetwork
+internal import ConfigLookupServer
 internal import Foundation
 internal import MongoSource
-internal import Network
-internal import Server
 internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import ConfigLookupServer
 internal import Glibc
 internal import MongoSource
-internal import Server
 internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing

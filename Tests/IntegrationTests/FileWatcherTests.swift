@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
+internal import ConfigLookupCore
 internal import Foundation
 internal import TestSupport
 internal import Testing
 
-@testable internal import Server
+@testable internal import ConfigLookupServer
 
 /// The reloading of files that change.
 @Suite struct FileWatcherTests {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
+internal import ConfigLookupCore
+internal import ConfigLookupNetwork
 internal import Foundation
-internal import Network
 internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing
 
 @testable internal import CommandLineTool
-@testable internal import Server
+@testable internal import ConfigLookupServer
 
 /// Every flag, every variable and every file that users write, in each spelling: it is accepted, or rejected with a
 /// message that names it.

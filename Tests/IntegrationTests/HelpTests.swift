@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
+internal import ConfigLookupCore
 internal import Foundation
 internal import Glibc
 internal import ServiceTestSupport
@@ -7,7 +7,7 @@ internal import TestSupport
 internal import Testing
 
 @testable internal import CommandLineTool
-@testable internal import Server
+@testable internal import ConfigLookupServer
 
 /// The help texts, the manual pages and the completion scripts of both programs.
 @Suite struct HelpTests {

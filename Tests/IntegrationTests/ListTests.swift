@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import ConfigLookupRPC
 internal import MongoSource
-internal import RPC
 internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing

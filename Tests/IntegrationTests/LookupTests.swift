@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import BSON
+internal import ConfigLookupBSON
+internal import ConfigLookupRPC
+internal import ConfigLookupServer
 internal import MongoSource
-internal import RPC
-internal import Server
 internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing

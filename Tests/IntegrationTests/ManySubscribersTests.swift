@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import ConfigLookupRPC
+internal import ConfigLookupServer
 internal import MongoSource
-internal import RPC
-internal import Server
 internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing

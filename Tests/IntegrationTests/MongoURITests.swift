@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import ConfigLookupServer
 internal import Foundation
-internal import Server
 internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
+internal import ConfigLookupCore
+internal import ConfigLookupNetwork
 internal import Foundation
 internal import Glibc
-internal import Network
 internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import BSON
-internal import Core
+internal import ConfigLookupBSON
+internal import ConfigLookupCore
+internal import ConfigLookupRPC
+internal import ConfigLookupServer
 internal import MongoSource
-internal import RPC
-internal import Server
 internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing

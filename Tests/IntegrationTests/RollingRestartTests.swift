@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import BSON
-internal import Core
+internal import ConfigLookupBSON
+internal import ConfigLookupCore
+internal import ConfigLookupNetwork
+internal import ConfigLookupRPC
 internal import FramedTransport
 internal import GRPCTransport
 internal import Glibc
 internal import MongoSource
-internal import Network
-internal import RPC
 internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing

@@ -77,7 +77,7 @@ internal import Testing
     let flags = help.compactMap { $0.firstMatch(of: /^  (--[a-z-]+)/).map { String($0.1) } }
     #expect(flags.count > 20)
     let text = try FileManager.default.contentsOfDirectory(
-      at: packageRoot.appendingPathComponent("Sources/Server"), includingPropertiesForKeys: nil
+      at: packageRoot.appendingPathComponent("Sources/ConfigLookupServer"), includingPropertiesForKeys: nil
     ).filter { $0.lastPathComponent.hasPrefix("ServerConfiguration") }.map {
       try String(contentsOf: $0, encoding: .utf8)
     }.joined()

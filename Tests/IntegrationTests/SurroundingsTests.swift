@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import ConfigLookupServer
 internal import Foundation
 internal import Glibc
 internal import MongoSource
-internal import Server
 internal import ServiceTestSupport
 internal import TestSupport
 internal import Testing

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import ChangeStreamCache
-internal import Core
+internal import ConfigLookupCore
+internal import ConfigLookupRPC
 internal import ProtobufMessages
-internal import RPC
 internal import TestSupport
 internal import Testing
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import ConfigLookupRPC
 internal import ConfigModels
 internal import LookupService
-internal import RPC
 internal import TestSupport
 internal import Testing
 

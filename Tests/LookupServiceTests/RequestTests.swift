@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CConfigLookupProto
+internal import ConfigLookupRPC
 internal import ProtobufMessages
-internal import RPC
 internal import TestSupport
 internal import Testing
 

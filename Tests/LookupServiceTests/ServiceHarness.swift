@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import ChangeStreamCache
+internal import ConfigLookupCore
+internal import ConfigLookupRPC
 internal import ConfigModels
-internal import Core
 internal import Foundation
-internal import RPC
 internal import TestSupport
 
 @testable internal import LookupService
@@ -26,9 +26,9 @@ final class ServiceHarness {
   let sources: [InMemorySource]
   let worker = TestWorker()
   let hub = InvalidationHub()
-  let agentConfigs: ChangeStreamCache<AgentConfig>
-  let prompts: ChangeStreamCache<Prompt>
-  let sourceConfigs: ChangeStreamCache<SourceConfig>
+  let agentConfigs: ChangeStreamCache<AgentConfigDocument>
+  let prompts: ChangeStreamCache<PromptDocument>
+  let sourceConfigs: ChangeStreamCache<SourceConfigDocument>
   let service: LookupService
   private let router: RPCRouter
   private let plainCalls: [String: any RPCPlainCalls]
@@ -55,9 +55,9 @@ final class ServiceHarness {
         source: sources[entity.rawValue], options: options, clock: clock, onInvalidation: { hub.publish(entity, $0) },
         onObserved: { hub.observed() }, onHistoryStart: { hub.beginHistory(entity, after: $0) })
     }
-    agentConfigs = cache(.agentConfig, as: AgentConfig.self)
-    prompts = cache(.prompt, as: Prompt.self)
-    sourceConfigs = cache(.sourceConfig, as: SourceConfig.self)
+    agentConfigs = cache(.agentConfig, as: AgentConfigDocument.self)
+    prompts = cache(.prompt, as: PromptDocument.self)
+    sourceConfigs = cache(.sourceConfig, as: SourceConfigDocument.self)
     let served = [ServedCache(agentConfigs), ServedCache(prompts), ServedCache(sourceConfigs)]
     var options = options
     // Tests do not wait a second for a PROGRESS.

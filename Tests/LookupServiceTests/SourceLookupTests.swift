@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import ChangeStreamCache
+internal import ConfigLookupCore
+internal import ConfigLookupRPC
 internal import ConfigModels
-internal import Core
 internal import LookupService
-internal import RPC
 internal import TestSupport
 internal import Testing
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import ChangeStreamCache
-internal import RPC
+internal import ConfigLookupRPC
 internal import TestSupport
 internal import Testing
 

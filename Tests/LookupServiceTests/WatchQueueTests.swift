@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
-internal import RPC
+internal import ConfigLookupCore
+internal import ConfigLookupRPC
 internal import TestSupport
 internal import Testing
 
@@ -10,8 +10,8 @@ internal import Testing
 /// A notice without a document, for tests that use only its key and its revision.
 func bareNotice(
   _ key: String, _ revision: UInt64, _ entity: ServedEntity = .prompt, number: Int = 0, publication: UInt64 = 0
-) -> Notice {
-  Notice(
+) -> EncodedNotice {
+  EncodedNotice(
     Invalidation(
       kind: .delete, key: LookupKey(key), revision: Revision(revision), committedAt: WallTime(milliseconds: 0),
       reason: .manual, itemID: "", answer: nil, previousETag: nil, sequence: publication), entity, number: number)
@@ -34,7 +34,7 @@ struct WatchQueueTests {
 
     init(limit: Int) { queue = WatchQueue(limit: limit) }
 
-    func append(_ notice: Notice) -> Bool { queue.append(notice) }
+    func append(_ notice: EncodedNotice) -> Bool { queue.append(notice) }
     func append(progress: Revision, reason: String) { queue.append(progress: progress, reason: reason) }
     func popFirst() -> WatchQueue.Item? { queue.popFirst() }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Core
+import ConfigLookupCore
 import TestSupport
 import Testing
 

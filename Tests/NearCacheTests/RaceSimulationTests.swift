@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Core
+import ConfigLookupCore
 import TestSupport
 import Testing
 
@@ -211,7 +211,7 @@ private final class SeededExecutor: TaskExecutor {
 }
 
 /// A clock whose reading may trigger a change.
-private final class RaceClock: Core.Clock, @unchecked Sendable {
+private final class RaceClock: TimeSource, @unchecked Sendable {
   // Safe to share: the race has one thread.
   private let clock = ManualClock()
   private var isQuiet = false

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import ChangeStreamCache
+internal import ConfigLookupCore
+internal import ConfigLookupRPC
 internal import ConfigModels
-internal import Core
 internal import LookupService
-internal import RPC
 internal import TestSupport
 
 /// The whole service over in-memory sources. The measuring thread runs it step by step.
 final class PartsService {
   let source = InMemorySource(waitSeconds: 0)
-  let cache: ChangeStreamCache<AgentConfig>
+  let cache: ChangeStreamCache<AgentConfigDocument>
   let service: LookupService
   let worker: any RPCWorker
   private let hub = InvalidationHub()
-  private let others: (ChangeStreamCache<Prompt>, ChangeStreamCache<SourceConfig>)
+  private let others: (ChangeStreamCache<PromptDocument>, ChangeStreamCache<SourceConfigDocument>)
   private var watches: [(handler: any RPCStreamHandler, writer: CountingWriter)] = []
 
   private let keys: Int

@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import BSON
 internal import ChangeStreamCache
+internal import ConfigLookupBSON
+internal import ConfigLookupCore
+internal import ConfigLookupNetwork
+internal import ConfigLookupRPC
 internal import ConfigModels
-internal import Core
 internal import FramedTransport
 internal import LookupService
-internal import Network
-internal import RPC
 internal import TestSupport
 
 /// Decodes a document to a model, and encodes a model to the bytes of a reply.
 func documentParts() throws -> [Part] {
   let document = try BSONDocument(json: PartsService.document(7, descriptionBytes: 1500))
-  let model = try document.withObject { object in try AgentConfig(reading: object) }
+  let model = try document.withObject { object in try AgentConfigDocument(reading: object) }
   return [
     Part("document: BSON to model", count: 20_000) { _ in
-      { count in for _ in 0..<count { _ = try document.withObject { object in try AgentConfig(reading: object) } } }
+      { count in
+        for _ in 0..<count { _ = try document.withObject { object in try AgentConfigDocument(reading: object) } }
+      }
     },
     Part("document: model to bytes", count: 20_000) { _ in
       { count in for _ in 0..<count { _ = model.encoded() } }

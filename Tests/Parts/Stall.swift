@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import ChangeStreamCache
-internal import Core
+internal import ConfigLookupCore
+internal import ConfigLookupNetwork
+internal import ConfigLookupRPC
 internal import FramedTransport
 internal import Glibc
 internal import LookupService
-internal import Network
-internal import RPC
 internal import TestSupport
 
 /// Measures the latency of lookups over loopback while one reload removes every key under many watches:

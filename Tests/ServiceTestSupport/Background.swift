@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
+internal import ConfigLookupCore
 internal import TestSupport
 
 /// A thread that a test runs in the background. An error that its body throws is thrown by ``finish()``.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-package import BSON
-internal import Core
+package import ConfigLookupBSON
+internal import ConfigLookupCore
 
 /// Small valid documents as BSON. Parameters named `extra` are more JSON, with a leading comma.
 package enum Documents {

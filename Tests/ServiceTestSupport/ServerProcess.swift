@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
+internal import ConfigLookupCore
+package import ConfigLookupNetwork
 package import Foundation
-package import Network
 package import TestSupport
 
 /// The server's executable, as a process.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package import CConfigLookupProto
+package import ConfigLookupRPC
 internal import FramedTransport
 internal import ProtobufMessages
-package import RPC
 
 /// The reply of a list method: a page.
 package struct ListReply {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package import CConfigLookupProto
-internal import Core
-package import Network
+internal import ConfigLookupCore
+package import ConfigLookupNetwork
+package import ConfigLookupRPC
 package import ProtobufMessages
-package import RPC
 
 /// A client that makes every call of the service over one connection, and returns replies as Swift values. One thread.
 package final class TestClient {

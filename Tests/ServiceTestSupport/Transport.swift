@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+package import ConfigLookupNetwork
+package import ConfigLookupRPC
 internal import FramedTransport
 internal import GRPCTransport
-package import Network
-package import RPC
 
 /// The protocol of a test's client.
 package enum Transport: Sendable, CaseIterable {

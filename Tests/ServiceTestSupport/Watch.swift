@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CConfigLookupProto
-internal import Core
-package import Network
+internal import ConfigLookupCore
+package import ConfigLookupNetwork
+package import ConfigLookupRPC
 package import ProtobufMessages
-package import RPC
 internal import TestSupport
 
 /// An open `WatchInvalidations` call on a connection of its own. One thread.

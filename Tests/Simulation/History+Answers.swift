@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
+internal import ConfigLookupCore
 internal import Guarantees
 
 /// The answers that several documents determine together: of a container, of an A/B test, of a list.

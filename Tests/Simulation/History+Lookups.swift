@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import ChangeStreamCache
-internal import Core
+internal import ConfigLookupCore
+internal import ConfigLookupRPC
 internal import Guarantees
-internal import RPC
 
 /// The calls of clients, and their times.
 extension History {

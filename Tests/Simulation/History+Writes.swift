@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import BSON
 internal import ChangeStreamCache
+internal import ConfigLookupBSON
+internal import ConfigLookupCore
 internal import ConfigModels
-internal import Core
 internal import Guarantees
 
 extension History {
@@ -215,9 +215,9 @@ extension SimulatedDocument {
     bson.withObject { object in
       let bytes: [UInt8]? =
         switch collection {
-        case .agentConfigs: (try? AgentConfig(reading: object))?.encoded()
-        case .prompts: (try? Prompt(reading: object))?.encoded()
-        case .sourceConfigs: (try? SourceConfig(reading: object))?.encoded()
+        case .agentConfigs: (try? AgentConfigDocument(reading: object))?.encoded()
+        case .prompts: (try? PromptDocument(reading: object))?.encoded()
+        case .sourceConfigs: (try? SourceConfigDocument(reading: object))?.encoded()
         }
       return bytes.map { $0.withUnsafeBytes { ETag(of: $0).text } }
     }

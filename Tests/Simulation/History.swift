@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import ChangeStreamCache
+internal import ConfigLookupCore
+internal import ConfigLookupRPC
 internal import ConfigModels
-internal import Core
 public import Guarantees
-internal import RPC
 
 /// One simulated history: two servers with one database, subscribers, and all kinds of events, in an order that a seed
 /// determines. It runs on one thread, without sleeping and without a real clock. The validator checks everything that

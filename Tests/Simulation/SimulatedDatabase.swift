@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import BSON
 internal import ChangeStreamCache
-internal import Core
+internal import ConfigLookupBSON
+internal import ConfigLookupCore
 
 /// A database with three collections and one oplog, which models the relevant parts of MongoDB: cluster times,
 /// transactions whose changes share one, documents as of any time, and history that can be truncated. It runs on one

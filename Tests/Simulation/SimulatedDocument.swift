@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import BSON
+internal import ConfigLookupBSON
 
 /// The three collections.
 enum Collection: Int, CaseIterable {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
+internal import ConfigLookupCore
+internal import ConfigLookupRPC
 internal import Guarantees
-internal import RPC
 
 /// Calls of a simulated server, with requests and replies in their wire format.
 extension SimulatedServer {

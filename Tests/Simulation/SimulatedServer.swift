@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import ChangeStreamCache
+internal import ConfigLookupCore
+internal import ConfigLookupRPC
 internal import ConfigModels
-internal import Core
 internal import Guarantees
 internal import LookupService
-internal import RPC
 
 /// One process of a server: the real caches, hub, service and router, with simulated sources and a simulated worker.
 final class SimulatedServer {
@@ -94,9 +94,9 @@ final class SimulatedServer {
         stream: { cache.stepStream() }, read: { cache.stepRead() }, close: { cache.closeStream() },
         reload: { cache.reload() })
     }
-    let agentConfigs = cache(.agentConfig, as: AgentConfig.self)
-    let prompts = cache(.prompt, as: Prompt.self)
-    let sourceConfigs = cache(.sourceConfig, as: SourceConfig.self)
+    let agentConfigs = cache(.agentConfig, as: AgentConfigDocument.self)
+    let prompts = cache(.prompt, as: PromptDocument.self)
+    let sourceConfigs = cache(.sourceConfig, as: SourceConfigDocument.self)
     caches = [steps(agentConfigs), steps(prompts), steps(sourceConfigs)]
     let served = [ServedCache(agentConfigs), ServedCache(prompts), ServedCache(sourceConfigs)]
     var options = LookupService.Options()

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import BSON
 internal import ChangeStreamCache
-internal import Core
+internal import ConfigLookupBSON
+internal import ConfigLookupCore
 
 /// A collection of the simulated database, over a connection of one cache of one server that can fail anywhere.
 // Safe to share: a simulation runs on one thread.

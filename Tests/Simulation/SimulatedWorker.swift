@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
-internal import RPC
+internal import ConfigLookupCore
+internal import ConfigLookupRPC
 
 /// A worker that runs on the simulation's thread: jobs run on request, in order, and timers when they are due.
 // Safe to share: a simulation runs on one thread.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
+internal import ConfigLookupCore
+internal import ConfigLookupRPC
 internal import Guarantees
-internal import RPC
 
 /// A client with a near cache and a watch, whose speed is configurable.
 final class Subscriber: RPCStreamWriter {

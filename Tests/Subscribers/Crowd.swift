@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
+internal import ConfigLookupCore
+internal import ConfigLookupNetwork
 internal import Glibc
-internal import Network
 internal import ProtobufMessages
 internal import TestSupport
 

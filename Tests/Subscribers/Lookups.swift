@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CConfigLookupProto
-internal import Core
+internal import ConfigLookupCore
+internal import ConfigLookupNetwork
+internal import ConfigLookupRPC
 internal import FramedTransport
-internal import Network
 internal import ProtobufMessages
-internal import RPC
 internal import TestSupport
 
 /// Looks up agent configs, one after the other. One thread uses it.

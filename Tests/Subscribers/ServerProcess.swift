@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
+internal import ConfigLookupCore
+internal import ConfigLookupNetwork
 internal import Foundation
-internal import Network
 internal import TestSupport
 
 /// A process of the `config-lookup-server` that was built beside this program. It serves the collections of

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CConfigLookupProto
-internal import Core
+internal import ConfigLookupCore
+internal import ConfigLookupNetwork
+internal import ConfigLookupRPC
 internal import FramedTransport
 internal import Glibc
-internal import Network
 internal import ProtobufMessages
-internal import RPC
 internal import TestSupport
 
 /// A `WatchInvalidations` of agent configs on a connection of its own, and the notices that it has received.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Core
+public import ConfigLookupCore
 
 /// A log that is stored in memory for a test. Any thread may use it.
 public final class CapturedLog: Sendable {

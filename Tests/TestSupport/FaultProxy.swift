@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
+internal import ConfigLookupCore
 internal import Glibc
 
 /// A TCP proxy between a server and the database that simulates network faults.

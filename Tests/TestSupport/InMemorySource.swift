@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-public import BSON
 public import ChangeStreamCache
-public import Core
+public import ConfigLookupBSON
+public import ConfigLookupCore
 
 /// An in-memory collection with a change stream. It replaces MongoDB where a test controls time and faults.
 ///
@@ -33,14 +33,14 @@ public final class InMemorySource: DocumentSource {
   private let waitSeconds: Double
   private let onRow = LateFunction<DocumentID, Void>()
   /// The clock that dates requests.
-  let clock: any Clock
+  let clock: any TimeSource
 
   /// Creates an empty collection.
   ///
   /// - Parameters:
   ///   - waitSeconds: how long a stream waits for a change, in seconds.
   ///   - clock: the clock that dates requests.
-  public init(waitSeconds: Double = 0.002, clock: any Clock = SystemClock()) {
+  public init(waitSeconds: Double = 0.002, clock: any TimeSource = SystemClock()) {
     self.waitSeconds = waitSeconds
     self.clock = clock
   }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Core
+public import ConfigLookupCore
 
 /// A clock that advances only when a test advances it. Any thread may use it.
-public final class ManualClock: Clock {
+public final class ManualClock: TimeSource {
   private let times: Locked<(now: MonotonicTime, wall: WallTime)>
 
   /// Creates a clock.

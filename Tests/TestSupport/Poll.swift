@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Core
+public import ConfigLookupCore
 internal import Foundation
 
 /// Waits until a condition holds. Tests wait in no other way.

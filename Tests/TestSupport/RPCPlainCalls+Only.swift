@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-public import RPC
+public import ConfigLookupRPC
 
 extension RPCPlainCalls {
   /// Returns the reply to a single call of a client with all permissions.

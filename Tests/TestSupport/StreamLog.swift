@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
+internal import ConfigLookupCore
 
 /// Counts the events of the calls of ``testRouter(_:)``. Any thread may use it.
 public final class StreamLog: Sendable {

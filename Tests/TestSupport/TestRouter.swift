@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
+internal import ConfigLookupCore
+public import ConfigLookupRPC
 internal import Glibc
-public import RPC
 
 /// Sends replies of `size` bytes while the peer accepts them: `count` replies and the end of the stream, or without
 /// end.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Core
-public import RPC
+public import ConfigLookupCore
+public import ConfigLookupRPC
 
 /// A worker that runs on the test's thread: jobs run on request, in order, and timers when the test advances the time.
 public final class TestWorker: RPCWorker {

@@ -38,7 +38,10 @@ internal import Testing
   /// Only one target imports each C library of the distribution.
   @Test func eachCLibraryHasOneOwner() throws {
     let table = try Architecture.table()
-    for (library, owner) in ["CBSON": "BSON", "CMongoC": "MongoSource", "CLibevent": "Network", "COpenSSL": "TLS"] {
+    for (library, owner) in [
+      "CBSON": "ConfigLookupBSON", "CMongoC": "MongoSource", "CLibevent": "ConfigLookupNetwork",
+      "COpenSSL": "ConfigLookupTLS",
+    ] {
       let users = table.filter { $0.value.contains(library) }.keys.sorted()
       #expect(users == [owner], "only \(owner) may import \(library)")
     }
@@ -53,9 +56,12 @@ internal import Testing
   @Test func dataFlowsOneWay() throws {
     let table = try Architecture.table()
     let mongo = table.filter { $0.value.contains("MongoSource") }.keys.sorted()
-    #expect(Set(mongo).isSubset(of: ["Server", "CommandLineTool"]))
-    for target in ["Core", "BSON", "ChangeStreamCache", "MongoSource", "ConfigModels", "RPC", "LookupService"] {
-      #expect(table[target]?.contains("Network") == false, "\(target) must not know a socket")
+    #expect(Set(mongo).isSubset(of: ["ConfigLookupServer", "CommandLineTool"]))
+    for target in [
+      "ConfigLookupCore", "ConfigLookupBSON", "ChangeStreamCache", "MongoSource", "ConfigModels", "ConfigLookupRPC",
+      "LookupService",
+    ] {
+      #expect(table[target]?.contains("ConfigLookupNetwork") == false, "\(target) must not know a socket")
     }
     for target in table.keys.sorted() {
       #expect(
@@ -64,8 +70,8 @@ internal import Testing
   }
 
   @Test func canFail() throws {
-    let table = ["A": Set(["Core"]), "Core": [], "B": []]
-    let text = "internal import Core\nimport Foundation\n@preconcurrency internal import struct B.Thing\n"
+    let table = ["A": Set(["ConfigLookupCore"]), "ConfigLookupCore": [], "B": []]
+    let text = "internal import ConfigLookupCore\nimport Foundation\n@preconcurrency internal import struct B.Thing\n"
     let file = SourceFile(path: "Sources/A/File.swift", text: text)
     #expect(Architecture.breaches(in: [file], table: table).map(\.line) == [3])
     #expect(Architecture.recordRejection(from: "A", in: ["A": ["B"], "B": ["A"]]).contains("A"))

@@ -14,7 +14,8 @@ struct HeldStateRule {
 
   /// The targets whose classes are checked: those that serve callers.
   static let targets: Set = [
-    "Network", "GRPCTransport", "FramedTransport", "GRPCServices", "LookupService", "RPC", "Server",
+    "ConfigLookupNetwork", "GRPCTransport", "FramedTransport", "GRPCServices", "LookupService", "ConfigLookupRPC",
+    "ConfigLookupServer",
   ]
   /// Matches a class that has one instance for each connection, stream, watch, waiting call or caller.
   private static let holder =

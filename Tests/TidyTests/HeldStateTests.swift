@@ -39,7 +39,7 @@ internal import Testing
       }
       struct Other { var names: [String] }
       """
-    let file = SourceFile(path: "Sources/Network/Odd.swift", text: text)
+    let file = SourceFile(path: "Sources/ConfigLookupNetwork/Odd.swift", text: text)
     #expect(
       HeldStateRule.properties(in: file).map(\.name) == [
         "OddConnection.names", "OddConnection.job", "OddConnection.told",

@@ -71,7 +71,7 @@ internal import Testing
     func lines(_ text: String) -> [Int] { self.lines(DocumentationRule.breaches, text) }
     #expect(lines("public struct A {\n  package let b: Int\n") == [1, 2])
     #expect(lines("/// An A.\n@frozen\npublic struct A {\n") == [])
-    #expect(lines("struct A {\n  let a = 1\npublic import Core\npublic extension A {") == [])
+    #expect(lines("struct A {\n  let a = 1\npublic import ConfigLookupCore\npublic extension A {") == [])
     let function = "public func f(_ a: Int, to b: [Int: (Int) -> Int]) throws(E) -> Int {\n"
     let summary = "/// Adds.\n///\n"
     let rest = "/// - Returns: the sum.\n/// - Throws: an error.\n"
@@ -83,6 +83,6 @@ internal import Testing
   }
 
   private func lines(_ rule: (SourceFile) -> [Breach], _ text: String) -> [Int] {
-    rule(SourceFile(path: "Sources/Core/Example.swift", text: text)).map(\.line)
+    rule(SourceFile(path: "Sources/ConfigLookupCore/Example.swift", text: text)).map(\.line)
   }
 }

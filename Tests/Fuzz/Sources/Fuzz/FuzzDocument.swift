@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import BSON
 internal import CConfigLookupProto
 internal import ChangeStreamCache
+internal import ConfigLookupBSON
 internal import ConfigModels
 internal import Foundation
 internal import ProtobufMessages
@@ -26,19 +26,19 @@ private func check(_ document: BSONDocument) {
   }
   document.withObject { object in
     for filter in filters { _ = filter.matches(object) }
-    if let agent = model(AgentConfig.self, object, configlookup__v1__agent_config__unpack) {
+    if let agent = model(AgentConfigDocument.self, object, configlookup__v1__agent_config__unpack) {
       var texts: [String?] = [agent.input.schemaJSON, agent.output.schemaJSON]
       if case .extractor(let extractor) = agent.kind {
         texts += [extractor.extractionSchemaJSON, extractor.normalizationRulesJSON]
       }
       for case let text? in texts { expect(isJSON(text), "not JSON: \(text)") }
     }
-    if let source = model(SourceConfig.self, object, configlookup__v1__source_config__unpack) {
+    if let source = model(SourceConfigDocument.self, object, configlookup__v1__source_config__unpack) {
       if let text = source.ingestion.iteration?.toolArgumentsJSON { expect(isJSON(text), "not JSON: \(text)") }
       let path = source.ingestion.pathPattern?.pattern.text ?? "a/b.json"
       Array(path.utf8).withUnsafeBytes { _ = (source.cachedValue.matches(path: $0), source.cachedValue.fields(of: $0)) }
     }
-    if let prompt = model(Prompt.self, object, configlookup__v1__prompt__unpack) {
+    if let prompt = model(PromptDocument.self, object, configlookup__v1__prompt__unpack) {
       for case let text? in [prompt.content.outputSchemaJSON, prompt.content.fewShotExamplesJSON] {
         expect(isJSON(text), "not JSON: \(text)")
       }
@@ -48,7 +48,8 @@ private func check(_ document: BSONDocument) {
 }
 
 private let filters = [
-  AgentConfig.filter, Prompt.filter, SourceConfig.filter, .field("version", isOneOf: [.integer(1), .string("1.0.0")]),
+  AgentConfigDocument.filter, PromptDocument.filter, SourceConfigDocument.filter,
+  .field("version", isOneOf: [.integer(1), .string("1.0.0")]),
 ]
 
 /// Reads a model. Checks that an accepted model can be encoded, that protobuf-c can unpack the result, and that it can

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CConfigLookupProto
+internal import ConfigLookupRPC
 internal import ProtobufMessages
-internal import RPC
 
 @testable internal import FramedTransport
 
@@ -45,7 +45,7 @@ private struct Stream: Equatable {
 
   /// Decodes the frame at `start`. Returns its range without the length prefix; nil if the frame is incomplete.
   private static func nextFrame(_ bytes: [UInt8], _ start: Int) throws(FrameError) -> Range<Int>? {
-    let body = start + Limits.prefixBytes
+    let body = start + FramedLimits.prefixBytes
     let limit = FramedLimits().frameBytes
     var outcome: Result<Range<Int>?, FrameError> = .success(nil)
     bytes.withUnsafeBytes { buffer in
@@ -111,7 +111,7 @@ private func checkAgain(_ id: UInt32, _ call: DecodedCall) {
     id: id, method: method, request: Array(call.request), timeoutMilliseconds: call.timeoutMilliseconds,
     metadata: metadata)
   bytes.withUnsafeBytes { bytes in
-    let frame = try? FrameDecoder.decode(UnsafeRawBufferPointer(rebasing: bytes[Limits.prefixBytes...]))
+    let frame = try? FrameDecoder.decode(UnsafeRawBufferPointer(rebasing: bytes[FramedLimits.prefixBytes...]))
     guard let frame, frame.callID == id, case .call(let again) = frame.body else { fatalError("no call any more") }
     expect(
       again.method.elementsEqual(call.method) && again.request.elementsEqual(call.request)

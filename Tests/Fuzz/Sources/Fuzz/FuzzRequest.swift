@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CConfigLookupProto
+internal import ConfigLookupRPC
 internal import LookupService
 internal import ProtobufMessages
-internal import RPC
 
 /// Calls a method. The first byte selects the method, and the treatment of a watch; the rest is the request.
 func fuzzRequest(_ input: UnsafeRawBufferPointer) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Core
-internal import RPC
+internal import ConfigLookupCore
+internal import ConfigLookupRPC
 
 /// The only worker. The fuzzer runs its jobs and timers explicitly.
 final class FuzzWorker: RPCWorker {

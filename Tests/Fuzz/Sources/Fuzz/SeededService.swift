@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import BSON
 internal import ChangeStreamCache
+internal import ConfigLookupBSON
+internal import ConfigLookupCore
+internal import ConfigLookupRPC
 internal import ConfigModels
-internal import Core
 internal import Foundation
-internal import RPC
 
 @testable internal import LookupService
 
@@ -28,9 +28,9 @@ final class SeededService: Sendable {
         source: SeedSource(file), options: options, clock: StandingClock(), onInvalidation: { hub.publish(entity, $0) },
         onObserved: { hub.observed() }, onHistoryStart: { hub.beginHistory(entity, after: $0) })
     }
-    let agents = cache(.agentConfig, "agent_configs", as: AgentConfig.self)
-    let prompts = cache(.prompt, "prompts", as: Prompt.self)
-    let sources = cache(.sourceConfig, "source_configs", as: SourceConfig.self)
+    let agents = cache(.agentConfig, "agent_configs", as: AgentConfigDocument.self)
+    let prompts = cache(.prompt, "prompts", as: PromptDocument.self)
+    let sources = cache(.sourceConfig, "source_configs", as: SourceConfigDocument.self)
     let served = [ServedCache(agents), ServedCache(prompts), ServedCache(sources)]
     service = LookupService(
       caches: served, hub: hub, epoch: EpochSource(readers: served.map(\.reader), salt: ""), workers: [worker])
@@ -50,7 +50,7 @@ final class SeededService: Sendable {
   }
 }
 
-private struct StandingClock: Clock {
+private struct StandingClock: TimeSource {
   let now = MonotonicTime(nanoseconds: 1_000_000_000_000)
   let wallNow = WallTime(milliseconds: 1_800_000_000_000)
 }

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Glibc
+
+/// A time of the monotonic clock, which never goes back. Only differences between two times are meaningful.
+public struct MonotonicTime: Sendable, Hashable, Comparable {
+  /// The number of nanoseconds since an unspecified time.
+  public var nanoseconds: UInt64
+
+  /// Creates a time.
+  ///
+  /// - Parameter nanoseconds: the number of nanoseconds since the clock's unspecified start.
+  public init(nanoseconds: UInt64) {
+    self.nanoseconds = nanoseconds
+  }
+
+  /// The current time of `CLOCK_MONOTONIC`.
+  public static var now: MonotonicTime {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return MonotonicTime(nanoseconds: UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec))
+  }
+
+  /// Returns whether `left` is earlier.
+  ///
+  /// - Parameters:
+  ///   - left: one time.
+  ///   - right: the other one.
+  /// - Returns: true if `left` is earlier than `right`.
+  public static func < (left: MonotonicTime, right: MonotonicTime) -> Bool {
+    left.nanoseconds < right.nanoseconds
+  }
+
+  /// Returns the time that is a number of seconds later. The result is clamped to the range of the clock.
+  ///
+  /// - Parameter seconds: the number of seconds. A negative number results in an earlier time, NaN in the same time.
+  /// - Returns: the time.
+  public func advanced(bySeconds seconds: Double) -> MonotonicTime {
+    if seconds.isNaN { return self }
+    let delta = UInt64(min(abs(seconds) * 1e9, 9e18))
+    let (sum, overflow) =
+      seconds < 0 ? nanoseconds.subtractingReportingOverflow(delta) : nanoseconds.addingReportingOverflow(delta)
+    if overflow { return MonotonicTime(nanoseconds: seconds < 0 ? 0 : .max) }
+    return MonotonicTime(nanoseconds: sum)
+  }
+
+  /// Returns the number of seconds between an earlier time and this one.
+  ///
+  /// - Parameter earlier: the earlier time.
+  /// - Returns: the seconds; 0 if `earlier` is later.
+  public func seconds(since earlier: MonotonicTime) -> Double {
+    self <= earlier ? 0 : Double(nanoseconds - earlier.nanoseconds) / 1e9
+  }
+
+  /// Returns the number of whole milliseconds between an earlier time and this one.
+  ///
+  /// - Parameter earlier: the earlier time.
+  /// - Returns: the milliseconds; 0 if `earlier` is later.
+  public func milliseconds(since earlier: MonotonicTime) -> UInt64 {
+    self <= earlier ? 0 : (nanoseconds - earlier.nanoseconds) / 1_000_000
+  }
+}
+
+/// A calendar time with BSON's resolution.
+public struct WallTime: Sendable, Hashable, Comparable {
+  /// The number of milliseconds since 1970-01-01T00:00:00Z.
+  public var milliseconds: Int64
+
+  /// Creates a time.
+  ///
+  /// - Parameter milliseconds: the number of milliseconds since 1970-01-01T00:00:00Z.
+  public init(milliseconds: Int64) {
+    self.milliseconds = milliseconds
+  }
+
+  /// The current time of `CLOCK_REALTIME`.
+  public static var now: WallTime {
+    var time = timespec()
+    clock_gettime(CLOCK_REALTIME, &time)
+    return WallTime(milliseconds: Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000)
+  }
+
+  /// Returns whether `left` is earlier.
+  ///
+  /// - Parameters:
+  ///   - left: one time.
+  ///   - right: the other one.
+  /// - Returns: true if `left` is earlier than `right`.
+  public static func < (left: WallTime, right: WallTime) -> Bool {
+    left.milliseconds < right.milliseconds
+  }
+}
+
+/// A source of time: the machine's clocks, or those of a test.
+public protocol TimeSource: Sendable {
+  /// The current monotonic time.
+  var now: MonotonicTime { get }
+  /// The current calendar time.
+  var wallNow: WallTime { get }
+}
+
+/// The machine's clocks.
+public struct SystemClock: TimeSource {
+  /// Creates the clock.
+  public init() {}
+  /// The current time of `CLOCK_MONOTONIC`.
+  public var now: MonotonicTime { .now }
+  /// The current time of `CLOCK_REALTIME`.
+  public var wallNow: WallTime { .now }
+}
+
+extension Duration {
+  /// The duration in seconds, rounded to a `Double`.
+  public var seconds: Double {
+    let (seconds, attoseconds) = components
+    return Double(seconds) + Double(attoseconds) / 1e18
+  }
+}
