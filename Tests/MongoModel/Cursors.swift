@@ -35,7 +35,9 @@ extension MongodModel {
     let concern = request.readConcern
     attempt.isMajority = concern.level == "majority"
     let node = set.members[member]
-    if node.state == .secondary, request.body.field("$readPreference")?.document?.field("mode")?.text ?? "primary" == "primary" {
+    if node.state == .secondary,
+      request.body.field("$readPreference")?.document?.field("mode")?.text ?? "primary" == "primary"
+    {
       throw .failed(.notPrimaryNoSecondaryOk)
     }
     if let after = concern.after {

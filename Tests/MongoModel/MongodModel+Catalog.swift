@@ -38,7 +38,8 @@ extension MongodModel {
   ) throws(Interruption) {
     guard let options = request.body.field("changeStreamPreAndPostImages")?.document else { return }
     guard personality.hasImages else {
-      throw .failed(CommandError(40415, "Location40415", "BSON field 'changeStreamPreAndPostImages' is an unknown field."))
+      throw .failed(
+        CommandError(40415, "Location40415", "BSON field 'changeStreamPreAndPostImages' is an unknown field."))
     }
     guard let collection = set.members[member].store.collections[namespace] else {
       throw .failed(CommandError(26, "NamespaceNotFound", "ns does not exist"))

@@ -147,7 +147,8 @@ extension MongodModel {
     let end = set.members[member].commitPoint
     guard oplog.truncatedThrough <= stream.scanned else {
       throw .failed(
-        CommandError(136, "CappedPositionLost", "CollectionScan died due to position in capped collection being deleted"))
+        CommandError(
+          136, "CappedPositionLost", "CollectionScan died due to position in capped collection being deleted"))
     }
     // The number of entries that the operation may still examine by now.
     var budget = Int.max

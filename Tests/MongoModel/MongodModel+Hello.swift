@@ -45,7 +45,8 @@ extension MongodModel {
     reply.append("setVersion", set.setVersion)
     // The primary is the one that the member can reach in its own term.
     if let primary = set.members.indices.first(where: {
-      set.members[$0].state == .primary && set.members[$0].term == member.term && ($0 == index || set.canReach($0, index))
+      set.members[$0].state == .primary && set.members[$0].term == member.term
+        && ($0 == index || set.canReach($0, index))
     }) {
       reply.append("primary", host(primary))
     }

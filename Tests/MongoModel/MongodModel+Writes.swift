@@ -12,11 +12,26 @@ struct TransactionState {
 /// The changes of a command before they are written.
 struct Batch {
   /// Each element becomes an entry of the oplog.
-  var entries: [[Operation]] = []
-  /// The changes of the transaction before this command.
-  var earlier: [Operation] = []
+  private(set) var entries: [[Operation]] = []
+  /// The documents that the command, or the transaction before it, has written; nil for deleted ones.
+  private(set) var written: [DocumentID: BSONDocument?] = [:]
 
-  var all: [Operation] { earlier + entries.joined() }
+  /// Creates a batch after the changes of a transaction in the same collection.
+  init(after earlier: some Sequence<Operation>) {
+    for operation in earlier { note(operation) }
+  }
+
+  mutating func append(_ operation: Operation) {
+    note(operation)
+    entries.append([operation])
+  }
+
+  /// Appends changes that become one entry. They have been noted.
+  mutating func append(together operations: [Operation]) { entries.append(operations) }
+
+  mutating func note(_ operation: Operation) {
+    if let id = operation.key.id { written.updateValue(operation.document, forKey: id) }
+  }
 }
 
 extension MongodModel {
@@ -89,16 +104,17 @@ extension MongodModel {
   private mutating func writeDocuments(
     _ request: Request, _ transaction: TransactionID?, at member: Int
   ) throws(Interruption) -> BSONBuilder {
-    var batch = Batch()
     let isInTransaction = request.isInTransaction
-    if isInTransaction, let transaction { batch.earlier = transactions[transaction]?.operations ?? [] }
     let namespace = request.namespace
+    let earlier = isInTransaction ? transaction.flatMap { transactions[$0] }?.operations : nil
+    var batch = Batch(after: (earlier ?? []).filter { $0.namespace == namespace })
     let isUpsert = request.documents("updates").contains { $0.field("upsert")?.isTrue == true }
     var created: Operation?
     var uuid = set.members[member].store.collections[namespace]?.rows.uuid
     if uuid == nil, request.command == "insert" || isUpsert || request.body.field("upsert")?.isTrue == true {
       created = Operation(.create, namespace, uuid: set.makeID(count: 16))
-      uuid = transaction.flatMap { transactions[$0]?.created.first { $0.namespace == namespace }?.uuid } ?? created?.uuid
+      uuid =
+        transaction.flatMap { transactions[$0]?.created.first { $0.namespace == namespace }?.uuid } ?? created?.uuid
     }
     var reply = BSONBuilder()
     do throws(CommandError) {
@@ -125,7 +141,7 @@ extension MongodModel {
 
   /// The document as the command sees it.
   private func current(_ namespace: Namespace, _ id: DocumentID, _ batch: Batch, at member: Int) -> BSONDocument? {
-    if let last = batch.all.last(where: { $0.namespace == namespace && $0.key.id == id }) { return last.document }
+    if let written = batch.written[id] { return written }
     return set.members[member].store.collections[namespace]?.rows.document(id, asOf: Revision(.max))
   }
 
@@ -142,7 +158,7 @@ extension MongodModel {
       for place in 0..<(rows?.count ?? 0) {
         if let document = rows?.document(at: place, asOf: Revision(.max)), let id = document.id { ids.append(id) }
       }
-      ids += batch.all.compactMap(\.key.id)
+      ids += batch.written.keys
     }
     var seen: Set<DocumentID> = []
     var documents: [BSONDocument] = []
@@ -173,13 +189,15 @@ extension MongodModel {
       var document = document
       if document.field("_id") == nil {
         var fields = FieldList(document)
-        fields.prepend("_id", OwnedValue(type: .objectID, bytes: Array(littleEndian(set.now.bitPattern) + [0, 0, 0, UInt8(index & 255)])))
+        fields.prepend(
+          "_id",
+          OwnedValue(type: .objectID, bytes: Array(littleEndian(set.now.bitPattern) + [0, 0, 0, UInt8(index & 255)])))
         document = fields.document
       }
       var operation = operation(.insert, namespace, document, at: member, uuid: uuid)
       operation.document = document
       guard let id = operation.key.id else { continue }
-      if current(namespace, id, batch, at: member) != nil || operations.contains(where: { $0.key.id == id }) {
+      if current(namespace, id, batch, at: member) != nil {
         errors.append(
           BSONDocument {
             $0.append("index", Int32(index))
@@ -189,12 +207,13 @@ extension MongodModel {
           })
         if request.body.field("ordered")?.isTrue ?? true { break } else { continue }
       }
+      batch.note(operation)
       operations.append(operation)
     }
     if personality.hasVectoredInserts, !operations.isEmpty {
-      batch.entries.append(operations)
+      batch.append(together: operations)
     } else {
-      batch.entries += operations.map { [$0] }
+      for operation in operations { batch.append(together: [operation]) }
     }
     reply.append("n", Int32(operations.count))
     if !errors.isEmpty { reply.append("writeErrors", array: errors) }
@@ -247,7 +266,7 @@ extension MongodModel {
     operation.document = new.document
     operation.before = old
     operation.delta = new.delta
-    batch.entries.append([operation])
+    batch.append(operation)
     return true
   }
 
@@ -263,11 +282,12 @@ extension MongodModel {
     let new = try UpdatedDocument(change, to: nil, seed: seed)
     var fields = FieldList(new.document)
     let own = OwnedValue(
-      type: .objectID, bytes: littleEndian(set.now.bitPattern) + littleEndian(UInt32(truncatingIfNeeded: set.changeCount)))
+      type: .objectID,
+      bytes: littleEndian(set.now.bitPattern) + littleEndian(UInt32(truncatingIfNeeded: set.changeCount)))
     fields.prepend("_id", fields["_id"] ?? own)
     var operation = operation(.insert, namespace, fields.document, at: member, uuid: uuid)
     operation.document = fields.document
-    batch.entries.append([operation])
+    batch.append(operation)
     return fields.document
   }
 
@@ -281,7 +301,7 @@ extension MongodModel {
       for old in try found(statement.field("q")?.document ?? .empty, namespace, batch, limit: limit, at: member) {
         var operation = operation(.delete, namespace, old, at: member, uuid: uuid)
         operation.before = old
-        batch.entries.append([operation])
+        batch.append(operation)
         count += 1
       }
     }
@@ -300,7 +320,7 @@ extension MongodModel {
       if let old {
         var operation = operation(.delete, namespace, old, at: member, uuid: uuid)
         operation.before = old
-        batch.entries.append([operation])
+        batch.append(operation)
       }
       result = old
     } else if let change = request.body.field("update")?.document {

@@ -79,7 +79,8 @@ struct MongodModel {
   }
 
   private func applies(_ point: FailPoint, to request: Request, at member: Int) -> Bool {
-    guard point.commands.contains(request.command) || (point.commands.contains("*") && !isAdministrative(request)) else {
+    guard point.commands.contains(request.command) || (point.commands.contains("*") && !isAdministrative(request))
+    else {
       return false
     }
     if let name = point.applicationName, name != request.applicationName { return false }

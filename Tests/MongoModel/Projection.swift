@@ -74,7 +74,9 @@ struct Projection: Sendable {
   func project(_ document: BSONDocument) -> BSONDocument {
     var builder = BSONBuilder()
     document.withObject { object in
-      if let included { Self.include(object, included, &builder) } else if let excluded {
+      if let included {
+        Self.include(object, included, &builder)
+      } else if let excluded {
         Self.exclude(object, excluded, &builder)
       }
     }

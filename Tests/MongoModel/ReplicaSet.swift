@@ -167,13 +167,12 @@ struct ReplicaSet {
       members[index].state == .primary && index != primary ? Revision.none : members[index].lastApplied
     }.sorted(by: >)
     let majority = members.count / 2 + 1
-    guard applied.count >= min(majority, members.filter { !$0.isArbiter }.count), applied.count >= majority else {
-      return
-    }
+    guard applied.count >= majority else { return }
     var time = min(applied[majority - 1], commitLimit ?? .init(.max))
     if commitDelay > 0 { time = min(time, lastTime(writtenBefore: now - commitDelay, at: primary)) }
     // Only an entry of its own term makes a primary commit.
-    guard time > members[primary].commitPoint, term(of: time, at: primary) == members[primary].term else { return }
+    if term(of: time, at: primary) != members[primary].term { time = .none }
+    time = max(time, members[primary].commitPoint)
     for index in reached {
       members[index].commitPoint = max(members[index].commitPoint, min(time, members[index].lastApplied))
     }

@@ -28,7 +28,9 @@ struct Request: Sendable {
         command = String(decoding: name, as: UTF8.self)
         return false
       }
-      if database == nil { self.database = object.value("$db")?.stringBytes.map { String(decoding: $0, as: UTF8.self) } ?? "" }
+      if database == nil {
+        self.database = object.value("$db")?.stringBytes.map { String(decoding: $0, as: UTF8.self) } ?? ""
+      }
     }
   }
 

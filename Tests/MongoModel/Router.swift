@@ -216,7 +216,9 @@ struct Router {
     _ request: Request, _ shards: inout [MongodModel], _ attempt: inout Attempt
   ) throws(Interruption) -> BSONBuilder {
     var stream: RouterStream
-    if let opening = attempt.openingRouterStream { stream = opening } else {
+    if let opening = attempt.openingRouterStream {
+      stream = opening
+    } else {
       stream = try RouterStream(request, &shards, &attempt)
     }
     let size = request.body.field("cursor")?.document?.field("batchSize")?.integer.map { Int($0) } ?? 101

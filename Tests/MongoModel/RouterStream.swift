@@ -110,8 +110,10 @@ struct RouterStream {
     }
     let last = token.field("_data")?.text ?? ""
     // A shard promises only what comes before its own waiting events.
-    let least = sources.map { source in source.events.first.map { ($0.token, source.promised) } ?? (source.promise, source.promised) }
-      .min { $0.0 < $1.0 }
+    let least = sources.map { source in
+      source.events.first.map { ($0.token, source.promised) } ?? (source.promise, source.promised)
+    }
+    .min { $0.0 < $1.0 }
     let hasWaiting = sources.contains { !$0.events.isEmpty }
     if !isInvalidated, !hasWaiting, let least, least.0 > last { token = least.1 }
     return events

@@ -2,6 +2,21 @@
 package import ConfigLookupBSON
 package import ConfigLookupCore
 
+extension MongodModel {
+  /// Runs a command once; nil if there is no primary.
+  fileprivate mutating func run(
+    _ command: BSONDocument, database: String, member: Int?, clusterTime: Revision
+  ) -> Outcome? {
+    set.clusterTime = max(set.clusterTime, clusterTime)
+    guard let index = member ?? set.primary else { return nil }
+    var builder = BSONBuilder(command)
+    builder.append("writeConcern") { $0.append("w", Int32(1)) }
+    var attempt = Attempt(startedAt: set.now)
+    attempt.hasBegun = true
+    return handle(Request(builder.document, database: database), at: index, &attempt)
+  }
+}
+
 // What a scenario does to the deployment. Members and shards are named by their indices; a member without a number is
 // the primary.
 
@@ -25,15 +40,14 @@ extension MongoModel {
   package func run(
     _ command: BSONDocument, database: String, member: Int? = nil, shard: Int = 0
   ) throws(CommandError) -> BSONDocument {
-    let outcome: Outcome? = change(shard) { model in
-      guard let index = member ?? model.set.primary else { return nil }
-      var builder = BSONBuilder(command)
-      builder.append("writeConcern") { $0.append("w", Int32(1)) }
-      var attempt = Attempt(startedAt: model.set.now)
-      attempt.hasBegun = true
-      return model.handle(Request(builder.document, database: database), at: index, &attempt)
+    let outcome: Outcome? = shared.change { cluster in
+      // Shards learn each other's time from their clients, so later commands have later times.
+      let clusterTime = cluster.shards.map(\.set.clusterTime).max() ?? .none
+      return cluster.shards[shard].run(command, database: database, member: member, clusterTime: clusterTime)
     }
-    guard case .reply(let reply) = outcome else { throw CommandError(-1, "NoReply", "there is no primary, or it waits") }
+    guard case .reply(let reply) = outcome else {
+      throw CommandError(-1, "NoReply", "there is no primary, or it waits")
+    }
     if reply.field("ok")?.isTrue != true {
       throw CommandError(
         Int32(clamping: reply.field("code")?.integer ?? 0), reply.field("codeName")?.text ?? "",

@@ -79,7 +79,8 @@ struct ChangeStreamTests {
     var machine = Machine()
     try machine.run(insert(1))
     let opened = try machine.open()
-    let session = #""lsid": {"id": {"$uuid": "00112233-4455-6677-8899-aabbccddeeff"}}, "txnNumber": {"$numberLong": "1"}"#
+    let session =
+      #""lsid": {"id": {"$uuid": "00112233-4455-6677-8899-aabbccddeeff"}}, "txnNumber": {"$numberLong": "1"}"#
     for json in [insert(2), update] { try machine.run(json.dropLast() + ", \(session), \"autocommit\": false}") }
     #expect(try machine.next(opened).types == [])
     #expect(try machine.run(#"{"find": "c"}"#).field("cursor")?.document?.field("firstBatch")?.elements.count == 1)
@@ -119,10 +120,11 @@ struct ChangeStreamTests {
     let resumable = try machine.next(live)
     // Another server's event at the same time.
     var foreign = resumable.token
-    foreign.rest = ResumeTokenData(
-      event: .none, version: 2, operationIndex: 0, isInvalidate: false, uuid: [UInt8](repeating: 0, count: 16),
-      operationType: "update", identifier: .empty, isCommand: false
-    ).rest
+    foreign.rest =
+      ResumeTokenData(
+        event: .none, version: 2, operationIndex: 0, isInvalidate: false, uuid: [UInt8](repeating: 0, count: 16),
+        operationType: "update", identifier: .empty, isCommand: false
+      ).rest
     let option = "\"resumeAfter\": {\"_data\": \"\(foreign.data)\"}"
     let aggregate = "{\"aggregate\": \"c\", \"pipeline\": [{\"$changeStream\": {\(option)}}], \"cursor\": {}}"
     #expect(try machine.code(aggregate) == 280)
@@ -182,8 +184,9 @@ struct ChangeStreamTests {
       return
     }
     #expect(try machine.code("{\"getMore\": {\"$numberLong\": \"\(opened.id)\"}, \"collection\": \"c\"}") == nil)
-    let large = String(repeating: "y", count: 10_000)
-    let stage = "{\"$changeStream\": {\(opened.resumeOption)}}, {\"$project\": {\"fullDocument\": 1, \"x\": {\"$literal\": \"\(large)\"}}}"
+    let large = String(repeating: "y", count: 20_000)
+    let stage =
+      "{\"$changeStream\": {\(opened.resumeOption)}}, {\"$project\": {\"fullDocument\": 1, \"x\": {\"$literal\": \"\(large)\"}}}"
     #expect(try machine.code("{\"aggregate\": \"c\", \"pipeline\": [\(stage)], \"cursor\": {}}") == 10334)
   }
 
@@ -223,6 +226,8 @@ struct ChangeStreamTests {
     #expect(try old.open().token.version == 1)
     var foreign = Machine(.documentDB)
     let reply = try foreign.run(open)
-    #expect(reply.field("cursor")?.document?.field("postBatchResumeToken")?.document?.field("_data")?.text?.hasPrefix("01") == true)
+    #expect(
+      reply.field("cursor")?.document?.field("postBatchResumeToken")?.document?.field("_data")?.text?.hasPrefix("01")
+        == true)
   }
 }

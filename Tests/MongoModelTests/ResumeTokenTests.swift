@@ -60,7 +60,9 @@ struct ResumeTokenTests {
     #expect(try token(index).data < token(index + 1).data)
   }
 
-  @Test(arguments: ["", "82", "8269B03187000000022B0429296E14", "8269B03187000000022B0629296E1404", "0169B0318700000002"])
+  @Test(arguments: [
+    "", "82", "8269B03187000000022B0429296E14", "8269B03187000000022B0629296E1404", "0169B0318700000002",
+  ])
   func malformedTokens(_ text: String) {
     #expect(ResumeTokenData(data: text) == nil)
   }

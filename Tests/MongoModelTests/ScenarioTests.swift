@@ -28,7 +28,8 @@ internal import Testing
   }
 
   /// 1. The commit point stands still while the stream resumes over an update without a post-image.
-  @Test func minimumRevisionsAboveTheCommitPointAreNotAnsweredOlder() throws {
+  @Test(.fails(until: "positions are taken from resume tokens and not from a ping (A3)"))
+  func minimumRevisionsAboveTheCommitPointAreNotAnsweredOlder() throws {
     try withBench(try MongoModel(seed: 2)) { bench in
       try bench.model.insert(ScenarioBench.agents, [Documents.agent("a", description: "one")])
       try bench.start()
@@ -52,7 +53,7 @@ internal import Testing
   }
 
   /// 2. A batch is cut between two documents of one insert, which share a key.
-  @Test func halfOfAnInsertIsNotShown() throws {
+  @Test(.fails(until: "changes are grouped by cluster time (A7)")) func halfOfAnInsertIsNotShown() throws {
     try withBench(try MongoModel(seed: 3)) { bench in
       try bench.model.insert(ScenarioBench.agents, [Documents.agent("a")])
       try bench.start()
@@ -83,7 +84,9 @@ internal import Testing
   }
 
   /// 5. A response deadline answers an empty batch in the middle of a scan.
-  @Test func anEmptyReplyInTheMiddleOfAScanProvesNothing() throws {
+  @Test(.fails(until: "positions are taken from resume tokens (A4)")) func anEmptyReplyInTheMiddleOfAScanProvesNothing()
+    throws
+  {
     try withBench(try MongoModel(.mongoDB90, seed: 5)) { bench in
       try bench.model.insert(ScenarioBench.agents, [Documents.agent("a", description: "one")])
       try bench.start()
@@ -121,10 +124,13 @@ internal import Testing
   }
 
   /// 11. A failover of 40 s with refusals and silence.
-  @Test func aLongFailoverLosesNothing() throws {
+  @Test(.fails(until: "refusals of a failover do not count as a lost position (D3)")) func aLongFailoverLosesNothing()
+    throws
+  {
     try withBench(try MongoModel(seed: 11)) { bench in
       try bench.model.insert(ScenarioBench.agents, [Documents.agent("a", description: "one")])
       try bench.start()
+      #expect(try bench.content("a") == "one")
       let watch = try Watch.open(bench.address)
       let commands: Set = ["getMore", "aggregate", "find", "ping"]
       func refuse(_ code: Int32, seconds: UInt32) {
@@ -147,7 +153,9 @@ internal import Testing
   }
 
   /// 12. What other products answer to commands that they do not have.
-  @Test(arguments: ["Atlas Flex", "DocumentDB"])
+  @Test(
+    .fails(until: "an odd answer to replSetGetConfig or whenAvailable is accepted (D8, B7)"),
+    arguments: ["Atlas Flex", "DocumentDB"])
   func oddAnswersDoNotKeepTheServerFromBecomingReady(_ name: String) throws {
     let personality = name == "DocumentDB" ? Personality.documentDB : .atlasFlex
     try withBench(try MongoModel(personality, seed: 12)) { bench in

@@ -22,7 +22,7 @@ internal import Testing
   }
 
   /// 3. One shard is cold: its promise stands still.
-  @Test func aColdShardHoldsPositionsBack() throws {
+  @Test(.fails(until: "positions are taken from resume tokens (A4, C3)")) func aColdShardHoldsPositionsBack() throws {
     try withBench(try MongoModel(shards: 2, routers: 1, seed: 3)) { bench in
       try bench.model.insert(ScenarioBench.agents, [Documents.agent("a", description: "one")])
       for shard in 0..<2 { bench.model.setNoopInterval(1, shard: shard) }
@@ -37,7 +37,7 @@ internal import Testing
   }
 
   /// 4. The router answers empty before any shard has answered.
-  @Test func anEmptyReplyOfARouterProvesNothing() throws {
+  @Test(.fails(until: "positions are taken from resume tokens (A4)")) func anEmptyReplyOfARouterProvesNothing() throws {
     try withBench(try MongoModel(shards: 2, routers: 1, seed: 4)) { bench in
       try bench.model.insert(ScenarioBench.agents, [Documents.agent("a", description: "one")])
       for shard in 0..<2 { bench.model.setNoopInterval(1, shard: shard) }
@@ -51,14 +51,16 @@ internal import Testing
   }
 
   /// 13. A document is moved to another shard, and its insert there comes before its deletion.
-  @Test(arguments: [true, false])
+  @Test(.fails(until: "a deletion is told apart from a move to another shard (D12)"), arguments: [true, false])
   func aDocumentThatMovesToAnotherShardIsFound(_ insertIsFirst: Bool) throws {
     try withBench(try MongoModel(shards: 2, routers: 1, seed: 13)) { bench in
       try bench.model.insert(ScenarioBench.agents, [Documents.agent("a", description: "one")])
       try bench.model.insert(ScenarioBench.agents, [Documents.agent("other")], shard: 1)
       for shard in 0..<2 { bench.model.setNoopInterval(1, shard: shard) }
       try bench.start()
-      func insert() throws { try bench.model.insert(ScenarioBench.agents, [Documents.agent("a", description: "two")], shard: 1) }
+      func insert() throws {
+        try bench.model.insert(ScenarioBench.agents, [Documents.agent("a", description: "two")], shard: 1)
+      }
       func delete() throws { try bench.model.delete(ScenarioBench.agents, Documents.selector("a:1.0.0")) }
       if insertIsFirst { try insert() }
       try delete()
