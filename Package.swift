@@ -145,6 +145,7 @@ let package = Package(
     tests(
       "ConfigModelsTests",
       ["ConfigModels", "ConfigLookupBSON", "ChangeStreamCache", "ProtobufMessages", "CConfigLookupProto"]),
+    tests("MongoSourceTests", ["MongoSource", "ChangeStreamCache", "ConfigLookupBSON", "ConfigLookupCore"]),
     tests("ConfigLookupRPCTests", ["ConfigLookupRPC", "ConfigLookupCore"]),
     tests(
       "LookupServiceTests",

@@ -36,7 +36,7 @@ struct CacheView {
   }
 
   /// Whether the cache was verified within its TTL.
-  var isValid: Bool { Double(ageMilliseconds) <= reader.ttlSeconds * 1000 }
+  var isValid: Bool { Double(ageMilliseconds) <= reader.ttlSeconds * 1000 && !reader.isBehindMajority }
 }
 
 extension LookupService {
