@@ -9,21 +9,20 @@ final class MongoChangeStream: DocumentStream {
   private let cursor: ChangeStreamCursor
 
   init(
-    pool: MongoClientPool, namespace: MongoNamespace, token: ResumeToken?, fields: Set<String>, awaitMilliseconds: Int
-  )
-    throws(SourceError)
-  {
+    pool: MongoClientPool, namespace: MongoNamespace, token: ResumeToken?, fields: Set<String>,
+    maximumAwaitTime: Duration
+  ) throws(SourceError) {
     cursor = try ChangeStreamCursor(
       pool: pool, namespace: namespace, start: token.map { .after($0) } ?? .now,
-      options: .init(bringsDocuments: true, reportedFields: fields, awaitMilliseconds: awaitMilliseconds))
+      options: .init(bringsDocuments: true, reportedFields: fields, maximumAwaitTime: maximumAwaitTime))
   }
 
   var operationTime: Revision { cursor.operationTime }
   var askedAt: MonotonicTime { cursor.askedAt }
   var resumeToken: ResumeToken? { cursor.resumeToken }
 
-  func next(waitingAtMost seconds: Double) throws(SourceError) -> DocumentChange? {
-    try cursor.next(waitingAtMost: seconds).map { DocumentChange(event: $0, isExact: cursor.hasImages) }
+  func next(waitingAtMost limit: Duration?) throws(SourceError) -> DocumentChange? {
+    try cursor.next(waitingAtMost: limit).map { DocumentChange(event: $0, isExact: cursor.hasImages) }
   }
 
   func close() { cursor.close() }

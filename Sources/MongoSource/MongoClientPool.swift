@@ -59,11 +59,13 @@ public final class MongoClientPool: Sendable {
   /// Creates a client with a connection of its own, for one thread. The caller must destroy it. It does not connect
   /// yet.
   ///
-  /// - Parameter seconds: the socket timeout in seconds, if the URI sets none.
-  func dedicatedClient(replyTimeoutSeconds seconds: Double) throws(MongoError) -> OpaquePointer {
+  /// - Parameter timeout: the socket timeout, if the URI sets none.
+  func dedicatedClient(replyTimeout timeout: Duration) throws(MongoError) -> OpaquePointer {
     guard let copy = mongoc_uri_copy(uri.pointer) else { throw MongoError(message: "out of memory") }
     defer { mongoc_uri_destroy(copy) }
-    if !uri.hasSocketTimeout { mongoc_uri_set_option_as_int32(copy, "sockettimeoutms", Int32(seconds * 1000)) }
+    if !uri.hasSocketTimeout {
+      mongoc_uri_set_option_as_int32(copy, "sockettimeoutms", Int32(clamping: timeout.milliseconds))
+    }
     var error = bson_error_t()
     guard let client = mongoc_client_new_from_uri_with_error(copy, &error) else { throw MongoError(error) }
     mongoc_client_set_error_api(client, MONGOC_ERROR_API_VERSION_2)

@@ -67,7 +67,7 @@ final class MongoSession {
       readOperationTime(session)
       return reply
     } catch {
-      let waited = MonotonicTime.now.seconds(since: began)
+      let waited = MonotonicTime.now.duration(since: began)
       throw SourceError(
         error.afterWaiting(waited, for: "the reply to \(command.firstName) on \(database)"), at: pool.place)
     }

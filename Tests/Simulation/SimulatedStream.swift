@@ -36,7 +36,7 @@ final class SimulatedStream: DocumentStream {
 
   var resumeToken: ResumeToken? { ResumeToken(place: tokenPlace, copyNumber: copyNumber) }
 
-  func next(waitingAtMost seconds: Double) throws(SourceError) -> DocumentChange? {
+  func next(waitingAtMost limit: Duration?) throws(SourceError) -> DocumentChange? {
     if batch.isEmpty { try ask() }
     source.askedAt = max(source.askedAt, askedAt)
     guard let (change, place) = batch.popFirst() else {
