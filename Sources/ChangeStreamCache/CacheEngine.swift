@@ -45,12 +45,12 @@ struct CacheEngine<Model: CachedModel>: Sendable {
   private(set) var isStreamSuspect = false
   /// When the collection is read again although no problem was detected.
   private var reloadDue: MonotonicTime?
-  private let reloadSeconds: Double
+  private let reloadInterval: Duration
   /// Whether the collection has been loaded once.
   private var hasServed = false
   /// The earlier history that is read before the cache reports that it is loaded.
   private var pastWanted: PastWanted?
-  private let historyPatienceSeconds: Double
+  private let historyTimeout: Duration
   var health = CacheHealth()
   var isRejectedListCurrent = true
   /// The generation of ``DocumentSet/conflicts`` that ``health`` contains.
@@ -64,16 +64,16 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     var isUnderWay = false
   }
 
-  /// Creates the engine. The collection is read every `reloadSeconds`. Earlier history is awaited for
-  /// `historyPatienceSeconds`.
+  /// Creates the engine. The collection is read every `reloadInterval`. Earlier history is awaited for
+  /// `historyTimeout`.
   init(
-    reader: CacheReader, reloadSeconds: Double, historyPatienceSeconds: Double = 0, logger: Logger,
+    reader: CacheReader, reloadInterval: Duration, historyTimeout: Duration = .zero, logger: Logger,
     outlet: InvalidationOutlet
   ) {
     self.reader = reader
-    self.reloadSeconds = reloadSeconds
+    self.reloadInterval = reloadInterval
     self.logger = logger
-    self.historyPatienceSeconds = historyPatienceSeconds
+    self.historyTimeout = historyTimeout
     self.outlet = outlet
     publisher = AnswerPublisher(
       entity: Model.entity, spaces: Model.keySpaces, reader: reader, onInvalidation: outlet.onInvalidation,
@@ -414,9 +414,9 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     // Regardless of the reload's reason: a stream that did not deliver these changes may be broken.
     if isContinuous, differing > 0 { isStreamSuspect = true }
     isContinuous = true
-    reloadDue = now.advanced(bySeconds: reloadSeconds)
+    reloadDue = now.advanced(by: reloadInterval)
     health.reloads += 1
-    health.reloadSeconds = now.seconds(since: finished.began)
+    health.reloadDuration = now.duration(since: finished.began)
     health.loadedAt = wallNow
     reader.publishConfirmed(asked)
     reader.publishObserved(observed)
@@ -436,7 +436,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
       } else {
         pastWanted = PastWanted(
           number: finished.number, through: observed, sequence: publisher.sequence,
-          deadline: now.advanced(bySeconds: historyPatienceSeconds))
+          deadline: now.advanced(by: historyTimeout))
       }
     } else if reason == .resync {
       logger.info(

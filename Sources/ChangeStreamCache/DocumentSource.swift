@@ -92,10 +92,10 @@ public protocol DocumentStream: AnyObject {
 
   /// Waits for the next change.
   ///
-  /// - Parameter seconds: the longest wait, in seconds. The source's own waiting time may be shorter.
+  /// - Parameter limit: the longest wait; nil for no limit. The source's own waiting time may be shorter.
   /// - Returns: the change; nil if none was received in that time.
   /// - Throws: a ``SourceError`` if the stream has failed.
-  func next(waitingAtMost seconds: Double) throws(SourceError) -> DocumentChange?
+  func next(waitingAtMost limit: Duration?) throws(SourceError) -> DocumentChange?
 
   /// Closes the stream. Must be called once, on the thread that used it.
   func close()

@@ -17,8 +17,8 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
   private var backoff: Backoff
   /// What waited for the stream at the last step.
   private var awaited: AwaitedProgress?
-  /// The maximum wait of the stream for the next change, in seconds, while something waits for the stream to advance.
-  private var hurriedWait = CacheLimits.hurriedWaitSeconds
+  /// The maximum wait of the stream for the next change while something waits for the stream to advance.
+  private var hurriedWait = CacheLimits.firstHurriedWait
   private var reportedTimes = ReportedTimes()
   /// Whether the open stream has delivered a reply.
   private var hasAnswered = false
@@ -40,24 +40,24 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
     self.clock = clock
     self.logger = logger
     self.complaints = complaints
-    backoff = Backoff(firstSeconds: options.firstRetrySeconds, limitSeconds: options.retryLimitSeconds)
+    backoff = Backoff(initial: options.initialRetryDelay, maximum: options.maximumRetryDelay)
     // The first try is the first step itself.
     _ = backoff.next()
   }
 
-  /// Performs a step: opens a stream, or waits for one change and applies it, or closes the stream. Returns the number
-  /// of seconds to wait before the next step.
-  func step() -> Double {
+  /// Performs a step: opens a stream, or waits for one change and applies it, or closes the stream. Returns the time
+  /// to wait before the next step.
+  func step() -> Duration {
     guard let stream else { return open() }
     let end: SourceError?
     do throws(SourceError) {
-      if try follow(stream) { return 0 }
+      if try follow(stream) { return .zero }
       end = nil
     } catch {
       end = error
     }
     // A stopped cache keeps its position, because the end of the thread is not the end of the stream.
-    if state.isStopping { return 0 }
+    if state.isStopping { return .zero }
     let historyLost = end.map(isLost) ?? true
     close()
     if let end { complaints.log(end, "stream_lost") }
@@ -72,7 +72,7 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
     stream = nil
   }
 
-  private func open() -> Double {
+  private func open() -> Duration {
     var isOpening = false
     do throws(SourceError) {
       let identity = try source.identity()
@@ -84,9 +84,9 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
       stream = try source.openStream(resumingAfter: token, reportingFields: Model.placingFields ?? [])
       hasAnswered = false
       state.withEngine { $0.streamOpened(resumed: token != nil, identity: identity) }
-      return 0
+      return .zero
     } catch {
-      if state.isStopping { return 0 }
+      if state.isStopping { return .zero }
       // Only errors of opening the stream concern the resume position.
       if isOpening, token != nil, isLost(error) {
         logger.warning("history_lost", error.description, ["cache": .string(Model.entity)])
@@ -102,7 +102,7 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
   /// Whether the resume position is lost. There are three cases:
   ///
   /// - The source reports so.
-  /// - It has refused the position for `positionPatienceSeconds`, without a successful reply and without an error of the
+  /// - It has refused the position for `resumeTokenTimeout`, without a successful reply and without an error of the
   ///   connection in between. Errors that would meet any request, such as those of a failover or of a missing
   ///   permission, do not count.
   /// - It has twice in a row not replied in time to the first request after the opening: it scans so long a history
@@ -125,7 +125,7 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
     let now = clock.now
     let since = refusedSince ?? now
     refusedSince = since
-    guard now.seconds(since: since) >= options.positionPatienceSeconds else { return false }
+    guard now.duration(since: since) >= options.resumeTokenTimeout else { return false }
     refusedSince = nil
     return true
   }
@@ -136,11 +136,11 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
     if state.withEngine({ $0.isStreamSuspect }) { return false }
     let before = stream.progress
     let awaited = prepare(reportedTime: before.reportedTime)
-    if awaited != self.awaited { hurriedWait = CacheLimits.hurriedWaitSeconds }
+    if awaited != self.awaited { hurriedWait = CacheLimits.firstHurriedWait }
     self.awaited = awaited
     reportedTimes.add(before.reportedTime, at: clock.now)
-    let change = try stream.next(waitingAtMost: awaited == nil ? .infinity : hurriedWait)
-    hurriedWait = change == nil ? hurriedWait * 2 : CacheLimits.hurriedWaitSeconds
+    let change = try stream.next(waitingAtMost: awaited == nil ? nil : hurriedWait)
+    hurriedWait = change == nil ? min(hurriedWait * 2, CacheLimits.longestHurriedWait) : CacheLimits.firstHurriedWait
     if state.isStopping { return true }
     if !hasAnswered {
       hasAnswered = true
@@ -165,7 +165,7 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
       reply.settled = received.revision
     } else if change == nil {
       // The time counts up to the request: the reply proves nothing about what has happened since then.
-      let moment = after.askedAt.advanced(bySeconds: -options.reportSettlesAfterSeconds)
+      let moment = after.askedAt.advanced(by: .zero - options.operationTimeMargin)
       reply.received = reportedTimes.latest(notAfter: moment)
       reply.settled = before.reportedTime
     }
@@ -214,11 +214,11 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
     let now = clock.now
     // The interval is longer where reading takes long: however often reloads are requested, they take at most a fifth
     // of the time.
-    let interval = max(options.manualReloadSeconds, 4 * (state.health.reloadSeconds ?? 0))
+    let interval = max(options.manualReloadInterval, (state.health.reloadDuration ?? .zero) * 4)
     let isReloadWanted = state.control.withLock { control in
       guard let due = control.manualReloadDue, due <= now else { return false }
       control.manualReloadDue = nil
-      control.manualReloadFloor = now.advanced(bySeconds: interval)
+      control.manualReloadFloor = now.advanced(by: interval)
       return true
     }
     if isReloadWanted { state.withEngine { $0.requestReload(.manual) } }

@@ -36,7 +36,7 @@ struct CacheView {
   }
 
   /// Whether the cache was verified within its TTL.
-  var isValid: Bool { Double(ageMilliseconds) <= reader.ttlSeconds * 1000 && !reader.isBehindMajority }
+  var isValid: Bool { ageMilliseconds <= reader.ttlMilliseconds && !reader.isBehindMajority }
 }
 
 extension LookupService {
@@ -108,7 +108,7 @@ extension LookupService {
   /// Writes the fields of `LookupMetadata` that are equal for all lookups in the same state of the cache.
   func writeTail(of view: CacheView, _ state: WorkerState, to out: inout ProtobufCursor) {
     let age = view.ageMilliseconds
-    let ttl = UInt64(view.reader.ttlSeconds * 1000)
+    let ttl = view.reader.ttlMilliseconds
     out.unsigned(4, age > ttl ? 1 : 0)
     out.unsigned(5, age)
     out.unsigned(6, age > ttl ? 0 : (ttl - age) / 1000)

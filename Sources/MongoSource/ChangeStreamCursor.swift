@@ -26,8 +26,8 @@ final class ChangeStreamCursor {
     /// The fields for which events report whether an update touched them. The rest of the update description is omitted
     /// beside the document.
     var reportedFields: Set<String>
-    /// How long the server waits for an event before it sends an empty reply, in milliseconds.
-    var awaitMilliseconds: Int
+    /// How long the server waits for an event before it sends an empty reply.
+    var maximumAwaitTime: Duration
   }
 
   private let session: MongoSession
@@ -81,15 +81,16 @@ final class ChangeStreamCursor {
     }
   }
 
-  /// Returns the next event; nil if none arrived within `seconds`, or within the waiting time of the options.
-  func next(waitingAtMost seconds: Double = .infinity) throws(SourceError) -> BSONDocument? {
+  /// Returns the next event; nil if none arrived within `limit`, or within the waiting time of the options.
+  func next(waitingAtMost limit: Duration? = nil) throws(SourceError) -> BSONDocument? {
     if nextEvent == events.count {
       guard cursorID != 0 else { throw SourceError(.transient, "\(place): the database closed the change stream") }
       try session.checkRole()
       let command = CommandBuilder()
       command.append("getMore", cursorID)
       command.append("collection", namespace.collection)
-      command.append("maxTimeMS", Int64(max(1, min(Double(options.awaitMilliseconds), seconds * 1000))))
+      let wait = min(options.maximumAwaitTime, limit ?? options.maximumAwaitTime)
+      command.append("maxTimeMS", max(1, wait.milliseconds))
       askedAt = .now
       do throws(SourceError) {
         try takeBatch(session.command(command.document, database: namespace.database), "nextBatch")
@@ -105,7 +106,7 @@ final class ChangeStreamCursor {
     let event = events[nextEvent]
     if hasImages, event.lacksImage {
       try openWithoutImages(at: event)
-      return try next(waitingAtMost: seconds)
+      return try next(waitingAtMost: limit)
     }
     nextEvent += 1
     let token = nextEvent == events.count ? batchToken : nil

@@ -15,13 +15,13 @@ final class MongoChangeStream: DocumentStream {
   private var isCatchingUp: Bool
 
   init(
-    pool: MongoClientPool, namespace: MongoNamespace, token: ResumeToken?, fields: Set<String>, awaitMilliseconds: Int,
+    pool: MongoClientPool, namespace: MongoNamespace, token: ResumeToken?, fields: Set<String>, maximumAwaitTime: Duration,
     gossip: ClusterTimeGossip
   ) throws(SourceError) {
     self.pool = pool
     self.namespace = namespace
     self.gossip = gossip
-    options = .init(bringsDocuments: true, reportedFields: fields, awaitMilliseconds: awaitMilliseconds)
+    options = .init(bringsDocuments: true, reportedFields: fields, maximumAwaitTime: maximumAwaitTime)
     isCatchingUp = token.map { Self.isOld($0) } ?? false
     cursor = try ChangeStreamCursor(
       pool: isCatchingUp ? pool.forCatchingUp : pool, namespace: namespace, start: token.map { .after($0) } ?? .now,
@@ -32,8 +32,8 @@ final class MongoChangeStream: DocumentStream {
   var progress: StreamProgress { cursor.progress }
   var resumeToken: ResumeToken? { cursor.resumeToken }
 
-  func next(waitingAtMost seconds: Double) throws(SourceError) -> DocumentChange? {
-    let change = try cursor.next(waitingAtMost: seconds).map {
+  func next(waitingAtMost limit: Duration?) throws(SourceError) -> DocumentChange? {
+    let change = try cursor.next(waitingAtMost: limit).map {
       DocumentChange(event: $0, isExact: cursor.hasImages)
     }
     gossip.record(cursor)

@@ -14,11 +14,11 @@ public final class MongoClientPool: Sendable {
   private let catchUp = Locked<MongoClientPool?>(nil)
   /// The hosts of the deployment for messages, without user and password.
   public var place: String { uri.place }
-  /// The socket timeout in seconds.
-  let replyTimeoutSeconds: Double
+  /// The socket timeout.
+  let replyTimeout: Duration
   /// The socket timeout of a stream that has to catch up: the server scans its log from the resume position to the end
   /// before it replies, and for a long outage beside a busy database that takes longer than a dead connection may.
-  static let catchUpTimeoutSeconds = 60.0
+  static let catchUpTimeout = Duration.seconds(60)
 
   /// The libmongoc pool.
   private struct Handle: @unchecked Sendable {
@@ -43,19 +43,19 @@ public final class MongoClientPool: Sendable {
   ///
   /// - Parameter uri: the connection string.
   public convenience init(_ uri: MongoURI) {
-    self.init(uri, replyTimeoutSeconds: uri.replyTimeoutSeconds)
+    self.init(uri, replyTimeout: uri.replyTimeout)
   }
 
-  private init(_ uri: MongoURI, replyTimeoutSeconds: Double) {
+  private init(_ uri: MongoURI, replyTimeout: Duration) {
     self.uri = uri
-    self.replyTimeoutSeconds = replyTimeoutSeconds
+    self.replyTimeout = replyTimeout
   }
 
   /// A pool of the same deployment for streams that have to catch up. It is this pool if the URI sets a socket timeout.
   var forCatchingUp: MongoClientPool {
-    guard !uri.hasSocketTimeout, replyTimeoutSeconds < Self.catchUpTimeoutSeconds else { return self }
+    guard !uri.hasSocketTimeout, replyTimeout < Self.catchUpTimeout else { return self }
     return catchUp.withLock { pool in
-      let made = pool ?? MongoClientPool(uri, replyTimeoutSeconds: Self.catchUpTimeoutSeconds)
+      let made = pool ?? MongoClientPool(uri, replyTimeout: Self.catchUpTimeout)
       pool = made
       return made
     }
@@ -70,7 +70,7 @@ public final class MongoClientPool: Sendable {
   private func pool() throws(MongoError) -> OpaquePointer {
     try handle.withLock { handle throws(MongoError) in
       if let handle { return handle.pointer }
-      let copy = try copyOfURI(replyTimeoutSeconds: replyTimeoutSeconds)
+      let copy = try copyOfURI(replyTimeout: replyTimeout)
       defer { mongoc_uri_destroy(copy) }
       var error = bson_error_t()
       guard let pointer = mongoc_client_pool_new_with_error(copy, &error) else { throw MongoError(error) }
@@ -83,9 +83,9 @@ public final class MongoClientPool: Sendable {
   /// Creates a client with a connection of its own, for one thread. The caller must destroy it. It does not connect
   /// yet.
   ///
-  /// - Parameter seconds: the socket timeout in seconds, if the URI sets none.
-  func dedicatedClient(replyTimeoutSeconds seconds: Double) throws(MongoError) -> OpaquePointer {
-    let copy = try copyOfURI(replyTimeoutSeconds: seconds)
+  /// - Parameter timeout: the socket timeout, if the URI sets none.
+  func dedicatedClient(replyTimeout timeout: Duration) throws(MongoError) -> OpaquePointer {
+    let copy = try copyOfURI(replyTimeout: timeout)
     defer { mongoc_uri_destroy(copy) }
     var error = bson_error_t()
     guard let client = mongoc_client_new_from_uri_with_error(copy, &error) else { throw MongoError(error) }
@@ -93,10 +93,10 @@ public final class MongoClientPool: Sendable {
     return client
   }
 
-  /// Copies the URI with a socket timeout in seconds, if the URI sets none. The caller must destroy the copy.
-  private func copyOfURI(replyTimeoutSeconds seconds: Double) throws(MongoError) -> OpaquePointer {
+  /// Copies the URI with a socket timeout, if the URI sets none. The caller must destroy the copy.
+  private func copyOfURI(replyTimeout timeout: Duration) throws(MongoError) -> OpaquePointer {
     guard let copy = mongoc_uri_copy(uri.pointer) else { throw MongoError(message: "out of memory") }
-    if !uri.hasSocketTimeout { mongoc_uri_set_option_as_int32(copy, "sockettimeoutms", Int32(seconds * 1000)) }
+    if !uri.hasSocketTimeout { mongoc_uri_set_option_as_int32(copy, "sockettimeoutms", Int32(clamping: timeout.milliseconds)) }
     return copy
   }
 

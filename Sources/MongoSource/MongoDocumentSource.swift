@@ -11,7 +11,7 @@ public import ConfigLookupCore
 public final class MongoDocumentSource: DocumentSource {
   private let pool: MongoClientPool
   private let namespace: MongoNamespace
-  private let awaitMilliseconds: Int
+  private let maximumAwaitTime: Duration
   private let timeout = ReplyTimeout()
   private let emptiness: EmptinessReport
   private let gossip = ClusterTimeGossip()
@@ -26,18 +26,19 @@ public final class MongoDocumentSource: DocumentSource {
   /// - Parameters:
   ///   - pool: the connections to the deployment.
   ///   - namespace: the collection.
-  ///   - awaitMilliseconds: how long the server waits for a change before it sends an empty reply. This does not delay
-  ///     changes; it determines how soon an idle collection is verified.
+  ///   - maximumAwaitTime: how long the server waits for a change before it sends an empty reply (`maxTimeMS` of a
+  ///     `getMore`), in whole milliseconds, at least 1. This does not delay changes; it determines how soon an idle
+  ///     collection is verified.
   ///   - setting: the setting that names the collection, e.g. a flag's name, for messages.
   ///   - logger: receives a warning if no document is found.
   public init(
-    pool: MongoClientPool, namespace: MongoNamespace, awaitMilliseconds: Int = 250,
+    pool: MongoClientPool, namespace: MongoNamespace, maximumAwaitTime: Duration = .milliseconds(250),
     setting: String = "the namespace", logger: Logger = .silent
   ) {
     emptiness = EmptinessReport(namespace: namespace, setting: setting, logger: logger)
     self.pool = pool
     self.namespace = namespace
-    self.awaitMilliseconds = awaitMilliseconds
+    self.maximumAwaitTime = maximumAwaitTime
   }
 
   /// Creates a source with a connection pool of its own.
@@ -84,7 +85,7 @@ public final class MongoDocumentSource: DocumentSource {
     resumingAfter token: ResumeToken?, reportingFields fields: Set<String>
   ) throws(SourceError) -> any DocumentStream {
     try MongoChangeStream(
-      pool: pool, namespace: namespace, token: token, fields: fields, awaitMilliseconds: awaitMilliseconds,
+      pool: pool, namespace: namespace, token: token, fields: fields, maximumAwaitTime: maximumAwaitTime,
       gossip: gossip)
   }
 

@@ -2,6 +2,7 @@
 internal import CMongoC
 internal import ChangeStreamCache
 internal import ConfigLookupBSON
+internal import ConfigLookupCore
 
 /// An error of libmongoc or of the server, with its code, labels and message. It never contains a document or a
 /// password.
@@ -43,10 +44,10 @@ public struct MongoError: Error, Sendable, CustomStringConvertible {
 
   /// Adds what was waited for to the message, if the error ended a wait of at least one second and did not come from
   /// the server.
-  func afterWaiting(_ seconds: Double, for what: @autoclosure () -> String) -> MongoError {
-    guard !isFromServer, seconds >= 1 else { return self }
+  func afterWaiting(_ wait: Duration, for what: @autoclosure () -> String) -> MongoError {
+    guard !isFromServer, wait >= .seconds(1) else { return self }
     return MongoError(
-      code: code, message: "\(message), after waiting \(Int(seconds.rounded())) s for \(what())", labels: labels)
+      code: code, message: "\(message), after waiting \(Int(wait.seconds.rounded())) s for \(what())", labels: labels)
   }
 
   /// The message, followed by the code if there is one.

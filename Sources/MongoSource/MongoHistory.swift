@@ -29,7 +29,7 @@ struct MongoHistory {
     let cursor = try ChangeStreamCursor(
       pool: pool, namespace: namespace, start: .at(revision),
       // The read does not wait for future changes.
-      options: .init(bringsDocuments: false, reportedFields: [], awaitMilliseconds: 1))
+      options: .init(bringsDocuments: false, reportedFields: [], maximumAwaitTime: .milliseconds(1)))
     defer { cursor.close() }
     while true {
       // Where the tokens prove nothing, an empty batch does: there is no further change up to a time that was known

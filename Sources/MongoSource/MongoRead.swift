@@ -10,8 +10,8 @@ final class MongoRead {
   private let place: String
   private let namespace: MongoNamespace
   private let timeout: ReplyTimeout
-  /// The duration of the longest wait for a reply, in seconds.
-  private var longestWait = 0.0
+  /// The longest wait for a reply.
+  private var longestWait = Duration.zero
   private let client: OpaquePointer
   private let session: OpaquePointer
   private let collection: OpaquePointer
@@ -31,7 +31,7 @@ final class MongoRead {
     self.namespace = namespace
     self.timeout = timeout
     do throws(MongoError) {
-      client = try pool.dedicatedClient(replyTimeoutSeconds: timeout.seconds)
+      client = try pool.dedicatedClient(replyTimeout: timeout.duration)
     } catch {
       throw SourceError(error, at: pool.place)
     }
@@ -74,7 +74,7 @@ final class MongoRead {
   func next() throws(SourceError) -> BSONDocument? {
     var document: OpaquePointer?
     let began = MonotonicTime.now
-    defer { longestWait = max(longestWait, MonotonicTime.now.seconds(since: began)) }
+    defer { longestWait = max(longestWait, MonotonicTime.now.duration(since: began)) }
     if mongoc_cursor_next(cursor, &document), let document {
       return BSONDocument(uncheckedBytes: BSONDocument.copyBytes(of: document))
     }
@@ -82,12 +82,12 @@ final class MongoRead {
     var reply: OpaquePointer?
     if mongoc_cursor_error_document(cursor, &error, &reply) {
       let problem = MongoError(error, reply: reply)
-      let waited = MonotonicTime.now.seconds(since: began)
+      let waited = MonotonicTime.now.duration(since: began)
       if !problem.isFromServer { timeout.failed(after: waited) }
       throw SourceError(
         problem.afterWaiting(waited, for: "the next documents of \(namespace)"), at: place)
     }
-    timeout.replied(longestWait: max(longestWait, MonotonicTime.now.seconds(since: began)))
+    timeout.replied(longestWait: max(longestWait, MonotonicTime.now.duration(since: began)))
     return nil
   }
 

@@ -28,7 +28,7 @@ final class MongoSession {
   private(set) var clusterTime = Revision.none
 
   /// How often the session checks whether its server is still the primary.
-  private static let checkIntervalSeconds = 1.0
+  private static let checkInterval = Duration.seconds(1)
 
   /// Starts a session on the primary.
   init(pool: MongoClientPool) throws(SourceError) {
@@ -65,7 +65,7 @@ final class MongoSession {
   func checkRole() throws(SourceError) {
     guard wasPrimary, case .open(_, let client) = state else { return }
     let now = MonotonicTime.now
-    guard now.seconds(since: checkedAt) >= Self.checkIntervalSeconds else { return }
+    guard now.duration(since: checkedAt) >= Self.checkInterval else { return }
     checkedAt = now
     guard let server = mongoc_client_get_server_description(client, serverID) else {
       throw SourceError(.transient, "\(pool.place): the server of the change stream has left the replica set")
@@ -107,7 +107,7 @@ final class MongoSession {
       readTimes(session, reply)
       return reply
     } catch {
-      let waited = MonotonicTime.now.seconds(since: began)
+      let waited = MonotonicTime.now.duration(since: began)
       throw SourceError(
         error.afterWaiting(waited, for: "the reply to \(command.firstName) on \(database)"), at: pool.place,
         isTimeout: !error.isFromServer && waited >= 0.9 * pool.replyTimeoutSeconds)

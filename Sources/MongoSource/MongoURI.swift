@@ -66,8 +66,8 @@ public final class MongoURI: @unchecked Sendable {
     mongoc_uri_destroy(pointer)
   }
 
-  /// The socket timeout in seconds: the URI's, or the default.
-  var replyTimeoutSeconds: Double { Double(mongoc_uri_get_option_as_int32(pointer, "sockettimeoutms", 10_000)) / 1000 }
+  /// The socket timeout: the URI's, or the default.
+  var replyTimeout: Duration { .milliseconds(mongoc_uri_get_option_as_int32(pointer, "sockettimeoutms", 10_000)) }
 
   /// Reads and checks every file that the URI names.
   ///

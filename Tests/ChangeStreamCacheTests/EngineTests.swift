@@ -9,7 +9,7 @@ internal import Testing
 /// Tests of the engine alone, step by step, with orders of events that a source seldom produces.
 struct EngineTests {
   private final class Steps {
-    let reader = CacheReader(entity: "country", ttlSeconds: 300, clock: SystemClock(), onObserved: {})
+    let reader = CacheReader(entity: "country", ttl: .seconds(300), clock: SystemClock(), onObserved: {})
     let announced = Locked<[Invalidation]>([])
     let historyStart = Locked(Revision.none)
     var engine: CacheEngine<Country>
@@ -18,7 +18,7 @@ struct EngineTests {
     init() {
       let announced = announced
       engine = CacheEngine(
-        reader: reader, reloadSeconds: 300, logger: .silent,
+        reader: reader, reloadInterval: .seconds(300), logger: .silent,
         outlet: InvalidationOutlet(
           onInvalidation: { new in announced.withLock { $0 += new } },
           onHistoryStart: { [historyStart] revision in historyStart.withLock { $0 = revision } }))
@@ -422,9 +422,9 @@ struct EngineTests {
   }
 
   @Test func revisionsOfAnotherDatabaseAreNotCompared() throws {
-    let reader = CacheReader(entity: "country", ttlSeconds: 300, clock: SystemClock(), onObserved: {})
-    var engine = CacheEngine<Country>(
-      reader: reader, reloadSeconds: 300, logger: .silent, outlet: InvalidationOutlet(onInvalidation: { _ in }))
+    let reader = CacheReader(entity: "country", ttl: .seconds(300), clock: SystemClock(), onObserved: {})
+    let outlet = InvalidationOutlet(onInvalidation: { _ in })
+    var engine = CacheEngine<Country>(reader: reader, reloadInterval: .seconds(300), logger: .silent, outlet: outlet)
     let now = MonotonicTime.now
     func reading(_ name: String) throws -> Reading {
       Reading(try BSONDocument(json: country("1", "KE", name)), id: DocumentID("1"), as: Country.self)

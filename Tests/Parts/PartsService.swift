@@ -8,7 +8,7 @@ internal import TestSupport
 
 /// The whole service over in-memory sources. The measuring thread runs it step by step.
 final class PartsService {
-  let source = InMemorySource(waitSeconds: 0)
+  let source = InMemorySource(maximumWait: .zero)
   let cache: ChangeStreamCache<AgentConfigDocument>
   let service: LookupService
   let worker: any RPCWorker
@@ -33,8 +33,8 @@ final class PartsService {
     let hub = hub
     cache = Self.cache(source, .agentConfig, hub)
     others = (
-      Self.cache(InMemorySource(waitSeconds: 0), .prompt, hub),
-      Self.cache(InMemorySource(waitSeconds: 0), .sourceConfig, hub)
+      Self.cache(InMemorySource(maximumWait: .zero), .prompt, hub),
+      Self.cache(InMemorySource(maximumWait: .zero), .sourceConfig, hub)
     )
     let served = [ServedCache(cache), ServedCache(others.0), ServedCache(others.1)]
     worker = workers[0]
@@ -95,7 +95,7 @@ final class PartsService {
     _ source: InMemorySource, _ entity: ServedEntity, _ hub: InvalidationHub
   ) -> ChangeStreamCache<Model> {
     var options = ChangeStreamCache<Model>.Options()
-    options.reportSettlesAfterSeconds = 0
+    options.operationTimeMargin = .zero
     return ChangeStreamCache(
       source: source, options: options, onInvalidation: { hub.publish(entity, $0) }, onObserved: { hub.observed() },
       onHistoryStart: { hub.beginHistory(entity, after: $0) })

@@ -94,7 +94,7 @@ final class SimulatedDatabase: @unchecked Sendable {
   ) -> Revision {
     tick(&chance)
     if milliseconds > 0, !hasMajority, visibleCount == oplog.count {
-      hidden = (oplog.count + place, clock.now.advanced(bySeconds: Double(milliseconds) / 1000))
+      hidden = (oplog.count + place, clock.now.advanced(by: .milliseconds(milliseconds)))
     }
     for change in changes {
       var fields: Set<String> = []

@@ -52,7 +52,7 @@ final class SimulatedStream: DocumentStream {
       databaseTime: databaseTime)
   }
 
-  func next(waitingAtMost seconds: Double) throws(SourceError) -> DocumentChange? {
+  func next(waitingAtMost limit: Duration?) throws(SourceError) -> DocumentChange? {
     if batch.isEmpty { try ask() }
     source.askedAt = max(source.askedAt, askedAt)
     let next = batch.popFirst()

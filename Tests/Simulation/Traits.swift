@@ -32,8 +32,8 @@ struct Traits {
   let repeatsContent: Bool
   let queuedKeys: Int
   let replay: Int
-  /// How far back a starting server reads earlier changes, in seconds.
-  let historySeconds: Double
+  /// How far back a starting server reads earlier changes.
+  let historyWindow: Duration
   /// One in this number of steps is a fault.
   let faultOnceIn: Int
   let keyCount: Int
@@ -50,7 +50,7 @@ struct Traits {
     repeatsContent = chance.once(in: 3)
     queuedKeys = chance.pick([2, 4, 10_000, 10_000])
     replay = chance.pick([3, 8, 10_000, 10_000])
-    historySeconds = chance.pick([2, 600, 600])
+    historyWindow = chance.pick([.seconds(2), .seconds(600), .seconds(600)])
     faultOnceIn = chance.pick([10, 20, 40, 1000])
     keyCount = chance.pick([1, 2, 4])
     imageOnceIn = chance.pick([0, 0, 1, 2])
