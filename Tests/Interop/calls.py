@@ -92,7 +92,7 @@ def statuses(bench):
                 get(request)
             status = rpc_status.from_call(seen["error"])
             detail = error_details_pb2.BadRequest()
-            assert status.code == CODE.INVALID_ARGUMENT.value[0] and status.details[0].Unpack(detail)
+            assert status.code == CODE.INVALID_ARGUMENT.value[0] and status.details[1].Unpack(detail)
             assert detail.field_violations[0].field == "agent_id", detail
         raw = channel.unary_unary("/configlookup.v1.ConfigLookup/GetAgentConfig")
         with fails(CODE.INVALID_ARGUMENT, "agent_id"):
