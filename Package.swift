@@ -52,7 +52,7 @@ let package = Package(
     library("ProtobufMessages", ["CConfigLookupProto", "CProtobufC"]),
     library(
       "ConfigModels", ["ConfigLookupBSON", "ChangeStreamCache", "ProtobufMessages", "CConfigLookupProto", "CXXHash"]),
-    library("ConfigLookupRPC", ["ConfigLookupCore"]),
+    library("ConfigLookupRPC", ["ConfigLookupCore", "ProtobufMessages"]),
     library(
       "LookupService",
       [
