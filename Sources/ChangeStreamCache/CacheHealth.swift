@@ -27,8 +27,8 @@ public struct CacheHealth: Sendable {
   public var size = 0
   /// The number of bytes of all encoded documents in memory.
   public var byteCount = 0
-  /// The number of seconds since the contents were last verified; nil before the first load.
-  public var ageSeconds: Double?
+  /// The time since the contents were last verified; nil before the first load.
+  public var age: Duration?
   /// Whether a change stream is open, continues from the served state, and has answered recently.
   public var isStreamActive = false
   /// Whether the cache has been loaded.
@@ -39,6 +39,9 @@ public struct CacheHealth: Sendable {
   public var loadedAt: WallTime?
   /// The revision up to which every change has been applied.
   public var observedRevision = Revision.none
+  /// The time by which the position of the stream was behind the time of the database in the last reply
+  /// (``StreamProgress/majorityLag``).
+  public var majorityLag = Duration.zero
   /// The commit time of the last applied change; nil before the first one.
   public var lastChangeAt: WallTime?
   /// The number of times that the change stream was closed and had to be opened again.
@@ -47,8 +50,8 @@ public struct CacheHealth: Sendable {
   public var resyncs: UInt64 = 0
   /// The number of completed reads of the collection.
   public var reloads: UInt64 = 0
-  /// The duration of the last reload in seconds, from its start to its publication; nil before the first.
-  public var reloadSeconds: Double?
+  /// The duration of the last reload, from its start to its publication; nil before the first.
+  public var reloadDuration: Duration?
   /// The number of documents that a TTL reload found changed although the stream had delivered no change of them.
   public var drift: UInt64 = 0
   /// The first hundred rejected documents, in order of `_id` as text.

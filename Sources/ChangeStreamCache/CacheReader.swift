@@ -7,8 +7,10 @@ internal import Synchronization
 public final class CacheReader: Sendable {
   /// The first part of the cache's keys.
   public let entity: String
-  /// The TTL in seconds: contents that were not verified for longer are no longer valid.
-  public let ttlSeconds: Double
+  /// The TTL: contents that were not verified for longer are no longer valid.
+  public let ttl: Duration
+  /// The TTL in whole milliseconds. An ``ageMilliseconds`` exceeds it exactly if it exceeds ``ttl``.
+  package let ttlMilliseconds: UInt64
   let table = AnswerTable()
   let listings = Listings()
 
@@ -19,6 +21,7 @@ public final class CacheReader: Sendable {
   private let confirmed = Atomic<UInt64>(0)
   /// The latest operation time that the database has reported.
   private let reported = Atomic<UInt64>(0)
+  private let behindMajority = Atomic<Bool>(false)
   private let identityState = Locked("")
   /// A hook of tests and simulations. It is called between two stores of a publication, where other threads may read,
   /// and must be set before the cache is started.
@@ -32,9 +35,10 @@ public final class CacheReader: Sendable {
   }
   private let identityChanges = Atomic<Int>(0)
 
-  init(entity: String, ttlSeconds: Double, clock: any TimeSource, onObserved: @escaping @Sendable () -> Void) {
+  init(entity: String, ttl: Duration, clock: any TimeSource, onObserved: @escaping @Sendable () -> Void) {
     self.entity = entity
-    self.ttlSeconds = ttlSeconds
+    self.ttl = ttl
+    ttlMilliseconds = UInt64(clamping: ttl.milliseconds)
     self.clock = clock
     self.onObserved = onObserved
   }
@@ -94,18 +98,28 @@ public final class CacheReader: Sendable {
   public func isInTheFuture(_ revision: Revision) -> Bool {
     let now = clock.wallNow.milliseconds / 1000
     let latest = max(now, Int64(Revision(reported.load(ordering: .relaxed)).seconds))
-    return Int64(revision.seconds) > latest + CacheLimits.clockSkewSeconds
+    return Int64(revision.seconds) > latest + CacheLimits.clockSkew.components.seconds
   }
 
-  /// The time since the contents were last verified, in milliseconds. It counts from when the request was sent whose
-  /// reply last confirmed the contents, with or without a change.
-  public var ageMilliseconds: UInt64 {
-    clock.now.milliseconds(since: MonotonicTime(nanoseconds: confirmed.load(ordering: .relaxed)))
+  /// The time since the contents were last verified. It counts from when the request was sent whose reply last
+  /// confirmed the contents, with or without a change.
+  public var age: Duration { clock.now.duration(since: confirmedAt) }
+
+  /// The ``age`` in whole milliseconds, as replies contain it: every lookup needs it.
+  package var ageMilliseconds: UInt64 {
+    clock.now.milliseconds(since: confirmedAt)
   }
 
-  /// Whether the cache is loaded and its contents were verified within the TTL.
+  private var confirmedAt: MonotonicTime { MonotonicTime(nanoseconds: confirmed.load(ordering: .relaxed)) }
+
+  /// Whether the database member that serves the change stream has lost contact with the majority of its replica set, or
+  /// is catching up: the contents may be older than their age.
+  public var isBehindMajority: Bool { behindMajority.load(ordering: .relaxed) }
+
+  /// Whether the cache is loaded, its contents were verified within the TTL, and the database member that verified them
+  /// has contact with the majority.
   public var isValid: Bool {
-    isLoaded && Double(ageMilliseconds) <= ttlSeconds * 1000
+    isLoaded && !isBehindMajority && ageMilliseconds <= ttlMilliseconds
   }
 
   func publishLoaded() { loaded.store(true, ordering: .releasing) }
@@ -116,6 +130,7 @@ public final class CacheReader: Sendable {
   func publishReported(_ time: Revision) {
     if time.rawValue > reported.load(ordering: .relaxed) { reported.store(time.rawValue, ordering: .relaxed) }
   }
+  func publishBehindMajority(_ isBehind: Bool) { behindMajority.store(isBehind, ordering: .relaxed) }
   func publishConfirmed(_ time: MonotonicTime) { confirmed.store(time.nanoseconds, ordering: .relaxed) }
   func publishIdentity(_ identity: String) {
     let isNew = identityState.withLock { known in

@@ -35,10 +35,10 @@ final class CacheState<Model: CachedModel>: Sendable {
     return result
   }
 
-  /// Sleeps for a number of seconds. Returns false if the cache is being stopped.
-  func sleep(seconds: Double) -> Bool {
-    guard seconds > 0 else { return !isStopping }
-    let stop = control.wait(until: .now.advanced(bySeconds: seconds)) { $0.isStopping ? true : nil }
+  /// Sleeps for a duration. Returns false if the cache is being stopped.
+  func sleep(for duration: Duration) -> Bool {
+    guard duration > .zero else { return !isStopping }
+    let stop = control.wait(until: .now.advanced(by: duration)) { $0.isStopping ? true : nil }
     return stop == nil && !isStopping
   }
 }

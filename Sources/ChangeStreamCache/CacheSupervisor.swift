@@ -7,7 +7,7 @@ internal import ConfigLookupCore
 /// the engine's lock.
 final class CacheSupervisor<Model: CachedModel>: Sendable {
   /// A limit that is longer than a reply takes that waits for changes.
-  private static var silenceSeconds: Double { 5 }
+  private static var silenceLimit: Duration { .seconds(5) }
 
   private let reader: CacheReader
   private let clock: any TimeSource
@@ -23,11 +23,11 @@ final class CacheSupervisor<Model: CachedModel>: Sendable {
     self.reader = reader
     self.clock = clock
     // The period is shortened randomly, so that servers that were started together do not reload together for ever.
-    let reloadSeconds = options.ttlSeconds * (1 - .random(in: 0...1) * options.reloadJitter)
+    let reloadInterval = options.ttl * (1 - .random(in: 0...1) * options.reloadJitter)
     state = CacheState(
       CacheEngine(
-        reader: reader, reloadSeconds: reloadSeconds, historyPatienceSeconds: options.historyPatienceSeconds,
-        logger: logger, outlet: outlet))
+        reader: reader, reloadInterval: reloadInterval, historyTimeout: options.historyTimeout, logger: logger,
+        outlet: outlet))
     let complaints = SourceComplaints(entity: Model.entity, clock: clock, logger: logger)
     follower = StreamFollower(
       source: source, state: state, options: options, clock: clock, logger: logger, complaints: complaints)
@@ -46,16 +46,16 @@ final class CacheSupervisor<Model: CachedModel>: Sendable {
     // Lookups take priority: a long uninterrupted piece of work on a cache's thread would show in the latency of some
     // of them.
     let stream = OSThread(name: "\(Model.entity) stream", urgency: .patient) { [state, follower] in
-      var wait = 0.0
-      while state.sleep(seconds: wait) { wait = follower.step() }
+      var wait = Duration.zero
+      while state.sleep(for: wait) { wait = follower.step() }
       follower.close()
     }
     let read = OSThread(name: "\(Model.entity) read", urgency: .background) { [state, reads] in
       while !state.isStopping {
         if let wait = reads.step() {
-          _ = state.sleep(seconds: wait)
+          _ = state.sleep(for: wait)
         } else {
-          _ = state.control.wait(until: .now.advanced(bySeconds: 3600)) { control in
+          _ = state.control.wait(until: .now.advanced(by: .seconds(3600))) { control in
             control.isStopping || control.read != nil ? true : nil
           }
         }
@@ -79,8 +79,8 @@ final class CacheSupervisor<Model: CachedModel>: Sendable {
   }
 
   /// Performs one step of the stream's thread, or of the reading thread, for a caller that controls the time.
-  func stepStream() -> Double { follower.step() }
-  func stepRead() -> Double? { reads.step() }
+  func stepStream() -> Duration { follower.step() }
+  func stepRead() -> Duration? { reads.step() }
   func closeStream() { follower.close() }
 
   /// Requests a manual reload. Requests that are made while one is pending share it.
@@ -95,17 +95,18 @@ final class CacheSupervisor<Model: CachedModel>: Sendable {
       control.manualReloadDue = due
       return due
     }
-    return .seconds(max(0, due.seconds(since: now)))
+    return due.duration(since: now)
   }
 
   var health: CacheHealth {
     var health = state.health
     health.isLoaded = reader.isLoaded
     health.isValid = reader.isValid
-    health.ageSeconds = reader.isLoaded ? Double(reader.ageMilliseconds) / 1000 : nil
+    let age = reader.age
+    health.age = reader.isLoaded ? age : nil
     health.observedRevision = reader.observedRevision
     // An open stream that sends no reply for this long, not even an empty one, has a dead connection.
-    if Double(reader.ageMilliseconds) > Self.silenceSeconds * 1000 { health.isStreamActive = false }
+    if age > Self.silenceLimit { health.isStreamActive = false }
     return health
   }
 }

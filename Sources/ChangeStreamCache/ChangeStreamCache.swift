@@ -17,30 +17,32 @@ public import ConfigLookupCore
 public final class ChangeStreamCache<Model: CachedModel>: Sendable {
   /// The times and sizes of a cache. The defaults suit a service.
   public struct Options: Sendable {
-    /// The TTL in seconds. Contents that were not verified for this long are no longer valid, and the collection is
+    /// The TTL. Contents that were not verified for this long are no longer valid, and the collection is
     /// read again this often.
-    public var ttlSeconds: Double = 300
-    /// The wait before the first retry after the source could not be reached, in seconds.
-    public var firstRetrySeconds: Double = 0.1
-    /// The longest wait between two tries to reach the source, in seconds.
-    public var retryLimitSeconds: Double = 10
-    /// A resume position that the source refuses for this many seconds, without one successful reply in between, is
-    /// given up.
-    public var positionPatienceSeconds: Double = 30
-    /// How far back in time earlier changes are read before the cache becomes ready, in seconds. Only for a cache that
-    /// is created with an `onEarlierHistory`.
-    public var historySeconds: Double = 600
-    /// The longest time that the cache waits for this earlier history, in seconds. Afterwards it becomes ready without
-    /// it.
-    public var historyPatienceSeconds: Double = 5
-    /// An empty reply proves that all changes were received up to the time that the source had reported this many
-    /// seconds before: some milliseconds pass until a change of that time becomes visible (measured with SecantusDB,
+    public var ttl: Duration = .seconds(300)
+    /// The wait before the first retry after the source could not be reached.
+    public var initialRetryDelay: Duration = .milliseconds(100)
+    /// The longest wait between two tries to reach the source.
+    public var maximumRetryDelay: Duration = .seconds(10)
+    /// A resume position that the source refuses for this long, without one successful reply in between, is given up.
+    public var resumeTokenTimeout: Duration = .seconds(30)
+    /// How far back in time earlier changes are read before the cache becomes ready, in whole seconds. Only for a cache
+    /// that is created with an `onEarlierHistory`.
+    public var historyWindow: Duration = .seconds(600)
+    /// The longest time that the cache waits for this earlier history. Afterwards it becomes ready without it.
+    public var historyTimeout: Duration = .seconds(5)
+    /// An empty reply proves that all changes were received up to the time that the source had reported this long
+    /// before: some milliseconds pass until a change of that time becomes visible (measured with SecantusDB,
     /// with its log synced to disk).
-    public var reportSettlesAfterSeconds: Double = 0.1
+    public var operationTimeMargin: Duration = .milliseconds(100)
+    /// The limit of the time by which the position of the stream may be behind the time of the database
+    /// (``StreamProgress/majorityLag``). Above it a reply does not confirm the contents, and they are not valid. It is
+    /// above the 10 s in which an idle replica set advances its position. Zero stands for no limit.
+    public var majorityLagLimit: Duration = .seconds(30)
     /// The maximum fraction of the TTL by which the period of reloads is shortened randomly.
     package var reloadJitter: Double = 0.1
-    /// The minimum number of seconds between two manual reloads. Requests in between share the next reload.
-    package var manualReloadSeconds: Double = 5
+    /// The minimum time between two manual reloads. Requests in between share the next reload.
+    package var manualReloadInterval: Duration = .seconds(5)
     /// The number of rows of a read that are passed to the engine at once.
     package var rowsPerHandover = 64
 
@@ -74,7 +76,7 @@ public final class ChangeStreamCache<Model: CachedModel>: Sendable {
     onObserved: @escaping @Sendable () -> Void = {}, onHistoryStart: @escaping @Sendable (Revision) -> Void = { _ in },
     onEarlierHistory: (@Sendable (Revision, [Invalidation]) -> Void)? = nil
   ) {
-    reader = CacheReader(entity: Model.entity, ttlSeconds: options.ttlSeconds, clock: clock, onObserved: onObserved)
+    reader = CacheReader(entity: Model.entity, ttl: options.ttl, clock: clock, onObserved: onObserved)
     supervisor = CacheSupervisor(
       source: source, reader: reader, options: options, clock: clock, logger: logger,
       outlet: InvalidationOutlet(
@@ -99,13 +101,13 @@ public final class ChangeStreamCache<Model: CachedModel>: Sendable {
   /// Performs the next step of the stream's thread, for a caller that controls the time and has not called ``start()``:
   /// opens the stream, or waits for one change and applies it, or closes the stream after an error.
   ///
-  /// - Returns: the number of seconds that the thread would wait before the next step.
-  package func stepStream() -> Double { supervisor.stepStream() }
+  /// - Returns: the time that the thread would wait before the next step.
+  package func stepStream() -> Duration { supervisor.stepStream() }
 
   /// Performs the requested read, as the second thread would. The source may call ``stepStream()`` between two rows.
   ///
-  /// - Returns: the number of seconds that the thread would wait before the next step; nil if no read was requested.
-  package func stepRead() -> Double? { supervisor.stepRead() }
+  /// - Returns: the time that the thread would wait before the next step; nil if no read was requested.
+  package func stepRead() -> Duration? { supervisor.stepRead() }
 
   /// Closes the stream that ``stepStream()`` opened.
   package func closeStream() { supervisor.closeStream() }

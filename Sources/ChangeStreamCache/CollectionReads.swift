@@ -27,17 +27,16 @@ final class CollectionReads<Model: CachedModel>: @unchecked Sendable {
     self.options = options
     self.clock = clock
     self.complaints = complaints
-    backoff = Backoff(firstSeconds: options.firstRetrySeconds, limitSeconds: options.retryLimitSeconds)
+    backoff = Backoff(initial: options.initialRetryDelay, maximum: options.maximumRetryDelay)
   }
 
-  /// Performs the requested read. Returns the number of seconds to wait before the next step; nil if no read was
-  /// requested.
-  func step() -> Double? {
+  /// Performs the requested read. Returns the time to wait before the next step; nil if no read was requested.
+  func step() -> Duration? {
     if let (number, error) = failed {
       // The failure is reported after the wait, because the stream's thread then requests the next read.
       failed = nil
       state.withEngine { $0.readFailed(number, error) }
-      return 0
+      return .zero
     }
     let request = state.control.withLock { control in
       defer { control.read = nil }
@@ -49,25 +48,25 @@ final class CollectionReads<Model: CachedModel>: @unchecked Sendable {
     case .past(let revision):
       let past = readPast(through: revision)
       state.withEngine { $0.pastRead(request.number, past) }
-      return 0
+      return .zero
     }
   }
 
   // MARK: The collection
 
-  private func readCollection(_ number: UInt64, notBefore revision: Revision) -> Double {
+  private func readCollection(_ number: UInt64, notBefore revision: Revision) -> Duration {
     do throws(SourceError) {
       // A read that was stopped halfway has not found the whole collection.
-      guard let end = try readRows(number, notBefore: revision) else { return 0 }
+      guard let end = try readRows(number, notBefore: revision) else { return .zero }
       let (now, wallNow) = (clock.now, clock.wallNow)
       state.withEngine { $0.readEnded(number, at: end, now: now, wallNow: wallNow) }
       hasRead = true
       backoff.reset()
-      return 0
+      return .zero
     } catch {
       if !state.isStopping { complaints.log(error, "read_failed") }
       failed = (number, error)
-      return max(options.firstRetrySeconds, backoff.next())
+      return max(options.initialRetryDelay, backoff.next())
     }
   }
 
@@ -100,10 +99,11 @@ final class CollectionReads<Model: CachedModel>: @unchecked Sendable {
   /// Reads the changes up to `end`, as far back as the options require and the source can provide. Returns nil if they
   /// cannot be read in time.
   private func readPast(through end: Revision) -> PastChanges? {
-    let deadline = clock.now.advanced(bySeconds: options.historyPatienceSeconds)
-    var seconds = options.historySeconds
-    while seconds >= 1, clock.now < deadline, !state.isStopping {
-      let from = Revision(seconds: end.seconds - min(end.seconds, UInt32(seconds)), increment: 1)
+    let deadline = clock.now.advanced(by: options.historyTimeout)
+    var window = options.historyWindow
+    while window >= .seconds(1), clock.now < deadline, !state.isStopping {
+      let length = UInt32(clamping: window.milliseconds / 1000)
+      let from = Revision(seconds: end.seconds - min(end.seconds, length), increment: 1)
       var past = PastChanges(from: from, spaces: Model.announcedSpaces)
       var isWhole = true
       do throws(SourceError) {
@@ -119,7 +119,7 @@ final class CollectionReads<Model: CachedModel>: @unchecked Sendable {
           return nil
         }
         // The source does not reach back this far, so half of the time is tried.
-        seconds /= 2
+        window /= 2
       }
     }
     return nil

@@ -4,7 +4,7 @@ internal import ConfigLookupCore
 /// Logs the errors of a source, and its recovery. The same error is logged at most once a minute, and not for every
 /// retry. Any thread may use it.
 final class SourceComplaints: Sendable {
-  private static var repeatSeconds: Double { 60 }
+  private static var repeatInterval: Duration { .seconds(60) }
 
   private let entity: String
   private let clock: any TimeSource
@@ -21,7 +21,7 @@ final class SourceComplaints: Sendable {
   func log(_ error: SourceError, _ event: String) {
     let now = clock.now
     let isNews = said.withLock { said in
-      if let last = said[event], last.text == error.message, now.seconds(since: last.time) < Self.repeatSeconds {
+      if let last = said[event], last.text == error.message, now.duration(since: last.time) < Self.repeatInterval {
         return false
       }
       said[event] = (error.message, now)

@@ -145,12 +145,12 @@ final class ConnectionSupervisor: Sendable {
   // MARK: Connections, one after the other
 
   private func run(_ isUp: @Sendable (FramedChannel) -> Void) async {
-    var backoff = Backoff(firstSeconds: 0.05, limitSeconds: longestBackoff)
+    var backoff = Backoff(initial: .milliseconds(50), maximum: .seconds(longestBackoff))
     // A random first address distributes clients over the servers.
     var place = Int.random(in: 0..<targets.count)
     while !Task.isCancelled {
       let wait = backoff.next()
-      if wait > 0 { try? await Task.sleep(nanoseconds: UInt64(wait * 1e9)) }
+      if wait > .zero { try? await Task.sleep(for: wait) }
       if Task.isCancelled { return }
       let began = MonotonicTime.now
       // A connection that is lost within a second of its attempt does not reset the backoff.

@@ -72,14 +72,14 @@ extension ConfigLookupClient {
     _ lookup: LookupCall<Response, Value>, isPatient: Bool = true
   ) async throws -> (answer: Answer<Value>, byteCount: Int) {
     let deadline = MonotonicTime.now.advanced(bySeconds: configuration.timeout)
-    var backoff = Backoff(firstSeconds: 0.02, limitSeconds: 0.5)
+    var backoff = Backoff(initial: .milliseconds(20), maximum: .milliseconds(500))
     var last = ConfigLookupError(code: .unavailable, message: "no connection to any server in time")
     while true {
       if !isPatient, supervisor.isFailing { throw last }
       let wait = backoff.next()
-      if wait > 0 {
-        guard deadline.seconds(since: .now) > wait else { throw last }
-        try await Task.sleep(nanoseconds: UInt64(wait * 1e9))
+      if wait > .zero {
+        guard deadline.duration(since: .now) > wait else { throw last }
+        try await Task.sleep(for: wait)
       }
       let channel: FramedChannel
       do {
@@ -172,5 +172,12 @@ extension ConfigLookupError {
       default: .failed
       }
     message = "\(status)"
+    guard let details = status.details else { return }
+    fieldViolations = details.violations.map { FieldViolation(field: $0.field, problem: $0.problem) }
+    retryDelay = details.retryDelay
+    // A proxy may have errors, and reasons, of its own.
+    guard details.domain == RPCErrorDetails.domain, !details.reason.isEmpty else { return }
+    reason = details.reason
+    metadata = details.metadata
   }
 }

@@ -30,6 +30,27 @@ public struct MonotonicTime: Sendable, Hashable, Comparable {
     left.nanoseconds < right.nanoseconds
   }
 
+  /// Returns the time that is a duration later. The result is clamped to the range of the clock.
+  ///
+  /// - Parameter duration: the duration. A negative one results in an earlier time.
+  /// - Returns: the time.
+  public func advanced(by duration: Duration) -> MonotonicTime {
+    let delta = duration.nanoseconds
+    let (sum, overflow) =
+      delta < 0
+      ? nanoseconds.subtractingReportingOverflow(delta.magnitude)
+      : nanoseconds.addingReportingOverflow(delta.magnitude)
+    return MonotonicTime(nanoseconds: overflow ? (delta < 0 ? 0 : .max) : sum)
+  }
+
+  /// Returns the duration between an earlier time and this one.
+  ///
+  /// - Parameter earlier: the earlier time.
+  /// - Returns: the duration; zero if `earlier` is later.
+  public func duration(since earlier: MonotonicTime) -> Duration {
+    self <= earlier ? .zero : .nanoseconds(nanoseconds - earlier.nanoseconds)
+  }
+
   /// Returns the time that is a number of seconds later. The result is clamped to the range of the clock.
   ///
   /// - Parameter seconds: the number of seconds. A negative number results in an earlier time, NaN in the same time.
@@ -106,12 +127,4 @@ public struct SystemClock: TimeSource {
   public var now: MonotonicTime { .now }
   /// The current time of `CLOCK_REALTIME`.
   public var wallNow: WallTime { .now }
-}
-
-extension Duration {
-  /// The duration in seconds, rounded to a `Double`.
-  public var seconds: Double {
-    let (seconds, attoseconds) = components
-    return Double(seconds) + Double(attoseconds) / 1e18
-  }
 }

@@ -29,8 +29,8 @@ final class Caches: Sendable {
         throw UsageError("\(namespace): does not have the form DATABASE.COLLECTION")
       }
       var options = ChangeStreamCache<Model>.Options()
-      options.ttlSeconds = configuration.ttlSeconds
-      options.historyPatienceSeconds = configuration.historyPatienceSeconds
+      options.ttl = .seconds(configuration.ttlSeconds)
+      options.historyTimeout = configuration.historyTimeout
       return ChangeStreamCache(
         source: MongoDocumentSource(pool: pool, namespace: namespace, setting: flag, logger: logger),
         options: options,

@@ -35,7 +35,7 @@ struct HealthReport: Sendable {
     }
     let fields: KeyValuePairs<String, String> = [
       "cache_size": "\(health.size)",
-      "cache_age_seconds": health.ageSeconds.map { "\($0)" } ?? "null",
+      "cache_age_seconds": health.age.map { "\($0.seconds)" } ?? "null",
       "change_stream_active": "\(health.isStreamActive)",
       "cache_valid": "\(health.isValid)",
       "loaded_at": text(health.loadedAt?.iso8601),

@@ -64,7 +64,7 @@ struct MetricsReport {
     out.value(
       "\(prefix)_age_seconds", .gauge,
       "Time since the contents were last verified, in seconds; NaN before the first load.",
-      .number(orNone: cache.health.ageSeconds))
+      .number(orNone: cache.health.age?.seconds))
     out.value("\(prefix)_size", .gauge, "Current number of keys that have an answer.", .count(cache.health.size))
   }
 
@@ -89,7 +89,7 @@ struct MetricsReport {
       .integer($0.health.reloads)
     }
     family("cache_reload_duration_seconds", .gauge, "Duration of the last reload in seconds; NaN before the first.") {
-      .number(orNone: $0.health.reloadSeconds)
+      .number(orNone: $0.health.reloadDuration?.seconds)
     }
     family("cache_resyncs_total", .counter, "Total number of reloads because the change history was lost.") {
       .integer($0.health.resyncs)

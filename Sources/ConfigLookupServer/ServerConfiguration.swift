@@ -97,7 +97,7 @@ public struct ServerConfiguration: Sendable {
   public var fileCheckSeconds = 2.0
   /// The maximum time that the start waits for the replay history. Without it, watches that start in the past get a
   /// RESYNC.
-  package var historyPatienceSeconds = 5.0
+  package var historyTimeout = Duration.seconds(5)
   /// Whether a crash may write a core dump.
   public var allowsCoreDumps = false
   /// The salt of the epoch, which the operator changes after a restore of the database's files.

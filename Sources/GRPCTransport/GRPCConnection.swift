@@ -277,7 +277,7 @@ final class GRPCConnection: ConnectionProtocol {
       guard let stream else { continue }
       let seconds = now.seconds(since: stream.lastProgress)
       if stream.phase == .request, seconds >= loop.limits.requestSeconds {
-        stream.fail(RPCStatus(.deadlineExceeded, "the request was not complete within \(loop.limits.requestSeconds) s"))
+        stream.fail(RPCStatus(.requestTimeout, "the request was not complete within \(loop.limits.requestSeconds) s"))
       } else if stream.isDropping, seconds >= loop.limits.droppedRequestTimeout.seconds {
         stream.giveUpRequest()
       } else if stream.isUnary, stream.hasPendingReply, seconds >= loop.limits.stalledReplySeconds {

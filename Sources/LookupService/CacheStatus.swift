@@ -73,7 +73,7 @@ extension LookupService {
 /// `CacheStatus`.
 private func writeHealth(_ health: CacheHealth, to out: inout [UInt8]) {
   ProtobufWriter.unsigned(1, UInt64(health.size), to: &out)
-  ProtobufWriter.double(2, health.ageSeconds ?? 0, to: &out)
+  ProtobufWriter.double(2, health.age?.seconds ?? 0, to: &out)
   ProtobufWriter.bool(3, health.isStreamActive, to: &out)
   ProtobufWriter.bool(4, health.isValid, to: &out)
   if let loadedAt = health.loadedAt { writeTimestamp(5, loadedAt, to: &out) }

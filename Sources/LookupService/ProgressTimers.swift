@@ -4,24 +4,26 @@ internal import ConfigLookupRPC
 
 /// The times at which the watches of a worker are due for a PROGRESS. All share one timer. On the worker's thread only.
 struct ProgressTimers {
-  /// The maximum time that a PROGRESS waits for the events before it under load.
-  private static let patienceNanoseconds: UInt64 = 250_000_000
+  // Times are nanoseconds of the worker's clock: they are compared in each event-loop iteration.
+
+  /// The maximum time, in nanoseconds, that a PROGRESS waits for the events before it under load.
+  private static let longestDelay: UInt64 = 250_000_000
 
   private let worker: any RPCWorker
-  /// Watches that are due within this time after another one are handled together with it.
-  private let toleranceNanoseconds: UInt64
+  /// Watches that are due within this time, in nanoseconds, after another one are handled together with it.
+  private let tolerance: UInt64
   private var sessions = DueHeap<WatchSession>()
   private var timer: (any RPCTimer)?
   private var timerDue = UInt64.max
 
   init(worker: any RPCWorker, tolerance: Duration) {
     self.worker = worker
-    toleranceNanoseconds = tolerance.nanoseconds
+    self.tolerance = UInt64(clamping: tolerance.nanoseconds)
   }
 
   /// Adds a watch, which must not be in the set.
   mutating func add(_ session: WatchSession, after interval: Duration) {
-    sessions.insert(session, due: worker.now.nanoseconds + interval.nanoseconds)
+    sessions.insert(session, due: worker.now.nanoseconds + UInt64(clamping: interval.nanoseconds))
     session.isInTimers = true
   }
 
@@ -37,7 +39,7 @@ struct ProgressTimers {
   mutating func next(isBusy: Bool) -> WatchSession? {
     guard let due = sessions.firstDue() else { return nil }
     let now = worker.now.nanoseconds
-    guard due <= now + toleranceNanoseconds, !isBusy || due + Self.patienceNanoseconds <= now else { return nil }
+    guard due <= now + tolerance, !isBusy || due + Self.longestDelay <= now else { return nil }
     let session = sessions.popFirst(upTo: due)
     session?.isInTimers = false
     return session

@@ -17,11 +17,3 @@ struct WatchOptions {
   /// The maximum number of changed keys in the coalescing queue. Above it, one RESYNC replaces them.
   var maximumQueuedKeys: Int
 }
-
-extension Duration {
-  /// Whole nanoseconds; 0 for a negative duration. Valid for durations of up to some centuries.
-  var nanoseconds: UInt64 {
-    let (seconds, attoseconds) = components
-    return seconds < 0 || attoseconds < 0 ? 0 : UInt64(seconds) * 1_000_000_000 + UInt64(attoseconds / 1_000_000_000)
-  }
-}

@@ -11,9 +11,12 @@ public import ConfigLookupCore
 public final class MongoDocumentSource: DocumentSource {
   private let pool: MongoClientPool
   private let namespace: MongoNamespace
-  private let awaitMilliseconds: Int
+  private let maximumAwaitTime: Duration
   private let timeout = ReplyTimeout()
   private let emptiness: EmptinessReport
+  private let gossip = ClusterTimeGossip()
+  /// Whether the id of the replica set has been read.
+  private let hasReadID = Locked(false)
 
   /// Creates a source.
   ///
@@ -23,18 +26,19 @@ public final class MongoDocumentSource: DocumentSource {
   /// - Parameters:
   ///   - pool: the connections to the deployment.
   ///   - namespace: the collection.
-  ///   - awaitMilliseconds: how long the server waits for a change before it sends an empty reply. This does not delay
-  ///     changes; it determines how soon an idle collection is verified.
+  ///   - maximumAwaitTime: how long the server waits for a change before it sends an empty reply (`maxTimeMS` of a
+  ///     `getMore`), in whole milliseconds, at least 1. This does not delay changes; it determines how soon an idle
+  ///     collection is verified.
   ///   - setting: the setting that names the collection, e.g. a flag's name, for messages.
   ///   - logger: receives a warning if no document is found.
   public init(
-    pool: MongoClientPool, namespace: MongoNamespace, awaitMilliseconds: Int = 250,
+    pool: MongoClientPool, namespace: MongoNamespace, maximumAwaitTime: Duration = .milliseconds(250),
     setting: String = "the namespace", logger: Logger = .silent
   ) {
     emptiness = EmptinessReport(namespace: namespace, setting: setting, logger: logger)
     self.pool = pool
     self.namespace = namespace
-    self.awaitMilliseconds = awaitMilliseconds
+    self.maximumAwaitTime = maximumAwaitTime
   }
 
   /// Creates a source with a connection pool of its own.
@@ -81,7 +85,8 @@ public final class MongoDocumentSource: DocumentSource {
     resumingAfter token: ResumeToken?, reportingFields fields: Set<String>
   ) throws(SourceError) -> any DocumentStream {
     try MongoChangeStream(
-      pool: pool, namespace: namespace, token: token, fields: fields, awaitMilliseconds: awaitMilliseconds)
+      pool: pool, namespace: namespace, token: token, fields: fields, maximumAwaitTime: maximumAwaitTime,
+      gossip: gossip)
   }
 
   /// Reads every document that matches a filter. A further thread fetches the documents ahead of `body`.
@@ -98,7 +103,8 @@ public final class MongoDocumentSource: DocumentSource {
   ) throws(SourceError) -> Revision {
     let read = MongoReadAhead(
       pool: pool, namespace: namespace, filter: filter, notBefore: revision,
-      batchBytes: besideLookups ? MongoReadAhead.batchBytesBesideLookups : MongoReadAhead.batchBytes, timeout: timeout)
+      batchBytes: besideLookups ? MongoReadAhead.batchBytesBesideLookups : MongoReadAhead.batchBytes, timeout: timeout,
+      clusterTime: gossip.signedTime)
     defer { read.close() }
     var isEmpty = true
     while let documents = try read.next() {
@@ -122,17 +128,18 @@ public final class MongoDocumentSource: DocumentSource {
     try MongoHistory(pool: pool, namespace: namespace).read(from: revision, through: end, body)
   }
 
-  /// The id that the replica set received when it was initiated. The user may lack the permission to read it; then the
-  /// set's name must suffice. Any other error is thrown, because a failover must not look like another database.
+  /// The id that the replica set received when it was initiated; nil if the user may not read it, or if the server does
+  /// not tell: then the set's name must suffice. Servers and hosted databases refuse the command with various codes, so
+  /// every refusal counts but one that may end by itself, because a failover must not look like another database.
   private func replicaSetID() throws(SourceError) -> String? {
     let reply: BSONDocument
     do throws(SourceError) {
       reply = try command(#"{"replSetGetConfig": 1}"#)
     } catch {
-      // Unauthorized, CommandNotFound.
-      guard error.isFromServer, error.code == 13 || error.code == 59 else { throw error }
+      guard error.isFromServer, !error.isTemporary, !hasReadID.withLock({ $0 }) else { throw error }
       return nil
     }
+    hasReadID.withLock { $0 = true }
     return reply.withObject { reply in
       guard let config = reply.value("config").flatMap({ BSONObject(elementsOf: $0) }),
         let settings = config.value("settings").flatMap({ BSONObject(elementsOf: $0) })

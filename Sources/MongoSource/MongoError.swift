@@ -2,6 +2,7 @@
 internal import CMongoC
 internal import ChangeStreamCache
 internal import ConfigLookupBSON
+internal import ConfigLookupCore
 
 /// An error of libmongoc or of the server, with its code, labels and message. It never contains a document or a
 /// password.
@@ -43,10 +44,10 @@ public struct MongoError: Error, Sendable, CustomStringConvertible {
 
   /// Adds what was waited for to the message, if the error ended a wait of at least one second and did not come from
   /// the server.
-  func afterWaiting(_ seconds: Double, for what: @autoclosure () -> String) -> MongoError {
-    guard !isFromServer, seconds >= 1 else { return self }
+  func afterWaiting(_ wait: Duration, for what: @autoclosure () -> String) -> MongoError {
+    guard !isFromServer, wait >= .seconds(1) else { return self }
     return MongoError(
-      code: code, message: "\(message), after waiting \(Int(seconds.rounded())) s for \(what())", labels: labels)
+      code: code, message: "\(message), after waiting \(Int(wait.seconds.rounded())) s for \(what())", labels: labels)
   }
 
   /// The message, followed by the code if there is one.
@@ -70,7 +71,12 @@ extension SourceError {
   ///
   /// Error codes: https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml. The codes that end a
   /// change stream: https://www.mongodb.com/docs/manual/administration/change-streams-production-recommendations/
-  init(_ error: MongoError, at place: String) {
+  ///
+  /// - Parameters:
+  ///   - error: the error of the driver or the server.
+  ///   - place: the name of the database in messages.
+  ///   - isTimeout: whether the server did not reply within the socket timeout.
+  init(_ error: MongoError, at place: String, isTimeout: Bool = false) {
     let text = "\(place): \(error.description)"
     if error.isFromServer,
       Self.historyLostCodes.contains(error.code)
@@ -80,13 +86,30 @@ extension SourceError {
     } else if let advice = Self.advice(for: error) {
       self.init(.misconfigured, code: error.code, text, advice: advice, isFromServer: error.isFromServer)
     } else {
-      self.init(.transient, code: error.code, text, isFromServer: error.isFromServer)
+      let isTemporary = error.isFromServer && Self.isTemporary(error)
+      self.init(
+        .transient, code: error.code, text, isFromServer: error.isFromServer, isTemporary: isTemporary,
+        isTimeout: isTimeout)
     }
   }
 
   /// CappedPositionLost, InvalidResumeToken, ChangeStreamFatalError, ChangeStreamHistoryLost, and the codes that
-  /// servers before 4.2 returned instead.
-  private static let historyLostCodes: Set<Int> = [136, 260, 280, 286, 40576, 40585, 40615, 50811]
+  /// servers before 4.2 returned instead; OplogQueryMinTsMissing; BSONObjectTooLarge, for an event that no reply can
+  /// contain; the codes of a resume token that the server cannot decode.
+  private static let historyLostCodes: Set<Int> = [
+    136, 260, 280, 286, 40576, 40585, 40615, 50811, 326, 10334, 40647, 40648, 40649,
+  ]
+
+  /// Whether the server rejects commands for now, for example because it is not primary or is shutting down.
+  private static func isTemporary(_ error: MongoError) -> Bool {
+    temporaryCodes.contains(error.code)
+      || !Set(error.labels).isDisjoint(with: ["RetryableError", "ResumableChangeStreamError"])
+  }
+
+  /// HostUnreachable, HostNotFound, NetworkTimeout, ShutdownInProgress, ReadConcernMajorityNotAvailableYet,
+  /// PrimarySteppedDown, ExceededTimeLimit, SocketException, NotWritablePrimary, InterruptedAtShutdown,
+  /// InterruptedDueToReplStateChange, NotPrimaryNoSecondaryOk, NotPrimaryOrSecondary.
+  private static let temporaryCodes: Set<Int> = [6, 7, 89, 91, 134, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436]
 
   private static func advice(for error: MongoError) -> String? {
     if error.isFromServer {

@@ -10,8 +10,8 @@ final class MongoRead {
   private let place: String
   private let namespace: MongoNamespace
   private let timeout: ReplyTimeout
-  /// The duration of the longest wait for a reply, in seconds.
-  private var longestWait = 0.0
+  /// The longest wait for a reply.
+  private var longestWait = Duration.zero
   private let client: OpaquePointer
   private let session: OpaquePointer
   private let collection: OpaquePointer
@@ -21,16 +21,17 @@ final class MongoRead {
   /// Starts a read as of `revision` or later. The session is causally consistent and starts at `revision`, so a new
   /// primary waits until it has reached that time.
   ///
-  /// The first reply contains up to `batchCount` documents. The socket timeout is that of `timeout`.
+  /// The first reply contains up to `batchCount` documents. The socket timeout is that of `timeout`. `clusterTime` is
+  /// the last `$clusterTime` of another session, which the server then accepts as not in its future.
   init(
     pool: MongoClientPool, namespace: MongoNamespace, filter: BSONDocument, notBefore revision: Revision,
-    batchCount: Int, timeout: ReplyTimeout
+    batchCount: Int, timeout: ReplyTimeout, clusterTime: BSONDocument?
   ) throws(SourceError) {
     place = pool.place
     self.namespace = namespace
     self.timeout = timeout
     do throws(MongoError) {
-      client = try pool.dedicatedClient(replyTimeoutSeconds: timeout.seconds)
+      client = try pool.dedicatedClient(replyTimeout: timeout.duration)
     } catch {
       throw SourceError(error, at: pool.place)
     }
@@ -43,6 +44,7 @@ final class MongoRead {
       throw SourceError(MongoError(error), at: pool.place)
     }
     self.session = session
+    clusterTime?.withBSONPointer { mongoc_client_session_advance_cluster_time(session, $0) }
     mongoc_client_session_advance_operation_time(session, revision.seconds, revision.increment)
     guard let collection = mongoc_client_get_collection(client, namespace.database, namespace.collection),
       let options = bson_new(), let concern = mongoc_read_concern_new()
@@ -72,7 +74,7 @@ final class MongoRead {
   func next() throws(SourceError) -> BSONDocument? {
     var document: OpaquePointer?
     let began = MonotonicTime.now
-    defer { longestWait = max(longestWait, MonotonicTime.now.seconds(since: began)) }
+    defer { longestWait = max(longestWait, MonotonicTime.now.duration(since: began)) }
     if mongoc_cursor_next(cursor, &document), let document {
       return BSONDocument(uncheckedBytes: BSONDocument.copyBytes(of: document))
     }
@@ -80,12 +82,12 @@ final class MongoRead {
     var reply: OpaquePointer?
     if mongoc_cursor_error_document(cursor, &error, &reply) {
       let problem = MongoError(error, reply: reply)
-      let waited = MonotonicTime.now.seconds(since: began)
+      let waited = MonotonicTime.now.duration(since: began)
       if !problem.isFromServer { timeout.failed(after: waited) }
       throw SourceError(
         problem.afterWaiting(waited, for: "the next documents of \(namespace)"), at: place)
     }
-    timeout.replied(longestWait: max(longestWait, MonotonicTime.now.seconds(since: began)))
+    timeout.replied(longestWait: max(longestWait, MonotonicTime.now.duration(since: began)))
     return nil
   }
 

@@ -7,23 +7,24 @@ internal import ConfigLookupCore
 /// wait that reaches the timeout doubles it for the next read, up to a maximum. After a successful read, the timeout is
 /// four times the longest wait of that read.
 final class ReplyTimeout: Sendable {
-  private static let leastSeconds = 10.0
-  private static let greatestSeconds = 120.0
+  private static let minimum = Duration.seconds(10)
+  private static let maximum = Duration.seconds(120)
 
-  private let limit = Locked(leastSeconds)
+  private let limit = Locked(minimum)
 
-  var seconds: Double { limit.withLock { $0 } }
+  /// The timeout of the next read.
+  var duration: Duration { limit.withLock { $0 } }
 
-  /// Records that a read failed, but not by a reply of the server, after a wait of `seconds`.
-  func failed(after seconds: Double) {
+  /// Records that a read failed, but not by a reply of the server, after `wait`.
+  func failed(after wait: Duration) {
     limit.withLock { limit in
       // A reset or a failed connection attempt ends a wait early, and does not indicate how slow the server is.
-      if seconds >= limit * 0.9 { limit = min(limit * 2, Self.greatestSeconds) }
+      if wait >= limit * 0.9 { limit = min(limit * 2, Self.maximum) }
     }
   }
 
   /// Records that a read succeeded.
-  func replied(longestWait seconds: Double) {
-    limit.withLock { $0 = min(max(4 * seconds, Self.leastSeconds), Self.greatestSeconds) }
+  func replied(longestWait wait: Duration) {
+    limit.withLock { $0 = min(max(wait * 4, Self.minimum), Self.maximum) }
   }
 }

@@ -13,14 +13,14 @@ final class CacheHarness: Sendable {
   let cache: ChangeStreamCache<Country>
   private let announced = Locked<[Invalidation]>([])
 
-  init(ttlSeconds: Double = 300) {
+  init(ttl: Duration = .seconds(300)) {
     source = InMemorySource(clock: clock)
     var options = ChangeStreamCache<Country>.Options()
-    options.ttlSeconds = ttlSeconds
-    options.firstRetrySeconds = 0.001
-    options.retryLimitSeconds = 0.01
+    options.ttl = ttl
+    options.initialRetryDelay = .milliseconds(1)
+    options.maximumRetryDelay = .milliseconds(10)
     // The manual clock does not advance by itself.
-    options.reportSettlesAfterSeconds = 0
+    options.operationTimeMargin = .zero
     let announced = announced
     cache = ChangeStreamCache(source: source, options: options, clock: clock, logger: log.logger) { invalidations in
       announced.withLock { $0 += invalidations }
@@ -28,8 +28,8 @@ final class CacheHarness: Sendable {
   }
 
   /// Runs `body` with a started cache, and stops the cache afterwards.
-  static func run(ttlSeconds: Double = 300, seed: [String] = [], _ body: (CacheHarness) throws -> Void) throws {
-    let harness = CacheHarness(ttlSeconds: ttlSeconds)
+  static func run(ttl: Duration = .seconds(300), seed: [String] = [], _ body: (CacheHarness) throws -> Void) throws {
+    let harness = CacheHarness(ttl: ttl)
     for document in seed { try harness.source.put(document) }
     harness.cache.start()
     defer {

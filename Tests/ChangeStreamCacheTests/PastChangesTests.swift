@@ -197,11 +197,11 @@ struct EarlierHistoryTests {
     var wasLoaded = false
   }
 
-  private func told(_ source: InMemorySource, seconds: Double = 600) throws -> Told {
+  private func told(_ source: InMemorySource, window: Duration = .seconds(600)) throws -> Told {
     let told = Locked<Told?>(nil)
     let cacheBox = Locked<ChangeStreamCache<Country>?>(nil)
     var options = ChangeStreamCache<Country>.Options()
-    options.historySeconds = seconds
+    options.historyWindow = window
     let cache = ChangeStreamCache<Country>(
       source: source, options: options,
       onEarlierHistory: { floor, invalidations in
@@ -235,15 +235,15 @@ struct EarlierHistoryTests {
   }
 
   @Test func aSourceThatGoesAwayDoesNotKeepTheCacheFromBeingWarm() throws {
-    let reader = CacheReader(entity: "country", ttlSeconds: 300, clock: SystemClock(), onObserved: {})
+    let reader = CacheReader(entity: "country", ttl: .seconds(300), clock: SystemClock(), onObserved: {})
     var engine = CacheEngine<Country>(
-      reader: reader, reloadSeconds: 300, historyPatienceSeconds: 60, logger: .silent,
+      reader: reader, reloadInterval: .seconds(300), historyTimeout: .seconds(60), logger: .silent,
       outlet: InvalidationOutlet(onInvalidation: { _ in }, onEarlierHistory: { _, _ in }))
     engine.streamOpened(resumed: false, identity: "test")
-    let begun = engine.nextRead(operationTime: Revision(5), now: .now)
+    let begun = engine.nextRead(reportedTime: Revision(5), now: .now)
     let reload = try #require(begun)
     engine.readEnded(reload.number, at: Revision(5), now: .now, wallNow: .now)
-    engine.receivedNothing(floor: Revision(5), settled: Revision(5), asked: .now, now: .now, wallNow: .now)
+    engine.receivedNothing(.reporting(5, settled: 5))
     #expect(!reader.isLoaded, "the past is to be read first")
     engine.streamClosed(SourceError(.transient, "gone"), historyLost: false)
     engine.openFailed(SourceError(.transient, "gone"))

@@ -34,14 +34,13 @@ private final class PoisonStream: DocumentStream {
     self.source = source
     self.resumed = resumed
   }
-  var operationTime: Revision { inner.operationTime }
-  var askedAt: MonotonicTime { inner.askedAt }
+  var progress: StreamProgress { inner.progress }
   var resumeToken: ResumeToken? { inner.resumeToken }
-  func next(waitingAtMost seconds: Double) throws(SourceError) -> DocumentChange? {
+  func next(waitingAtMost limit: Duration?) throws(SourceError) -> DocumentChange? {
     if resumed, source.poisoned.withLock({ $0 }) {
       throw SourceError(.transient, code: 10334, "BSONObjectTooLarge", isFromServer: true)
     }
-    return try inner.next(waitingAtMost: seconds)
+    return try inner.next(waitingAtMost: limit)
   }
   func close() { inner.close() }
 }
@@ -52,9 +51,9 @@ struct PositionTests {
     let source = PoisonSource()
     try source.inner.put(country("1", "KE", "Kenya"))
     var options = ChangeStreamCache<Country>.Options()
-    options.firstRetrySeconds = 0.001
-    options.retryLimitSeconds = 0.01
-    options.positionPatienceSeconds = 0.05
+    options.initialRetryDelay = .milliseconds(1)
+    options.maximumRetryDelay = .milliseconds(10)
+    options.resumeTokenTimeout = .milliseconds(50)
     let cache = ChangeStreamCache<Country>(source: source, options: options)
     cache.start()
     defer { cache.stop() }

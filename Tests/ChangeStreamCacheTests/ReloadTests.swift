@@ -117,7 +117,7 @@ struct ReloadTests {
 
   @Test func ttlReloadFindsDrift() throws {
     let seed = [country("1", "KE", "Kenya"), country("2", "UG", "Uganda"), country("3", "TZ", "Tanzania")]
-    try CacheHarness.run(ttlSeconds: 300, seed: seed) { harness in
+    try CacheHarness.run(ttl: .seconds(300), seed: seed) { harness in
       try harness.source.putSilently(country("1", "KE", "missed"))
       harness.source.deleteSilently("2")
       harness.clock.advance(seconds: 301)
@@ -220,7 +220,7 @@ struct ReloadTests {
   }
 
   @Test func contentsAgeWhileTheSourceIsGone() throws {
-    try CacheHarness.run(ttlSeconds: 10, seed: [country("1", "KE", "Kenya")]) { harness in
+    try CacheHarness.run(ttl: .seconds(10), seed: [country("1", "KE", "Kenya")]) { harness in
       harness.source.setConnected(false)
       try poll("the stream is seen to be gone") { !harness.cache.health.isStreamActive }
       harness.clock.advance(seconds: 9)

@@ -55,7 +55,7 @@ internal import Testing
       let timeout = ReplyTimeout()
       let read = MongoReadAhead(
         pool: try MongoClientPool(uri: uri), namespace: namespace, filter: .empty, notBefore: .none, batchBytes: 1024,
-        timeout: timeout)
+        timeout: timeout, clusterTime: nil)
       defer { read.close() }
       var count = try #require(try read.next()).count
       #expect(count > 0)
@@ -69,24 +69,24 @@ internal import Testing
       #expect(
         error?.message.contains("after waiting 10 s for the next documents of \(namespace)") == true,
         "\(error.debugDescription)")
-      #expect(error?.kind == .transient && timeout.seconds == 20, "a slow server gets longer the next time")
+      #expect(error?.kind == .transient && timeout.duration == .seconds(20), "a slow server gets longer the next time")
     }
   }
 
   @Test func theLimitOfAReplyFitsTheServer() {
     let timeout = ReplyTimeout()
-    #expect(timeout.seconds == 10)
-    timeout.failed(after: 0.1)
-    #expect(timeout.seconds == 10, "a reset says nothing about how slow the server is")
-    for wanted in [20, 40, 80, 120, 120] as [Double] {
-      timeout.failed(after: timeout.seconds)
-      #expect(timeout.seconds == wanted)
+    #expect(timeout.duration == .seconds(10))
+    timeout.failed(after: .milliseconds(100))
+    #expect(timeout.duration == .seconds(10), "a reset says nothing about how slow the server is")
+    for wanted in [20, 40, 80, 120, 120] as [Int] {
+      timeout.failed(after: timeout.duration)
+      #expect(timeout.duration == .seconds(wanted))
     }
-    timeout.replied(longestWait: 9)
-    #expect(timeout.seconds == 36)
-    timeout.replied(longestWait: 0.01)
-    #expect(timeout.seconds == 10)
-    timeout.replied(longestWait: 100)
-    #expect(timeout.seconds == 120)
+    timeout.replied(longestWait: .seconds(9))
+    #expect(timeout.duration == .seconds(36))
+    timeout.replied(longestWait: .milliseconds(10))
+    #expect(timeout.duration == .seconds(10))
+    timeout.replied(longestWait: .seconds(100))
+    #expect(timeout.duration == .seconds(120))
   }
 }

@@ -142,7 +142,7 @@ struct RevisionTests {
       let last = try describe(test, "a", "changed")
 
       // If the database is too slow to return the history, a RESYNC replaces it: not in this test.
-      let second = try test.server { $0.historyPatienceSeconds = 60 }
+      let second = try test.server { $0.historyTimeout = .seconds(60) }
       let there = try second.client()
       #expect(try there.agent("a", .init(minRevision: last)).content == "changed")
       let watch = try Watch(second.address, .init(entities: [1], startRevision: position + 1, epoch: epoch))

@@ -38,7 +38,7 @@ final class ServiceHarness {
   private var watches: [(handler: any RPCStreamHandler, writer: TestStreamWriter)] = []
 
   init(
-    ttlSeconds: Double = 300, salt: String = "", options: LookupService.Options = .init(),
+    ttl: Duration = .seconds(300), salt: String = "", options: LookupService.Options = .init(),
     minimumProgressInterval: Duration = .milliseconds(10)
   ) {
     let (hub, clock) = (hub, clock)
@@ -46,11 +46,11 @@ final class ServiceHarness {
     self.sources = sources
     func cache<Model: CachedModel>(_ entity: ServedEntity, as _: Model.Type) -> ChangeStreamCache<Model> {
       var options = ChangeStreamCache<Model>.Options()
-      options.ttlSeconds = ttlSeconds
-      options.firstRetrySeconds = 0.001
-      options.retryLimitSeconds = 0.01
+      options.ttl = ttl
+      options.initialRetryDelay = .milliseconds(1)
+      options.maximumRetryDelay = .milliseconds(10)
       // The clock does not advance.
-      options.reportSettlesAfterSeconds = 0
+      options.operationTimeMargin = .zero
       return ChangeStreamCache(
         source: sources[entity.rawValue], options: options, clock: clock, onInvalidation: { hub.publish(entity, $0) },
         onObserved: { hub.observed() }, onHistoryStart: { hub.beginHistory(entity, after: $0) })
@@ -72,10 +72,10 @@ final class ServiceHarness {
 
   /// Runs `body` on a warm service.
   static func run(
-    ttlSeconds: Double = 300, agents: [String] = [], prompts: [String] = [], sources: [String] = [],
+    ttl: Duration = .seconds(300), agents: [String] = [], prompts: [String] = [], sources: [String] = [],
     options: LookupService.Options = .init(), _ body: (ServiceHarness) throws -> Void
   ) throws {
-    let harness = ServiceHarness(ttlSeconds: ttlSeconds, options: options)
+    let harness = ServiceHarness(ttl: ttl, options: options)
     for document in agents { try harness[.agentConfig].put(document) }
     for document in prompts { try harness[.prompt].put(document) }
     for document in sources { try harness[.sourceConfig].put(document) }

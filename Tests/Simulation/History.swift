@@ -79,8 +79,8 @@ public final class History {
     var chance = Chance(seed: seed)
     traits = Traits(&chance)
     self.chance = chance
-    database = SimulatedDatabase(clock)
-    validator = Validator(ttlMilliseconds: UInt64(SimulatedServer.Limits().ttlSeconds * 1000))
+    database = SimulatedDatabase(clock, hasMajority: traits.hasMajority)
+    validator = Validator(ttlMilliseconds: UInt64(SimulatedServer.Limits().ttl.milliseconds))
   }
 
   /// Runs a number of steps, or fewer if a guarantee is violated. Then lets all servers come to rest, and checks the
@@ -146,7 +146,7 @@ public final class History {
     var limits = SimulatedServer.Limits()
     limits.queuedKeys = traits.queuedKeys
     limits.replay = traits.replay
-    limits.historySeconds = traits.historySeconds
+    limits.historyWindow = traits.historyWindow
     let sources = Collection.allCases.map {
       SimulatedSource(
         $0, database, clock, Chance(seed: chance.next()), duplicatesOnceIn: traits.hasDuplicates ? 3 : 0,

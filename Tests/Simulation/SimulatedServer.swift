@@ -10,8 +10,8 @@ internal import LookupService
 final class SimulatedServer {
   /// One of the three caches, and when its two threads continue.
   struct Steps {
-    let stream: () -> Double
-    let read: () -> Double?
+    let stream: () -> Duration
+    let read: () -> Duration?
     let close: () -> Void
     let reload: () -> Void
     var streamDue = MonotonicTime(nanoseconds: 0)
@@ -21,10 +21,11 @@ final class SimulatedServer {
   }
 
   struct Limits {
-    var ttlSeconds = 5.0
+    var ttl = Duration.seconds(5)
     var replay = 10_000
     var queuedKeys = 10_000
-    var historySeconds = 600.0
+    var historyWindow = Duration.seconds(600)
+    var majorityLag = Duration.seconds(3)
   }
 
   // Safe to share: a simulation runs on one thread.
@@ -76,10 +77,11 @@ final class SimulatedServer {
     let moment = Moment()
     func cache<Model: CachedModel>(_ entity: ServedEntity, as _: Model.Type) -> ChangeStreamCache<Model> {
       var options = ChangeStreamCache<Model>.Options()
-      options.ttlSeconds = limits.ttlSeconds
+      options.ttl = limits.ttl
       options.rowsPerHandover = 1
       options.reloadJitter = 0
-      options.historySeconds = limits.historySeconds
+      options.historyWindow = limits.historyWindow
+      options.majorityLagLimit = limits.majorityLag
       return ChangeStreamCache(
         source: sources[entity.rawValue], options: options, clock: clock,
         onInvalidation: {
@@ -133,16 +135,16 @@ final class SimulatedServer {
     // The length of the wait is random; only its existence matters.
     let wait = caches[index].stream()
     caches[index].isFollowing = false
-    if wait > 0 { caches[index].streamDue = clock.now.advanced(bySeconds: 0.02) }
+    if wait > .zero { caches[index].streamDue = clock.now.advanced(by: .milliseconds(20)) }
   }
 
   func stepRead(_ collection: Collection) {
     let index = collection.rawValue
     guard clock.now >= caches[index].readDue, !caches[index].isReading else { return }
     caches[index].isReading = true
-    let wait = caches[index].read() ?? 0
+    let wait = caches[index].read() ?? .zero
     caches[index].isReading = false
-    if wait > 0 { caches[index].readDue = clock.now.advanced(bySeconds: 0.02) }
+    if wait > .zero { caches[index].readDue = clock.now.advanced(by: .milliseconds(20)) }
   }
 
   /// Ends the process.

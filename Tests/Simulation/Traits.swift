@@ -19,6 +19,8 @@ struct Traits {
   let imageOnceIn: Int
   /// Whether requests to the database and its replies take time, and the whole process is paused occasionally.
   let hasPauses: Bool
+  /// Whether the database is a replica set with a majority commit point, whose tokens prove what a stream delivered.
+  let hasMajority: Bool
   /// Whether the database reports the time of a change some milliseconds before the change is visible.
   let hidesCommits: Bool
   /// Whether a copy of the database is restored at the end.
@@ -30,8 +32,8 @@ struct Traits {
   let repeatsContent: Bool
   let queuedKeys: Int
   let replay: Int
-  /// How far back a starting server reads earlier changes, in seconds.
-  let historySeconds: Double
+  /// How far back a starting server reads earlier changes.
+  let historyWindow: Duration
   /// One in this number of steps is a fault.
   let faultOnceIn: Int
   let keyCount: Int
@@ -48,14 +50,15 @@ struct Traits {
     repeatsContent = chance.once(in: 3)
     queuedKeys = chance.pick([2, 4, 10_000, 10_000])
     replay = chance.pick([3, 8, 10_000, 10_000])
-    historySeconds = chance.pick([2, 600, 600])
+    historyWindow = chance.pick([.seconds(2), .seconds(600), .seconds(600)])
     faultOnceIn = chance.pick([10, 20, 40, 1000])
     keyCount = chance.pick([1, 2, 4])
     imageOnceIn = chance.pick([0, 0, 1, 2])
     hasPauses = chance.once(in: 2)
     isRestored = chance.once(in: 8)
-    comesLate = chance.once(in: 6)
-    hidesCommits = chance.once(in: 2)
+    hasMajority = chance.once(in: 2)
+    comesLate = chance.once(in: 6) && !hasMajority
+    hidesCommits = chance.once(in: 2) && !hasMajority
   }
 
   /// Whether a subscriber keeps its content when it moves to another server. It does not where each server may have its

@@ -30,7 +30,7 @@ public final class InMemorySource: DocumentSource {
   }
 
   let state = Locked(State())
-  private let waitSeconds: Double
+  private let maximumWait: Duration
   private let onRow = LateFunction<DocumentID, Void>()
   /// The clock that dates requests.
   let clock: any TimeSource
@@ -38,10 +38,10 @@ public final class InMemorySource: DocumentSource {
   /// Creates an empty collection.
   ///
   /// - Parameters:
-  ///   - waitSeconds: how long a stream waits for a change, in seconds.
+  ///   - maximumWait: how long a stream waits for a change.
   ///   - clock: the clock that dates requests.
-  public init(waitSeconds: Double = 0.002, clock: any TimeSource = SystemClock()) {
-    self.waitSeconds = waitSeconds
+  public init(maximumWait: Duration = .milliseconds(2), clock: any TimeSource = SystemClock()) {
+    self.maximumWait = maximumWait
     self.clock = clock
   }
 
@@ -222,7 +222,7 @@ public final class InMemorySource: DocumentSource {
       }
       state.opens += 1
       return InMemoryStream(
-        self, place: place, generation: state.generation, time: state.time, waitSeconds: waitSeconds)
+        self, place: place, generation: state.generation, time: state.time, maximumWait: maximumWait)
     }
   }
 
@@ -298,34 +298,33 @@ private final class InMemoryStream: DocumentStream {
   private let source: InMemorySource
   private var place: Int
   private let generation: Int
-  private let waitSeconds: Double
-  private(set) var operationTime: Revision
-  private(set) var askedAt: MonotonicTime
+  private let maximumWait: Duration
+  private(set) var progress: StreamProgress
 
-  init(_ source: InMemorySource, place: Int, generation: Int, time: UInt64, waitSeconds: Double) {
+  init(_ source: InMemorySource, place: Int, generation: Int, time: UInt64, maximumWait: Duration) {
     self.source = source
     self.place = place
     self.generation = generation
-    self.waitSeconds = waitSeconds
-    operationTime = Revision(time)
-    askedAt = source.clock.now
+    self.maximumWait = maximumWait
+    progress = StreamProgress(reportedTime: Revision(time), askedAt: source.clock.now)
   }
 
   var resumeToken: ResumeToken? {
     (try? BSONDocument(json: "{\"place\": \(place)}")).map { ResumeToken($0) }
   }
 
-  func next(waitingAtMost seconds: Double) throws(SourceError) -> DocumentChange? {
+  func next(waitingAtMost limit: Duration?) throws(SourceError) -> DocumentChange? {
     enum Outcome {
       case lost
       case change(DocumentChange, Revision)
     }
-    askedAt = source.clock.now
+    let askedAt = source.clock.now
     // Changes that are held back are in transit, so an empty reply would be wrong.
-    _ = source.state.wait(until: .now.advanced(bySeconds: 60)) { state in
+    _ = source.state.wait(until: .now.advanced(by: .seconds(60))) { state in
       state.isHoldingDeliveries && state.generation == generation ? nil : true
     }
-    let outcome = source.state.wait(until: .now.advanced(bySeconds: min(waitSeconds, seconds))) { state -> Outcome? in
+    let wait = min(maximumWait, limit ?? maximumWait)
+    let outcome = source.state.wait(until: .now.advanced(by: wait)) { state -> Outcome? in
       if state.generation != generation { return .lost }
       guard place < state.log.count else { return nil }
       var change = state.log[place]
@@ -341,10 +340,10 @@ private final class InMemoryStream: DocumentStream {
     case .lost: throw SourceError(.transient, "connection lost")
     case .change(let change, let time):
       place += 1
-      operationTime = time
+      progress = StreamProgress(reportedTime: time, askedAt: askedAt)
       return change
     case nil:
-      operationTime = source.now
+      progress = StreamProgress(reportedTime: source.now, askedAt: askedAt)
       return nil
     }
   }

@@ -23,7 +23,7 @@ final class SeededService: Sendable {
     {
       var options = ChangeStreamCache<Model>.Options()
       // The clock never advances, so with a delay the observed revision would never advance either.
-      options.reportSettlesAfterSeconds = 0
+      options.operationTimeMargin = .zero
       return ChangeStreamCache(
         source: SeedSource(file), options: options, clock: StandingClock(), onInvalidation: { hub.publish(entity, $0) },
         onObserved: { hub.observed() }, onHistoryStart: { hub.beginHistory(entity, after: $0) })
@@ -92,11 +92,10 @@ private final class SeedSource: DocumentSource {
 }
 
 private final class SeedStream: DocumentStream {
-  let operationTime = SeedSource.now
-  var askedAt: MonotonicTime { .now }
+  var progress: StreamProgress { StreamProgress(reportedTime: SeedSource.now, askedAt: .now) }
   let resumeToken: ResumeToken? = nil
 
-  func next(waitingAtMost seconds: Double) throws(SourceError) -> DocumentChange? {
+  func next(waitingAtMost limit: Duration?) throws(SourceError) -> DocumentChange? {
     Thread.sleep(forTimeInterval: 0.001)
     return nil
   }

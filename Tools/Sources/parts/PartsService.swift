@@ -8,7 +8,7 @@ internal import TestSupport
 
 /// The whole service over in-memory sources. The measuring thread runs it step by step.
 final class PartsService {
-  let source = InMemorySource(waitSeconds: 0)
+  let source = InMemorySource(maximumWait: .zero)
   let cache: ChangeStreamCache<AgentConfigDocument>
   let service: LookupService
   let worker: any RPCWorker
@@ -33,8 +33,8 @@ final class PartsService {
     let hub = hub
     cache = Self.cache(source, .agentConfig, hub)
     others = (
-      Self.cache(InMemorySource(waitSeconds: 0), .prompt, hub),
-      Self.cache(InMemorySource(waitSeconds: 0), .sourceConfig, hub)
+      Self.cache(InMemorySource(maximumWait: .zero), .prompt, hub),
+      Self.cache(InMemorySource(maximumWait: .zero), .sourceConfig, hub)
     )
     let served = [ServedCache(cache), ServedCache(others.0), ServedCache(others.1)]
     worker = workers[0]
@@ -88,14 +88,14 @@ final class PartsService {
 
   /// Runs `count` steps of the cache's stream; each applies one change.
   func apply(_ count: Int) {
-    for _ in 0..<count { _ = cache.stepStream() }
+    for _ in 0..<count { cache.performStreamStep() }
   }
 
   private static func cache<Model: CachedModel>(
     _ source: InMemorySource, _ entity: ServedEntity, _ hub: InvalidationHub
   ) -> ChangeStreamCache<Model> {
     var options = ChangeStreamCache<Model>.Options()
-    options.reportSettlesAfterSeconds = 0
+    options.operationTimeMargin = .zero
     return ChangeStreamCache(
       source: source, options: options, onInvalidation: { hub.publish(entity, $0) }, onObserved: { hub.observed() },
       onHistoryStart: { hub.beginHistory(entity, after: $0) })
@@ -103,12 +103,12 @@ final class PartsService {
 
   private static func warm(_ cache: ChangeStreamCache<some CachedModel>) throws {
     for _ in 0..<1000 where !cache.reader.isLoaded {
-      _ = cache.stepStream()
-      _ = cache.stepRead()
+      cache.performStreamStep()
+      cache.performReadStep()
     }
     guard cache.reader.isLoaded else { throw TestFailure("a cache does not become warm") }
     // The replies after the load advance the observed revision.
-    for _ in 0..<3 { _ = cache.stepStream() }
+    for _ in 0..<3 { cache.performStreamStep() }
   }
 }
 
