@@ -110,7 +110,7 @@ final class MongoSession {
       let waited = MonotonicTime.now.duration(since: began)
       throw SourceError(
         error.afterWaiting(waited, for: "the reply to \(command.firstName) on \(database)"), at: pool.place,
-        isTimeout: !error.isFromServer && waited >= 0.9 * pool.replyTimeoutSeconds)
+        isTimeout: !error.isFromServer && waited >= pool.replyTimeout * 0.9)
     }
   }
 
