@@ -177,6 +177,7 @@ struct MongodModel {
       "renameCollection", "commitTransaction", "abortTransaction":
       return try write(request, at: member, &attempt)
     default:
+      if let reply = diagnostics(request, at: member) { return reply }
       throw .failed(CommandError(59, "CommandNotFound", "no such command: '\(request.command)'"))
     }
   }
