@@ -79,7 +79,7 @@ public final class BufferBudget: Sendable {
     let message = "more than \(limit) bytes are buffered on this server for slow clients"
     recordRejection(message)
     throw RPCStatus(
-      .resourceExhausted, "\(message): use another server, or try again later", detail: .retry(afterSeconds: 1))
+      .resourceExhausted, "\(message): use another server, or try again later", detail: .retry(after: .seconds(1)))
   }
 
   /// Adds a worker's change of its number of bytes, in total and in each size class.

@@ -49,8 +49,8 @@ public struct RPCStatus: Error, Sendable, Hashable, CustomStringConvertible {
   public enum Detail: Sendable, Hashable {
     /// The named field of the request is invalid, for the given reason.
     case badField(String, String)
-    /// The call may be retried after this number of seconds.
-    case retry(afterSeconds: Double)
+    /// The call may be retried after this time.
+    case retry(after: Duration)
   }
 
   /// The status code.

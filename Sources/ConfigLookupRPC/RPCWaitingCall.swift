@@ -41,7 +41,7 @@ public final class RPCWaitingCall: RPCStreamHandler {
   public func wait(_ wait: RPCWait) {
     if limit == nil {
       count(message.count + metadata.byteCount + Self.ownBytes)
-      limit = worker.schedule(afterSeconds: wait.deadline.seconds(since: .now)) { [weak self] in
+      limit = worker.schedule(after: wait.deadline.duration(since: .now)) { [weak self] in
         self?.expire(wait.expired())
       }
     }
@@ -120,7 +120,7 @@ extension RPCWaitingCall: BufferHolder {
     let message = "this server buffers too many bytes for slow clients"
     worker.buffers?.budget.recordRejection("Waiting call ended: \(message)")
     stop()
-    writer.finish(RPCStatus(.resourceExhausted, message, detail: .retry(afterSeconds: 1)), RPCMetadata())
+    writer.finish(RPCStatus(.resourceExhausted, message, detail: .retry(after: .seconds(1))), RPCMetadata())
   }
 }
 

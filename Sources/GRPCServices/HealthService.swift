@@ -165,7 +165,7 @@ public final class HealthService: Sendable {
     guard clock.take(limit: limits.count) else {
       let message = "\(limits.count) health watches are open on this server"
       report.recordRejection(.healthWatches, message)
-      throw RPCStatus(.resourceExhausted, message, detail: .retry(afterSeconds: 1))
+      throw RPCStatus(.resourceExhausted, message, detail: .retry(after: .seconds(1)))
     }
     let place = places[name].map { Place(shard: shards[worker], subject: $0) }
     let watch = HealthWatch(place: place, writer: writer) {

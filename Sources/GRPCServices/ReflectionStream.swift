@@ -107,6 +107,6 @@ extension ReflectionStream: BufferHolder {
   func giveUpBuffers() {
     let message = "this server buffers too many bytes for slow clients"
     worker.buffers?.budget.recordRejection("Reflection stream closed: \(message)")
-    finish(RPCStatus(.resourceExhausted, message, detail: .retry(afterSeconds: 1)))
+    finish(RPCStatus(.resourceExhausted, message, detail: .retry(after: .seconds(1))))
   }
 }

@@ -99,7 +99,7 @@ extension GRPCConnection {
       return stream.fail(
         RPCStatus(
           .resourceExhausted, "\(ownReplyBytes) bytes of replies are buffered on this connection: read them first",
-          detail: .retry(afterSeconds: 1)))
+          detail: .retry(after: .seconds(1))))
     }
     stream.decoder.withMessage(message) { bytes in
       switch method.handler {

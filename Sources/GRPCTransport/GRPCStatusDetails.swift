@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import ConfigLookupCore
 internal import ConfigLookupRPC
 internal import ProtobufMessages
 
@@ -19,11 +20,11 @@ enum GRPCStatusDetails {
             ProtobufWriter.string(2, problem, to: &violation)
           }
         }
-      case .retry(let seconds):
+      case .retry(let delay):
         ProtobufWriter.string(1, "type.googleapis.com/google.rpc.RetryInfo", to: &any)
         ProtobufWriter.message(2, to: &any) { info in
           ProtobufWriter.message(1, to: &info) { duration in
-            let milliseconds = Int64(seconds * 1000)
+            let milliseconds = delay.milliseconds
             ProtobufWriter.signed(1, milliseconds / 1000, to: &duration)
             ProtobufWriter.signed(2, milliseconds % 1000 * 1_000_000, to: &duration)
           }

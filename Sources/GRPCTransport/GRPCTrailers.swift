@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import ConfigLookupCore
 internal import ConfigLookupRPC
 
 /// The headers that end a call.
@@ -30,7 +31,7 @@ enum GRPCTrailers {
         GRPCText.base64(GRPCStatusDetails.encode(status, detail), to: &$0)
       }
       // Clients that retry automatically wait for this time before they retry.
-      if case .retry(let seconds) = detail { headers.append("grpc-retry-pushback-ms", "\(Int(seconds * 1000))") }
+      if case .retry(let delay) = detail { headers.append("grpc-retry-pushback-ms", "\(delay.milliseconds)") }
     }
     for pair in metadata.pairs {
       headers.append(pair.key, isVarying: true) { GRPCText.percentEncoded(pair.value, to: &$0) }

@@ -45,12 +45,12 @@ extension LookupService {
     guard !isWarm else { return }
     let cold = caches.filter { !$0.reader.isLoaded }.map(\.reader.entity).joined(separator: ", ")
     throw RPCStatus(
-      .unavailable, "the server is not ready: \(cold) still loading; try again", detail: .retry(afterSeconds: 1))
+      .unavailable, "the server is not ready: \(cold) still loading; try again", detail: .retry(after: .seconds(1)))
   }
 
   /// Throws UNAVAILABLE if the contents are older than the server may serve.
   func requireFresh(_ view: CacheView) throws(RPCStatus) {
-    guard let limit = options.maximumStalenessSeconds, Double(view.ageMilliseconds) > limit * 1000 else { return }
+    guard view.ageMilliseconds > options.maximumStalenessMilliseconds else { return }
     throw RPCStatus(
       .unavailable, "the contents were last verified \(view.ageMilliseconds) ms ago, longer ago than the server allows")
   }

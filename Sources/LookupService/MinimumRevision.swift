@@ -38,13 +38,13 @@ extension LookupService {
       let message = "\(limit.maximum) lookups are waiting on this server for their options.min_revision"
       report.recordRejection(.waitingCalls, message)
       throw RPCStatus(
-        .resourceExhausted, "\(message): use another server, or try again later", detail: .retry(afterSeconds: 1))
+        .resourceExhausted, "\(message): use another server, or try again later", detail: .retry(after: .seconds(1)))
     }
     let (waiters, entity) = (state.shard.waiters, view.entity)
     let lookupKey = key.map { LookupKey(bytes: Array($0.bytes), space: $0.space) }
-    let seconds = self.options.maximumRevisionWaitSeconds * state.nextWaitShare()
+    let wait = self.options.maximumRevisionWait * state.nextWaitShare()
     return RPCWait(
-      deadline: .now.advanced(bySeconds: seconds),
+      deadline: .now.advanced(by: wait),
       expired: RPCStatus(
         .unavailable,
         "options.min_revision: this server has not observed \(wanted) yet; try again, or use another server"),

@@ -43,7 +43,7 @@ struct GRPCTrailersTests {
   }
 
   @Test func aRetryIsToldToClientsThatRetryByThemselves() throws {
-    let status = RPCStatus(.resourceExhausted, "full", detail: .retry(afterSeconds: 1.5))
+    let status = RPCStatus(.resourceExhausted, "full", detail: .retry(after: .milliseconds(1500)))
     let headers = pairs(GRPCTrailers.list(status, RPCMetadata()))
     #expect(headers.last == "grpc-retry-pushback-ms=1500")
     let (name, detail) = try details(of: headers)

@@ -103,11 +103,11 @@ package final class Watch {
 
   /// Waits for the next notice.
   ///
-  /// - Parameter timeoutSeconds: the time to wait.
+  /// - Parameter timeout: the time to wait.
   /// - Returns: the notice.
   /// - Throws: the status if the stream ends; an error if no notice arrives in time.
-  package func next(timeoutSeconds: Double = 120) throws -> WatchNotice {
-    let reply = try rpc.nextReply(call, deadline: soon(timeoutSeconds))
+  package func next(timeout: Duration = .seconds(120)) throws -> WatchNotice {
+    let reply = try rpc.nextReply(call, deadline: soon(timeout))
     guard reply.more else { throw reply.status }
     return try reply.payload.withUnsafeBytes {
       try arena.withUnpacked($0, by: configlookup__v1__invalidation_notice__unpack, limit: .max) {
@@ -118,12 +118,12 @@ package final class Watch {
 
   /// Waits for the next notice that is not a PROGRESS.
   ///
-  /// - Parameter timeoutSeconds: the time to wait for each notice.
+  /// - Parameter timeout: the time to wait for each notice.
   /// - Returns: the notice.
-  /// - Throws: the same as ``next(timeoutSeconds:)``.
-  package func nextChange(timeoutSeconds: Double = 120) throws -> WatchNotice {
+  /// - Throws: the same as ``next(timeout:)``.
+  package func nextChange(timeout: Duration = .seconds(120)) throws -> WatchNotice {
     while true {
-      let notice = try next(timeoutSeconds: timeoutSeconds)
+      let notice = try next(timeout: timeout)
       if notice.kind != .progress { return notice }
     }
   }
@@ -132,7 +132,7 @@ package final class Watch {
   ///
   /// - Parameter count: their number.
   /// - Returns: the notices.
-  /// - Throws: the same as ``next(timeoutSeconds:)``.
+  /// - Throws: the same as ``next(timeout:)``.
   package func nextChanges(_ count: Int) throws -> [WatchNotice] {
     try (0..<count).map { _ in try nextChange() }
   }
@@ -141,7 +141,7 @@ package final class Watch {
   ///
   /// - Parameter key: the key.
   /// - Returns: the changes before that notice.
-  /// - Throws: the same as ``next(timeoutSeconds:)``.
+  /// - Throws: the same as ``next(timeout:)``.
   package func changes(before key: String) throws -> [WatchNotice] {
     var changes: [WatchNotice] = []
     while true {

@@ -26,7 +26,7 @@ struct SimulationTests {
   /// Runs `simulate` and returns its output lines. Throws with the last events if a guarantee is violated.
   @discardableResult
   private func simulate(_ arguments: [String]) throws -> [String] {
-    try ChildProcess.run(builtExecutable("simulate"), arguments, timeoutSeconds: 120)
+    try ChildProcess.run(builtExecutable("simulate"), arguments, timeout: .seconds(120))
   }
 
   @Test func everyMutationStillApplies() throws {
