@@ -1,5 +1,6 @@
 // swift-tools-version: 6.2
 // SPDX-License-Identifier: Apache-2.0
+import Foundation
 import PackageDescription
 
 let strict: [SwiftSetting] = [
@@ -16,12 +17,6 @@ func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .testTarget(name: name, dependencies: dependencies + ["TestSupport"], swiftSettings: strict)
-}
-
-/// An executable that only tests need.
-func testTool(_ name: String, path: String, _ dependencies: [Target.Dependency]) -> Target {
-  .executableTarget(
-    name: name, dependencies: dependencies + ["TestSupport"], path: path, swiftSettings: strict)
 }
 
 let package = Package(
@@ -57,7 +52,7 @@ let package = Package(
     library("ProtobufMessages", ["CConfigLookupProto", "CProtobufC"]),
     library(
       "ConfigModels", ["ConfigLookupBSON", "ChangeStreamCache", "ProtobufMessages", "CConfigLookupProto", "CXXHash"]),
-    library("ConfigLookupRPC", ["ConfigLookupCore"]),
+    library("ConfigLookupRPC", ["ConfigLookupCore", "ProtobufMessages"]),
     library(
       "LookupService",
       [
@@ -99,19 +94,28 @@ let package = Package(
       ]),
     .executableTarget(name: "config-lookup-server", dependencies: ["ConfigLookupServer"], swiftSettings: strict),
     .executableTarget(name: "config-lookup", dependencies: ["CommandLineTool"], swiftSettings: strict),
+  ]
+)
 
+// What a checkout has besides Sources. The image is built from Package.swift and Sources alone, and SwiftPM rejects a
+// target whose folder is missing.
+if FileManager.default.fileExists(atPath: Context.packageDirectory + "/Tests") {
+  // For Tools only, which is a package of its own and needs what it shares with the tests. The support targets stay
+  // here because the root package cannot depend on a package that depends on it. An underscore marks a product without
+  // a promise of compatibility.
+  package.products += [
+    .library(name: "_Simulation", targets: ["Simulation", "Guarantees"]),
+    .library(
+      name: "_TestSupport",
+      targets: [
+        "TestSupport", "ServiceTestSupport", "Guarantees", "MongoSource", "LookupService", "ConfigModels",
+        "FramedTransport", "NearCache",
+      ]),
+  ]
+  package.targets += [
     .executableTarget(
       name: "prompt-worker", dependencies: ["ConfigLookupClient", "NearCache"], path: "examples/swift/PromptWorker",
       swiftSettings: strict),
-
-    // A program that is run by script/faults.
-    .executableTarget(
-      name: "faults",
-      dependencies: [
-        "ServiceTestSupport", "TestSupport", "Guarantees", "MongoSource", "FramedTransport", "ConfigLookupNetwork",
-        "ConfigLookupRPC", "ConfigLookupBSON",
-        "ConfigLookupCore",
-      ], path: "Tests/Faults", swiftSettings: strict),
 
     .target(
       name: "TestSupport",
@@ -134,10 +138,7 @@ let package = Package(
         "ConfigLookupCore",
       ],
       path: "Tests/Simulation", exclude: ["Mutations"], swiftSettings: strict),
-    // A program that is run by script/simulate.
-    .executableTarget(
-      name: "simulate", dependencies: ["Simulation", "Guarantees"], path: "Tests/simulate", swiftSettings: strict),
-    tests("SimulationTests", ["Guarantees"]),
+    tests("SimulationTests", ["Simulation", "Guarantees"]),
     tests("ConfigLookupCoreTests", ["ConfigLookupCore"]),
     tests("NearCacheTests", ["NearCache", "ConfigLookupCore"]),
     tests("ConfigLookupBSONTests", ["ConfigLookupBSON", "ConfigLookupCore"]),
@@ -145,6 +146,7 @@ let package = Package(
     tests(
       "ConfigModelsTests",
       ["ConfigModels", "ConfigLookupBSON", "ChangeStreamCache", "ProtobufMessages", "CConfigLookupProto"]),
+    tests("MongoSourceTests", ["MongoSource", "ChangeStreamCache", "ConfigLookupBSON", "ConfigLookupCore"]),
     tests("ConfigLookupRPCTests", ["ConfigLookupRPC", "ConfigLookupCore"]),
     tests(
       "LookupServiceTests",
@@ -184,18 +186,5 @@ let package = Package(
         "ProtobufMessages", "CConfigLookupProto",
       ]),
     tests("TidyTests", []),
-    testTool(
-      "parts", path: "Tests/Parts",
-      [
-        "NearCache", "ConfigLookupBSON", "ChangeStreamCache", "ConfigModels", "ConfigLookupCore", "FramedTransport",
-        "LookupService", "ConfigLookupNetwork",
-        "ConfigLookupRPC",
-      ]),
-    testTool(
-      "subscribers", path: "Tests/Subscribers",
-      [
-        "ConfigLookupCore", "ConfigLookupBSON", "MongoSource", "ConfigLookupNetwork", "FramedTransport",
-        "ConfigLookupRPC", "ProtobufMessages", "CConfigLookupProto",
-      ]),
   ]
-)
+}

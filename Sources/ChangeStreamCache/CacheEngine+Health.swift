@@ -25,6 +25,24 @@ extension CacheEngine {
     return health
   }
 
+  /// Records whether the stream's member is too far behind the database to confirm the contents.
+  mutating func updateMajority(_ reply: StreamReply) {
+    let isBehind = !reply.isCurrent
+    health.majorityLag = reply.majorityLag
+    guard isBehind != isBehindMajority else { return }
+    isBehindMajority = isBehind
+    reader.publishBehindMajority(isBehind)
+    if isBehind {
+      logger.warning(
+        "majority_lagging",
+        "The database member has lost contact with the majority, or is catching up: answers are marked stale",
+        ["cache": .string(Model.entity)])
+    } else {
+      logger.info(
+        "majority_reached", "The database member is current again", ["cache": .string(Model.entity)])
+    }
+  }
+
   /// Logs and counts that a document became invalid, or valid again.
   mutating func report(_ id: DocumentID, _ reading: Reading?, before: DocumentProblem?) {
     if case .bad(let problem) = reading {

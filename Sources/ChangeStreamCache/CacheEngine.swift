@@ -34,6 +34,8 @@ struct CacheEngine<Model: CachedModel>: Sendable {
   private var lastChange = Revision.none
   /// The documents of the changes that were received at ``lastChange``.
   private var lastChanged: Set<DocumentID> = []
+  /// Whether the stream's member is too far behind the database to confirm the contents.
+  var isBehindMajority = false
   /// When the request of the last received reply was sent.
   private var asked = MonotonicTime(nanoseconds: 0)
   /// The revision of the last applied change. Others may share it.
@@ -127,18 +129,16 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     if let wanted = pastWanted, isContinuous { pastRead(wanted.number, nil) }
   }
 
-  /// Processes a change, whose reply has this operation time and answers a request that was sent at `asked`.
+  /// Processes a change. `reply` is the reply that contained it, as of this change.
   ///
   /// - Returns: false if the change ends the stream.
-  mutating func received(
-    _ change: DocumentChange, _ reading: Reading?, operationTime: Revision, asked: MonotonicTime, now: MonotonicTime,
-    wallNow: WallTime
-  ) -> Bool {
-    reader.publishReported(operationTime)
-    // A late change of a transaction whose other changes have been applied already, because the database reported too
+  mutating func received(_ change: DocumentChange, _ reading: Reading?, _ reply: StreamReply) -> Bool {
+    reader.publishReported(reply.databaseTime)
+    updateMajority(reply)
+    // A late change of a group whose other changes have been applied already, because the database reported too
     // early that its time was complete, has not been seen yet and is processed.
     let isRest =
-      change.revision == lastChange && change.isInTransaction && change.id.map { !lastChanged.contains($0) } ?? false
+      change.revision == lastChange && change.mayShareRevision && change.id.map { !lastChanged.contains($0) } ?? false
     guard
       change.revision > lastChange || isRest
         || (change.revision == lastChange && (change.revision > observed || queue.openGroup == change.revision))
@@ -161,8 +161,8 @@ struct CacheEngine<Model: CachedModel>: Sendable {
         ["cache": .string(Model.entity), "revision": .unsigned(change.revision.rawValue)])
     }
     // Other changes may share this cluster time: only the times before it are complete.
-    if change.revision > .none { advance(to: Revision(change.revision.rawValue - 1), now, wallNow) }
-    confirm(asked)
+    if change.revision > .none { advance(to: Revision(change.revision.rawValue - 1), reply) }
+    confirm(reply)
 
     switch change.operation {
     case .invalidate(let name):
@@ -178,10 +178,11 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     case .insert, .update, .updateLookedUp, .replace, .delete:
       guard let id = change.id, change.revision > skipped else { return true }
       queue.append(
-        change, of: id, reading, operationTime: operationTime, mayMove: mayMove(change),
+        change, of: id, reading, lookupBound: reply.lookupBound, mayMove: mayMove(change),
         isLate: change.revision <= max(observed, settled))
-      applyReady()
-      giveUpIfFarBehind(operationTime)
+      queue.settle(upTo: reply.settled)
+      advance(to: reply.received, reply)
+      giveUpIfFarBehind(max(change.revision, reply.lookupBound.revision))
     }
     return true
   }
@@ -189,20 +190,15 @@ struct CacheEngine<Model: CachedModel>: Sendable {
   /// What has to wait until the stream advances, if anything.
   var awaited: AwaitedProgress? { AwaitedProgress(hasChanges: !queue.isEmpty, reload) }
 
-  /// Processes an empty reply: every change up to `floor`, an operation time that had been known for a while when the
-  /// request was sent, has been received.
-  ///
-  /// `settled` is the operation time known when the wait began. Documents that were read by `updateLookup` before the
-  /// wait, at or before `settled`, contain no undelivered change. Later reads may: a database can report a time some
-  /// milliseconds before a change of that time becomes visible.
-  mutating func receivedNothing(
-    floor: Revision, settled: Revision, asked: MonotonicTime, now: MonotonicTime, wallNow: WallTime
-  ) {
-    reader.publishReported(settled)
-    self.settled = max(self.settled, settled)
-    queue.settle(upTo: settled)
-    advance(to: floor, now, wallNow)
-    confirm(asked)
+  /// Processes an empty reply.
+  mutating func receivedNothing(_ reply: StreamReply) {
+    reader.publishReported(reply.databaseTime)
+    updateMajority(reply)
+    settled = max(settled, reply.settled)
+    queue.endGroup()
+    queue.settle(upTo: reply.settled)
+    advance(to: reply.received, reply)
+    confirm(reply)
     reader.table.reclaim()
   }
 
@@ -216,8 +212,8 @@ struct CacheEngine<Model: CachedModel>: Sendable {
   /// Returns the read that is due, if any: of the collection for a reload, or of the earlier history after the first
   /// load.
   ///
-  /// `operationTime` is that of the open stream, which will deliver every later change.
-  mutating func nextRead(operationTime: Revision, now: MonotonicTime) -> ReadRequest? {
+  /// `reportedTime` is the operation time of the open stream, which will deliver every later change.
+  mutating func nextRead(reportedTime: Revision, now: MonotonicTime) -> ReadRequest? {
     guard isStreamOpen, reload == nil else { return nil }
     if let wanted = pastWanted, isContinuous {
       if now >= wanted.deadline {
@@ -242,7 +238,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     }
     wanted = nil
     reloadNumber += 1
-    let start = max(operationTime, observed, lastChange)
+    let start = max(reportedTime, observed, lastChange, skipped)
     reload = Reload(number: reloadNumber, reason: reason, start: start, began: now, spaces: Model.keySpaces)
     reload?.documents.reserveCapacity(of: live)
     return ReadRequest(number: reloadNumber, subject: .collection(notBefore: start))
@@ -324,14 +320,15 @@ struct CacheEngine<Model: CachedModel>: Sendable {
   }
 
   /// Confirms the contents as of the time when the reply was requested, because the reply may have been delayed.
-  private mutating func confirm(_ asked: MonotonicTime) {
-    self.asked = max(self.asked, asked)
+  private mutating func confirm(_ reply: StreamReply) {
+    guard reply.isCurrent else { return }
+    asked = max(asked, reply.asked)
     // Until the gap is closed, a reply of the stream confirms nothing about the served state.
-    if isContinuous { reader.publishConfirmed(self.asked) }
+    if isContinuous { reader.publishConfirmed(asked) }
   }
 
   /// Records that every change up to `revision` has been received.
-  private mutating func advance(to revision: Revision, _ now: MonotonicTime, _ wallNow: WallTime) {
+  private mutating func advance(to revision: Revision, _ reply: StreamReply) {
     arrived = max(arrived, revision)
     applyReady()
     // Queued changes have not been applied: nothing from the first of them on is observed.
@@ -340,7 +337,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
       observed = reached
       if isContinuous { reader.publishObserved(observed) }
     }
-    finishReload(now, wallNow)
+    finishReload(reply.now, reply.wallNow)
   }
 
   /// Applies the changes that can be released from the queue, and then publishes the result.
@@ -378,8 +375,8 @@ struct CacheEngine<Model: CachedModel>: Sendable {
   }
 
   /// Drops the queued changes if reading the collection is faster and needs less memory. The
-  /// collection is then read as of `operationTime` or later.
-  private mutating func giveUpIfFarBehind(_ operationTime: Revision) {
+  /// collection is then read as of `revision` or later.
+  private mutating func giveUpIfFarBehind(_ revision: Revision) {
     guard queue.count > CacheLimits.waitingChanges else { return }
     logger.warning(
       "far_behind", "More changes arrived than can be queued; reading the collection again",
@@ -387,7 +384,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     queue.removeAll()
     isContinuous = false
     reload = nil
-    skipped = operationTime
+    skipped = revision
   }
 
   /// Publishes the reload's documents once they are the state of the collection as of the observed revision.

@@ -39,6 +39,9 @@ public struct CacheHealth: Sendable {
   public var loadedAt: WallTime?
   /// The revision up to which every change has been applied.
   public var observedRevision = Revision.none
+  /// The time by which the position of the stream was behind the time of the database in the last reply
+  /// (``StreamProgress/majorityLag``).
+  public var majorityLag = Duration.zero
   /// The commit time of the last applied change; nil before the first one.
   public var lastChangeAt: WallTime?
   /// The number of times that the change stream was closed and had to be opened again.

@@ -12,4 +12,6 @@ enum CacheLimits {
   /// A revision that is further ahead of both the database's reported time and this machine's clock is
   /// rejected, because the database cannot have produced it.
   static let clockSkew = Duration.seconds(60)
+  /// The number of times in a row that a resumed stream may fail to reply in time before its position is given up.
+  static let timeoutsAtOnePosition = 2
 }

@@ -21,6 +21,7 @@ public final class CacheReader: Sendable {
   private let confirmed = Atomic<UInt64>(0)
   /// The latest operation time that the database has reported.
   private let reported = Atomic<UInt64>(0)
+  private let behindMajority = Atomic<Bool>(false)
   private let identityState = Locked("")
   /// A hook of tests and simulations. It is called between two stores of a publication, where other threads may read,
   /// and must be set before the cache is started.
@@ -111,9 +112,14 @@ public final class CacheReader: Sendable {
 
   private var confirmedAt: MonotonicTime { MonotonicTime(nanoseconds: confirmed.load(ordering: .relaxed)) }
 
-  /// Whether the cache is loaded and its contents were verified within the TTL.
+  /// Whether the database member that serves the change stream has lost contact with the majority of its replica set, or
+  /// is catching up: the contents may be older than their age.
+  public var isBehindMajority: Bool { behindMajority.load(ordering: .relaxed) }
+
+  /// Whether the cache is loaded, its contents were verified within the TTL, and the database member that verified them
+  /// has contact with the majority.
   public var isValid: Bool {
-    isLoaded && ageMilliseconds <= ttlMilliseconds
+    isLoaded && !isBehindMajority && ageMilliseconds <= ttlMilliseconds
   }
 
   func publishLoaded() { loaded.store(true, ordering: .releasing) }
@@ -124,6 +130,7 @@ public final class CacheReader: Sendable {
   func publishReported(_ time: Revision) {
     if time.rawValue > reported.load(ordering: .relaxed) { reported.store(time.rawValue, ordering: .relaxed) }
   }
+  func publishBehindMajority(_ isBehind: Bool) { behindMajority.store(isBehind, ordering: .relaxed) }
   func publishConfirmed(_ time: MonotonicTime) { confirmed.store(time.nanoseconds, ordering: .relaxed) }
   func publishIdentity(_ identity: String) {
     let isNew = identityState.withLock { known in

@@ -9,11 +9,11 @@ internal import ConfigLookupCore
 /// document might be newer than its revision, and newer than changes that are still to be received. So the change waits
 /// until the stream has passed the moment of the reply. If no other change of the document has been received up to
 /// there, the looked-up document is the document as of the update. Otherwise the result of the update is unknown; the
-/// update is passed over, and the change that followed stands for both. A change that is part of a transaction waits
-/// for the rest of the transaction. Later changes wait behind it, because the cache must show the collection as of one
+/// update is passed over, and the change that followed stands for both. A change that may share its revision with others
+/// waits for them. Later changes wait behind it, because the cache must show the collection as of one
 /// revision, never a mixture.
 ///
-/// The moment of a lookup is no later than the operation time of the reply that contains the document.
+/// The moment of a lookup is no later than the ``LookupBound`` of the reply that contains the document.
 struct ChangeQueue: Sendable {
   /// A change that was released from the queue and can be published.
   struct Ready: Sendable {
@@ -65,14 +65,14 @@ struct ChangeQueue: Sendable {
   /// Adds a change of a document.
   ///
   /// - Parameters:
-  ///   - operationTime: the operation time of the reply that contained the change.
+  ///   - lookupBound: the bound of the lookups of the reply that contained the change.
   ///   - mayMove: whether the document was looked up, and the update may have moved it to another key.
   ///   - isLate: whether the revision was reported, or counted as observed, before the change was received.
   mutating func append(
-    _ change: DocumentChange, of id: DocumentID, _ reading: Reading?, operationTime: Revision, mayMove: Bool,
+    _ change: DocumentChange, of id: DocumentID, _ reading: Reading?, lookupBound: LookupBound, mayMove: Bool,
     isLate: Bool = false
   ) {
-    openGroup = change.isInTransaction && isLate ? change.revision : nil
+    openGroup = change.mayShareRevision && isLate ? change.revision : nil
     let number = gone + waiting.count
     var ready = Ready(id: id, change: change, revision: change.revision, reading: reading)
     if let before = latest[id].map({ $0 - gone }), waiting[before].ready.change.isLookedUp,
@@ -85,24 +85,27 @@ struct ChangeQueue: Sendable {
       waiting[before].ready.reading = nil
       if before < passed { needed = number + 1 }
     }
-    var until = change.isInTransaction ? change.revision : .none
-    // If the reply has the operation time of the update itself, nothing has happened since, so the looked-up document
-    // is the result of the update.
-    if change.isLookedUp, operationTime > change.revision { until = operationTime }
+    var until = change.mayShareRevision ? change.revision : .none
+    // If the bound is the revision of the update itself, nothing had happened since, so the looked-up document is the
+    // result of the update.
+    if change.isLookedUp, lookupBound.revision > change.revision { until = lookupBound.revision }
     latest[id] = number
     waiting.append(Waiting(ready: ready, mayMove: mayMove, until: until))
   }
 
-  /// Advances the lookup watermark of the queued changes after an empty reply: a document that was read by
-  /// `updateLookup` before that reply, at or before `revision`, contains no change that the stream has not delivered.
-  /// The last change's transaction is complete as well.
+  /// Records an empty reply: the group of the last change is complete.
+  mutating func endGroup() {
+    openGroup = nil
+  }
+
+  /// Advances the lookup watermark of the queued changes: a document that was read by `updateLookup` before, at or
+  /// before `revision`, contains no change that the stream has not delivered.
   ///
   /// Changes that are queued later are not affected. Their documents may be read later, when changes up to `revision`
   /// are visible that the stream has not delivered.
   ///
-  /// - Parameter revision: the operation time that was known when the reply was requested.
+  /// - Parameter revision: the watermark.
   mutating func settle(upTo revision: Revision) {
-    openGroup = nil
     for index in passed..<waiting.count where waiting[index].until <= revision { waiting[index].until = .none }
   }
 

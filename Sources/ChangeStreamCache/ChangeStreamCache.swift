@@ -35,6 +35,10 @@ public final class ChangeStreamCache<Model: CachedModel>: Sendable {
     /// before: some milliseconds pass until a change of that time becomes visible (measured with SecantusDB,
     /// with its log synced to disk).
     public var operationTimeMargin: Duration = .milliseconds(100)
+    /// The limit of the time by which the position of the stream may be behind the time of the database
+    /// (``StreamProgress/majorityLag``). Above it a reply does not confirm the contents, and they are not valid. It is
+    /// above the 10 s in which an idle replica set advances its position. Zero stands for no limit.
+    public var majorityLagLimit: Duration = .seconds(30)
     /// The maximum fraction of the TTL by which the period of reloads is shortened randomly.
     package var reloadJitter: Double = 0.1
     /// The minimum time between two manual reloads. Requests in between share the next reload.

@@ -83,16 +83,9 @@ public struct ResumeToken: Sendable, Hashable {
 
 /// An open stream of changes. Only one thread may use it.
 public protocol DocumentStream: AnyObject {
-  /// The source's operation time in its last reply. Every later change is still to be received, unless it is among
-  /// those of the reply. When a wait then returns no change, every change up to this time has been received.
-  var operationTime: Revision { get }
-
-  /// The time at which the request was sent whose reply was taken last, by ``next(waitingAtMost:)`` or, before that, by
-  /// the opening.
-  ///
-  /// A reply proves nothing about the time after its request, regardless of its delay. So the age of the served
-  /// contents counts from this time.
-  var askedAt: MonotonicTime { get }
+  /// What the source stated in its last reply to ``next(waitingAtMost:)`` or, before that, to the opening. It advances
+  /// with each returned change, too: those of its reply that are still to be returned have not been received.
+  var progress: StreamProgress { get }
 
   /// The position from which the stream can be resumed. It advances without changes, too.
   var resumeToken: ResumeToken? { get }
@@ -154,6 +147,17 @@ public struct DocumentChange: Sendable {
   /// too.
   public let isInTransaction: Bool
 
+  /// Whether other changes of the same revision may follow.
+  ///
+  /// MongoDB gives one cluster time to all inserts of an `insertMany` (8.0), to all deletions of a batched delete (6.1)
+  /// and to all changes of a transaction. Only the last of these identifies itself.
+  public var mayShareRevision: Bool {
+    switch operation {
+    case .insert, .delete: true
+    default: isInTransaction
+    }
+  }
+
   /// Creates a change.
   ///
   /// - Parameters:
@@ -198,6 +202,11 @@ public struct SourceError: Error, Sendable, CustomStringConvertible {
   public let advice: String
   /// Whether the error was returned by the server, so that the connection to it works.
   public let isFromServer: Bool
+  /// Whether the server rejects every request for now, for example during a failover. Such an error says nothing about
+  /// the request.
+  public let isTemporary: Bool
+  /// Whether the server did not reply in time.
+  public let isTimeout: Bool
 
   /// Creates an error.
   ///
@@ -207,12 +216,19 @@ public struct SourceError: Error, Sendable, CustomStringConvertible {
   ///   - message: the description of the error.
   ///   - advice: the advice for correcting it; empty where none is known.
   ///   - isFromServer: whether the server returned the error.
-  public init(_ kind: Kind, code: Int = 0, _ message: String, advice: String = "", isFromServer: Bool = false) {
+  ///   - isTemporary: whether the server rejects every request for now.
+  ///   - isTimeout: whether the server did not reply in time.
+  public init(
+    _ kind: Kind, code: Int = 0, _ message: String, advice: String = "", isFromServer: Bool = false,
+    isTemporary: Bool = false, isTimeout: Bool = false
+  ) {
     self.kind = kind
     self.code = code
     self.message = message
     self.advice = advice
     self.isFromServer = isFromServer
+    self.isTemporary = isTemporary
+    self.isTimeout = isTimeout
   }
 
   /// The message, followed by the advice if there is one.

@@ -26,6 +26,8 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
   private var hasImages: Bool?
   /// The time since which the source has refused the resume position without one successful reply in between.
   private var refusedSince: MonotonicTime?
+  /// The number of times in a row that the first reply of a resumed stream has not been received in time.
+  private var timeouts = 0
 
   init(
     source: any DocumentSource, state: CacheState<Model>, options: ChangeStreamCache<Model>.Options,
@@ -56,9 +58,9 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
     }
     // A stopped cache keeps its position, because the end of the thread is not the end of the stream.
     if state.isStopping { return .zero }
+    let historyLost = end.map(isLost) ?? true
     close()
     if let end { complaints.log(end, "stream_lost") }
-    let historyLost = end.map(isLost) ?? true
     if historyLost { token = nil }
     state.withEngine { $0.streamClosed(end, historyLost: historyLost) }
     return backoff.next()
@@ -97,11 +99,29 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
     }
   }
 
-  /// Whether the resume position is lost: either the source reports so, or it has refused the position for
-  /// `resumeTokenTimeout` without one successful reply. Elections end sooner than that.
+  /// Whether the resume position is lost. There are three cases:
+  ///
+  /// - The source reports so.
+  /// - It has refused the position for `resumeTokenTimeout`, without a successful reply and without an error of the
+  ///   connection in between. Errors that would meet any request, such as those of a failover or of a missing
+  ///   permission, do not count.
+  /// - It has twice in a row not replied in time to the first request after the opening: it scans so long a history
+  ///   that reading the collection is cheaper.
   private func isLost(_ error: SourceError) -> Bool {
     if error.kind == .historyLost { return true }
-    guard token != nil, error.isFromServer else { return false }
+    guard token != nil else { return false }
+    if error.isTimeout, stream != nil, !hasAnswered {
+      timeouts += 1
+      if timeouts >= CacheLimits.timeoutsAtOnePosition {
+        timeouts = 0
+        return true
+      }
+    }
+    guard error.isFromServer else {
+      refusedSince = nil
+      return false
+    }
+    guard error.kind == .transient, !error.isTemporary else { return false }
     let now = clock.now
     let since = refusedSince ?? now
     refusedSince = since
@@ -114,11 +134,11 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
   /// be broken.
   private func follow(_ stream: any DocumentStream) throws(SourceError) -> Bool {
     if state.withEngine({ $0.isStreamSuspect }) { return false }
-    let awaited = prepare(operationTime: stream.operationTime)
+    let before = stream.progress
+    let awaited = prepare(reportedTime: before.reportedTime)
     if awaited != self.awaited { hurriedWait = CacheLimits.firstHurriedWait }
     self.awaited = awaited
-    let settled = stream.operationTime
-    reportedTimes.add(settled, at: clock.now)
+    reportedTimes.add(before.reportedTime, at: clock.now)
     let change = try stream.next(waitingAtMost: awaited == nil ? nil : hurriedWait)
     hurriedWait = change == nil ? min(hurriedWait * 2, CacheLimits.longestHurriedWait) : CacheLimits.firstHurriedWait
     if state.isStopping { return true }
@@ -126,22 +146,35 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
       hasAnswered = true
       backoff.reset()
       refusedSince = nil
+      timeouts = 0
       complaints.end(["stream_lost", "stream_not_opened"])
     }
     token = stream.resumeToken ?? token
-    return apply(change, settled: settled, operationTime: stream.operationTime, asked: stream.askedAt)
+    return apply(change, reply(change, before: before, after: stream.progress))
   }
 
-  private func apply(
-    _ change: DocumentChange?, settled: Revision, operationTime: Revision, asked: MonotonicTime
-  ) -> Bool {
-    let (now, wallNow) = (clock.now, clock.wallNow)
-    guard let change else {
+  /// Derives what the engine may conclude from a reply.
+  private func reply(_ change: DocumentChange?, before: StreamProgress, after: StreamProgress) -> StreamReply {
+    var reply = StreamReply(
+      lookupBound: after.lookupBound, databaseTime: after.databaseTime, asked: after.askedAt, now: clock.now,
+      wallNow: clock.wallNow)
+    reply.majorityLag = after.majorityLag
+    reply.isCurrent = options.majorityLagLimit == .zero || after.majorityLag <= options.majorityLagLimit
+    if let received = after.received {
+      reply.received = received.revision
+      reply.settled = received.revision
+    } else if change == nil {
       // The time counts up to the request: the reply proves nothing about what has happened since then.
-      let floor = reportedTimes.latest(notAfter: asked.advanced(by: .zero - options.operationTimeMargin))
-      state.withEngine {
-        $0.receivedNothing(floor: floor, settled: settled, asked: asked, now: now, wallNow: wallNow)
-      }
+      let moment = after.askedAt.advanced(by: .zero - options.operationTimeMargin)
+      reply.received = reportedTimes.latest(notAfter: moment)
+      reply.settled = before.reportedTime
+    }
+    return reply
+  }
+
+  private func apply(_ change: DocumentChange?, _ reply: StreamReply) -> Bool {
+    guard let change else {
+      state.withEngine { $0.receivedNothing(reply) }
       return true
     }
     switch change.operation {
@@ -150,9 +183,7 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
     default: break
     }
     let reading = read(change)
-    return state.withEngine {
-      $0.received(change, reading, operationTime: operationTime, asked: asked, now: now, wallNow: wallNow)
-    }
+    return state.withEngine { $0.received(change, reading, reply) }
   }
 
   private func tell(hasImages: Bool) {
@@ -179,7 +210,7 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
   }
 
   /// Requests a read if one is due. Returns what waits for the stream.
-  private func prepare(operationTime: Revision) -> AwaitedProgress? {
+  private func prepare(reportedTime: Revision) -> AwaitedProgress? {
     let now = clock.now
     // The interval is longer where reading takes long: however often reloads are requested, they take at most a fifth
     // of the time.
@@ -192,7 +223,7 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
     }
     if isReloadWanted { state.withEngine { $0.requestReload(.manual) } }
     let (request, awaited) = state.withEngine {
-      ($0.nextRead(operationTime: operationTime, now: now), $0.awaited)
+      ($0.nextRead(reportedTime: reportedTime, now: now), $0.awaited)
     }
     if let request {
       state.control.withLock { $0.read = request }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import ConfigLookupCore
+internal import ConfigLookupRPC
 internal import Glibc
 internal import ProtobufMessages
 
@@ -72,6 +73,35 @@ struct Style: Sendable {
 /// - Throws: ``OutputProblem`` when the line cannot be written.
 func printLine(_ text: String) throws(OutputProblem) {
   try StandardStreams.write(escapingControls(text) + "\n")
+}
+
+/// Writes an error of the server to standard error: as a line of text, or as an object of JSON or YAML.
+///
+/// - Parameters:
+///   - status: The status of the call.
+///   - format: The format of the output.
+func printError(_ status: RPCStatus, _ format: OutputFormat) {
+  guard format != .text else { return printError("\(status)") }
+  var fields: [(name: String, value: MessageTree)] = [
+    ("code", .text(status.code.name)), ("message", .text(status.message)),
+  ]
+  if let details = status.details {
+    if !details.reason.isEmpty { fields += [("reason", .text(details.reason)), ("domain", .text(details.domain))] }
+    if !details.metadata.isEmpty {
+      let pairs = details.metadata.sorted { $0.key < $1.key }
+      fields.append(("metadata", .object(pairs.map { (name: $0.key, value: .text($0.value)) })))
+    }
+    if !details.violations.isEmpty {
+      let violations = details.violations.map {
+        MessageTree.object([("field", .text($0.field)), ("description", .text($0.problem))])
+      }
+      fields.append(("field_violations", .list(violations)))
+    }
+    if let delay = details.retryDelayMilliseconds { fields.append(("retry_delay_ms", .number("\(delay)"))) }
+  }
+  let tree = MessageTree.object([("error", .object(fields))])
+  let text = format == .json ? MessagePrinter().json(tree) : String(MessagePrinter().yaml(tree).dropLast())
+  Logger.writeToStandardError(text)
 }
 
 /// Writes a line to standard error, with the name of the program in front. Control characters are escaped.

@@ -46,6 +46,8 @@ struct ToolFailure: Error {
   let status: Int32
   /// One line, for standard error.
   let message: String
+  /// The error of the server, if it is one.
+  var rpcStatus: RPCStatus?
 }
 
 /// Runs `config-lookup`.
@@ -56,8 +58,8 @@ struct ToolFailure: Error {
 /// - Returns: The exit status.
 public func runTool(arguments: [String], environment: [String: String]) -> Int32 {
   StandardStreams.prepare()
+  var options = ToolOptions()
   do {
-    var options = ToolOptions()
     let parsed = try ToolOptions.flags.read(arguments, environment: environment, into: &options)
     try options.finish(flags: parsed.flags, environment: environment)
     for warning in ToolOptions.flags.unknownVariables(in: environment, others: ToolOptions.otherVariables) {
@@ -71,7 +73,7 @@ public func runTool(arguments: [String], environment: [String: String]) -> Int32
     if !problem.isClosedPipe { printError("\(problem)") }
     return problem.exitStatus
   } catch let error as ToolFailure {
-    printError(error.message)
+    if let status = error.rpcStatus { printError(status, options.output) } else { printError(error.message) }
     return error.status
   } catch let error as RPCClientError {
     printError("\(error)")

@@ -95,5 +95,5 @@ func check(_ reply: RPCClientReply) throws(ToolFailure) {
     case .unauthenticated, .permissionDenied: ExitStatus.notPermitted
     default: ExitStatus.failed
     }
-  throw ToolFailure(status: status, message: "\(reply.status)")
+  throw ToolFailure(status: status, message: "\(reply.status)", rpcStatus: reply.status)
 }

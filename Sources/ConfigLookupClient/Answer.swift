@@ -93,10 +93,29 @@ public struct ConfigLookupError: Error, Sendable, Hashable, CustomStringConverti
     case failed
   }
 
+  /// A field of the request and what is wrong with it.
+  public struct FieldViolation: Sendable, Hashable {
+    /// The name of the field, as in the protocol: `agent_id`.
+    public let field: String
+    /// What is wrong with it.
+    public let problem: String
+  }
+
   /// The kind of the error.
   public let code: Code
   /// A description of the problem for people.
   public let message: String
+  /// The reason that the server gives, such as `PERMISSION_MISSING`; nil if the error is not one of the server.
+  ///
+  /// The table of reasons is in `docs/reference/grpc.md`. Later servers may have further reasons, so a program must
+  /// have a default for those that it does not know: ``code``.
+  public internal(set) var reason: String?
+  /// The values that the message contains, by name, such as `permission` and its name. Empty for most reasons.
+  public internal(set) var metadata: [String: String] = [:]
+  /// The fields of the request that are invalid; empty if none is the cause.
+  public internal(set) var fieldViolations: [FieldViolation] = []
+  /// The time after which the server suggests a retry; nil if it suggests none.
+  public internal(set) var retryDelay: Duration?
 
   /// The same as ``message``.
   public var description: String { message }

@@ -172,5 +172,12 @@ extension ConfigLookupError {
       default: .failed
       }
     message = "\(status)"
+    guard let details = status.details else { return }
+    fieldViolations = details.violations.map { FieldViolation(field: $0.field, problem: $0.problem) }
+    retryDelay = details.retryDelay
+    // A proxy may have errors, and reasons, of its own.
+    guard details.domain == RPCErrorDetails.domain, !details.reason.isEmpty else { return }
+    reason = details.reason
+    metadata = details.metadata
   }
 }

@@ -79,7 +79,8 @@ public final class BufferBudget: Sendable {
     let message = "more than \(limit) bytes are buffered on this server for slow clients"
     recordRejection(message)
     throw RPCStatus(
-      .resourceExhausted, "\(message): use another server, or try again later", detail: .retry(after: .seconds(1)))
+      .bufferedBytesLimit, "\(message): use another server, or try again later", retryDelay: .seconds(1),
+      metadata: ["limit": ServerLimit.bufferedBytes.rawValue, "maximum": "\(limit)"])
   }
 
   /// Adds a worker's change of its number of bytes, in total and in each size class.

@@ -120,7 +120,9 @@ public final class RPCIdentity {
     let caller = try caller(for: permission)
     guard caller.has(permission) else {
       access.refused(.notPermitted, caller.name, permission, peer: peer.address)
-      throw RPCStatus(.permissionDenied, "the credential \"\(caller.name)\" lacks the permission \(permission.name)")
+      throw RPCStatus(
+        .permissionMissing, "the credential \"\(caller.name)\" lacks the permission \(permission.name)",
+        metadata: ["credential": caller.name, "permission": permission.name])
     }
   }
 
@@ -144,7 +146,7 @@ public final class RPCIdentity {
       return try outcome.get()
     } catch {
       access.refused(error, nil, permission, peer: peer.address)
-      throw RPCStatus(.unauthenticated, error.advice)
+      throw RPCStatus(error == .missing ? .credentialsMissing : .credentialsInvalid, error.advice)
     }
   }
 }

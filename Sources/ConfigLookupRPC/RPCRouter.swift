@@ -9,15 +9,19 @@ public struct RPCOpenCallLimit: Sendable {
   public let name: ServerLimit
   /// Maximum number of calls that are open at once on one connection.
   public let count: Int
+  /// The reason of the error above the limit.
+  public let reason: ErrorReason
 
   /// Creates a limit.
   ///
   /// - Parameters:
   ///   - name: The name in metrics and in the log.
   ///   - count: The maximum number of open calls on one connection.
-  public init(_ name: ServerLimit, _ count: Int) {
+  ///   - reason: The reason of the error above the limit.
+  public init(_ name: ServerLimit, _ count: Int, reason: ErrorReason) {
     self.name = name
     self.count = count
+    self.reason = reason
   }
 }
 

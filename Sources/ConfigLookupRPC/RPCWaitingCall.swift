@@ -120,7 +120,7 @@ extension RPCWaitingCall: BufferHolder {
     let message = "this server buffers too many bytes for slow clients"
     worker.buffers?.budget.recordRejection("Waiting call ended: \(message)")
     stop()
-    writer.finish(RPCStatus(.resourceExhausted, message, detail: .retry(after: .seconds(1))), RPCMetadata())
+    writer.finish(RPCStatus(.bufferedBytesLimit, message, retryDelay: .seconds(1)), RPCMetadata())
   }
 }
 

@@ -63,7 +63,7 @@ final class Operations: Sendable {
         }
       }
       guard let reloaded = reload(Reload(entity: entity, caller: caller)) else {
-        throw RPCStatus(.unavailable, "The server is starting; try again")
+        throw RPCStatus(.notReady, "The server is starting; try again")
       }
       // Manual reloads are some seconds apart: an earlier request shares the next one.
       let names = reloaded.entities.map { quoted($0.name) }.joined(separator: ",")
@@ -85,7 +85,7 @@ final class Operations: Sendable {
   private func administrator(_ request: OperationsRequest) throws(RPCStatus) -> RPCCaller? {
     guard let access else {
       guard wantsCertificate, request.certificateNames.isEmpty else { return nil }
-      throw RPCStatus(.unauthenticated, "This path requires a client certificate")
+      throw RPCStatus(.credentialsMissing, "This path requires a client certificate")
     }
     var authorization = request.authorization
     let identities = RPCIdentities(access, HTTPCaller(request))

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import ConfigLookupRPC
+
 /// A decoded `Frame`. It points into the bytes from which it was read, and is valid only while they are.
 struct DecodedFrame {
   enum Body {
@@ -31,6 +33,14 @@ struct DecodedReply {
   var more = false
   var payload = UnsafeRawBufferPointer(start: nil, count: 0)
   var metadata = DecodedMetadata()
+  /// The encoded `Reply`, which contains the details.
+  var bytes = UnsafeRawBufferPointer(start: nil, count: 0)
+
+  /// The number of the field that contains the details.
+  static let detailsField: UInt32 = 6
+
+  /// The details of an error; nil if the reply has none.
+  var details: RPCErrorDetails? { RPCErrorDetails.decode(bytes, field: Self.detailsField) }
 }
 
 /// The metadata of a `Call` or a `Reply`: the number of pairs, and the message that contains them.

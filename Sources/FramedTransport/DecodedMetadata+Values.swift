@@ -9,7 +9,7 @@ extension DecodedMetadata {
     var metadata = RPCMetadata()
     guard count > 0 else { return metadata }
     guard count <= FramedLimits.metadataPairs else {
-      throw RPCStatus(.resourceExhausted, "metadata: \(count) pairs; the limit is \(FramedLimits.metadataPairs)")
+      throw RPCStatus(.metadataTooLarge, "metadata: \(count) pairs; the limit is \(FramedLimits.metadataPairs)")
     }
     var byteCount = 0
     do throws(FrameError) {
@@ -25,14 +25,14 @@ extension DecodedMetadata {
         append(key, value, to: &metadata)
       }
     } catch {
-      throw RPCStatus(.invalidArgument, "metadata: \(error)")
+      throw RPCStatus(.invalidMetadata, "metadata: \(error)")
     }
     guard byteCount <= FramedLimits.metadataBytes else {
-      throw RPCStatus(.resourceExhausted, "metadata: \(byteCount) bytes; the limit is \(FramedLimits.metadataBytes)")
+      throw RPCStatus(.metadataTooLarge, "metadata: \(byteCount) bytes; the limit is \(FramedLimits.metadataBytes)")
     }
     guard metadata.pairs.count == count else {
       throw RPCStatus(
-        .invalidArgument, "metadata: a key has characters other than a-z 0-9 . _ -, or a value is not UTF-8")
+        .invalidMetadata, "metadata: a key has characters other than a-z 0-9 . _ -, or a value is not UTF-8")
     }
     return metadata
   }

@@ -83,12 +83,27 @@ enum FrameDecoder {
       case 5:
         _ = try pair(reader.lengthDelimited(type, of: "metadata"))
         reply.metadata.count += 1
+      case DecodedReply.detailsField: try checkAny(reader.lengthDelimited(type, of: "details"))
       default: try reader.skip(type)
       }
     }
+    reply.bytes = bytes
     reply.metadata.message = bytes
     reply.metadata.field = 5
     return reply
+  }
+
+  /// Reads a `google.protobuf.Any` to its end.
+  private static func checkAny(_ bytes: UnsafeRawBufferPointer) throws(FrameError) {
+    var reader = WireReader(bytes)
+    while !reader.isAtEnd {
+      let (number, type) = try reader.tag()
+      switch number {
+      case 1: _ = try reader.lengthDelimited(type, of: "type_url")
+      case 2: _ = try reader.lengthDelimited(type, of: "value")
+      default: try reader.skip(type)
+      }
+    }
   }
 
   private static func nonce(_ bytes: UnsafeRawBufferPointer) throws(FrameError) -> UInt64 {

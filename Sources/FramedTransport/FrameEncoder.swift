@@ -15,6 +15,8 @@ enum FrameEncoder {
   /// Number of bytes of a reply's frame and of its parts.
   struct ReplySizes {
     fileprivate let message: Int
+    /// The encoded field `details`; empty for a success.
+    fileprivate let details: [UInt8]
     fileprivate let payload: Int
     fileprivate let body: Int
     fileprivate let frame: Int
@@ -25,7 +27,12 @@ enum FrameEncoder {
   static func sizes(_ reply: Reply, payload: Int, metadata: RPCMetadata) -> ReplySizes {
     let message = reply.status.message.utf8.count
     var body = 0
-    if reply.status.code != .ok { body += 1 + varintSize(UInt64(reply.status.code.rawValue)) }
+    var details: [UInt8] = []
+    if reply.status.code != .ok {
+      body += 1 + varintSize(UInt64(reply.status.code.rawValue))
+      reply.status.details?.encode(field: DecodedReply.detailsField, to: &details)
+      body += details.count
+    }
     body += fieldSize(message) + (reply.more ? 2 : 0) + fieldSize(payload)
     for pair in metadata.pairs {
       let size = pairSize(pair)
@@ -33,7 +40,8 @@ enum FrameEncoder {
     }
     let frame = callIDSize(reply.callID) + 1 + varintSize(UInt64(body)) + body
     return ReplySizes(
-      message: message, payload: payload, body: body, frame: frame, total: FramedLimits.prefixBytes + frame)
+      message: message, details: details, payload: payload, body: body, frame: frame,
+      total: FramedLimits.prefixBytes + frame)
   }
 
   /// Writes the frame into `room`, which has `sizes.total` bytes.
@@ -62,6 +70,7 @@ enum FrameEncoder {
       writer.raw(body)
     }
     writer.pairs(5, metadata)
+    if reply.status.code != .ok { writer.raw(sizes.details) }
     precondition(writer.isFull, "a reply's size and its bytes differ")
   }
 

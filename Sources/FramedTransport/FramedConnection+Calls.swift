@@ -10,7 +10,7 @@ extension FramedConnection {
     guard state == .open else {
       return fail(
         id, method,
-        RPCStatus(.unavailable, "the server is draining: connect again, to another server if there is one"))
+        RPCStatus(.draining, "the server is draining: connect again, to another server if there is one"))
     }
     loop.withReply { open(call, id: id, method, &$0) }
   }
@@ -39,7 +39,7 @@ extension FramedConnection {
         try openStream(id, method, request, &reply, begin, holding: held)
       case .bidirectionalStreaming:
         throw RPCStatus(
-          .unimplemented, "\(method.name) takes a stream of requests, which the framed protocol does not support")
+          .unsupportedCallType, "\(method.name) takes a stream of requests, which the framed protocol does not support")
       }
     } catch {
       fail(id, method, error, reply.metadata)
@@ -82,7 +82,9 @@ extension FramedConnection {
     guard streams.count < limit else {
       let message = "\(limit) calls are open on this connection; end one, or open another connection"
       connection.recordRejection(.callsPerConnection, message)
-      throw RPCStatus(.resourceExhausted, message)
+      throw RPCStatus(
+        .callsPerConnectionLimit, message,
+        metadata: ["limit": ServerLimit.callsPerConnection.rawValue, "maximum": "\(limit)"])
     }
     try connection.requireRoom()
     let stream = FramedStream(
@@ -96,11 +98,11 @@ extension FramedConnection {
   /// Answers `Hello`, or rejects a method name that the router does not contain.
   private func openUnknown(_ call: DecodedCall, id: UInt32) throws(RPCStatus) {
     guard let name = String(validating: call.method, as: UTF8.self), !call.method.contains(0), !name.isEmpty else {
-      throw RPCStatus(.invalidArgument, "method: is \(call.method.isEmpty ? "empty" : "not UTF-8, or contains a NUL")")
+      throw RPCStatus.invalid("method", call.method.isEmpty ? "is empty" : "is not UTF-8, or contains a NUL")
     }
     guard name == "Hello" else {
       let shown = call.method.count <= FramedLimits.methodNameBytes ? "\"\(name)\"" : "of \(call.method.count) bytes"
-      throw RPCStatus(.unimplemented, "unknown method \(shown)")
+      throw RPCStatus(.unknownMethod, "unknown method \(shown)")
     }
     // The identity is reset first: after a `Hello` that fails there is no identity, neither that of an earlier `Hello`
     // nor that of a certificate.

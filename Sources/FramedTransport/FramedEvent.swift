@@ -17,7 +17,8 @@ extension RPCClientReply {
   init(_ reply: DecodedReply) {
     self.init(
       status: RPCStatus(
-        RPCStatus.Code(rawValue: reply.status) ?? .unknown, String(decoding: reply.message, as: UTF8.self)),
+        clientSide: RPCStatus.Code(rawValue: reply.status) ?? .unknown,
+        String(decoding: reply.message, as: UTF8.self), reply.status == 0 ? nil : reply.details),
       more: reply.more, payload: Array(reply.payload),
       metadata: (try? reply.metadata.values()) ?? RPCMetadata())
   }

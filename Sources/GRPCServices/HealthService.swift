@@ -135,7 +135,7 @@ public final class HealthService: Sendable {
         handler: .unary { request, reply throws(RPCStatus) in
           let name = try Self.name(in: request.message)
           let status = self.status(name)
-          guard status != .serviceUnknown else { throw RPCStatus(.notFound, "unknown service \"\(name)\"") }
+          guard status != .serviceUnknown else { throw RPCStatus(.unknownService, "unknown service \"\(name)\"") }
           Self.write(status, to: &reply.head)
           return nil
         }),
@@ -155,7 +155,9 @@ public final class HealthService: Sendable {
         handler: .serverStreaming { request, writer, reply throws(RPCStatus) in
           let name = try Self.name(in: request.message)
           return try self.watch(name, worker: request.worker.index, writer)
-        }, openCallLimit: RPCOpenCallLimit(.healthWatchesPerConnection, limits.perConnection)),
+        },
+        openCallLimit: RPCOpenCallLimit(
+          .healthWatchesPerConnection, limits.perConnection, reason: .healthWatchesPerConnectionLimit)),
     ]
   }
 
@@ -165,7 +167,7 @@ public final class HealthService: Sendable {
     guard clock.take(limit: limits.count) else {
       let message = "\(limits.count) health watches are open on this server"
       report.recordRejection(.healthWatches, message)
-      throw RPCStatus(.resourceExhausted, message, detail: .retry(after: .seconds(1)))
+      throw RPCStatus(.healthWatchesLimit, message, retryDelay: .seconds(1))
     }
     let place = places[name].map { Place(shard: shards[worker], subject: $0) }
     let watch = HealthWatch(place: place, writer: writer) {
@@ -202,10 +204,10 @@ public final class HealthService: Sendable {
         name = text
       }
     } catch {
-      throw RPCStatus(.invalidArgument, "the request \(error)")
+      throw RPCStatus(.invalidRequest, "the request \(error)")
     }
     guard name.utf8.count <= GRPCServiceLimits.serviceNameBytes else {
-      throw RPCStatus(.invalidArgument, "service: is longer than \(GRPCServiceLimits.serviceNameBytes) bytes")
+      throw RPCStatus.invalid("service", "is longer than \(GRPCServiceLimits.serviceNameBytes) bytes")
     }
     return name
   }

@@ -50,7 +50,9 @@ public final class ReflectionService: Sendable {
           return ReflectionStream(writer: writer, worker: request.worker, identity: request.identity) {
             self.answer($0, to: &$1)
           }
-        }, openCallLimit: RPCOpenCallLimit(.reflectionStreams, streamsPerConnection))
+        },
+        openCallLimit: RPCOpenCallLimit(
+          .reflectionStreams, streamsPerConnection, reason: .reflectionStreamsLimit))
     }
   }
 

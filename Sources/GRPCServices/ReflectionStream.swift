@@ -39,19 +39,19 @@ final class ReflectionStream: RPCRequestStreamHandler {
     do throws(RPCStatus) { _ = try identity?.caller() } catch { return finish(error) }
     guard message.count <= GRPCServiceLimits.reflectionRequestBytes else {
       return finish(
-        RPCStatus(.invalidArgument, "the request is longer than \(GRPCServiceLimits.reflectionRequestBytes) bytes")
+        RPCStatus(.invalidRequest, "the request is longer than \(GRPCServiceLimits.reflectionRequestBytes) bytes")
       )
     }
     guard waiting.count < GRPCServiceLimits.waitingReflectionRequests else {
       return finish(
         RPCStatus(
-          .resourceExhausted,
+          .repliesNotRead,
           "\(GRPCServiceLimits.waitingReflectionRequests) requests are waiting: read the replies first"))
     }
     do throws(ProtobufError) {
       waiting.append(try ReflectionRequest(message))
     } catch {
-      return finish(RPCStatus(.invalidArgument, "the request \(error)"))
+      return finish(RPCStatus(.invalidRequest, "the request \(error)"))
     }
     pump()
   }
@@ -62,7 +62,7 @@ final class ReflectionStream: RPCRequestStreamHandler {
   }
 
   func draining() {
-    end = end ?? RPCStatus(.unavailable, "the connection is draining; try again on another")
+    end = end ?? RPCStatus(.draining, "the connection is draining; try again on another")
     pump()
   }
 
@@ -107,6 +107,6 @@ extension ReflectionStream: BufferHolder {
   func giveUpBuffers() {
     let message = "this server buffers too many bytes for slow clients"
     worker.buffers?.budget.recordRejection("Reflection stream closed: \(message)")
-    finish(RPCStatus(.resourceExhausted, message, detail: .retry(after: .seconds(1))))
+    finish(RPCStatus(.bufferedBytesLimit, message, retryDelay: .seconds(1)))
   }
 }

@@ -49,7 +49,9 @@ final class GRPCClientCall {
   private func keep(_ place: Range<Int>) throws(RPCStatus) {
     let payload = isCounted ? [] : decoder.withMessage(place) { Array($0) }
     if isStream { return replies.append(RPCClientReply(status: .ok, more: true, payload: payload)) }
-    guard message == nil else { throw RPCStatus(.internalError, "a unary call received more than one reply") }
+    guard message == nil else {
+      throw RPCStatus(clientSide: .internalError, "a unary call received more than one reply")
+    }
     message = payload
   }
 
@@ -57,9 +59,9 @@ final class GRPCClientCall {
   func end() {
     let status = head.status
     if status.code == .ok, decoder.hasRest {
-      end(RPCStatus(.internalError, "the reply ends in the middle of a message"))
+      end(RPCStatus(clientSide: .internalError, "the reply ends in the middle of a message"))
     } else if status.code == .ok, !isStream, message == nil {
-      end(RPCStatus(.internalError, "a unary call received no reply"))
+      end(RPCStatus(clientSide: .internalError, "a unary call received no reply"))
     } else {
       end(status)
     }

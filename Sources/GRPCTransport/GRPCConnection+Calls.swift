@@ -31,7 +31,8 @@ extension GRPCConnection {
     }
     let message = "\(limit.count) calls of this method are open on this connection; end one"
     connection.recordRejection(limit.name, message)
-    throw RPCStatus(.resourceExhausted, message)
+    throw RPCStatus(
+      limit.reason, message, metadata: ["limit": limit.name.rawValue, "maximum": "\(limit.count)"])
   }
 
   /// Measures the CPU time that opening a call takes.
@@ -54,7 +55,7 @@ extension GRPCConnection {
       if stream.phase == .open { return try stream.deliverRequests(limit: loop.limits.requestBytes) }
       while let place = try stream.decoder.next(limit: loop.limits.requestBytes) {
         guard stream.message == nil else {
-          throw RPCStatus(.unimplemented, "the method takes one request, and more than one was received")
+          throw RPCStatus(.unsupportedCallType, "the method takes one request, and more than one was received")
         }
         stream.message = place
       }
@@ -90,16 +91,16 @@ extension GRPCConnection {
   /// Answers a unary call, or opens a stream of replies.
   private func answer(_ stream: GRPCStream) {
     guard !stream.decoder.hasRest else {
-      return stream.fail(RPCStatus(.internalError, "the request ends in the middle of a message"))
+      return stream.fail(RPCStatus(.malformedFraming, "the request ends in the middle of a message"))
     }
     guard let message = stream.message, let method = stream.head.method else {
-      return stream.fail(RPCStatus(.unimplemented, "the method takes one request, and none was received"))
+      return stream.fail(RPCStatus(.unsupportedCallType, "the method takes one request, and none was received"))
     }
     guard ownReplyBytes <= loop.limits.ownReplyBytes else {
       return stream.fail(
         RPCStatus(
-          .resourceExhausted, "\(ownReplyBytes) bytes of replies are buffered on this connection: read them first",
-          detail: .retry(after: .seconds(1))))
+          .repliesNotRead, "\(ownReplyBytes) bytes of replies are buffered on this connection: read them first",
+          retryDelay: .seconds(1)))
     }
     stream.decoder.withMessage(message) { bytes in
       switch method.handler {

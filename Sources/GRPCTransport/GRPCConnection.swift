@@ -277,9 +277,8 @@ final class GRPCConnection: ConnectionProtocol {
       guard let stream else { continue }
       let stalled = now.duration(since: stream.lastProgress)
       if stream.phase == .request, stalled >= loop.limits.requestTimeout {
-        stream.fail(
-          RPCStatus(
-            .deadlineExceeded, "the request was not complete within \(loop.limits.requestTimeout.seconds) s"))
+        let limit = loop.limits.requestTimeout.seconds
+        stream.fail(RPCStatus(.requestTimeout, "the request was not complete within \(limit) s"))
       } else if stream.isDropping, stalled >= loop.limits.droppedRequestTimeout {
         stream.giveUpRequest()
       } else if stream.isUnary, stream.hasPendingReply, stalled >= loop.limits.stalledReplyTimeout {

@@ -33,14 +33,15 @@ struct GRPCMessageDecoder {
     let flag = buffer[start]
     guard flag == 0 else {
       throw RPCStatus(
-        .internalError,
+        .malformedFraming,
         flag == 1
           ? "a message is marked as compressed, and the call has no grpc-encoding"
           : "a message begins with the byte \(flag), which must be 0")
     }
     let length = buffer[(start + 1)..<(start + Self.prefixBytes)].reduce(0) { $0 << 8 | Int($1) }
     guard length <= limit else {
-      throw RPCStatus(.resourceExhausted, "a message of \(length) bytes; the limit is \(limit)")
+      throw RPCStatus(
+        .messageTooLarge, "a message of \(length) bytes; the limit is \(limit)", metadata: ["maximum": "\(limit)"])
     }
     let first = start + Self.prefixBytes
     guard buffer.count - first >= length else { return nil }

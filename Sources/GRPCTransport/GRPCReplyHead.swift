@@ -8,6 +8,7 @@ struct GRPCReplyHead {
   private(set) var isGRPC = false
   private var code: RPCStatus.Code?
   private var message = ""
+  private var details: RPCErrorDetails?
   private(set) var metadata = RPCMetadata()
 
   mutating func add(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
@@ -20,6 +21,8 @@ struct GRPCReplyHead {
       code = GRPCText.number(value).flatMap { RPCStatus.Code(rawValue: UInt32($0)) } ?? .unknown
     } else if name.isEqual(to: "grpc-message") {
       message = GRPCText.percentDecoded(value)
+    } else if name.isEqual(to: "grpc-status-details-bin") {
+      details = GRPCText.base64Decoded(value)?.withUnsafeBytes { GRPCStatusDetails.decode($0) }
     } else if GRPCText.isKey(name), !name.starts(with: "grpc-"), let text = String(validating: value, as: UTF8.self) {
       metadata.append(String(decoding: name, as: UTF8.self), text)
     }
@@ -27,11 +30,11 @@ struct GRPCReplyHead {
 
   /// The status of the call, at the end of the reply.
   var status: RPCStatus {
-    if let code { return RPCStatus(code, message) }
+    if let code { return RPCStatus(clientSide: code, message, details) }
     if httpStatus != 200 {
-      return RPCStatus(Self.code(ofHTTP: httpStatus), "the server replied with HTTP status \(httpStatus)")
+      return RPCStatus(clientSide: Self.code(ofHTTP: httpStatus), "the server replied with HTTP status \(httpStatus)")
     }
-    return RPCStatus(.unknown, isGRPC ? "the reply has no grpc-status" : "the reply is not gRPC")
+    return RPCStatus(clientSide: .unknown, isGRPC ? "the reply has no grpc-status" : "the reply is not gRPC")
   }
 
   /// Maps an HTTP status to a gRPC code as in https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md.
@@ -50,11 +53,11 @@ struct GRPCReplyHead {
   static func status(ofReset code: UInt32) -> RPCStatus {
     let name = HTTP2Session.ErrorCode.name(code)
     return switch HTTP2Session.ErrorCode(rawValue: code) {
-    case .refusedStream: RPCStatus(.unavailable, "the server refused the stream")
-    case .cancel: RPCStatus(.cancelled, "the call was reset: \(name)")
-    case .enhanceYourCalm: RPCStatus(.resourceExhausted, "the call was reset: \(name)")
-    case .inadequateSecurity: RPCStatus(.permissionDenied, "the call was reset: \(name)")
-    default: RPCStatus(.internalError, "the call was reset: \(name)")
+    case .refusedStream: RPCStatus(clientSide: .unavailable, "the server refused the stream")
+    case .cancel: RPCStatus(clientSide: .cancelled, "the call was reset: \(name)")
+    case .enhanceYourCalm: RPCStatus(clientSide: .resourceExhausted, "the call was reset: \(name)")
+    case .inadequateSecurity: RPCStatus(clientSide: .permissionDenied, "the call was reset: \(name)")
+    default: RPCStatus(clientSide: .internalError, "the call was reset: \(name)")
     }
   }
 }

@@ -35,7 +35,7 @@ struct GRPCRequestHead {
   /// The status that ends the call if its headers are invalid.
   var refusal: RPCStatus? {
     if let problem { return problem }
-    if method == nil { return RPCStatus(.unimplemented, "unknown method \(unknownPath)") }
+    if method == nil { return RPCStatus(.unknownMethod, "unknown method \(unknownPath)") }
     return nil
   }
 
@@ -62,7 +62,7 @@ struct GRPCRequestHead {
     // This is the size of a header as HTTP/2 defines it.
     listBytes += name.count + value.count + 32
     guard listBytes <= 2 * limits.headerListBytes, let first = name.first else {
-      refuse(RPCStatus(.resourceExhausted, "the headers have more than \(limits.headerListBytes) bytes, the limit"))
+      refuse(RPCStatus(.metadataTooLarge, "the headers have more than \(limits.headerListBytes) bytes, the limit"))
       return
     }
     rules.check(name, value)
@@ -103,7 +103,8 @@ struct GRPCRequestHead {
       }
     } else if name.isEqual(to: "grpc-encoding"), !value.isEqual(to: "identity") {
       isEncodingUnknown = true
-      refuse(RPCStatus(.unimplemented, "grpc-encoding: only identity is supported; send messages uncompressed"))
+      refuse(
+        RPCStatus(.unsupportedCompression, "grpc-encoding: only identity is supported; send messages uncompressed"))
     }
   }
 
@@ -118,7 +119,7 @@ struct GRPCRequestHead {
   private mutating func countMetadata(_ count: Int, _ limits: GRPCLimits) -> Bool {
     metadataBytes += count
     guard metadataBytes > limits.metadataBytes else { return true }
-    refuse(RPCStatus(.resourceExhausted, "metadata: the limit is \(limits.metadataBytes) bytes"))
+    refuse(RPCStatus(.metadataTooLarge, "metadata: the limit is \(limits.metadataBytes) bytes"))
     return false
   }
 
@@ -132,14 +133,14 @@ struct GRPCRequestHead {
     guard GRPCText.isKey(name) else { return }
     let key = String(decoding: name, as: UTF8.self)
     guard let text = String(validating: value, as: UTF8.self) else {
-      return refuse(RPCStatus(.invalidArgument, "metadata: the value of \"\(key)\" is not UTF-8"))
+      return refuse(RPCStatus(.invalidMetadata, "metadata: the value of \"\(key)\" is not UTF-8"))
     }
     guard key.hasSuffix("-bin") else { return append(key, text, limits) }
     // Binary values remain in the base64 in which they were received. Several values may share a header.
     for part in text.split(separator: ",", omittingEmptySubsequences: false) {
       let value = part.drop { $0 == " " }
       guard GRPCText.isBase64(value.utf8) else {
-        return refuse(RPCStatus(.invalidArgument, "metadata: the value of \"\(key)\" is not base64"))
+        return refuse(RPCStatus(.invalidMetadata, "metadata: the value of \"\(key)\" is not base64"))
       }
       append(key, String(value), limits)
     }
@@ -147,7 +148,7 @@ struct GRPCRequestHead {
 
   private mutating func append(_ key: String, _ value: String, _ limits: GRPCLimits) {
     guard metadata.pairs.count < limits.metadataPairs else {
-      return refuse(RPCStatus(.resourceExhausted, "metadata: the limit is \(limits.metadataPairs) pairs"))
+      return refuse(RPCStatus(.metadataTooLarge, "metadata: the limit is \(limits.metadataPairs) pairs"))
     }
     metadata.append(key, value)
   }

@@ -138,7 +138,7 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
     }
     decoder.dropRead()
     guard phase == .open, hasRequestEnded, let handler = requestHandler else { return }
-    if decoder.hasRest { throw RPCStatus(.internalError, "the request ends in the middle of a message") }
+    if decoder.hasRest { throw RPCStatus(.malformedFraming, "the request ends in the middle of a message") }
     requestHandler = nil
     handler.requestsEnded()
   }
@@ -219,7 +219,7 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
     guard phase != .ended, let connection else { return }
     enqueue(reply.head, reply.body)
     guard queue.byteCount <= connection.loop.limits.streamBytesLimit else {
-      return fail(RPCStatus(.resourceExhausted, "the client reads the replies too slowly"))
+      return fail(RPCStatus(.repliesNotRead, "the client reads the replies too slowly"))
     }
     sendHeaders()
     resume()

@@ -93,6 +93,24 @@ enum GRPCText {
     if count > 0 { out.append(base64Digits[Int(bits << UInt32(6 - count)) & 63]) }
   }
 
+  /// Decodes base64, with or without padding; nil if the text is not base64.
+  static func base64Decoded(_ text: UnsafeRawBufferPointer) -> [UInt8]? {
+    guard isBase64(text) else { return nil }
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(text.count / 4 * 3 + 2)
+    var bits: UInt32 = 0
+    var count = 0
+    for digit in text {
+      guard let value = base64Digits.firstIndex(of: digit) else { break }
+      bits = bits << 6 | UInt32(value)
+      count += 6
+      guard count >= 8 else { continue }
+      count -= 8
+      bytes.append(UInt8(truncatingIfNeeded: bits >> UInt32(count)))
+    }
+    return bytes
+  }
+
   /// Whether the text is base64, with or without padding.
   static func isBase64(_ text: some BidirectionalCollection<UInt8>) -> Bool {
     var digits = text[...]

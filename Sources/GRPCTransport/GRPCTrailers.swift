@@ -26,12 +26,14 @@ enum GRPCTrailers {
     if !status.message.isEmpty {
       headers.append("grpc-message", isVarying: true) { GRPCText.percentEncoded(status.message, to: &$0) }
     }
-    if let detail = status.detail {
+    if let details = status.details {
       headers.append("grpc-status-details-bin", isVarying: true) {
-        GRPCText.base64(GRPCStatusDetails.encode(status, detail), to: &$0)
+        GRPCText.base64(GRPCStatusDetails.encode(status, details), to: &$0)
       }
       // Clients that retry automatically wait for this time before they retry.
-      if case .retry(let delay) = detail { headers.append("grpc-retry-pushback-ms", "\(delay.milliseconds)") }
+      if let milliseconds = details.retryDelayMilliseconds {
+        headers.append("grpc-retry-pushback-ms", "\(milliseconds)")
+      }
     }
     for pair in metadata.pairs {
       headers.append(pair.key, isVarying: true) { GRPCText.percentEncoded(pair.value, to: &$0) }

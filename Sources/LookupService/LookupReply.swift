@@ -36,7 +36,7 @@ struct CacheView {
   }
 
   /// Whether the cache was verified within its TTL.
-  var isValid: Bool { ageMilliseconds <= reader.ttlMilliseconds }
+  var isValid: Bool { ageMilliseconds <= reader.ttlMilliseconds && !reader.isBehindMajority }
 }
 
 extension LookupService {
@@ -45,14 +45,15 @@ extension LookupService {
     guard !isWarm else { return }
     let cold = caches.filter { !$0.reader.isLoaded }.map(\.reader.entity).joined(separator: ", ")
     throw RPCStatus(
-      .unavailable, "the server is not ready: \(cold) still loading; try again", detail: .retry(after: .seconds(1)))
+      .notReady, "the server is not ready: \(cold) still loading; try again", retryDelay: .seconds(1))
   }
 
   /// Throws UNAVAILABLE if the contents are older than the server may serve.
   func requireFresh(_ view: CacheView) throws(RPCStatus) {
     guard view.ageMilliseconds > options.maximumStalenessMilliseconds else { return }
     throw RPCStatus(
-      .unavailable, "the contents were last verified \(view.ageMilliseconds) ms ago, longer ago than the server allows")
+      .serverTooStale,
+      "the contents were last verified \(view.ageMilliseconds) ms ago, longer ago than the server allows")
   }
 
   /// Throws UNAVAILABLE if the contents are older than the caller accepts.
@@ -60,7 +61,7 @@ extension LookupService {
     let limit = options.maximumStalenessMilliseconds
     guard limit > 0, view.ageMilliseconds > limit else { return }
     throw RPCStatus(
-      .unavailable,
+      .maxStalenessExceeded,
       "options.max_staleness_ms: the contents were last verified \(view.ageMilliseconds) ms ago, "
         + "not within \(limit) ms"
     )
@@ -128,7 +129,7 @@ extension LookupService {
     do throws(ProtobufError) {
       return try state.arena.unpack(request.message, by: unpack)
     } catch {
-      throw RPCStatus(.invalidArgument, "the request \(error)")
+      throw RPCStatus(.invalidRequest, "the request \(error)")
     }
   }
 }

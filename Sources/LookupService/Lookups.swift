@@ -22,7 +22,7 @@ extension LookupService {
       return wait
     }
     guard let answer else {
-      throw RPCStatus(.notFound, "no active agent config for agent_id \(shown(key))")
+      throw RPCStatus(.keyNotFound, "no active agent config for agent_id \(shown(key))")
     }
     fill(&reply, answer, options, view, state)
     return nil
@@ -46,7 +46,7 @@ extension LookupService {
       key = try checkedKey(message.prompt_id, field)
       (activeSpace, stagedSpace) = (PromptDocument.Space.promptID, PromptDocument.Space.stagedPromptID)
     default:
-      throw RPCStatus.invalid("selector", "set agent_id or prompt_id")
+      throw RPCStatus.invalid("selector", "set agent_id or prompt_id", reason: .selectorMissing)
     }
     try requireFresh(view, options)
     let (answer, isStaged, testID) = try state.withAnswers(.prompt) { answers throws(RPCStatus) in
@@ -57,7 +57,7 @@ extension LookupService {
     let waitsOnKey = isTest ? nil : (space: isStaged ? stagedSpace : activeSpace, bytes: key)
     if let wait = try waitIfNeeded(options, view, reached: reached, on: waitsOnKey, state) { return wait }
     guard let answer else {
-      throw RPCStatus(.notFound, "no \(isStaged ? "staged" : "active") prompt for \(field) \(shown(key))")
+      throw RPCStatus(.keyNotFound, "no \(isStaged ? "staged" : "active") prompt for \(field) \(shown(key))")
     }
     let variant =
       isStaged
@@ -112,7 +112,7 @@ extension LookupService {
       (space, field) = (SourceConfigDocument.Space.aiAgentID, "ai_agent_id")
       key = try checkedKey(message.ai_agent_id, field)
     default:
-      throw RPCStatus.invalid("selector", "set source_id, container or ai_agent_id")
+      throw RPCStatus.invalid("selector", "set source_id, container or ai_agent_id", reason: .selectorMissing)
     }
     try requireFresh(view, options)
     let answer = view.reader.answer(space: space, key: key)
@@ -120,7 +120,7 @@ extension LookupService {
     let waitsOnKey = space == SourceConfigDocument.Space.sourceID ? (space: space, bytes: key) : nil
     if let wait = try waitIfNeeded(options, view, reached: reached, on: waitsOnKey, state) { return wait }
     guard let answer else {
-      throw RPCStatus(.notFound, "no enabled source config for \(field) \(shown(key))")
+      throw RPCStatus(.keyNotFound, "no enabled source config for \(field) \(shown(key))")
     }
     for name in answer.otherNames { ProtobufWriter.bytes(3, name, to: &reply.head) }
     fill(&reply, answer, options, view, state)
@@ -198,7 +198,8 @@ extension LookupService {
 
     let answer = view.reader.answer(space: SourceConfigDocument.Space.container, key: container)
     guard let answer, let best = (answer.index as? BlobIndex)?.source(of: path) else {
-      throw RPCStatus(.notFound, "no enabled source config for a blob \(shown(path)) in container \(shown(container))")
+      throw RPCStatus(
+        .keyNotFound, "no enabled source config for a blob \(shown(path)) in container \(shown(container))")
     }
     for pair in best.cachedValue.fields(of: path) {
       ProtobufWriter.message(3, to: &reply.head) { out in

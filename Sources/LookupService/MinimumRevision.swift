@@ -25,20 +25,22 @@ extension LookupService {
     guard wanted > .none else { return nil }
     if !options.epoch.isEmpty, !state.epoch.utf8.elementsEqual(options.epoch) {
       throw RPCStatus(
-        .failedPrecondition,
-        "options.epoch: min_revision belongs to another epoch; discard cached values and look up without it")
+        .epochMismatch,
+        "options.epoch: min_revision belongs to another epoch; discard cached values and look up without it",
+        metadata: ["epoch": state.epoch])
     }
     if view.observed >= wanted { return nil }
     if let reached, reached >= wanted { return nil }
     if view.reader.isInTheFuture(wanted) {
-      throw RPCStatus(.failedPrecondition, "options.min_revision: \(wanted) is in the future")
+      throw RPCStatus(.minRevisionInFuture, "options.min_revision: \(wanted) is in the future")
     }
     let limit = state.shard.waiters.limit
     guard limit.count < limit.maximum else {
       let message = "\(limit.maximum) lookups are waiting on this server for their options.min_revision"
       report.recordRejection(.waitingCalls, message)
       throw RPCStatus(
-        .resourceExhausted, "\(message): use another server, or try again later", detail: .retry(after: .seconds(1)))
+        .waitingCallsLimit, "\(message): use another server, or try again later", retryDelay: .seconds(1),
+        metadata: ["limit": ServerLimit.waitingCalls.rawValue, "maximum": "\(limit.maximum)"])
     }
     let (waiters, entity) = (state.shard.waiters, view.entity)
     let lookupKey = key.map { LookupKey(bytes: Array($0.bytes), space: $0.space) }
@@ -46,7 +48,7 @@ extension LookupService {
     return RPCWait(
       deadline: .now.advanced(by: wait),
       expired: RPCStatus(
-        .unavailable,
+        .minRevisionNotReached,
         "options.min_revision: this server has not observed \(wanted) yet; try again, or use another server"),
       begin: { [shard = state.shard] ready in
         let waiter = waiters.add(wanted, entity, lookupKey, ready)

@@ -23,7 +23,8 @@ enum PageToken {
 
   /// Returns the key after which `list` continues. Throws INVALID_ARGUMENT unless the token was created by this list.
   static func decode(_ token: UnsafeRawBufferPointer, list: String) throws(RPCStatus) -> [UInt8] {
-    let problem = RPCStatus.invalid("page_token", "was not returned by this list with this filter")
+    let problem = RPCStatus.invalid(
+      "page_token", "was not returned by this list with this filter", reason: .invalidPageToken)
     guard token.count <= 1024, let text = String(validating: token, as: UTF8.self) else { throw problem }
     var base64 = text.replacing("-", with: "+").replacing("_", with: "/")
     base64 += String(repeating: "=", count: (4 - base64.utf8.count % 4) % 4)

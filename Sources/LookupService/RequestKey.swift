@@ -7,6 +7,8 @@ internal import ProtobufMessages
 let maximumKeyBytes = 256
 /// The maximum size of a blob's path in bytes. Azure allows 1,024 characters.
 let maximumPathBytes = 4096
+/// The number of bytes of a key that an error message shows. Every key of the service fits, and most paths.
+private let maximumShownBytes = 512
 
 /// Returns the bytes of a key in a request, checked: not empty, not too long, UTF-8, and without a zero byte (at which
 /// C would end the text).
@@ -57,7 +59,11 @@ func isPlainText(_ bytes: UnsafeRawBufferPointer) -> Bool {
   return all & 0x8080_8080_8080_8080 == 0
 }
 
-/// A key as text for error messages.
+/// A key as text for error messages. Of a long one only the start is shown: gRPC sends the message twice in the headers
+/// of the reply, which many clients limit to 8 KiB.
 func shown(_ key: UnsafeRawBufferPointer) -> String {
-  "\"\(String(decoding: key, as: UTF8.self))\""
+  guard key.count > maximumShownBytes else { return "\"\(String(decoding: key, as: UTF8.self))\"" }
+  var end = maximumShownBytes
+  while end > 0, key[end] & 0xc0 == 0x80 { end -= 1 }
+  return "\"\(String(decoding: key[..<end], as: UTF8.self))...\" (\(key.count) bytes)"
 }

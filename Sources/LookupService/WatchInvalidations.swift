@@ -20,7 +20,8 @@ extension LookupService {
       let message = "\(options.maximumSubscribers) watches are open on this server"
       report.recordRejection(.subscribers, message)
       throw RPCStatus(
-        .resourceExhausted, "\(message): use another server, or try again later", detail: .retry(after: .seconds(5)))
+        .subscribersLimit, "\(message): use another server, or try again later", retryDelay: .seconds(5),
+        metadata: ["limit": ServerLimit.subscribers.rawValue, "maximum": "\(options.maximumSubscribers)"])
     }
     // The position in an error reply is that of the cache that is furthest behind, because a watch is about all of
     // them.
@@ -95,7 +96,7 @@ extension LookupService {
         throw RPCStatus.invalid(
           "selectors.\(index)",
           "\(shown(names[index].buffer)) is not a selector of the requested entities; use one of "
-            + choices.joined(separator: ", "))
+            + choices.joined(separator: ", "), reason: .unknownSelector)
       }
       wanted += matching
     }

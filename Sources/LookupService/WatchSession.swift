@@ -219,7 +219,7 @@ final class WatchSession: RPCStreamHandler, BufferHolder, DueElement {
       end()
       let message = "this server buffers too many bytes for slow clients: watch fewer keys, or try again later"
       shard.buffers?.budget.recordRejection(message)
-      return writer.finish(RPCStatus(.resourceExhausted, message, detail: .retry(after: .seconds(1))), RPCMetadata())
+      return writer.finish(RPCStatus(.bufferedBytesLimit, message, retryDelay: .seconds(1)), RPCMetadata())
     }
     shard.buffers?.budget.recordRejection("Sending RESYNC to a slow watch: too many bytes are buffered for all clients")
     resync()

@@ -49,10 +49,21 @@ final class ChangeStreamCursor {
   private(set) var resumeToken: ResumeToken?
 
   /// When the command was sent that returned the current batch.
-  private(set) var askedAt = MonotonicTime.now
+  private var askedAt = MonotonicTime.now
+  /// What the tokens prove about the returned events.
+  private var proof: TokenProof
+  /// The bound of the lookups of the current batch.
+  private var lookupBound = LookupBound(.none)
 
-  /// The operation time of the server's last reply, or of an earlier one if that was higher.
-  var operationTime: Revision { session.operationTime }
+  /// What the last reply states, as of the last returned event.
+  var progress: StreamProgress {
+    StreamProgress(
+      reportedTime: session.operationTime, askedAt: askedAt, received: proof.received, lookupBound: lookupBound,
+      databaseTime: session.clusterTime)
+  }
+
+  /// The last `$clusterTime` with its signature; nil if the server has not sent one.
+  var signedClusterTime: BSONDocument? { session.signedClusterTime }
 
   init(pool: MongoClientPool, namespace: MongoNamespace, start: Start, options: Options) throws(SourceError) {
     session = try MongoSession(pool: pool)
@@ -61,6 +72,7 @@ final class ChangeStreamCursor {
     self.start = start
     hasImages = options.bringsDocuments
     place = pool.place
+    proof = TokenProof(start: nil, isRouter: session.isRouter)
     do throws(SourceError) {
       try open()
     } catch {
@@ -73,6 +85,7 @@ final class ChangeStreamCursor {
   func next(waitingAtMost limit: Duration? = nil) throws(SourceError) -> BSONDocument? {
     if nextEvent == events.count {
       guard cursorID != 0 else { throw SourceError(.transient, "\(place): the database closed the change stream") }
+      try session.checkRole()
       let command = CommandBuilder()
       command.append("getMore", cursorID)
       command.append("collection", namespace.collection)
@@ -81,6 +94,7 @@ final class ChangeStreamCursor {
       askedAt = .now
       do throws(SourceError) {
         try takeBatch(session.command(command.document, database: namespace.database), "nextBatch")
+        if events.isEmpty, let resumeToken { proof.passed(resumeToken, isReplyEmpty: true) }
       } catch {
         // The cursor is not closed on the server: a server that does not reply to this command would not reply to that
         // one either.
@@ -96,7 +110,10 @@ final class ChangeStreamCursor {
     }
     nextEvent += 1
     let token = nextEvent == events.count ? batchToken : nil
-    resumeToken = (token ?? event.object("_id")).map(ResumeToken.init) ?? resumeToken
+    if let token = (token ?? event.object("_id")).map(ResumeToken.init) {
+      resumeToken = token
+      if nextEvent == events.count { proof.passed(token, isReplyEmpty: false) }
+    }
     return event
   }
 
@@ -136,19 +153,22 @@ final class ChangeStreamCursor {
   private func open() throws(SourceError) {
     let stage = CommandBuilder()
     if options.bringsDocuments { stage.append("fullDocument", hasImages ? "whenAvailable" : "updateLookup") }
+    var startToken: ResumeToken?
     switch start {
     case .after(let token):
-      resumeToken = token
+      (startToken, resumeToken) = (token, token)
       stage.append("resumeAfter", token.document)
     case .at(let revision):
       stage.append("startAtOperationTime", revision)
     case .now:
       // Without a position the server starts at the end of its oplog, but it reports the majority commit point. A write
-      // between the two would be in neither the stream nor the snapshot. So the cursor starts at a reported time.
+      // between the two would be in neither the stream nor the snapshot. So the cursor starts at a reported time; just
+      // before it, so that the server passes an entry even if it writes nothing for a while, which proves the time.
       try askForTime()
-      if operationTime > .none {
-        start = .at(operationTime)
-        stage.append("startAtOperationTime", operationTime)
+      let time = session.operationTime
+      if time > .none {
+        start = .at(Revision(time.rawValue - 1))
+        stage.append("startAtOperationTime", Revision(time.rawValue - 1))
       }
     }
     let stream = CommandBuilder()
@@ -169,33 +189,45 @@ final class ChangeStreamCursor {
     let command = CommandBuilder()
     command.append("aggregate", namespace.collection)
     command.append("pipeline", pipeline)
-    command.append("cursor", BSONDocument.empty)
+    // The reply to the opening must not wait until the server has scanned its log from the position on.
+    let cursor = CommandBuilder()
+    cursor.append("batchSize", 0)
+    command.append("cursor", cursor.document)
     command.append("readConcern", concern.document)
     askedAt = .now
     do throws(SourceError) {
       try takeBatch(session.command(command.document, database: namespace.database), "firstBatch")
     } catch {
-      guard hasImages, error.isFromServer, Self.unknownOptionCodes.contains(error.code) else { throw error }
+      // A server without post-images rejects the option. The code differs among versions and among databases that
+      // resemble MongoDB. What is no matter of the option is rejected again.
+      guard hasImages, error.isFromServer, error.kind != .historyLost, !error.isTemporary,
+        ![13, 18].contains(error.code)
+      else { throw error }
       hasImages = false
       return try open()
     }
-    // SecantusDB reports the time at which the command began, and documents were looked up after that.
-    if options.bringsDocuments, !hasImages, !events.isEmpty { try askForTime() }
+    proof = TokenProof(start: events.isEmpty ? resumeToken : startToken, isRouter: session.isRouter)
   }
-
-  /// The error codes of servers without post-images: BadValue since 5.0, a code of its own before.
-  private static let unknownOptionCodes: Set<Int> = [2, 40575]
 
   private static let eventFields = [
     "_id", "operationType", "clusterTime", "wallTime", "documentKey", "fullDocument", "txnNumber",
     "updateDescription.removedFields",
   ]
 
-  /// Updates ``operationTime`` to the current time of the server.
+  /// Asks for the operation time by a majority read, which reports the majority commit point. Other commands report the
+  /// last write that the server has applied, which can still be rolled back.
   private func askForTime() throws(SourceError) {
-    let ping = CommandBuilder()
-    ping.append("ping", 1)
-    _ = try session.command(ping.document, database: "admin")
+    let projection = CommandBuilder()
+    projection.append("_id", 1)
+    let concern = CommandBuilder()
+    concern.append("level", "majority")
+    let find = CommandBuilder()
+    find.append("find", namespace.collection)
+    find.append("limit", 1)
+    find.append("singleBatch", true)
+    find.append("projection", projection.document)
+    find.append("readConcern", concern.document)
+    _ = try session.command(find.document, database: namespace.database)
   }
 
   private func takeBatch(_ reply: BSONDocument, _ name: String) throws(SourceError) {
@@ -216,6 +248,8 @@ final class ChangeStreamCursor {
     self.events = events
     nextEvent = 0
     batchToken = token
+    // A router's operation time may be behind that of a shard which looked a document up.
+    lookupBound = LookupBound(session.isRouter ? session.clusterTime : session.operationTime)
     if events.isEmpty, let token { resumeToken = ResumeToken(token) }
   }
 }

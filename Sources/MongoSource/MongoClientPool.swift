@@ -10,8 +10,15 @@ public final class MongoClientPool: Sendable {
   private let uri: MongoURI
   /// The libmongoc pool. Nil until the first client is needed, and while the DNS lookup of a `mongodb+srv` URI fails.
   private let handle = Locked<Handle?>(nil)
+  /// The pool for streams that have to catch up, once it was needed.
+  private let catchUp = Locked<MongoClientPool?>(nil)
   /// The hosts of the deployment for messages, without user and password.
   public var place: String { uri.place }
+  /// The socket timeout.
+  let replyTimeout: Duration
+  /// The socket timeout of a stream that has to catch up: the server scans its log from the resume position to the end
+  /// before it replies, and for a long outage beside a busy database that takes longer than a dead connection may.
+  static let catchUpTimeout = Duration.seconds(60)
 
   /// The libmongoc pool.
   private struct Handle: @unchecked Sendable {
@@ -35,8 +42,23 @@ public final class MongoClientPool: Sendable {
   /// Creates a pool from a validated connection string. It does not connect yet.
   ///
   /// - Parameter uri: the connection string.
-  public init(_ uri: MongoURI) {
+  public convenience init(_ uri: MongoURI) {
+    self.init(uri, replyTimeout: uri.replyTimeout)
+  }
+
+  private init(_ uri: MongoURI, replyTimeout: Duration) {
     self.uri = uri
+    self.replyTimeout = replyTimeout
+  }
+
+  /// A pool of the same deployment for streams that have to catch up. It is this pool if the URI sets a socket timeout.
+  var forCatchingUp: MongoClientPool {
+    guard !uri.hasSocketTimeout, replyTimeout < Self.catchUpTimeout else { return self }
+    return catchUp.withLock { pool in
+      let made = pool ?? MongoClientPool(uri, replyTimeout: Self.catchUpTimeout)
+      pool = made
+      return made
+    }
   }
 
   deinit {
@@ -48,8 +70,10 @@ public final class MongoClientPool: Sendable {
   private func pool() throws(MongoError) -> OpaquePointer {
     try handle.withLock { handle throws(MongoError) in
       if let handle { return handle.pointer }
+      let copy = try copyOfURI(replyTimeout: replyTimeout)
+      defer { mongoc_uri_destroy(copy) }
       var error = bson_error_t()
-      guard let pointer = mongoc_client_pool_new_with_error(uri.pointer, &error) else { throw MongoError(error) }
+      guard let pointer = mongoc_client_pool_new_with_error(copy, &error) else { throw MongoError(error) }
       mongoc_client_pool_set_error_api(pointer, MONGOC_ERROR_API_VERSION_2)
       handle = Handle(pointer: pointer)
       return pointer
@@ -61,15 +85,21 @@ public final class MongoClientPool: Sendable {
   ///
   /// - Parameter timeout: the socket timeout, if the URI sets none.
   func dedicatedClient(replyTimeout timeout: Duration) throws(MongoError) -> OpaquePointer {
-    guard let copy = mongoc_uri_copy(uri.pointer) else { throw MongoError(message: "out of memory") }
+    let copy = try copyOfURI(replyTimeout: timeout)
     defer { mongoc_uri_destroy(copy) }
-    if !uri.hasSocketTimeout {
-      mongoc_uri_set_option_as_int32(copy, "sockettimeoutms", Int32(clamping: timeout.milliseconds))
-    }
     var error = bson_error_t()
     guard let client = mongoc_client_new_from_uri_with_error(copy, &error) else { throw MongoError(error) }
     mongoc_client_set_error_api(client, MONGOC_ERROR_API_VERSION_2)
     return client
+  }
+
+  /// Copies the URI with a socket timeout, if the URI sets none. The caller must destroy the copy.
+  private func copyOfURI(replyTimeout timeout: Duration) throws(MongoError) -> OpaquePointer {
+    guard let copy = mongoc_uri_copy(uri.pointer) else { throw MongoError(message: "out of memory") }
+    if !uri.hasSocketTimeout {
+      mongoc_uri_set_option_as_int32(copy, "sockettimeoutms", Int32(clamping: timeout.milliseconds))
+    }
+    return copy
   }
 
   /// Takes a client out of the pool, for one thread. The caller must return it by ``push(_:)``.

@@ -14,6 +14,9 @@ public final class MongoDocumentSource: DocumentSource {
   private let maximumAwaitTime: Duration
   private let timeout = ReplyTimeout()
   private let emptiness: EmptinessReport
+  private let gossip = ClusterTimeGossip()
+  /// Whether the id of the replica set has been read.
+  private let hasReadID = Locked(false)
 
   /// Creates a source.
   ///
@@ -82,7 +85,8 @@ public final class MongoDocumentSource: DocumentSource {
     resumingAfter token: ResumeToken?, reportingFields fields: Set<String>
   ) throws(SourceError) -> any DocumentStream {
     try MongoChangeStream(
-      pool: pool, namespace: namespace, token: token, fields: fields, maximumAwaitTime: maximumAwaitTime)
+      pool: pool, namespace: namespace, token: token, fields: fields, maximumAwaitTime: maximumAwaitTime,
+      gossip: gossip)
   }
 
   /// Reads every document that matches a filter. A further thread fetches the documents ahead of `body`.
@@ -99,7 +103,8 @@ public final class MongoDocumentSource: DocumentSource {
   ) throws(SourceError) -> Revision {
     let read = MongoReadAhead(
       pool: pool, namespace: namespace, filter: filter, notBefore: revision,
-      batchBytes: besideLookups ? MongoReadAhead.batchBytesBesideLookups : MongoReadAhead.batchBytes, timeout: timeout)
+      batchBytes: besideLookups ? MongoReadAhead.batchBytesBesideLookups : MongoReadAhead.batchBytes, timeout: timeout,
+      clusterTime: gossip.signedTime)
     defer { read.close() }
     var isEmpty = true
     while let documents = try read.next() {
@@ -123,17 +128,18 @@ public final class MongoDocumentSource: DocumentSource {
     try MongoHistory(pool: pool, namespace: namespace).read(from: revision, through: end, body)
   }
 
-  /// The id that the replica set received when it was initiated. The user may lack the permission to read it; then the
-  /// set's name must suffice. Any other error is thrown, because a failover must not look like another database.
+  /// The id that the replica set received when it was initiated; nil if the user may not read it, or if the server does
+  /// not tell: then the set's name must suffice. Servers and hosted databases refuse the command with various codes, so
+  /// every refusal counts but one that may end by itself, because a failover must not look like another database.
   private func replicaSetID() throws(SourceError) -> String? {
     let reply: BSONDocument
     do throws(SourceError) {
       reply = try command(#"{"replSetGetConfig": 1}"#)
     } catch {
-      // Unauthorized, CommandNotFound.
-      guard error.isFromServer, error.code == 13 || error.code == 59 else { throw error }
+      guard error.isFromServer, !error.isTemporary, !hasReadID.withLock({ $0 }) else { throw error }
       return nil
     }
+    hasReadID.withLock { $0 = true }
     return reply.withObject { reply in
       guard let config = reply.value("config").flatMap({ BSONObject(elementsOf: $0) }),
         let settings = config.value("settings").flatMap({ BSONObject(elementsOf: $0) })

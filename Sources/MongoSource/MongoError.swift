@@ -71,7 +71,12 @@ extension SourceError {
   ///
   /// Error codes: https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml. The codes that end a
   /// change stream: https://www.mongodb.com/docs/manual/administration/change-streams-production-recommendations/
-  init(_ error: MongoError, at place: String) {
+  ///
+  /// - Parameters:
+  ///   - error: the error of the driver or the server.
+  ///   - place: the name of the database in messages.
+  ///   - isTimeout: whether the server did not reply within the socket timeout.
+  init(_ error: MongoError, at place: String, isTimeout: Bool = false) {
     let text = "\(place): \(error.description)"
     if error.isFromServer,
       Self.historyLostCodes.contains(error.code)
@@ -81,13 +86,30 @@ extension SourceError {
     } else if let advice = Self.advice(for: error) {
       self.init(.misconfigured, code: error.code, text, advice: advice, isFromServer: error.isFromServer)
     } else {
-      self.init(.transient, code: error.code, text, isFromServer: error.isFromServer)
+      let isTemporary = error.isFromServer && Self.isTemporary(error)
+      self.init(
+        .transient, code: error.code, text, isFromServer: error.isFromServer, isTemporary: isTemporary,
+        isTimeout: isTimeout)
     }
   }
 
   /// CappedPositionLost, InvalidResumeToken, ChangeStreamFatalError, ChangeStreamHistoryLost, and the codes that
-  /// servers before 4.2 returned instead.
-  private static let historyLostCodes: Set<Int> = [136, 260, 280, 286, 40576, 40585, 40615, 50811]
+  /// servers before 4.2 returned instead; OplogQueryMinTsMissing; BSONObjectTooLarge, for an event that no reply can
+  /// contain; the codes of a resume token that the server cannot decode.
+  private static let historyLostCodes: Set<Int> = [
+    136, 260, 280, 286, 40576, 40585, 40615, 50811, 326, 10334, 40647, 40648, 40649,
+  ]
+
+  /// Whether the server rejects commands for now, for example because it is not primary or is shutting down.
+  private static func isTemporary(_ error: MongoError) -> Bool {
+    temporaryCodes.contains(error.code)
+      || !Set(error.labels).isDisjoint(with: ["RetryableError", "ResumableChangeStreamError"])
+  }
+
+  /// HostUnreachable, HostNotFound, NetworkTimeout, ShutdownInProgress, ReadConcernMajorityNotAvailableYet,
+  /// PrimarySteppedDown, ExceededTimeLimit, SocketException, NotWritablePrimary, InterruptedAtShutdown,
+  /// InterruptedDueToReplStateChange, NotPrimaryNoSecondaryOk, NotPrimaryOrSecondary.
+  private static let temporaryCodes: Set<Int> = [6, 7, 89, 91, 134, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436]
 
   private static func advice(for error: MongoError) -> String? {
     if error.isFromServer {

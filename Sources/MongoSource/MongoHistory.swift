@@ -32,11 +32,11 @@ struct MongoHistory {
       options: .init(bringsDocuments: false, reportedFields: [], maximumAwaitTime: .milliseconds(1)))
     defer { cursor.close() }
     while true {
-      // An empty batch proves that there is no further change up to a time that was known before the batch was
-      // requested.
-      let known = cursor.operationTime
+      // Where the tokens prove nothing, an empty batch does: there is no further change up to a time that was known
+      // before the batch was requested.
+      let known = cursor.progress.reportedTime
       guard let event = try cursor.next() else {
-        if known >= end { return nil }
+        if cursor.progress.received?.revision ?? known >= end { return nil }
         continue
       }
       let change = event.withObject(PastChange.init(event:))

@@ -21,10 +21,11 @@ final class MongoRead {
   /// Starts a read as of `revision` or later. The session is causally consistent and starts at `revision`, so a new
   /// primary waits until it has reached that time.
   ///
-  /// The first reply contains up to `batchCount` documents. The socket timeout is that of `timeout`.
+  /// The first reply contains up to `batchCount` documents. The socket timeout is that of `timeout`. `clusterTime` is
+  /// the last `$clusterTime` of another session, which the server then accepts as not in its future.
   init(
     pool: MongoClientPool, namespace: MongoNamespace, filter: BSONDocument, notBefore revision: Revision,
-    batchCount: Int, timeout: ReplyTimeout
+    batchCount: Int, timeout: ReplyTimeout, clusterTime: BSONDocument?
   ) throws(SourceError) {
     place = pool.place
     self.namespace = namespace
@@ -43,6 +44,7 @@ final class MongoRead {
       throw SourceError(MongoError(error), at: pool.place)
     }
     self.session = session
+    clusterTime?.withBSONPointer { mongoc_client_session_advance_cluster_time(session, $0) }
     mongoc_client_session_advance_operation_time(session, revision.seconds, revision.increment)
     guard let collection = mongoc_client_get_collection(client, namespace.database, namespace.collection),
       let options = bson_new(), let concern = mongoc_read_concern_new()

@@ -29,7 +29,7 @@ final class MongoReadAhead {
 
   init(
     pool: MongoClientPool, namespace: MongoNamespace, filter: BSONDocument, notBefore revision: Revision,
-    batchBytes: Int, timeout: ReplyTimeout
+    batchBytes: Int, timeout: ReplyTimeout, clusterTime: BSONDocument?
   ) {
     let state = Locked(State())
     self.state = state
@@ -38,7 +38,7 @@ final class MongoReadAhead {
       do throws(SourceError) {
         let read = try MongoRead(
           pool: pool, namespace: namespace, filter: filter, notBefore: revision, batchCount: Self.firstBatchCount,
-          timeout: timeout)
+          timeout: timeout, clusterTime: clusterTime)
         defer { read.close() }
         try Self.readAll(read, batchBytes, into: state)
         end = .success(read.operationTime)

@@ -16,9 +16,19 @@ final class MongoSession {
 
   private let pool: MongoClientPool
   private let serverID: UInt32
+  /// Whether the server is a router of a sharded cluster.
+  let isRouter: Bool
+  /// Whether the server was the primary when the session started.
+  private let wasPrimary: Bool
+  private var checkedAt = MonotonicTime.now
   private var state: State
   /// The highest operation time that the server has reported.
   private(set) var operationTime = Revision.none
+  /// The highest cluster time of the deployment that a reply has contained (`$clusterTime`).
+  private(set) var clusterTime = Revision.none
+
+  /// How often the session checks whether its server is still the primary.
+  private static let checkInterval = Duration.seconds(1)
 
   /// Starts a session on the primary.
   init(pool: MongoClientPool) throws(SourceError) {
@@ -30,6 +40,8 @@ final class MongoSession {
       throw SourceError(MongoError(error), at: pool.place)
     }
     serverID = mongoc_server_description_id(server)
+    let type = String(cString: mongoc_server_description_type(server))
+    (isRouter, wasPrimary) = (type == "Mongos", type == "RSPrimary")
     mongoc_server_description_destroy(server)
     let options = mongoc_session_opts_new()
     defer { mongoc_session_opts_destroy(options) }
@@ -44,6 +56,34 @@ final class MongoSession {
 
   deinit {
     guard case .closed = state else { preconditionFailure("a session must be closed by its thread") }
+  }
+
+  /// Checks that the server is still the primary if it was when the session started. A cursor survives the end of that
+  /// role, and a demoted member may be far behind.
+  ///
+  /// - Throws: a transient error if the monitor of the deployment has seen another role, or removed the server.
+  func checkRole() throws(SourceError) {
+    guard wasPrimary, case .open(_, let client) = state else { return }
+    let now = MonotonicTime.now
+    guard now.duration(since: checkedAt) >= Self.checkInterval else { return }
+    checkedAt = now
+    guard let server = mongoc_client_get_server_description(client, serverID) else {
+      throw SourceError(.transient, "\(pool.place): the server of the change stream has left the replica set")
+    }
+    defer { mongoc_server_description_destroy(server) }
+    let type = String(cString: mongoc_server_description_type(server))
+    // "Unknown" says only that the monitor is waiting for a reply.
+    guard ["RSPrimary", "PossiblePrimary", "Unknown"].contains(type) else {
+      throw SourceError(.transient, "\(pool.place): the server of the change stream is no longer primary")
+    }
+  }
+
+  /// The last `$clusterTime` with its signature; nil if the server has not sent one.
+  var signedClusterTime: BSONDocument? {
+    guard case .open(let session, _) = state, let time = mongoc_client_session_get_cluster_time(session) else {
+      return nil
+    }
+    return BSONDocument(uncheckedBytes: BSONDocument.copyBytes(of: time))
   }
 
   /// Runs a command and returns its reply.
@@ -64,12 +104,13 @@ final class MongoSession {
           mongoc_client_command_with_opts(client, database, $0, nil, options, reply, &error)
         }
       }
-      readOperationTime(session)
+      readTimes(session, reply)
       return reply
     } catch {
       let waited = MonotonicTime.now.duration(since: began)
       throw SourceError(
-        error.afterWaiting(waited, for: "the reply to \(command.firstName) on \(database)"), at: pool.place)
+        error.afterWaiting(waited, for: "the reply to \(command.firstName) on \(database)"), at: pool.place,
+        isTimeout: !error.isFromServer && waited >= pool.replyTimeout * 0.9)
     }
   }
 
@@ -80,11 +121,15 @@ final class MongoSession {
     pool.push(client)
   }
 
-  private func readOperationTime(_ session: OpaquePointer) {
+  private func readTimes(_ session: OpaquePointer, _ reply: BSONDocument) {
     var seconds: UInt32 = 0
     var increment: UInt32 = 0
     mongoc_client_session_get_operation_time(session, &seconds, &increment)
     operationTime = max(operationTime, Revision(seconds: seconds, increment: increment))
+    let time = reply.withObject { reply in
+      reply.value("$clusterTime").flatMap { BSONObject(elementsOf: $0) }?.value("clusterTime")?.timestamp
+    }
+    clusterTime = max(clusterTime, operationTime, time.map(Revision.init(seconds:increment:)) ?? .none)
   }
 }
 

@@ -66,6 +66,9 @@ public final class MongoURI: @unchecked Sendable {
     mongoc_uri_destroy(pointer)
   }
 
+  /// The socket timeout: the URI's, or the default.
+  var replyTimeout: Duration { .milliseconds(mongoc_uri_get_option_as_int32(pointer, "sockettimeoutms", 10_000)) }
+
   /// Reads and checks every file that the URI names.
   ///
   /// - Throws: an error that names the option and the file that cannot be used, and the reason.

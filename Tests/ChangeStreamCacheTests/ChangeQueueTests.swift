@@ -16,7 +16,7 @@ struct ChangeQueueTests {
   }
 
   private func add(_ change: DocumentChange, _ id: String, at time: UInt64, to queue: inout ChangeQueue) {
-    queue.append(change, of: DocumentID(id), nil, operationTime: Revision(time), mayMove: false)
+    queue.append(change, of: DocumentID(id), nil, lookupBound: LookupBound(Revision(time)), mayMove: false)
   }
 
   private func released(_ queue: inout ChangeQueue, upTo revision: UInt64) -> [UInt64] {
@@ -63,7 +63,7 @@ struct ChangeQueueTests {
     var queue = ChangeQueue()
     queue.append(
       DocumentChange(.delete, id: nil, revision: Revision(5), isInTransaction: true), of: DocumentID("a"), nil,
-      operationTime: Revision(5), mayMove: false)
+      lookupBound: LookupBound(Revision(5)), mayMove: false)
     add(update(5), "b", at: 9, to: &queue)
     #expect(released(&queue, upTo: 5) == [])
     #expect(released(&queue, upTo: 9) == [5, 5])

@@ -26,11 +26,11 @@ struct EngineTests {
     }
     /// Loads an empty collection as of revision 5.
     func load() throws {
-      let begun = engine.nextRead(operationTime: Revision(5), now: now)
+      let begun = engine.nextRead(reportedTime: Revision(5), now: now)
       let reload = try #require(begun)
       engine.readEnded(reload.number, at: Revision(5), now: now, wallNow: .now)
       #expect(!reader.isLoaded)
-      engine.receivedNothing(floor: Revision(5), settled: Revision(5), asked: now, now: now, wallNow: .now)
+      engine.receivedNothing(.reporting(5, settled: 5))
       #expect(reader.isLoaded)
     }
 
@@ -47,11 +47,11 @@ struct EngineTests {
       let change = DocumentChange(
         operation, id: DocumentID(id), revision: Revision(revision), touchedFields: touched,
         isInTransaction: isInTransaction)
-      _ = engine.received(change, reading, operationTime: Revision(time), asked: now, now: now, wallNow: .now)
+      _ = engine.received(change, reading, .bounded(time))
     }
 
     func idle(_ floor: UInt64) {
-      engine.receivedNothing(floor: Revision(floor), settled: Revision(floor), asked: now, now: now, wallNow: .now)
+      engine.receivedNothing(.reporting(floor, settled: floor))
     }
 
     /// The notices since the last call, in order of key.
@@ -84,7 +84,7 @@ struct EngineTests {
   /// Regression test: a watch that came from a server where this change was the first unannounced one missed it.
   @Test func theChangeThatEndsALoadIsAnnouncedAfterIt() throws {
     let steps = Steps()
-    let begun = steps.engine.nextRead(operationTime: Revision(5), now: .now)
+    let begun = steps.engine.nextRead(reportedTime: Revision(5), now: .now)
     let reload = try #require(begun)
     steps.engine.readEnded(reload.number, at: Revision(7), now: .now, wallNow: .now)
     // The change proves that everything before it was received.
@@ -112,7 +112,7 @@ struct EngineTests {
     let steps = Steps()
     try steps.load()
     steps.engine.requestReload(.manual)
-    let begun = steps.engine.nextRead(operationTime: Revision(5), now: .now)
+    let begun = steps.engine.nextRead(reportedTime: Revision(5), now: .now)
     let reload = try #require(begun)
     let row = try BSONDocument(json: country("1", "KE", "second"))
     _ = steps.engine.rowsRead(
@@ -163,7 +163,7 @@ struct EngineTests {
     let steps = Steps()
     try steps.load()
     try steps.receive(.updateLookedUp(BSONDocument(json: country("1", "KE", "Kenya"))), "1", 6, at: 10)
-    steps.engine.receivedNothing(floor: Revision(5), settled: Revision(10), asked: .now, now: .now, wallNow: .now)
+    steps.engine.receivedNothing(.reporting(5, settled: 10))
     #expect(steps.name("KE") == "Kenya" && steps.news == ["upsert KE 6"])
     #expect(steps.reader.observedRevision == Revision(5))
     try steps.receive(.insert(BSONDocument(json: country("2", "UG", "Uganda"))), "2", 9, at: 12)
@@ -295,7 +295,7 @@ struct EngineTests {
     let steps = Steps()
     try steps.load()
     steps.engine.requestReload(.manual)
-    let begun = steps.engine.nextRead(operationTime: Revision(5), now: .now)
+    let begun = steps.engine.nextRead(reportedTime: Revision(5), now: .now)
     let reload = try #require(begun)
     let row = try BSONDocument(json: country("2", "UG", "Uganda"))
     _ = steps.engine.rowsRead(
@@ -323,7 +323,7 @@ struct EngineTests {
       steps.receive(.updateLookedUp(document), "1", revision, at: 1_000_000)
     }
     #expect(steps.engine.awaited != .change && !steps.engine.currentHealth().isStreamActive)
-    let begun = steps.engine.nextRead(operationTime: Revision(1_000_000), now: .now)
+    let begun = steps.engine.nextRead(reportedTime: Revision(1_000_000), now: .now)
     let reload = try #require(begun)
     _ = steps.engine.rowsRead(
       reload.number, [(DocumentID("1"), Reading(document, id: DocumentID("1"), as: Country.self))])
@@ -345,14 +345,14 @@ struct EngineTests {
     #expect(steps.news == [])
     steps.idle(9)
     #expect(steps.news == ["upsert KE 10", "upsert UG 10"])
-    #expect(steps.engine.nextRead(operationTime: Revision(9), now: .now) == nil, "nothing was left out")
+    #expect(steps.engine.nextRead(reportedTime: Revision(9), now: .now) == nil, "nothing was left out")
   }
 
   /// The database had reported the transaction's time before the transaction was visible.
   @Test func aTransactionOfAReportedTimeIsShownWhole() throws {
     let steps = Steps()
     try steps.load()
-    steps.engine.receivedNothing(floor: Revision(5), settled: Revision(8), asked: .now, now: .now, wallNow: .now)
+    steps.engine.receivedNothing(.reporting(5, settled: 8))
     try steps.receive(.insert(BSONDocument(json: country("1", "KE", "Kenya"))), "1", 8, at: 8, isInTransaction: true)
     #expect(steps.news == [])
     try steps.receive(.insert(BSONDocument(json: country("2", "UG", "Uganda"))), "2", 8, at: 8, isInTransaction: true)
@@ -371,7 +371,7 @@ struct EngineTests {
     try steps.receive(.insert(BSONDocument(json: country("2", "UG", "Uganda"))), "2", 8, at: 9, isInTransaction: true)
     steps.idle(9)
     #expect(steps.news == ["upsert UG 9"] && steps.name("UG") == "Uganda")
-    #expect(steps.engine.nextRead(operationTime: Revision(9), now: .now) == nil, "nothing was left out")
+    #expect(steps.engine.nextRead(reportedTime: Revision(9), now: .now) == nil, "nothing was left out")
   }
 
   /// At any moment, readers see both members of a transaction or none, by every selector.
@@ -418,7 +418,7 @@ struct EngineTests {
     try steps.receive(.insert(BSONDocument(json: country("1", "KE", "new"))), "1", 9, at: 9)
     try steps.receive(.replace(BSONDocument(json: country("1", "KE", "old"))), "1", 7, at: 9)
     #expect(steps.name("KE") == "new")
-    #expect(steps.engine.nextRead(operationTime: Revision(9), now: .now) != nil)
+    #expect(steps.engine.nextRead(reportedTime: Revision(9), now: .now) != nil)
   }
 
   @Test func revisionsOfAnotherDatabaseAreNotCompared() throws {
@@ -430,20 +430,20 @@ struct EngineTests {
       Reading(try BSONDocument(json: country("1", "KE", name)), id: DocumentID("1"), as: Country.self)
     }
     engine.streamOpened(resumed: false, identity: "old")
-    let begun1 = engine.nextRead(operationTime: Revision(100), now: now)
+    let begun1 = engine.nextRead(reportedTime: Revision(100), now: now)
     let first = try #require(begun1)
     _ = engine.rowsRead(first.number, [(DocumentID("1"), try reading("Kenya"))])
     engine.readEnded(first.number, at: Revision(100), now: now, wallNow: .now)
-    engine.receivedNothing(floor: Revision(100), settled: Revision(100), asked: now, now: now, wallNow: .now)
+    engine.receivedNothing(.reporting(100, settled: 100))
     engine.streamClosed(nil, historyLost: true)
     engine.streamOpened(resumed: false, identity: "new")
     // Until the new database is served, all values refer to the old one.
     #expect(reader.identity == "old" && reader.observedRevision == Revision(100))
-    let begun2 = engine.nextRead(operationTime: Revision(7), now: now)
+    let begun2 = engine.nextRead(reportedTime: Revision(7), now: now)
     let second = try #require(begun2)
     _ = engine.rowsRead(second.number, [(DocumentID("1"), try reading("Kenia"))])
     engine.readEnded(second.number, at: Revision(7), now: now, wallNow: .now)
-    engine.receivedNothing(floor: Revision(7), settled: Revision(7), asked: now, now: now, wallNow: .now)
+    engine.receivedNothing(.reporting(7, settled: 7))
     #expect(reader.identity == "new" && reader.observedRevision == Revision(7))
     #expect(reader.answer(LookupKey("KE"))?.revision == Revision(7))
   }

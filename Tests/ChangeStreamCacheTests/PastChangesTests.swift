@@ -240,10 +240,10 @@ struct EarlierHistoryTests {
       reader: reader, reloadInterval: .seconds(300), historyTimeout: .seconds(60), logger: .silent,
       outlet: InvalidationOutlet(onInvalidation: { _ in }, onEarlierHistory: { _, _ in }))
     engine.streamOpened(resumed: false, identity: "test")
-    let begun = engine.nextRead(operationTime: Revision(5), now: .now)
+    let begun = engine.nextRead(reportedTime: Revision(5), now: .now)
     let reload = try #require(begun)
     engine.readEnded(reload.number, at: Revision(5), now: .now, wallNow: .now)
-    engine.receivedNothing(floor: Revision(5), settled: Revision(5), asked: .now, now: .now, wallNow: .now)
+    engine.receivedNothing(.reporting(5, settled: 5))
     #expect(!reader.isLoaded, "the past is to be read first")
     engine.streamClosed(SourceError(.transient, "gone"), historyLost: false)
     engine.openFailed(SourceError(.transient, "gone"))

@@ -34,8 +34,7 @@ private final class PoisonStream: DocumentStream {
     self.source = source
     self.resumed = resumed
   }
-  var operationTime: Revision { inner.operationTime }
-  var askedAt: MonotonicTime { inner.askedAt }
+  var progress: StreamProgress { inner.progress }
   var resumeToken: ResumeToken? { inner.resumeToken }
   func next(waitingAtMost limit: Duration?) throws(SourceError) -> DocumentChange? {
     if resumed, source.poisoned.withLock({ $0 }) {

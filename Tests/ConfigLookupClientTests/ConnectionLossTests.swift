@@ -107,6 +107,6 @@ private final class ProgressStream: RPCStreamHandler {
   func draining() {
     timer?.cancel()
     for _ in 0..<20 { send() }
-    writer.finish(RPCStatus(.unavailable, "draining"), RPCMetadata())
+    writer.finish(RPCStatus(.draining, "draining"), RPCMetadata())
   }
 }

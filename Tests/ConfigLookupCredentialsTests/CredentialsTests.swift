@@ -111,13 +111,14 @@ private let two = "3fc4ccfe745870e2c0d99f71f30ff0656c8dedd41cc1d7d3d376b0dbe685e
       ] as [(String?, RPCRefusal)] {
         let before = credentials.refusals(refusal)
         let error = #expect(throws: RPCStatus.self) { try identity(text).require(read) }
-        #expect(error?.code == .unauthenticated && credentials.refusals(refusal) == before + 1, "\(text ?? "none")")
+        #expect(error?.reason == (text == nil ? .credentialsMissing : .credentialsInvalid), "\(text ?? "none")")
+        #expect(credentials.refusals(refusal) == before + 1, "\(text ?? "none")")
       }
       peer.certificateNames = ["dns:c", "cn:b"]
       let named = RPCIdentities(credentials, peer)[nil]
       try named.require(read)
       let denied = #expect(throws: RPCStatus.self) { try named.require(other) }
-      #expect(denied?.code == .permissionDenied && denied?.message.contains("read:agent_config") == true)
+      #expect(denied?.reason == .permissionMissing && denied?.details?.metadata["permission"] == "read:agent_config")
       // A wrong token is rejected, even with a valid certificate.
       #expect(throws: RPCStatus.self) { try identity("Bearer nobody").require(read) }
 

@@ -106,7 +106,7 @@ struct BufferBudgetTests {
     holder.hold(150_000)
     #expect(excesses.withLock { $0 } == 1)
     let status = #expect(throws: RPCStatus.self) { try account.budget.requireRoom() }
-    #expect(status?.code == .resourceExhausted && status?.message.contains("100000 bytes") == true)
+    #expect(status?.reason == .bufferedBytesLimit && status?.message.contains("100000 bytes") == true)
     #expect(report.count(.bufferedBytes) == 1)
     holder.hold(0)
     #expect(throws: Never.self) { try account.budget.requireRoom() }

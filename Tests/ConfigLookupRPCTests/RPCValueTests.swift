@@ -7,7 +7,7 @@ struct RPCValueTests {
     #expect(RPCStatus.Code.allCases.map(\.rawValue) == Array(0...16))
     #expect(RPCStatus.Code.internalError.name == "INTERNAL")
     #expect(RPCStatus.Code(rawValue: 17) == nil)
-    #expect("\(RPCStatus(.notFound, "no key \"a\""))" == "NOT_FOUND: no key \"a\"")
+    #expect("\(RPCStatus(.keyNotFound, "no key \"a\""))" == "NOT_FOUND: no key \"a\"")
     #expect("\(RPCStatus.ok)" == "OK")
   }
 

@@ -31,7 +31,7 @@ extension SocketTests {
     @Test func anErrorHasStatusMessageAndMetadataButNoPayload() throws {
       try withServer { test throws in
         let reply = try test.client().call("Fail")
-        #expect(reply.status == RPCStatus(.notFound, "no key \"ä\""))
+        #expect(reply.status == RPCStatus(clientSide: .notFound, "no key \"ä\""))
         #expect(reply.payload.isEmpty)
         #expect(reply.metadata["why"] == "asked for")
         eventually("counted") { test.callCount("Fail", .notFound) == 1 }
@@ -41,11 +41,12 @@ extension SocketTests {
     @Test func anUnknownMethodIsNamed() throws {
       try withServer { test throws in
         let client = try test.client()
-        #expect(try client.call("Nope").status == RPCStatus(.unimplemented, "unknown method \"Nope\""))
-        #expect(try client.call("").status.code == .invalidArgument)
-        #expect(try client.call("Ec\0ho").status.code == .invalidArgument)
+        #expect(try client.call("Nope").status == RPCStatus(.unknownMethod, "unknown method \"Nope\""))
+        #expect(try client.call("").status == RPCStatus.invalid("method", "is empty"))
+        #expect(try client.call("Ec\0ho").status.reason == .invalidField)
         let long = try client.call(String(repeating: "x", count: 5000)).status
-        #expect(long.code == .unimplemented && long.message.utf8.count < 100)
+        #expect(long.reason == .unknownMethod && long.message.utf8.count < 100)
+        #expect(try client.call("Chat").status.reason == .unsupportedCallType)
         // The connection remains usable.
         #expect(try client.call("Echo", [1]).status == .ok)
       }
@@ -110,17 +111,17 @@ extension SocketTests {
     @Test func metadataOutOfBoundsIsRefused() throws {
       try withServer { test throws in
         let client = try test.client()
-        func status(_ count: Int, _ key: String, _ value: String) throws -> RPCStatus.Code {
+        func status(_ count: Int, _ key: String, _ value: String) throws -> ErrorReason? {
           var metadata = RPCMetadata()
           for _ in 0..<count { metadata.append(key, value) }
-          return try client.call("Metadata", metadata: metadata).status.code
+          return try client.call("Metadata", metadata: metadata).status.reason
         }
-        #expect(try status(64, "k", "v") == .ok)
-        #expect(try status(65, "k", "v") == .resourceExhausted)
-        #expect(try status(1, "k", String(repeating: "v", count: 9000)) == .resourceExhausted)
-        #expect(try status(1, "", "v") == .invalidArgument)
-        #expect(try status(1, "k k", "v") == .invalidArgument)
-        #expect(try status(1, "k", "v\0") == .invalidArgument)
+        #expect(try status(64, "k", "v") == nil)
+        #expect(try status(65, "k", "v") == .metadataTooLarge)
+        #expect(try status(1, "k", String(repeating: "v", count: 9000)) == .metadataTooLarge)
+        #expect(try status(1, "", "v") == .invalidMetadata)
+        #expect(try status(1, "k k", "v") == .invalidMetadata)
+        #expect(try status(1, "k", "v\0") == .invalidMetadata)
       }
     }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ConfigLookupRPC
+import TestSupport
 import Testing
 
 @testable import FramedTransport
@@ -21,6 +22,10 @@ struct FrameCodecTests {
       }
       return result
     }
+    func details(_ reply: DecodedReply) -> [[UInt8]] {
+      // An `Any` has the fields of a pair: two byte strings, with the numbers 1 and 2.
+      pairs(DecodedMetadata(count: 0, message: reply.bytes, field: DecodedReply.detailsField))
+    }
     return bytes.withUnsafeBytes { buffer in
       guard let frame = try? FrameDecoder.decode(buffer) else { return nil }
       let id = frame.callID
@@ -33,7 +38,7 @@ struct FrameCodecTests {
       case .reply(let reply):
         return .reply(
           id, status: reply.status, message: Array(reply.message), more: reply.more, payload: Array(reply.payload),
-          pairs: pairs(reply.metadata))
+          pairs: pairs(reply.metadata), details: details(reply))
       case .cancel: return .cancel(id)
       case .ping(let nonce): return .ping(id, nonce)
       case .pong(let nonce): return .pong(id, nonce)
@@ -71,11 +76,15 @@ struct FrameCodecTests {
     #expect(decoded(theirs) == PlainFrame(unpacking: theirs))
   }
 
+  private static let failure = RPCStatus(
+    .subscribersLimit, "no key \"ä\"", violations: [.init(field: "f", problem: "p")], retryDelay: .seconds(5),
+    metadata: ["limit": "subscribers"])
+
   @Test(arguments: ids, [0, 1, 200, 70_000])
   func repliesAreReadByProtobufC(id: UInt32, size: Int) throws {
     let head = [UInt8](repeating: 1, count: size / 3)
     let body = [UInt8](repeating: 2, count: size - size / 3)
-    for status in [RPCStatus.ok, RPCStatus(.notFound, "no key \"ä\"")] {
+    for status in [RPCStatus.ok, Self.failure] {
       for more in [false, true] {
         let reply = FrameEncoder.Reply(callID: id, status: status, more: more)
         let metadata = metadata(more ? [("a", "b"), ("c", "")] : [])
@@ -89,10 +98,18 @@ struct FrameCodecTests {
           PlainFrame(unpacking: frame)
             == .reply(
               id, status: status.code.rawValue, message: Array(status.message.utf8), more: more, payload: head + body,
-              pairs: metadata.pairs.flatMap { [Array($0.key.utf8), Array($0.value.utf8)] }))
+              pairs: metadata.pairs.flatMap { [Array($0.key.utf8), Array($0.value.utf8)] },
+              details: try status.details.map(details(of:)) ?? []))
         #expect(decoded(frame) == PlainFrame(unpacking: frame))
       }
     }
+  }
+
+  /// The type and the value of each `google.protobuf.Any` of these details.
+  private func details(of details: RPCErrorDetails) throws -> [[UInt8]] {
+    var list: [UInt8] = []
+    details.encode(field: 1, to: &list)
+    return try WireMessage(list).messages(1).flatMap { try [$0.bytes(1), $0.bytes(2)].map { try #require($0) } }
   }
 
   @Test func theSmallFramesAreReadByProtobufC() {
@@ -131,6 +148,11 @@ struct FrameCodecTests {
     ("a group", [0x7b, 0x7c], false),
     ("a fixed field cut", [0x7d, 0, 0], false),
     ("cancel with a cut field", [0x22, 0x01, 0x08], false),
+    ("details, one of them empty", [0x1a, 8, 0x32, 4, 0x0a, 2, 0x61, 0x62, 0x32, 0], true),
+    ("details longer than the reply", [0x1a, 2, 0x32, 5], false),
+    ("details as a number", [0x1a, 2, 0x30, 1], false),
+    ("a type longer than the detail", [0x1a, 4, 0x32, 2, 0x0a, 5], false),
+    ("a value as a number", [0x1a, 4, 0x32, 2, 0x10, 5], false),
     ("a malformed body before a good one", [0x2a, 0x01, 0x08, 0x22, 0x00], false),
   ]
 

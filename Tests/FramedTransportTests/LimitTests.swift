@@ -20,7 +20,7 @@ extension SocketTests {
         var ids: [UInt32] = []
         for _ in 0..<100 { ids.append(try client.openCall("Hold")) }
         let refused = try client.call("Hold").status
-        #expect(refused.code == .resourceExhausted && refused.message.contains("100 calls"))
+        #expect(refused.reason == .callsPerConnectionLimit && refused.message.contains("100 calls"))
         #expect(report.count(.callsPerConnection) == 1)
         // A call that is answered at once does not count as open.
         #expect(try client.call("Echo").status == .ok && other.call("Echo").status == .ok)
@@ -121,7 +121,7 @@ extension SocketTests {
         let account = BufferAccount(buffers)
         account.change(hoard, from: 0, to: 2 * 1024 * 1024)
         for refused in try [other.call("Hold"), other.call("Wait", [1])] {
-          #expect(refused.status.code == .resourceExhausted && refused.status.message.contains("bytes are buffered"))
+          #expect(refused.status.reason == .bufferedBytesLimit && refused.status.message.contains("bytes are buffered"))
         }
         #expect(throws: RPCClientError.self) { try test.client().call("Echo") }
         #expect(report.count(.bufferedBytes) == 3)

@@ -5,7 +5,9 @@ import CConfigLookupProto
 enum PlainFrame: Hashable {
   case none(UInt32)
   case call(UInt32, method: [UInt8], request: [UInt8], timeout: UInt32, pairs: [[UInt8]])
-  case reply(UInt32, status: UInt32, message: [UInt8], more: Bool, payload: [UInt8], pairs: [[UInt8]])
+  case reply(
+    UInt32, status: UInt32, message: [UInt8], more: Bool, payload: [UInt8], pairs: [[UInt8]],
+    details: [[UInt8]])
   case cancel(UInt32)
   case ping(UInt32, UInt64)
   case pong(UInt32, UInt64)
@@ -25,6 +27,13 @@ private func pairs(
   }
 }
 
+private func details(_ reply: Configlookup__Frame__V1__Reply) -> [[UInt8]] {
+  (0..<reply.n_details).flatMap { index -> [[UInt8]] in
+    guard let any = reply.details?[index]?.pointee else { return [] }
+    return [any.type_url.map { Array(String(cString: $0).utf8) } ?? [], array(any.value)]
+  }
+}
+
 extension PlainFrame {
   /// Decodes the bytes after a length prefix with protobuf-c; nil if it rejects them.
   init?(unpacking bytes: [UInt8]) {
@@ -41,7 +50,7 @@ extension PlainFrame {
       guard let reply = frame.pointee.reply?.pointee else { return nil }
       self = .reply(
         id, status: reply.status, message: array(reply.message), more: reply.more != 0, payload: array(reply.payload),
-        pairs: pairs(reply.n_metadata, reply.metadata))
+        pairs: pairs(reply.n_metadata, reply.metadata), details: details(reply))
     case CONFIGLOOKUP__FRAME__V1__FRAME__BODY_CANCEL: self = .cancel(id)
     case CONFIGLOOKUP__FRAME__V1__FRAME__BODY_PING: self = .ping(id, frame.pointee.ping?.pointee.nonce ?? 0)
     case CONFIGLOOKUP__FRAME__V1__FRAME__BODY_PONG: self = .pong(id, frame.pointee.pong?.pointee.nonce ?? 0)

@@ -30,14 +30,14 @@ extension SocketTests {
     @Test func aRefusedStreamIsOneReply() throws {
       try withServer { test throws in
         let reply = try test.client().call("Refuse")
-        #expect(reply.status == RPCStatus(.permissionDenied, "not you") && !reply.more)
+        #expect(reply.status == RPCStatus(clientSide: .permissionDenied, "not you") && !reply.more)
       }
     }
 
     @Test func aStreamThatEndsItselfAndThenThrowsHasEndedOnce() throws {
       try withServer { test throws in
         let client = try test.client()
-        #expect(try client.call("FinishThenThrow").status == RPCStatus(.aborted, "first"))
+        #expect(try client.call("FinishThenThrow").status == RPCStatus(clientSide: .aborted, "first"))
         try client.ping(1, deadline: soon())
         #expect(try client.call("Echo", [1]).status == .ok)
         #expect(test.endpoint.counter(.streamsEnded) == 1)
@@ -71,7 +71,7 @@ extension SocketTests {
         let client = try test.client()
         let start = MonotonicTime.now
         let reply = try client.call("Hold", timeout: .milliseconds(50))
-        #expect(reply.status.code == .deadlineExceeded && !reply.more)
+        #expect(reply.status.reason == .deadlineExceeded && !reply.more)
         #expect(MonotonicTime.now.milliseconds(since: start) >= 45)
         #expect(test.log.now.cancelled == 1)
       }

@@ -24,14 +24,14 @@ extension SocketTests {
 
     @Test func mayFailWhenItIsAskedAgain() throws {
       try withServer { test throws in
-        #expect(try test.client().call("Wait", [9, 1]).status == RPCStatus(.aborted, "enough"))
+        #expect(try test.client().call("Wait", [9, 1]).status == RPCStatus(clientSide: .aborted, "enough"))
       }
     }
 
     @Test func waitsNoLongerThanItSays() throws {
       try withServer { test throws in
         let reply = try test.client().call("Wait", [255])
-        #expect(reply.status == RPCStatus(.unavailable, "in vain"))
+        #expect(reply.status == RPCStatus(clientSide: .unavailable, "in vain"))
         // The handler is called once more at the end, and its metadata are sent with the reply.
         #expect(reply.metadata["asks"] == "2")
       }

@@ -29,7 +29,7 @@ internal import Testing
     whole.withLock { $0 = true }
     #expect(try check(service, "") == 1)
     let failure = #expect(throws: RPCStatus.self) { try check(service, "weather") }
-    #expect(failure == RPCStatus(.notFound, "unknown service \"weather\""))
+    #expect(failure == RPCStatus(.unknownService, "unknown service \"weather\""))
   }
 
   @Test(arguments: [[0x0A, 0x05, 0x61], [0x08, 0x01], [0x0A, 0x01, 0xFF], [0xFF], [0x0B]] as [[UInt8]])
@@ -133,7 +133,7 @@ internal import Testing
     let first = try watch(service, "", StreamPeer())
     _ = try watch(service, "weather", StreamPeer())
     let failure = #expect(throws: RPCStatus.self) { try watch(service, "", StreamPeer()) }
-    #expect(failure?.code == .resourceExhausted && failure?.message.contains("2 health watches") == true)
+    #expect(failure?.reason == .healthWatchesLimit && failure?.message.contains("2 health watches") == true)
     #expect(service.watchCount == 2 && report.count(.healthWatches) == 1)
     first.cancelled()
     first.cancelled()

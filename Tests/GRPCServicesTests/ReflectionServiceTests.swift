@@ -102,6 +102,13 @@ internal import Testing
 
   // MARK: The stream
 
+  @Test func theStreamsOfAConnectionHaveALimit() {
+    for method in ReflectionService(services: []).methods(streamsPerConnection: 4) {
+      #expect(
+        method.openCallLimit?.name == .reflectionStreams && method.openCallLimit?.reason == .reflectionStreamsLimit)
+    }
+  }
+
   @Test func theStreamEndsWhenTheRequestsDo() throws {
     let handler = try open()
     send(WireMessage().with(7, ""), to: handler)
@@ -116,7 +123,7 @@ internal import Testing
   func whatIsNoRequestEndsTheStream(bytes: [UInt8]) throws {
     let handler = try open()
     bytes.withUnsafeBytes { handler.received($0) }
-    #expect(peer.finish?.code == .invalidArgument)
+    #expect(peer.finish?.reason == .invalidRequest)
     // Later requests are ignored.
     send(WireMessage().with(7, ""), to: handler)
     handler.requestsEnded()
@@ -127,7 +134,7 @@ internal import Testing
   @Test func aRequestThatIsTooLongEndsTheStream() throws {
     let handler = try open()
     send(WireMessage().with(3, String(repeating: "a", count: 5000)), to: handler)
-    #expect(peer.finish?.code == .invalidArgument)
+    #expect(peer.finish?.reason == .invalidRequest)
   }
 
   @Test func questionsWaitForAPeerThatDoesNotRead() throws {
@@ -152,7 +159,7 @@ internal import Testing
     for _ in 0..<GRPCServiceLimits.waitingReflectionRequests { send(WireMessage().with(7, ""), to: handler) }
     #expect(peer.finish == nil)
     send(WireMessage().with(7, ""), to: handler)
-    #expect(peer.finish?.code == .resourceExhausted)
+    #expect(peer.finish?.reason == .repliesNotRead)
     #expect(peer.messages.isEmpty)
   }
 
@@ -165,7 +172,7 @@ internal import Testing
     peer.room = 9
     handler.writable()
     #expect(peer.messages.count == 1)
-    #expect(peer.finish?.code == .unavailable)
+    #expect(peer.finish?.reason == .draining)
   }
 
   /// The writer calls the stream during a send.
@@ -203,7 +210,7 @@ internal import Testing
     let peer = NobodysPeer()
     let identities = RPCIdentities(access, peer)
     let failure = #expect(throws: RPCStatus.self) { try open(self.peer, identity: identities[nil]) }
-    #expect(failure?.code == .unauthenticated)
+    #expect(failure?.reason == .credentialsMissing)
     let identity = Array("Bearer good".utf8).withUnsafeBytes { identities[$0] }
     let handler = try open(self.peer, identity: identity)
     send(WireMessage().with(7, ""), to: handler)
@@ -211,7 +218,7 @@ internal import Testing
     // The stream ends when the credential has been revoked.
     access.isRevoked.withLock { $0 = true }
     send(WireMessage().with(7, ""), to: handler)
-    #expect(self.peer.finish?.code == .unauthenticated)
+    #expect(self.peer.finish?.reason == .credentialsInvalid)
   }
 
   // MARK: Calls

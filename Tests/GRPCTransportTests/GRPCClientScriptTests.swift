@@ -17,7 +17,7 @@ internal import Testing
   func theTrailersSayHowItEnded(status: String, message: String, code: RPCStatus.Code, text: String) throws {
     let trailers = Script.headers(1, [("grpc-status", status), ("grpc-message", message), ("x-more", "1")], ends: true)
     let reply = try Script.reply(Script.head + Script.message([1, 2]) + trailers)
-    #expect(reply.status == RPCStatus(code, text))
+    #expect(reply.status == RPCStatus(clientSide: code, text))
     #expect(reply.payload == (code == .ok ? [1, 2] : []))
     #expect(reply.metadata["x-more"] == "1")
   }

@@ -36,12 +36,12 @@ struct GRPCMessageDecoderTests {
   /// The prefix itself is rejected, before any byte after it is received.
   @Test(
     arguments: [
-      ([0, 0, 0, 0, 101], RPCStatus.Code.resourceExhausted), ([0, 0xff, 0xff, 0xff, 0xff], .resourceExhausted),
-      ([1, 0, 0, 0, 1], .internalError), ([2, 0, 0, 0, 0], .internalError),
-    ] as [([UInt8], RPCStatus.Code)])
-  func badPrefixes(prefix: [UInt8], code: RPCStatus.Code) {
+      ([0, 0, 0, 0, 101], ErrorReason.messageTooLarge), ([0, 0xff, 0xff, 0xff, 0xff], .messageTooLarge),
+      ([1, 0, 0, 0, 1], .malformedFraming), ([2, 0, 0, 0, 0], .malformedFraming),
+    ] as [([UInt8], ErrorReason)])
+  func badPrefixes(prefix: [UInt8], reason: ErrorReason) {
     let error = #expect(throws: RPCStatus.self) { try messages([prefix]) }
-    #expect(error?.code == code)
+    #expect(error?.reason == reason)
     // It is not rejected before it is complete.
     #expect(throws: Never.self) { try messages([prefix.dropLast()]) }
   }

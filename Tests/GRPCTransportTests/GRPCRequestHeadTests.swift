@@ -26,8 +26,8 @@ struct GRPCRequestHeadTests {
   }
 
   /// The status to which an additional header with this name and value leads.
-  private func refusal(_ name: String, _ value: String) -> RPCStatus.Code? {
-    head(Self.usual + [(name, value)]).refusal?.code
+  private func refusal(_ name: String, _ value: String) -> ErrorReason? {
+    head(Self.usual + [(name, value)]).refusal?.reason
   }
 
   @Test func aUsualCall() {
@@ -60,7 +60,7 @@ struct GRPCRequestHeadTests {
       return head
     }
     #expect(head(5000).metadataBytes == 5000 && head(5000).problem == nil)
-    #expect(head(9000).problem?.code == .resourceExhausted)
+    #expect(head(9000).problem?.reason == .metadataTooLarge)
   }
 
   @Test func anotherMethodOfHTTPComesFirst() {
@@ -69,16 +69,16 @@ struct GRPCRequestHeadTests {
 
   @Test func anUnknownPathIsRepeatedIfItIsShort() {
     let short = head([(":method", "POST"), (":path", "/test.v1.Test/Nothing")]).refusal
-    #expect(short == RPCStatus(.unimplemented, "unknown method \"/test.v1.Test/Nothing\""))
+    #expect(short == RPCStatus(.unknownMethod, "unknown method \"/test.v1.Test/Nothing\""))
     let long = head([(":method", "POST"), (":path", String(repeating: "x", count: 5000))]).refusal
-    #expect(long == RPCStatus(.unimplemented, "unknown method of 5000 bytes"))
+    #expect(long == RPCStatus(.unknownMethod, "unknown method of 5000 bytes"))
   }
 
   @Test func whatIsWrongWithTheHeaders() {
-    #expect(refusal("grpc-timeout", "1") == .invalidArgument)
-    #expect(refusal("grpc-encoding", "gzip") == .unimplemented)
+    #expect(refusal("grpc-timeout", "1") == .invalidField)
+    #expect(refusal("grpc-encoding", "gzip") == .unsupportedCompression)
     #expect(refusal("grpc-encoding", "identity") == nil)
-    #expect(refusal("x-bin", "!") == .invalidArgument)
+    #expect(refusal("x-bin", "!") == .invalidMetadata)
     // Headers of gRPC itself are not validated as metadata.
     #expect(refusal("grpc-tags-bin", "!") == nil)
     #expect(refusal("x!", "what HTTP allows in a name") == nil)
@@ -93,7 +93,7 @@ struct GRPCRequestHeadTests {
     lent("x-id") { name in
       [0x61, 0xff].withUnsafeBytes { head.add(name, $0, Self.router, nil, GRPCLimits()) }
     }
-    #expect(head.refusal?.code == .invalidArgument)
+    #expect(head.refusal?.reason == .invalidMetadata)
   }
 
   @Test func valuesOfBytesMayShareAHeader() {
@@ -105,20 +105,20 @@ struct GRPCRequestHeadTests {
     var limits = GRPCLimits()
     limits.metadataPairs = 2
     limits.metadataBytes = 12
-    func code(_ headers: [(String, String)]) -> RPCStatus.Code? {
-      self.head(Self.usual + headers, limits: limits).refusal?.code
+    func reason(_ headers: [(String, String)]) -> ErrorReason? {
+      self.head(Self.usual + headers, limits: limits).refusal?.reason
     }
-    #expect(code([("a", "1"), ("b", "2")]) == nil)
-    #expect(code([("a", "1"), ("b", "2"), ("c", "3")]) == .resourceExhausted)
-    #expect(code([("a", String(repeating: "b", count: 11))]) == nil)
-    #expect(code([("a", String(repeating: "b", count: 12))]) == .resourceExhausted)
+    #expect(reason([("a", "1"), ("b", "2")]) == nil)
+    #expect(reason([("a", "1"), ("b", "2"), ("c", "3")]) == .metadataTooLarge)
+    #expect(reason([("a", String(repeating: "b", count: 11))]) == nil)
+    #expect(reason([("a", String(repeating: "b", count: 12))]) == .metadataTooLarge)
     limits.metadataBytes = 100
-    #expect(code([("a-bin", "Zg,Zg")]) == nil)
-    #expect(code([("a-bin", "Zg,Zg,Zg")]) == .resourceExhausted)
+    #expect(reason([("a-bin", "Zg,Zg")]) == nil)
+    #expect(reason([("a-bin", "Zg,Zg,Zg")]) == .metadataTooLarge)
     // Headers that do not become metadata count, too. The limit is twice the announced size of the list.
     limits.headerListBytes = 200
-    #expect(code([("user-agent", String(repeating: "b", count: 100))]) == nil)
-    #expect(code([("user-agent", String(repeating: "b", count: 400))]) == .resourceExhausted)
+    #expect(reason([("user-agent", String(repeating: "b", count: 100))]) == nil)
+    #expect(reason([("user-agent", String(repeating: "b", count: 400))]) == .metadataTooLarge)
   }
 
   @Test func nothingIsLeftForTheNextCall() {
@@ -131,7 +131,7 @@ struct GRPCRequestHeadTests {
     add([(":method", "POST")], to: &head)
     #expect(head.nonGRPCRequest == .contentType)
     add([("content-type", "application/grpc")], to: &head)
-    #expect(head.nonGRPCRequest == nil && head.refusal?.code == .unimplemented && head.method == nil)
+    #expect(head.nonGRPCRequest == nil && head.refusal?.reason == .unknownMethod && head.method == nil)
     add([(":path", "/test.v1.Test/Echo"), ("x-large", String(repeating: "b", count: 8000))], to: &head)
     #expect(head.refusal == nil && head.timeoutNanoseconds == nil && !head.isEncodingUnknown)
     #expect(head.metadata.pairs.count == 1)

@@ -2,6 +2,7 @@
 import CNGHTTP2
 import ConfigLookupCore
 import ConfigLookupNetwork
+import ConfigLookupRPC
 import Glibc
 import TestSupport
 
@@ -21,6 +22,12 @@ final class HTTP2Peer {
     var trailers: [String: String] { blocks.last ?? [:] }
     /// The value of `grpc-status`, or -1.
     var status: Int { trailers["grpc-status"].flatMap { Int($0) } ?? -1 }
+    /// The reason in `grpc-status-details-bin`; nil if there is none.
+    var reason: ErrorReason? {
+      guard var text = trailers["grpc-status-details-bin"] else { return nil }
+      let details = text.withUTF8 { GRPCText.base64Decoded(UnsafeRawBufferPointer($0)) }
+      return (details?.withUnsafeBytes { GRPCStatusDetails.decode($0) }).flatMap { ErrorReason(rawValue: $0.reason) }
+    }
 
     /// The complete messages.
     var messages: [[UInt8]] {

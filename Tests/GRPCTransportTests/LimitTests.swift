@@ -55,7 +55,7 @@ extension ConnectionTests {
         let stream = peer.open("Echo")
         peer.send(.data(stream, [0, 0]))
         try peer.read("the end of the call") { $0.reply(stream).resetCode == 0 }
-        #expect(peer.reply(stream).status == 4)
+        #expect(peer.reply(stream).reason == .requestTimeout)
         // This limit does not apply to a call that a handler has accepted.
         #expect(!peer.reply(hold).isEnded && !peer.isClosed)
       }
@@ -185,7 +185,7 @@ extension ConnectionTests {
       try GRPCServer.run({ $0.limits.idleTimeout = .milliseconds(100) }) { server in
         let peer = try server.peer()
         let open = (0..<2).map { _ in peer.call("Tell") }
-        #expect(try peer.wholeReplyOfCall("Tell").status == 8)
+        #expect(try peer.wholeReplyOfCall("Tell").reason == .healthWatchesPerConnectionLimit)
         peer.send(.reset(open[0]))
         let again = peer.call("Tell")
         try peer.read("the call is open") { !$0.reply(again).blocks.isEmpty }
@@ -238,7 +238,7 @@ extension ConnectionTests {
         // One half of an echo reply is not shared with other connections.
         let waiting = (0..<3).map { _ in peer.call("Echo", [UInt8](repeating: 1, count: 100)) }
         let refused = try peer.wholeReplyOfCall("Echo")
-        #expect(refused.status == 8 && refused.trailers["grpc-retry-pushback-ms"] == "1000")
+        #expect(refused.reason == .repliesNotRead && refused.trailers["grpc-retry-pushback-ms"] == "1000")
         for stream in waiting {
           peer.send(.windowUpdate(stream, 1000))
           #expect(try peer.wholeReply(stream).messages.first?.count == 100)

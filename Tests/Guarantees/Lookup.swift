@@ -90,6 +90,9 @@ public struct LookupReply: Sendable {
   public var epoch = ""
   /// The age in milliseconds.
   public var ageMilliseconds: UInt64 = 0
+  /// Whether the contents are stale regardless of their age, because the database member that the server follows has
+  /// lost contact with the majority.
+  public var isBehindMajority = false
   /// Whether the reply is marked as stale.
   public var isStale = false
   /// A known lower bound of the age, in milliseconds: in this time the server has read no reply to a

@@ -55,7 +55,7 @@ internal import Testing
       let timeout = ReplyTimeout()
       let read = MongoReadAhead(
         pool: try MongoClientPool(uri: uri), namespace: namespace, filter: .empty, notBefore: .none, batchBytes: 1024,
-        timeout: timeout)
+        timeout: timeout, clusterTime: nil)
       defer { read.close() }
       var count = try #require(try read.next()).count
       #expect(count > 0)

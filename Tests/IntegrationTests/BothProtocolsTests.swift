@@ -38,6 +38,37 @@ internal import Testing
     }
   }
 
+  /// An error has the same code, message and details over both protocols. `InteropTests` compares their bytes.
+  @Test func bothGiveTheSameErrors() throws {
+    let bad = WireMessage()
+    let epoch = WireMessage().with(2, 1).with(3, "another")
+    let calls: [(method: String, request: WireMessage, reason: ErrorReason)] = [
+      ("GetAgentConfig", bad, .invalidField), ("GetAgentConfig", bad.with(1, "nobody"), .keyNotFound),
+      ("GetAgentConfig", bad.with(1, [0xc3, 0x28]), .invalidField), ("GetAgentConfig", bad.with(1, 7), .invalidRequest),
+      ("GetAgentConfig", bad.with(1, "a").with(2, epoch), .epochMismatch),
+      ("GetAgentConfig", bad.with(1, "a").with(2, WireMessage().with(2, UInt64.max >> 1)), .minRevisionInFuture),
+      ("GetPrompt", bad, .selectorMissing), ("GetSourceConfig", bad, .selectorMissing),
+      ("ResolveBlob", bad.with(1, "c").with(2, String(repeating: "p", count: 4096)), .keyNotFound),
+      ("ListPrompts", bad.with(2, "token"), .invalidPageToken), ("Nothing", bad, .unknownMethod),
+      ("WatchInvalidations", bad.with(2, ""), .invalidField),
+      ("WatchInvalidations", bad.with(9, "weather"), .unknownSelector),
+    ]
+    try withDeployment { test in
+      let server = try test.server()
+      let clients = try Transport.allCases.map { try TestClient(server.address, $0).rpc }
+      for (method, request, reason) in calls {
+        let isStream = method == "WatchInvalidations"
+        let statuses = try clients.map { client in
+          let call = try client.open(RPCOutgoingCall(method, request.encoded, isStream: isStream))
+          return try client.nextReply(call, deadline: soon()).status
+        }
+        #expect(statuses.allSatisfy { $0.reason == reason && $0.code == reason.code }, "\(method): \(statuses)")
+        #expect(statuses[0].details == statuses[1].details)
+        #expect(statuses[0].message == statuses[1].message || method == "Nothing")
+      }
+    }
+  }
+
   /// While documents change as fast as possible, a client that received a notice finds the announced state or a later
   /// one over either protocol; in the end both protocols have delivered the same state.
   @Test func bothAreTrueWhileDocumentsChange() throws {

@@ -54,6 +54,8 @@ internal import Testing
         Issue.record("an empty key is none")
       } catch let error as ConfigLookupError {
         #expect(error.code == .invalidArgument && error.message.contains("agent_id"))
+        #expect(error.reason == "INVALID_FIELD" && error.fieldViolations.map(\.field) == ["agent_id"])
+        #expect(error.fieldViolations.map(\.problem) == ["is empty"] && error.retryDelay == nil)
       }
     }
   }

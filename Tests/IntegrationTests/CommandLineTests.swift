@@ -147,6 +147,23 @@ internal import Testing
     }
   }
 
+  /// With a format for programs, an error of the server is an object of that format.
+  @Test(arguments: Transport.allCases) func errorsForPrograms(transport: Transport) throws {
+    try withSeededServer(transport) { tool in
+      let missing = try tool("get", "agent", "nobody", "--json")
+      #expect(missing.status == .exited(1) && missing.output.isEmpty)
+      let error = try #require(try jsonObject(missing.errors)["error"] as? [String: Any])
+      #expect(error["code"] as? String == "NOT_FOUND" && error["reason"] as? String == "KEY_NOT_FOUND")
+      #expect(error["domain"] as? String == "configlookup.v1" && error["retry_delay_ms"] == nil)
+      #expect(error["message"] as? String == "no active agent config for agent_id \"nobody\"")
+      let empty = try tool("get", "prompt", "", "--output", "yaml")
+      #expect(empty.status == .exited(EX_USAGE))
+      for line in ["---", "error:", "  reason: INVALID_FIELD", "  field_violations:", "description: is empty"] {
+        #expect(empty.errors.contains(line), "\(empty.errors)")
+      }
+    }
+  }
+
   @Test(arguments: Transport.allCases) func exitStatuses(transport: Transport) throws {
     let nobody = "127.0.0.1:\(try freePort())"
     try withSeededServer(transport) { tool in

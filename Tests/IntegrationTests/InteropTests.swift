@@ -9,7 +9,7 @@ internal import Testing
 /// gRPC clients of other makers, in Python. The cases are in Tests/Interop; the servers are processes.
 @Suite struct InteropTests {
   @Test(arguments: [
-    "every_method", "statuses", "metadata", "cancelled_watch", "large_reply", "thousand_streams",
+    "every_method", "statuses", "error_details", "metadata", "cancelled_watch", "large_reply", "thousand_streams",
   ])
   func calls(name: String) throws {
     try withDeployment { test in

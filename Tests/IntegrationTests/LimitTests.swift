@@ -96,7 +96,7 @@ internal import Testing
       let second = try Watch(watch.rpc)
       #expect(try second.next().kind == .progress)
       let refused = try Watch(watch.rpc).end().status
-      #expect(refused.code == .resourceExhausted && refused.message.contains("2 calls"), "\(refused)")
+      #expect(refused.reason == .callsPerConnectionLimit && refused.message.contains("2 calls"), "\(refused)")
       try watch.rpc.ping(1, deadline: soon())
     }
   }
@@ -105,7 +105,7 @@ internal import Testing
     try reaching(.requestBytes, { $0.maximumRequestBytes = 1024 }) { server, _ in
       let client = try TestClient(server.address, transport)
       if transport == .gRPC {
-        #expect(try client.agent(String(repeating: "a", count: 1100)).code == .resourceExhausted)
+        #expect(try client.agent(String(repeating: "a", count: 1100)).status.reason == .messageTooLarge)
         #expect(try client.agent("nobody").code == .notFound)
       } else {
         let error = #expect(throws: RPCClientError.self) { try client.agent(String(repeating: "a", count: 1100)) }
@@ -120,7 +120,7 @@ internal import Testing
     try reaching(.subscribers, { $0.maximumSubscribers = 2 }) { server, _ in
       let second = try Watch.open(server)
       let refused = try Watch(server.address).end().status
-      #expect(refused.code == .resourceExhausted && refused.message.contains("2 watches"), "\(refused)")
+      #expect(refused.reason == .subscribersLimit && refused.details?.metadata["maximum"] == "2", "\(refused)")
       second.rpc.close()
       try poll("room again") { (try? Watch.open(server)) != nil }
     }

@@ -16,7 +16,7 @@ struct MongoHistoryTests {
       func now() throws -> Revision {
         let stream = try source.openStream(resumingAfter: nil, reportingFields: [])
         defer { stream.close() }
-        return stream.operationTime
+        return stream.progress.reportedTime
       }
       let one = try Documents.selector("1")
       try test.agents.insert(BSONDocument(json: #"{"_id": "1", "a": {"b": 1, "c": [1, 2, 3]}, "d": 2}"#))

@@ -59,7 +59,7 @@ struct MongoReadTests {
       let source = MongoDocumentSource(pool: test.pool, namespace: namespace)
       let stream = try source.openStream(resumingAfter: nil, reportingFields: [])
       defer { stream.close() }
-      try body(source, stream.operationTime)
+      try body(source, stream.progress.reportedTime)
     }
   }
 }

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Calls of the service with grpcio, with stubs that are generated from proto/."""
 
+import socket
+import struct
 import threading
 import time
 
 from bench import *
+from configlookup.frame.v1 import frame_pb2
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
@@ -89,7 +92,7 @@ def statuses(bench):
                 get(request)
             status = rpc_status.from_call(seen["error"])
             detail = error_details_pb2.BadRequest()
-            assert status.code == CODE.INVALID_ARGUMENT.value[0] and status.details[0].Unpack(detail)
+            assert status.code == CODE.INVALID_ARGUMENT.value[0] and status.details[1].Unpack(detail)
             assert detail.field_violations[0].field == "agent_id", detail
         raw = channel.unary_unary("/configlookup.v1.ConfigLookup/GetAgentConfig")
         with fails(CODE.INVALID_ARGUMENT, "agent_id"):
@@ -123,8 +126,64 @@ def statuses(bench):
         assert get(messages.GetAgentConfigRequest(agent_id="a")).config.agent_id == "a"
 
 
+def framed_reply(address, method, request):
+    """Makes one call over the framed protocol and returns its reply."""
+    host, port = address.rsplit(":", 1)
+    with socket.create_connection((host.strip("[]"), int(port)), timeout=30) as connection:
+        frame = frame_pb2.Frame(call_id=1, call=frame_pb2.Call(method=method, request=request)).SerializeToString()
+        connection.sendall(struct.pack(">I", len(frame)) + frame)
+        with connection.makefile("rb") as stream:
+            (length,) = struct.unpack(">I", stream.read(4))
+            return frame_pb2.Frame.FromString(stream.read(length)).reply
+
+
+def same_details(bench, method, request, reason, *kinds):
+    """Requires one error, with the same bytes in its details, over both protocols; returns its details."""
+    with bench.channel() as channel:
+        try:
+            # A stream of replies ends with its error, too.
+            list(channel.unary_stream("/configlookup.v1.ConfigLookup/" + method)(request.SerializeToString()))
+            raise AssertionError(f"{method} answers {request}")
+        except grpc.RpcError as error:
+            status = rpc_status.from_call(error)
+    reply = framed_reply(bench.addresses[0], method, request.SerializeToString())
+    assert (reply.status, reply.message) == (status.code, status.message), f"{reply} {status}"
+    assert [detail.SerializeToString() for detail in reply.details] == [
+        detail.SerializeToString() for detail in status.details], f"{reply} {status}"
+    info = error_details_pb2.ErrorInfo()
+    assert reply.details[0].Unpack(info) and (info.domain, info.reason) == ("configlookup.v1", reason), info
+    found = [info]
+    for kind, detail in zip(kinds, reply.details[1:], strict=True):
+        found.append(kind())
+        assert detail.Unpack(found[-1]), detail
+    return found
+
+
+def error_details(bench):
+    get = messages.GetAgentConfigRequest
+    _, request = same_details(bench, "GetAgentConfig", get(), "INVALID_FIELD", error_details_pb2.BadRequest)
+    assert [(one.field, one.description) for one in request.field_violations] == [("agent_id", "is empty")]
+    same_details(bench, "GetAgentConfig", get(agent_id="nobody"), "KEY_NOT_FOUND")
+    _, request = same_details(
+        bench, "WatchInvalidations", messages.WatchInvalidationsRequest(selectors=["weather"]), "UNKNOWN_SELECTOR",
+        error_details_pb2.BadRequest)
+    assert request.field_violations[0].field == "selectors.0"
+    with bench.stub() as stub:
+        epoch = stub.GetCacheStatus(messages.GetCacheStatusRequest()).epoch
+    options = messages.LookupOptions(min_revision=1, epoch="another")
+    (info,) = same_details(bench, "GetAgentConfig", get(agent_id="a", options=options), "EPOCH_MISMATCH")
+    assert dict(info.metadata) == {"epoch": epoch}
+    # Clients limit the headers of a reply; the message, which is in them twice, does not grow with the request.
+    long = messages.ResolveBlobRequest(container="c", path="\u20ac" * 1300)
+    same_details(bench, "ResolveBlob", long, "KEY_NOT_FOUND")
+
+
 def not_warm(bench):
     """Runs on a server whose database is not running. The bench has no database either."""
+    _, retry = same_details(
+        bench, "GetAgentConfig", messages.GetAgentConfigRequest(agent_id="a"), "NOT_READY",
+        error_details_pb2.RetryInfo)
+    assert retry.retry_delay.ToTimedelta().total_seconds() == 1
     with bench.stub() as stub:
         with fails(CODE.UNAVAILABLE, "not ready"):
             stub.GetAgentConfig(messages.GetAgentConfigRequest(agent_id="a"))

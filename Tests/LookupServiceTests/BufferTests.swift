@@ -71,7 +71,7 @@ struct BufferTests {
       _ = try harness.watch(request, writer)
       #expect(account.budget.isExceeded)
       account.shed()
-      #expect(writer.finish?.code == .resourceExhausted)
+      #expect(writer.finish?.reason == .bufferedBytesLimit)
       #expect(account.budget.byteCount == 0 && harness.service.subscriberCount == 0)
     }
   }

@@ -161,7 +161,8 @@ struct ListTests {
         let reply = try harness.call(method, request(size: 1, token: token, filter: filter))
         #expect(
           reply.status
-            == RPCStatus.invalid("page_token", "was not returned by this list with this filter"))
+            == RPCStatus.invalid(
+              "page_token", "was not returned by this list with this filter", reason: .invalidPageToken))
       }
       #expect(try page(harness, request(size: 1, token: token)).keys == keys(1..<2))
     }

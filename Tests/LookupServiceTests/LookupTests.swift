@@ -86,7 +86,7 @@ struct LookupTests {
     try Self.run { harness throws in
       func message(_ key: [UInt8]) throws -> String {
         let reply = try harness.call(selector.method, selector.request(key))
-        #expect(reply.code == .invalidArgument)
+        #expect(reply.status.reason == .invalidField)
         #expect(reply.metadata["configlookup-epoch"] == harness.service.epoch.current, "an error says as of when")
         return reply.status.message
       }
@@ -103,7 +103,7 @@ struct LookupTests {
   @Test(arguments: selectors) func aRequestThatIsNoneIsRefused(_ selector: Selector) throws {
     try Self.run { harness throws in
       let reply = try harness.call(selector.method, bytes: [0x0a, 0x7f, 0x61])
-      #expect(reply.code == .invalidArgument)
+      #expect(reply.status.reason == .invalidRequest)
       #expect(reply.status.message == "the request is not a valid protobuf message of its type")
     }
   }
@@ -112,10 +112,10 @@ struct LookupTests {
     try Self.run { harness throws in
       #expect(
         try harness.call("GetPrompt").status
-          == RPCStatus.invalid("selector", "set agent_id or prompt_id"))
+          == RPCStatus.invalid("selector", "set agent_id or prompt_id", reason: .selectorMissing))
       #expect(
         try harness.call("GetSourceConfig").status
-          == RPCStatus.invalid("selector", "set source_id, container or ai_agent_id"))
+          == RPCStatus.invalid("selector", "set source_id, container or ai_agent_id", reason: .selectorMissing))
     }
   }
 
@@ -157,7 +157,7 @@ struct LookupTests {
       #expect(try reply(2000).code == .ok)
       #expect(try reply(2000).lookup.number(5) == 2000, "age_ms")
       let refused = try reply(1999)
-      #expect(refused.code == .unavailable)
+      #expect(refused.status.reason == .maxStalenessExceeded)
       #expect(refused.status.message.contains("options.max_staleness_ms"), "\(refused.status)")
       #expect(refused.metadata["configlookup-observed-revision"] != nil)
       #expect(try reply(0).code == .ok)
@@ -200,7 +200,7 @@ struct LookupTests {
       harness.clock.advance(by: .milliseconds(1))
       for selector in Self.selectors {
         let reply = try harness.call(selector.method, selector.request(Array("k".utf8)))
-        #expect(reply.code == .unavailable)
+        #expect(reply.status.reason == .serverTooStale)
         #expect(reply.status.message.contains("10001 ms"))
         #expect(reply.metadata["configlookup-epoch"] == harness.service.epoch.current)
       }
@@ -215,7 +215,7 @@ struct LookupTests {
       let next = harness[.agentConfig].now.rawValue + 1
       let request = getAgentConfig("k").with(2, lookupOptions(minimumRevision: next))
       let wait = try #require(try harness.call("GetAgentConfig", request).wait)
-      #expect(wait.expired().code == .unavailable)
+      #expect(wait.expired().reason == .minRevisionNotReached)
       let isReady = Locked(false)
       let timer = wait.begin { isReady.withLock { $0 = true } }
       try harness.settle()
@@ -227,8 +227,10 @@ struct LookupTests {
       let reply = try harness.call("GetAgentConfig", request)
       #expect(reply.wait == nil)
       #expect(reply.lookup.number(1) == next)
+      let future = getAgentConfig("k").with(2, lookupOptions(minimumRevision: UInt64.max >> 1))
+      #expect(try harness.call("GetAgentConfig", future).status.reason == .minRevisionInFuture)
       let foreign = getAgentConfig("k").with(2, lookupOptions(minimumRevision: next).with(3, "another"))
-      #expect(try harness.call("GetAgentConfig", foreign).code == .failedPrecondition)
+      #expect(try harness.call("GetAgentConfig", foreign).status.reason == .epochMismatch)
     }
   }
 }

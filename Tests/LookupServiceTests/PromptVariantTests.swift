@@ -61,13 +61,13 @@ struct PromptVariantTests {
       prompt("p", agent: "a"), prompt("q", agent: "b", status: "staged", test: Self.test),
     ]) { harness throws in
       let none = try harness.call("GetPrompt", Self.request(.staged, of: getPrompt(agentID: "a")))
-      #expect(none.status == RPCStatus(.notFound, "no staged prompt for agent_id \"a\""))
+      #expect(none.status == RPCStatus(.keyNotFound, "no staged prompt for agent_id \"a\""))
       let staged = try harness.call("GetPrompt", Self.request(.staged, of: getPrompt(promptID: "q")))
       #expect(staged.code == .ok)
       #expect(staged.message.number(3) == Variant.staged.rawValue)
       #expect(staged.message.text(4) == "", "no test decided")
       let active = try harness.call("GetPrompt", Self.request(.active, of: getPrompt(promptID: "q")))
-      #expect(active.status == RPCStatus(.notFound, "no active prompt for prompt_id \"q\""))
+      #expect(active.status == RPCStatus(.keyNotFound, "no active prompt for prompt_id \"q\""))
       let unspecified = try harness.call("GetPrompt", getPrompt(agentID: "a"))
       #expect(unspecified.message.number(3) == Variant.active.rawValue)
       #expect(unspecified.message.text(4) == "")
@@ -76,7 +76,7 @@ struct PromptVariantTests {
       let outside = try #require((0...).first { ABTest.point(subject: "s\($0)", testID: "trial") >= 30 })
       let reply = try harness.call(
         "GetPrompt", Self.request(.abTest, subject: "s\(outside)", of: getPrompt(agentID: "b")))
-      #expect(reply.status == RPCStatus(.notFound, "no active prompt for agent_id \"b\""))
+      #expect(reply.status == RPCStatus(.keyNotFound, "no active prompt for agent_id \"b\""))
     }
   }
 

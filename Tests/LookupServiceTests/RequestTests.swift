@@ -58,7 +58,7 @@ struct RequestTests {
               return error
             }
           }
-          #expect(error?.code == .invalidArgument)
+          #expect(error?.reason == .invalidField)
           #expect(error?.message.contains(problem) == true, "\(byte) at \(place) of \(length)")
         }
       }

@@ -71,7 +71,7 @@ struct RevisionWaitersTests {
       var calls = try (0..<3).map { _ in try wait(harness, "a", for: later) }
       let options = lookupOptions(minimumRevision: later)
       let refused = try harness.call("GetAgentConfig", getAgentConfig("a").with(2, options))
-      #expect(refused.code == .resourceExhausted)
+      #expect(refused.status.reason == .waitingCallsLimit)
       #expect(refused.status.message.hasPrefix("3 lookups are waiting on this server for their options.min_revision"))
       #expect(harness.service.report.count(.waitingCalls) == 1)
       calls.removeLast().timer?.cancel()

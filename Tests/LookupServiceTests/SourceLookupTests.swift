@@ -124,8 +124,18 @@ struct SourceLookupTests {
         let reply = try harness.call("ResolveBlob", resolveBlob("c", path))
         #expect(
           reply.status
-            == RPCStatus(.notFound, "no enabled source config for a blob \"\(path)\" in container \"c\""))
+            == RPCStatus(.keyNotFound, "no enabled source config for a blob \"\(path)\" in container \"c\""))
       }
+    }
+  }
+
+  /// gRPC sends the message twice in the headers of the reply, which many clients limit to 8 KiB.
+  @Test func aLongPathIsShortInTheMessage() throws {
+    try ServiceHarness.run(sources: [source("s", container: "c", pattern: "r/{x}.json")]) { harness throws in
+      let path = String(repeating: "€", count: 1000)
+      let status = try harness.call("ResolveBlob", resolveBlob("c", path)).status
+      #expect(status.reason == .keyNotFound && status.message.utf8.count < 700)
+      #expect(status.message.contains("\"\(String(repeating: "€", count: 170))...\" (3000 bytes) in container \"c\""))
     }
   }
 

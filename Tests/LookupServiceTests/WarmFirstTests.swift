@@ -23,8 +23,9 @@ struct WarmFirstTests {
 
     for (name, request) in Self.lookups {
       let reply = try harness.call(name, request)
-      #expect(reply.code == .unavailable, "\(name)")
+      #expect(reply.status.reason == .notReady, "\(name)")
       #expect(reply.status.message.contains("prompt, source_config still loading"), "\(name): \(reply.status)")
+      #expect(reply.status.details?.retryDelay == .seconds(1))
       #expect(!reply.status.message.contains("agent_config"))
     }
     #expect(throws: RPCStatus.self) { _ = try harness.watch(WireMessage(), TestStreamWriter()) }

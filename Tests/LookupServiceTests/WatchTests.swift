@@ -10,7 +10,8 @@ internal import Testing
 /// Makes a `WatchInvalidationsRequest`.
 private func watchRequest(
   entities: [UInt64] = [], keys: [String] = [], prefixes: [String] = [], startRevision: UInt64 = 0,
-  initialState: Bool = false, values: Bool = false, progressMilliseconds: UInt64 = 0
+  initialState: Bool = false, values: Bool = false, progressMilliseconds: UInt64 = 0,
+  selectors: [String] = []
 ) -> WireMessage {
   var request = WireMessage()
   for entity in entities { request = request.with(1, entity) }
@@ -20,6 +21,7 @@ private func watchRequest(
   if initialState { request = request.with(6, 1) }
   if values { request = request.with(7, 1) }
   if progressMilliseconds > 0 { request = request.with(8, progressMilliseconds) }
+  for selector in selectors { request = request.with(9, selector) }
   return request
 }
 
@@ -181,6 +183,10 @@ struct WatchTests {
       #expect(
         problem(watchRequest(keys: [String(repeating: "k", count: 257)]))
           == "INVALID_ARGUMENT: keys.0: has 257 bytes; the limit is 256")
+      let unknown = #expect(throws: RPCStatus.self) {
+        _ = try harness.watch(watchRequest(selectors: ["weather"]), TestStreamWriter())
+      }
+      #expect(unknown?.reason == .unknownSelector && unknown?.details?.violations.map(\.field) == ["selectors.0"])
       #expect(problem(watchRequest(progressMilliseconds: 9)).contains("progress_interval_ms: 9 is below 10"))
       #expect(harness.service.subscriberCount == 0)
     }

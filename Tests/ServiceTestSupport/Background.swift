@@ -3,7 +3,7 @@ internal import ConfigLookupCore
 internal import TestSupport
 
 /// A thread that a test runs in the background. An error that its body throws is thrown by ``finish()``.
-package final class Background {
+public final class Background {
   private let thread: OSThread
   private let failure: Locked<String?>
   private var isJoined = false
@@ -13,7 +13,7 @@ package final class Background {
   /// - Parameters:
   ///   - name: the name of the thread.
   ///   - body: the work of the thread.
-  package init(_ name: String, _ body: @escaping @Sendable () throws -> Void) {
+  public init(_ name: String, _ body: @escaping @Sendable () throws -> Void) {
     let failure = Locked<String?>(nil)
     self.failure = failure
     thread = OSThread(name: name) {
@@ -28,7 +28,7 @@ package final class Background {
   /// Waits for the end of the thread.
   ///
   /// - Throws: a ``TestFailure`` with the text of the error that the body has thrown.
-  package func finish() throws {
+  public func finish() throws {
     guard !isJoined else { return }
     thread.join()
     isJoined = true
@@ -37,20 +37,20 @@ package final class Background {
 }
 
 /// Transfers a value that is not `Sendable` to another thread, once.
-package final class Handed<Value>: @unchecked Sendable {
+public final class Handed<Value>: @unchecked Sendable {
   // Safe to share: only the one thread that takes the value has it.
   private var value: Value?
 
   /// Wraps a value.
   ///
   /// - Parameter value: the value, which the caller must not use any more.
-  package init(_ value: Value) { self.value = value }
+  public init(_ value: Value) { self.value = value }
 
   /// Takes the value.
   ///
   /// - Returns: the value.
   /// - Throws: ``TestFailure`` if it has been taken before.
-  package func take() throws -> Value {
+  public func take() throws -> Value {
     guard let taken = value else { throw TestFailure("taken twice") }
     value = nil
     return taken
@@ -58,14 +58,14 @@ package final class Handed<Value>: @unchecked Sendable {
 }
 
 /// A flag that is set once, from any thread.
-package final class Switch: Sendable {
+public final class Switch: Sendable {
   private let state = Locked(false)
 
   /// Makes a flag that is not set.
-  package init() {}
+  public init() {}
 
   /// Whether the flag is set.
-  package var isOn: Bool { state.withLock { $0 } }
+  public var isOn: Bool { state.withLock { $0 } }
   /// Sets the flag.
-  package func turnOn() { state.withLock { $0 = true } }
+  public func turnOn() { state.withLock { $0 = true } }
 }

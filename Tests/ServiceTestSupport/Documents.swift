@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-package import ConfigLookupBSON
+public import ConfigLookupBSON
 internal import ConfigLookupCore
 
 /// Small valid documents as BSON. Parameters named `extra` are more JSON, with a leading comma.
-package enum Documents {
+public enum Documents {
   private static let metadata =
     #""metadata": {"author": "t", "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-02T00:00:00Z"}"#
 
@@ -19,7 +19,7 @@ package enum Documents {
   ///   - extra: more fields.
   /// - Returns: the document.
   /// - Throws: an error if the JSON is invalid.
-  package static func agent(
+  public static func agent(
     _ agentID: String, version: String = "1.0.0", status: String = "active", type: String = "explorer",
     description: String = "an agent", id: String? = nil, extra: String = ""
   ) throws -> BSONDocument {
@@ -45,7 +45,7 @@ package enum Documents {
   ///   - extra: more fields.
   /// - Returns: the document.
   /// - Throws: an error if the JSON is invalid.
-  package static func prompt(
+  public static func prompt(
     _ agentID: String, promptID: String? = nil, version: String = "1.0.0", status: String = "active",
     template: String = "t", id: String? = nil, extra: String = ""
   ) throws -> BSONDocument {
@@ -72,7 +72,7 @@ package enum Documents {
   ///   - description: the field `description`.
   /// - Returns: the document.
   /// - Throws: an error if the JSON is invalid.
-  package static func source(
+  public static func source(
     _ sourceID: String, mode: String = "blob_trigger", container: String? = nil, agent: String? = nil,
     pattern: String? = nil, fields: [String] = [], enabled: Bool = true, description: String = "a source"
   ) throws -> BSONDocument {
@@ -97,7 +97,7 @@ package enum Documents {
   /// - Parameter id: the `_id` of a document.
   /// - Returns: the filter.
   /// - Throws: an error if the JSON is invalid.
-  package static func selector(_ id: String) throws -> BSONDocument {
+  public static func selector(_ id: String) throws -> BSONDocument {
     try BSONDocument(json: "{\"_id\": \(quoted(id))}")
   }
 
@@ -108,7 +108,7 @@ package enum Documents {
   ///   - value: the new value.
   /// - Returns: the update.
   /// - Throws: an error if the JSON is invalid.
-  package static func set(_ field: String, _ value: String) throws -> BSONDocument {
+  public static func set(_ field: String, _ value: String) throws -> BSONDocument {
     try BSONDocument(json: "{\"$set\": {\(quoted(field)): \(quoted(value))}}")
   }
 }

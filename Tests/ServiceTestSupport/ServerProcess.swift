@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import ConfigLookupCore
-package import ConfigLookupNetwork
-package import Foundation
-package import TestSupport
+public import ConfigLookupNetwork
+public import Foundation
+public import TestSupport
 
 /// The server's executable, as a process.
-package final class ServerProcess: Sendable {
+public final class ServerProcess: Sendable {
   /// The process.
-  package let child: ChildProcess
+  public let child: ChildProcess
 
   /// Starts the server.
   ///
@@ -15,7 +15,7 @@ package final class ServerProcess: Sendable {
   ///   - arguments: the flags.
   ///   - environment: additional environment variables.
   /// - Throws: ``TestFailure`` if the process cannot be started.
-  package init(_ arguments: [String], environment: [String: String] = [:]) throws {
+  public init(_ arguments: [String], environment: [String: String] = [:]) throws {
     // Tests do not wait a second for a PROGRESS.
     let usual = ["CONFIG_LOOKUP_MIN_PROGRESS_INTERVAL_MS": "10"]
     child = try ChildProcess(
@@ -26,7 +26,7 @@ package final class ServerProcess: Sendable {
   ///
   /// - Returns: the address of lookups and watches, from that log line.
   /// - Throws: ``TestFailure`` if the line does not appear in time.
-  package func address() throws -> HostAndPort {
+  public func address() throws -> HostAndPort {
     let line = try child.waitForLine("the server is ready") { $0.contains("\"event\":\"ready\"") }
     let fields = try jsonObject(line)
     guard let address = fields["listen"] as? String else { throw TestFailure("no address in: \(line)") }
@@ -37,13 +37,13 @@ package final class ServerProcess: Sendable {
   ///
   /// - Returns: the client.
   /// - Throws: ``TestFailure``, or the error of the connection.
-  package func client() throws -> TestClient { try TestClient(address()) }
+  public func client() throws -> TestClient { try TestClient(address()) }
 
   /// Counts the open descriptors of the process.
   ///
   /// - Returns: their number.
   /// - Throws: an error if the process has ended.
-  package func descriptorCount() throws -> Int {
+  public func descriptorCount() throws -> Int {
     try FileManager.default.contentsOfDirectory(atPath: "/proc/\(child.pid)/fd").count
   }
 
@@ -51,7 +51,7 @@ package final class ServerProcess: Sendable {
   ///
   /// - Returns: the size in MiB.
   /// - Throws: an error if the process has ended.
-  package func residentMiB() throws -> Int {
+  public func residentMiB() throws -> Int {
     let text = try String(contentsOfFile: "/proc/\(child.pid)/statm", encoding: .utf8)
     let fields = text.split(separator: " ")
     guard fields.count > 1, let pages = Int(fields[1]) else { throw TestFailure("no statm: \(text)") }
@@ -64,20 +64,20 @@ package final class ServerProcess: Sendable {
 /// - Parameter line: the line.
 /// - Returns: the object.
 /// - Throws: an error if the line is not a JSON object.
-package func jsonObject(_ line: String) throws -> [String: Any] {
+public func jsonObject(_ line: String) throws -> [String: Any] {
   let value = try JSONSerialization.jsonObject(with: Data(line.utf8))
   guard let object = value as? [String: Any] else { throw TestFailure("no JSON object: \(line)") }
   return object
 }
 
 /// The exit status of a process, with its output.
-package struct ProcessEnd {
+public struct ProcessEnd: Sendable {
   /// The exit status.
-  package var status: ChildProcess.Status
+  public var status: ChildProcess.Status
   /// The lines of standard output.
-  package var output: [String]
+  public var output: [String]
   /// The text of standard error.
-  package var errors: String
+  public var errors: String
 
   /// Runs an executable of this package until it ends.
   ///
@@ -87,7 +87,7 @@ package struct ProcessEnd {
   ///   - environment: additional environment variables.
   ///   - folder: the working directory; nil for the current one.
   /// - Throws: ``TestFailure`` if the process cannot be started or does not end in time.
-  package init(_ name: String, _ arguments: [String], environment: [String: String] = [:], folder: URL? = nil) throws {
+  public init(_ name: String, _ arguments: [String], environment: [String: String] = [:], folder: URL? = nil) throws {
     let child = try ChildProcess(builtExecutable(name), arguments, environment: environment, folder: folder)
     status = try child.waitForExit()
     output = child.outputLines

@@ -1,63 +1,63 @@
 // SPDX-License-Identifier: Apache-2.0
-package import CConfigLookupProto
-package import ConfigLookupRPC
+public import CConfigLookupProto
+public import ConfigLookupRPC
 internal import FramedTransport
 internal import ProtobufMessages
 
 /// The reply of a list method: a page.
-package struct ListReply {
+public struct ListReply: Sendable {
   /// The status.
-  package var status = RPCStatus.ok
+  public var status = RPCStatus.ok
   /// The keys of the rows.
-  package var keys: [String] = []
+  public var keys: [String] = []
   /// Each row as text.
-  package var rows: [String] = []
+  public var rows: [String] = []
   /// The token of the next page; empty on the last page.
-  package var nextToken = ""
+  public var nextToken = ""
   /// The number of rows on all pages.
-  package var total = 0
+  public var total = 0
   /// The epoch.
-  package var epoch = ""
+  public var epoch = ""
 }
 
 /// The message `CacheStatus`.
-package struct CacheStatusReply {
+public struct CacheStatusReply: Sendable {
   /// The number of keys.
-  package var size: UInt64 = 0
+  public var size: UInt64 = 0
   /// Whether the change stream is active.
-  package var isStreamActive = false
+  public var isStreamActive = false
   /// Whether the contents are valid.
-  package var isValid = false
+  public var isValid = false
   /// The time of the last load, in milliseconds since 1970.
-  package var loadedAt: Int64 = 0
+  public var loadedAt: Int64 = 0
   /// The time of the last change, in milliseconds since 1970.
-  package var lastChangeAt: Int64 = 0
+  public var lastChangeAt: Int64 = 0
   /// The observed revision.
-  package var observedRevision: UInt64 = 0
+  public var observedRevision: UInt64 = 0
   /// The number of reconnects.
-  package var reconnects: UInt64 = 0
+  public var reconnects: UInt64 = 0
   /// The number of resyncs.
-  package var resyncs: UInt64 = 0
+  public var resyncs: UInt64 = 0
   /// The number of keys that drifted.
-  package var drift: UInt64 = 0
+  public var drift: UInt64 = 0
   /// The rejected documents.
-  package var rejected: [(itemID: String, field: String, problem: String)] = []
+  public var rejected: [(itemID: String, field: String, problem: String)] = []
   /// The number of rejected documents.
-  package var rejectedCount: UInt64 = 0
+  public var rejectedCount: UInt64 = 0
 }
 
 /// The reply of `GetCacheStatus`.
-package struct StatusReply {
+public struct StatusReply: Sendable {
   /// All caches, in the order of the protocol's `Entity`.
-  package var caches: [CacheStatusReply] { [agents, prompts, sources] }
+  public var caches: [CacheStatusReply] { [agents, prompts, sources] }
   /// The cache of agent configs.
-  package var agents = CacheStatusReply()
+  public var agents = CacheStatusReply()
   /// The cache of prompts.
-  package var prompts = CacheStatusReply()
+  public var prompts = CacheStatusReply()
   /// The cache of source configs.
-  package var sources = CacheStatusReply()
+  public var sources = CacheStatusReply()
   /// The epoch.
-  package var epoch = ""
+  public var epoch = ""
 }
 
 extension TestClient {
@@ -69,7 +69,7 @@ extension TestClient {
   ///   - type: the filter; empty for all types.
   /// - Returns: the page, or the error status.
   /// - Throws: the error of the connection.
-  package func listAgents(_ size: Int32 = 0, token: String = "", type: String = "") throws -> ListReply {
+  public func listAgents(_ size: Int32 = 0, token: String = "", type: String = "") throws -> ListReply {
     var list = ListReply()
     let request = arena.make(configlookup__v1__list_agent_configs_request__init) {
       $0.page_size = size
@@ -97,7 +97,7 @@ extension TestClient {
   ///   - token: the page token.
   /// - Returns: the page, or the error status.
   /// - Throws: the error of the connection.
-  package func listPrompts(_ size: Int32 = 0, token: String = "") throws -> ListReply {
+  public func listPrompts(_ size: Int32 = 0, token: String = "") throws -> ListReply {
     var list = ListReply()
     let request = arena.make(configlookup__v1__list_prompts_request__init) {
       $0.page_size = size
@@ -125,7 +125,7 @@ extension TestClient {
   ///   - mode: the filter; empty for all ingestion modes.
   /// - Returns: the page, or the error status.
   /// - Throws: the error of the connection.
-  package func listSources(_ size: Int32 = 0, token: String = "", mode: String = "") throws -> ListReply {
+  public func listSources(_ size: Int32 = 0, token: String = "", mode: String = "") throws -> ListReply {
     var list = ListReply()
     let request = arena.make(configlookup__v1__list_source_configs_request__init) {
       $0.page_size = size
@@ -150,7 +150,7 @@ extension TestClient {
   ///
   /// - Returns: the status of all caches.
   /// - Throws: the status of the call unless it is OK; the error of the connection.
-  package func status() throws -> StatusReply {
+  public func status() throws -> StatusReply {
     var result = StatusReply()
     let request = arena.make(configlookup__v1__get_cache_status_request__init) { _ in }
     let reply = try call("GetCacheStatus", request, configlookup__v1__get_cache_status_response__unpack) { message in
@@ -168,7 +168,7 @@ extension TestClient {
   /// - Parameter entity: the entity, 1 to 3; 0 for all.
   /// - Returns: the status, and the entities that are reloaded.
   /// - Throws: the error of the connection.
-  package func invalidate(_ entity: UInt32 = 0) throws -> (status: RPCStatus, entities: [UInt32]) {
+  public func invalidate(_ entity: UInt32 = 0) throws -> (status: RPCStatus, entities: [UInt32]) {
     var entities: [UInt32] = []
     let request = arena.make(configlookup__v1__invalidate_cache_request__init) {
       $0.entity = Configlookup__V1__Entity(rawValue: entity)
@@ -206,7 +206,7 @@ extension TestClient {
 ///
 /// - Parameter pointer: the timestamp.
 /// - Returns: the milliseconds; 0 without a timestamp.
-package func milliseconds(_ pointer: UnsafeMutablePointer<Google__Protobuf__Timestamp>?) -> Int64 {
+public func milliseconds(_ pointer: UnsafeMutablePointer<Google__Protobuf__Timestamp>?) -> Int64 {
   guard let time = pointer?.pointee else { return 0 }
   return time.seconds * 1000 + Int64(time.nanos) / 1_000_000
 }

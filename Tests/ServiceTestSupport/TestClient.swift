@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-package import CConfigLookupProto
+public import CConfigLookupProto
 internal import ConfigLookupCore
-package import ConfigLookupNetwork
-package import ConfigLookupRPC
-package import ProtobufMessages
+public import ConfigLookupNetwork
+public import ConfigLookupRPC
+public import ProtobufMessages
 
 /// A client that makes every call of the service over one connection, and returns replies as Swift values. One thread.
-package final class TestClient {
+public final class TestClient {
   /// A generated function that unpacks a message.
-  package typealias Unpack<Message> = (UnsafeMutablePointer<ProtobufCAllocator>?, Int, UnsafePointer<UInt8>?) ->
+  public typealias Unpack<Message> = (UnsafeMutablePointer<ProtobufCAllocator>?, Int, UnsafePointer<UInt8>?) ->
     UnsafeMutablePointer<Message>?
 
   /// The connection.
-  package let rpc: any RPCClient
+  public let rpc: any RPCClient
   /// The memory of requests and unpacked replies.
-  package let arena = ProtobufArena()
+  public let arena = ProtobufArena()
   /// Whether replies contain the whole value as text. Printing it takes longer than the call.
-  package var printsValues = true
+  public var printsValues = true
 
   /// Connects to a server.
   ///
@@ -24,27 +24,27 @@ package final class TestClient {
   ///   - address: the address of the server.
   ///   - transport: the protocol.
   /// - Throws: the error of the connection.
-  package init(_ address: HostAndPort, _ transport: Transport = .frames) throws {
+  public init(_ address: HostAndPort, _ transport: Transport = .frames) throws {
     rpc = try transport.connect(address)
   }
 
   /// Makes a client over an open connection.
   ///
   /// - Parameter rpc: the connection.
-  package init(_ rpc: any RPCClient) {
+  public init(_ rpc: any RPCClient) {
     self.rpc = rpc
   }
 
   /// The options of a lookup.
-  package struct Options {
+  public struct Options: Sendable {
     /// The option `if_none_match`.
-    package var ifNoneMatch = ""
+    public var ifNoneMatch = ""
     /// The option `min_revision`.
-    package var minRevision: UInt64 = 0
+    public var minRevision: UInt64 = 0
     /// The option `epoch`.
-    package var epoch = ""
+    public var epoch = ""
     /// The option `max_staleness_ms`.
-    package var maxStalenessMilliseconds: UInt32 = 0
+    public var maxStalenessMilliseconds: UInt32 = 0
 
     /// Makes options; all of them are unset by default.
     ///
@@ -53,7 +53,7 @@ package final class TestClient {
     ///   - minRevision: the option `min_revision`.
     ///   - epoch: the option `epoch`.
     ///   - maxStalenessMilliseconds: the option `max_staleness_ms`.
-    package init(
+    public init(
       ifNoneMatch: String = "", minRevision: UInt64 = 0, epoch: String = "", maxStalenessMilliseconds: UInt32 = 0
     ) {
       self.ifNoneMatch = ifNoneMatch
@@ -64,19 +64,19 @@ package final class TestClient {
   }
 
   /// A selector of prompts.
-  package enum PromptKey {
+  public enum PromptKey: Sendable {
     /// A key by its field, or no selector.
     case agentID(String), promptID(String), none
   }
 
   /// A selector of source configs.
-  package enum SourceKey {
+  public enum SourceKey: Sendable {
     /// A key by its field, or no selector.
     case sourceID(String), container(String), aiAgentID(String), none
   }
 
   /// The enum `PromptVariant` of the protocol.
-  package enum Variant: UInt32 {
+  public enum Variant: UInt32, Sendable {
     /// The values in the order of their numbers.
     case unspecified, active, staged, abTest
   }
@@ -88,7 +88,7 @@ package final class TestClient {
   ///   - options: the options.
   /// - Returns: the reply, whatever its status.
   /// - Throws: the error of the connection.
-  package func agent(_ agentID: String, _ options: Options = Options()) throws -> LookupReply {
+  public func agent(_ agentID: String, _ options: Options = Options()) throws -> LookupReply {
     try agent(bytes: Array(agentID.utf8), options)
   }
 
@@ -99,7 +99,7 @@ package final class TestClient {
   ///   - options: the options.
   /// - Returns: the reply, whatever its status.
   /// - Throws: the error of the connection.
-  package func agent(bytes: [UInt8], _ options: Options = Options()) throws -> LookupReply {
+  public func agent(bytes: [UInt8], _ options: Options = Options()) throws -> LookupReply {
     let request = arena.make(configlookup__v1__get_agent_config_request__init) {
       $0.agent_id = arena.bytes(bytes)
       $0.options = self.options(options)
@@ -123,7 +123,7 @@ package final class TestClient {
   ///   - options: the options.
   /// - Returns: the reply, whatever its status.
   /// - Throws: the error of the connection.
-  package func prompt(
+  public func prompt(
     _ key: PromptKey, _ variant: Variant = .active, subject: String = "", _ options: Options = Options()
   ) throws -> LookupReply {
     let request = arena.make(configlookup__v1__get_prompt_request__init) { request in
@@ -158,7 +158,7 @@ package final class TestClient {
   ///   - options: the options.
   /// - Returns: the reply, whatever its status.
   /// - Throws: the error of the connection.
-  package func source(_ key: SourceKey, _ options: Options = Options()) throws -> LookupReply {
+  public func source(_ key: SourceKey, _ options: Options = Options()) throws -> LookupReply {
     let request = arena.make(configlookup__v1__get_source_config_request__init) { request in
       switch key {
       case .sourceID(let text):
@@ -192,7 +192,7 @@ package final class TestClient {
   ///   - options: the options.
   /// - Returns: the reply, whatever its status.
   /// - Throws: the error of the connection.
-  package func resolve(_ container: String, _ path: String, _ options: Options = Options()) throws -> LookupReply {
+  public func resolve(_ container: String, _ path: String, _ options: Options = Options()) throws -> LookupReply {
     let request = arena.make(configlookup__v1__resolve_blob_request__init) {
       $0.container = arena.bytes(container)
       $0.path = arena.bytes(path)
@@ -219,7 +219,7 @@ package final class TestClient {
   ///   - read: receives the response if the status is OK.
   /// - Returns: the reply.
   /// - Throws: the error of the connection.
-  package func call<Request, Response>(
+  public func call<Request, Response>(
     _ method: String, _ request: UnsafeMutablePointer<Request>, _ unpack: Unpack<Response>,
     _ read: (UnsafePointer<Response>) -> Void
   ) throws -> RPCClientReply {
@@ -253,50 +253,50 @@ package final class TestClient {
 }
 
 /// The reply of a lookup.
-package struct LookupReply {
+public struct LookupReply: Sendable {
   fileprivate let printsValue: Bool
   /// The status.
-  package var status = RPCStatus.ok
+  public var status = RPCStatus.ok
   /// The metadata of the reply, which the framed protocol sends in the frame of the reply.
-  package var replyMetadata = RPCMetadata()
+  public var replyMetadata = RPCMetadata()
   /// Whether the reply contains a value.
-  package var hasValue = false
+  public var hasValue = false
   /// The key of the value, by the primary selector.
-  package var key = ""
+  public var key = ""
   /// The `id` of the value; of a source config its `source_id`.
-  package var id = ""
+  public var id = ""
   /// The field that tests change: an agent's description, a prompt's template, a source's description.
-  package var content = ""
+  public var content = ""
   /// The whole value as text; empty unless ``TestClient/printsValues`` is set.
-  package var text = ""
+  public var text = ""
   /// The variant of a prompt.
-  package var variant: TestClient.Variant?
+  public var variant: TestClient.Variant?
   /// The id of the A/B test that decided.
-  package var testID = ""
+  public var testID = ""
   /// The ids of the other source configs that match.
-  package var others: [String] = []
+  public var others: [String] = []
   /// The fields of a blob's path.
-  package var fields: [String: String] = [:]
+  public var fields: [String: String] = [:]
 
   /// The metadata field `revision`.
-  package var revision: UInt64 = 0
+  public var revision: UInt64 = 0
   /// The metadata field `etag`.
-  package var etag = ""
+  public var etag = ""
   /// The metadata field `not_modified`.
-  package var isNotModified = false
+  public var isNotModified = false
   /// The metadata field `stale`.
-  package var isStale = false
+  public var isStale = false
   /// The metadata field `age_ms`.
-  package var ageMilliseconds: UInt64 = 0
+  public var ageMilliseconds: UInt64 = 0
   /// The metadata field `max_age_seconds`.
-  package var maxAgeSeconds: UInt32 = 0
+  public var maxAgeSeconds: UInt32 = 0
   /// The metadata field `observed_revision`.
-  package var observedRevision: UInt64 = 0
+  public var observedRevision: UInt64 = 0
   /// The metadata field `epoch`.
-  package var epoch = ""
+  public var epoch = ""
 
   /// The code of the status.
-  package var code: RPCStatus.Code { status.code }
+  public var code: RPCStatus.Code { status.code }
 
   fileprivate init(printsValue: Bool) {
     self.printsValue = printsValue

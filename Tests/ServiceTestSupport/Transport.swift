@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-package import ConfigLookupNetwork
-package import ConfigLookupRPC
+public import ConfigLookupNetwork
+public import ConfigLookupRPC
 internal import FramedTransport
 internal import GRPCTransport
 
 /// The protocol of a test's client.
-package enum Transport: Sendable, CaseIterable {
+public enum Transport: Sendable, CaseIterable {
   /// The framed protocol, and gRPC.
   case frames, gRPC
 
@@ -14,7 +14,7 @@ package enum Transport: Sendable, CaseIterable {
   /// - Parameter address: the address of the server.
   /// - Returns: the connection.
   /// - Throws: the error of the connection.
-  package func connect(_ address: HostAndPort) throws -> any RPCClient {
+  public func connect(_ address: HostAndPort) throws -> any RPCClient {
     switch self {
     case .frames: try FramedClient(address)
     case .gRPC: try GRPCClient(address, service: "configlookup.v1.ConfigLookup")

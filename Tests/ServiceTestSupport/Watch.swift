@@ -1,31 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CConfigLookupProto
 internal import ConfigLookupCore
-package import ConfigLookupNetwork
-package import ConfigLookupRPC
-package import ProtobufMessages
+public import ConfigLookupNetwork
+public import ConfigLookupRPC
+public import ProtobufMessages
 internal import TestSupport
 
 /// An open `WatchInvalidations` call on a connection of its own. One thread.
-package final class Watch {
+public final class Watch {
   /// The message `WatchInvalidationsRequest`.
-  package struct Request {
+  public struct Request: Sendable {
     /// The entities: 1 for agent configs, 2 for prompts, 3 for source configs. None for all.
-    package var entities: [UInt32] = []
+    public var entities: [UInt32] = []
     /// The keys.
-    package var keys: [String] = []
+    public var keys: [String] = []
     /// The key prefixes.
-    package var prefixes: [String] = []
+    public var prefixes: [String] = []
     /// The start revision; 0 for the present.
-    package var startRevision: UInt64 = 0
+    public var startRevision: UInt64 = 0
     /// The epoch of the start.
-    package var epoch = ""
+    public var epoch = ""
     /// Whether the initial state is sent.
-    package var sendsInitialState = false
+    public var sendsInitialState = false
     /// Whether notices carry values.
-    package var includesValues = false
+    public var includesValues = false
     /// The progress interval. It is long by default: a test that needs PROGRESS sets it.
-    package var progressMilliseconds: UInt32
+    public var progressMilliseconds: UInt32
 
     /// Makes a request.
     ///
@@ -38,7 +38,7 @@ package final class Watch {
     ///   - sendsInitialState: whether the initial state is sent.
     ///   - includesValues: whether notices carry values.
     ///   - progressMilliseconds: the progress interval.
-    package init(
+    public init(
       entities: [UInt32] = [], keys: [String] = [], prefixes: [String] = [], startRevision: UInt64 = 0,
       epoch: String = "", sendsInitialState: Bool = false, includesValues: Bool = false,
       progressMilliseconds: UInt32 = 60_000
@@ -55,7 +55,7 @@ package final class Watch {
   }
 
   /// The connection.
-  package let rpc: any RPCClient
+  public let rpc: any RPCClient
   private let call: UInt32
   private let arena = ProtobufArena()
 
@@ -66,7 +66,7 @@ package final class Watch {
   ///   - request: the request.
   ///   - transport: the protocol.
   /// - Throws: the error of the connection.
-  package convenience init(
+  public convenience init(
     _ address: HostAndPort, _ request: Request = Request(), over transport: Transport = .frames
   ) throws {
     try self.init(transport.connect(address), request)
@@ -78,7 +78,7 @@ package final class Watch {
   ///   - rpc: the connection.
   ///   - request: the request.
   /// - Throws: the error of the connection.
-  package init(_ rpc: any RPCClient, _ request: Request = Request()) throws {
+  public init(_ rpc: any RPCClient, _ request: Request = Request()) throws {
     self.rpc = rpc
     call = try rpc.openStream("WatchInvalidations", request.encoded(arena))
   }
@@ -92,7 +92,7 @@ package final class Watch {
   ///   - transport: the protocol.
   /// - Returns: the watch.
   /// - Throws: ``TestFailure`` if the first notice is another one; the error of the connection.
-  package static func open(
+  public static func open(
     _ address: HostAndPort, _ request: Request = Request(), over transport: Transport = .frames
   ) throws -> Watch {
     let watch = try Watch(address, request, over: transport)
@@ -106,7 +106,7 @@ package final class Watch {
   /// - Parameter timeout: the time to wait.
   /// - Returns: the notice.
   /// - Throws: the status if the stream ends; an error if no notice arrives in time.
-  package func next(timeout: Duration = .seconds(120)) throws -> WatchNotice {
+  public func next(timeout: Duration = .seconds(120)) throws -> WatchNotice {
     let reply = try rpc.nextReply(call, deadline: soon(timeout))
     guard reply.more else { throw reply.status }
     return try reply.payload.withUnsafeBytes {
@@ -121,7 +121,7 @@ package final class Watch {
   /// - Parameter timeout: the time to wait for each notice.
   /// - Returns: the notice.
   /// - Throws: the same as ``next(timeout:)``.
-  package func nextChange(timeout: Duration = .seconds(120)) throws -> WatchNotice {
+  public func nextChange(timeout: Duration = .seconds(120)) throws -> WatchNotice {
     while true {
       let notice = try next(timeout: timeout)
       if notice.kind != .progress { return notice }
@@ -133,7 +133,7 @@ package final class Watch {
   /// - Parameter count: their number.
   /// - Returns: the notices.
   /// - Throws: the same as ``next(timeout:)``.
-  package func nextChanges(_ count: Int) throws -> [WatchNotice] {
+  public func nextChanges(_ count: Int) throws -> [WatchNotice] {
     try (0..<count).map { _ in try nextChange() }
   }
 
@@ -142,7 +142,7 @@ package final class Watch {
   /// - Parameter key: the key.
   /// - Returns: the changes before that notice.
   /// - Throws: the same as ``next(timeout:)``.
-  package func changes(before key: String) throws -> [WatchNotice] {
+  public func changes(before key: String) throws -> [WatchNotice] {
     var changes: [WatchNotice] = []
     while true {
       let notice = try nextChange()
@@ -155,7 +155,7 @@ package final class Watch {
   ///
   /// - Returns: the notices before the end, and the status.
   /// - Throws: an error if the stream does not end in time.
-  package func end() throws -> (notices: [WatchNotice], status: RPCStatus) {
+  public func end() throws -> (notices: [WatchNotice], status: RPCStatus) {
     var notices: [WatchNotice] = []
     while true {
       do {
@@ -172,7 +172,7 @@ extension Watch.Request {
   ///
   /// - Parameter arena: the memory to use.
   /// - Returns: the encoded message.
-  package func encoded(_ arena: ProtobufArena) -> [UInt8] {
+  public func encoded(_ arena: ProtobufArena) -> [UInt8] {
     let request = arena.make(configlookup__v1__watch_invalidations_request__init) { request in
       request.n_entities = entities.count
       request.entities = arena.values(entities.map(Configlookup__V1__Entity.init(rawValue:)))
@@ -191,39 +191,39 @@ extension Watch.Request {
 }
 
 /// The message `InvalidationNotice`.
-package struct WatchNotice: Equatable {
+public struct WatchNotice: Equatable, Sendable {
   /// The enum `NoticeKind` of the protocol.
-  package enum Kind: UInt32 {
+  public enum Kind: UInt32, Sendable {
     /// The values in the order of their numbers.
     case unspecified, upsert, delete, resync, progress
   }
 
   /// The field `kind`.
-  package var kind: Kind
+  public var kind: Kind
   /// The field `entity`.
-  package var entity: UInt32
+  public var entity: UInt32
   /// The field `key`.
-  package var key: String
+  public var key: String
   /// The field `cache_key`.
-  package var cacheKey: String
+  public var cacheKey: String
   /// The field `selector`.
-  package var selector: String
+  public var selector: String
   /// The field `revision`.
-  package var revision: UInt64
+  public var revision: UInt64
   /// The field `item_id`.
-  package var itemID: String
+  public var itemID: String
   /// The field `epoch`.
-  package var epoch: String
+  public var epoch: String
   /// The field `reason`.
-  package var reason: String
+  public var reason: String
   /// The field `committed_at`, in milliseconds since 1970; 0 if it is not set.
-  package var committedAt: Int64
+  public var committedAt: Int64
   /// The field `etag`.
-  package var etag: String
+  public var etag: String
   /// The field `previous_etag`.
-  package var previousETag: String
+  public var previousETag: String
   /// The field of the value that tests change (see ``LookupReply/content``); nil without a value.
-  package var content: String?
+  public var content: String?
 
   init(_ message: Configlookup__V1__InvalidationNotice) {
     kind = Kind(rawValue: message.kind.rawValue) ?? .unspecified

@@ -34,6 +34,9 @@ extension History {
       pass(milliseconds: 6000)
     case 15..<18 where traits.hasRestarts && depth == 0:
       restart(chance.below(2))
+    case 15..<18 where traits.hasMajority:
+      database.isMajorityLost.toggle()
+      log("the majority is \(database.isMajorityLost ? "lost" : "back")")
     case 18..<20 where traits.hasDrift:
       writeSilently()
     default: break

@@ -7,6 +7,7 @@ extension History {
   /// state.
   func settle() {
     log("all comes to rest at \(database.now.short)")
+    database.isMajorityLost = false
     for server in servers {
       for source in server.sources { (source.isReachable, source.betweenRows, source.onTheWay) = (true, {}, { _ in }) }
     }

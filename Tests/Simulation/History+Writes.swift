@@ -9,14 +9,19 @@ extension History {
   /// Writes one change, or several at once.
   func write() {
     if traits.hasTransactions, chance.once(in: 4), let changes = handover() { return commit(changes) }
+    if traits.hasTransactions, traits.hasMajority, !traits.isPlain, chance.once(in: 6) {
+      // One insert command with several documents.
+      let collection = chance.pick(Collection.allCases)
+      return commit((0..<2 + chance.below(2)).map { _ in newDocument(collection) }, isBatch: true)
+    }
     let count = traits.hasTransactions && chance.once(in: 4) ? 2 + chance.below(3) : 1
     var pending: [String: SimulatedDocument?] = [:]
     commit((0..<count).map { _ in randomChange(&pending) })
   }
 
-  private func commit(_ changes: [SimulatedDatabase.Change]) {
+  private func commit(_ changes: [SimulatedDatabase.Change], isBatch: Bool = false) {
     let hiddenFor = traits.hidesCommits && chance.once(in: 4) ? chance.between(1, 90) : 0
-    let time = database.commit(changes, hiddenFor: hiddenFor, &chance)
+    let time = database.commit(changes, hiddenFor: hiddenFor, isBatch: isBatch, &chance)
     lastWritten = (changes.flatMap(\.keys).filter { CacheName($0) != nil }, time)
     for change in changes {
       log("written at \(time.short): \(change.text)")

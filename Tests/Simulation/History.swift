@@ -79,7 +79,7 @@ public final class History {
     var chance = Chance(seed: seed)
     traits = Traits(&chance)
     self.chance = chance
-    database = SimulatedDatabase(clock)
+    database = SimulatedDatabase(clock, hasMajority: traits.hasMajority)
     validator = Validator(ttlMilliseconds: UInt64(SimulatedServer.Limits().ttl.milliseconds))
   }
 

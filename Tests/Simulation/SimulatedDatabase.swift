@@ -4,8 +4,12 @@ internal import ConfigLookupBSON
 internal import ConfigLookupCore
 
 /// A database with three collections and one oplog, which models the relevant parts of MongoDB: cluster times,
-/// transactions whose changes share one, documents as of any time, and history that can be truncated. It runs on one
-/// thread.
+/// transactions and batches of inserts whose changes share one, documents as of any time, and history that can be
+/// truncated. It runs on one thread.
+///
+/// With a majority it models a replica set: reads and streams end at the commit point, which follows the last write, and
+/// resume tokens prove what a stream has delivered. Without one it models a database whose streams prove nothing and
+/// that reports a time before everything of this time is visible.
 // Safe to share: a simulation runs on one thread.
 final class SimulatedDatabase: @unchecked Sendable {
   enum Change {
@@ -52,10 +56,22 @@ final class SimulatedDatabase: @unchecked Sendable {
   /// The last commit has its time, but is not visible yet: neither in the oplog, from this index on, nor in a document.
   private var hidden: (place: Int, until: MonotonicTime)?
   private let clock: SimulatedClock
+  /// Whether there is a majority commit point.
+  let hasMajority: Bool
+  /// The majority commit point.
+  private(set) var commitPoint = Revision(seconds: 1_700_000_000, increment: 1)
+  /// Whether the majority is away, so that the commit point stands still.
+  var isMajorityLost = false
+  /// The number of oplog events up to the commit point.
+  private var committedCount = 0
 
-  init(_ clock: SimulatedClock) {
+  init(_ clock: SimulatedClock, hasMajority: Bool) {
     self.clock = clock
+    self.hasMajority = hasMajority
   }
+
+  /// The operation time that replies contain.
+  var reported: Revision { hasMajority ? commitPoint : now }
 
   // MARK: Changes
 
@@ -64,15 +80,20 @@ final class SimulatedDatabase: @unchecked Sendable {
     now =
       chance.once(in: 8)
       ? Revision(seconds: now.seconds + 1, increment: 1) : Revision(seconds: now.seconds, increment: now.increment + 1)
+    guard hasMajority, !isMajorityLost else { return }
+    commitPoint =
+      chance.once(in: 3) ? now : Revision(chance.between(commitPoint.rawValue, now.rawValue))
   }
 
   /// Commits changes together, at a new time. From the one at `place` on, they become visible only after `hiddenFor`,
-  /// although the database reports their time at once: it does so before it has made them visible.
+  /// although the database reports their time at once: it does so before it has made them visible. The changes of a
+  /// batch share their time as those of a transaction do, but do not say so.
   func commit(
-    _ changes: [Change], hiddenFor milliseconds: UInt64 = 0, from place: Int = 0, _ chance: inout Chance
+    _ changes: [Change], hiddenFor milliseconds: UInt64 = 0, from place: Int = 0, isBatch: Bool = false,
+    _ chance: inout Chance
   ) -> Revision {
     tick(&chance)
-    if milliseconds > 0, visibleCount == oplog.count {
+    if milliseconds > 0, !hasMajority, visibleCount == oplog.count {
       hidden = (oplog.count + place, clock.now.advanced(by: .milliseconds(milliseconds)))
     }
     for change in changes {
@@ -82,7 +103,9 @@ final class SimulatedDatabase: @unchecked Sendable {
       }
       let document = apply(change)
       oplog.append(
-        Event(time: now, change: change, document: document, fields: fields, isInTransaction: changes.count > 1))
+        Event(
+          time: now, change: change, document: document, fields: fields, isInTransaction: changes.count > 1 && !isBatch)
+      )
     }
     return now
   }
@@ -126,12 +149,17 @@ final class SimulatedDatabase: @unchecked Sendable {
 
   /// The number of visible oplog events.
   var visibleCount: Int {
+    if hasMajority {
+      while committedCount < oplog.count, oplog[committedCount].time <= commitPoint { committedCount += 1 }
+      return committedCount
+    }
     if let hidden, clock.now >= hidden.until { self.hidden = nil }
     return hidden?.place ?? oplog.count
   }
 
   /// The time up to which everything is visible.
   var visibleTime: Revision {
+    if hasMajority { return commitPoint }
     let count = visibleCount
     return count < oplog.count ? Revision(oplog[count].time.rawValue - 1) : now
   }
@@ -139,6 +167,7 @@ final class SimulatedDatabase: @unchecked Sendable {
   /// Makes a reader wait until everything up to `time` is visible.
   func wait(for time: Revision) {
     if visibleTime < time { hidden = nil }
+    commitPoint = max(commitPoint, min(time, now))
   }
 
   /// The document as it is now.

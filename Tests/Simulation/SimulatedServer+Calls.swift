@@ -115,6 +115,8 @@ extension SimulatedServer {
       // An A/B lookup that serves a staged prompt names no other prompts.
       result.others = lookup.key.hasSuffix(":staged") ? nil : others
     }
+    let source = sources.first { lookup.key.hasPrefix($0.collection.entity) }
+    result.isBehindMajority = source.map { $0.majorityLag > limits.majorityLag } ?? false
     result.isStale = metadata.number(4) != 0
     result.ageMilliseconds = metadata.number(5)
     result.observed = Revision(metadata.number(7))

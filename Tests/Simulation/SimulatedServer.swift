@@ -25,6 +25,7 @@ final class SimulatedServer {
     var replay = 10_000
     var queuedKeys = 10_000
     var historyWindow = Duration.seconds(600)
+    var majorityLag = Duration.seconds(3)
   }
 
   // Safe to share: a simulation runs on one thread.
@@ -80,6 +81,7 @@ final class SimulatedServer {
       options.rowsPerHandover = 1
       options.reloadJitter = 0
       options.historyWindow = limits.historyWindow
+      options.majorityLagLimit = limits.majorityLag
       return ChangeStreamCache(
         source: sources[entity.rawValue], options: options, clock: clock,
         onInvalidation: {

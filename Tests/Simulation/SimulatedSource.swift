@@ -23,6 +23,8 @@ final class SimulatedSource: DocumentSource, @unchecked Sendable {
   var log: (String) -> Void = { _ in }
   /// The concurrent events while a request is on its way to the database (false), or its reply on the way back (true).
   var onTheWay: (Bool) -> Void = { _ in }
+  /// The time by which the stream was behind the database in the last reply that the cache has read.
+  var majorityLag = Duration.zero
   /// The time of the last request whose reply the cache has read.
   var askedAt: MonotonicTime
   /// The position at which the current stream first began, before it was resumed.
@@ -77,12 +79,13 @@ final class SimulatedSource: DocumentSource, @unchecked Sendable {
       }
     } else if chance.once(in: 2) {
       // A start at a time is inclusive.
-      while place > database.floor, database.oplog[place - 1].time == database.now { place -= 1 }
+      while place > database.floor, database.oplog[place - 1].time == database.reported { place -= 1 }
     }
     if token == nil { firstPlace = place }
     log("opens a stream of \(collection.entity)\(token == nil ? "" : ", resuming")")
     return SimulatedStream(
-      self, place: place, generation: generation, copyNumber: token?.copyNumber ?? database.copyNumber)
+      self, place: place, time: token?.time ?? Revision(database.reported.rawValue - 1), generation: generation,
+      copyNumber: token?.copyNumber ?? database.copyNumber)
   }
 
   func readAll(
@@ -95,13 +98,13 @@ final class SimulatedSource: DocumentSource, @unchecked Sendable {
     var ids = database.ids(collection)
     var seen = Set(ids)
     var asOf = revision
-    var end = database.now
+    var end = database.reported
     var asked = clock.now
     while !ids.isEmpty {
       try check(generation)
       asked = clock.now
       asOf = database.majorityTime(notBefore: asOf, &chance)
-      end = database.now
+      end = database.reported
       let batch = ids.prefix(1 + chance.below(3)).map { database.document(collection, $0, asOf: asOf) }
       ids.removeFirst(batch.count)
       for case let (model, document)? in batch where model.isInFilter {
@@ -151,21 +154,26 @@ final class SimulatedSource: DocumentSource, @unchecked Sendable {
 }
 
 extension ResumeToken {
-  /// The position of a stream in the oplog, and the copy of the database that it follows.
-  init(place: Int, copyNumber: Int) {
-    // The document {"at": place, "of": copyNumber}, with int32 values.
-    var bytes: [UInt8] = [21, 0, 0, 0]
+  /// The position of a stream in the oplog, its time, and the copy of the database that the stream follows.
+  init(place: Int, time: Revision, copyNumber: Int) {
+    // The document {"at": place, "of": copyNumber, "t": time}, with int32 values and a timestamp.
+    var bytes: [UInt8] = [32, 0, 0, 0]
     for (name, number) in [("at", place), ("of", copyNumber)] {
       bytes.append(0x10)
       bytes += Array(name.utf8) + [0]
       withUnsafeBytes(of: Int32(number).littleEndian) { bytes += $0 }
     }
+    bytes += [0x11, UInt8(ascii: "t"), 0]
+    withUnsafeBytes(of: time.rawValue.littleEndian) { bytes += $0 }
     bytes.append(0)
     self.init(BSONDocument(uncheckedBytes: bytes))
   }
 
   var place: Int { number("at") }
   var copyNumber: Int { number("of") }
+  var time: Revision {
+    document.withObject { $0.value("t")?.timestamp.map(Revision.init(seconds:increment:)) ?? .none }
+  }
 
   private func number(_ field: String) -> Int {
     document.withObject { Int($0.value(field)?.int32 ?? 0) }

@@ -19,6 +19,8 @@ struct Traits {
   let imageOnceIn: Int
   /// Whether requests to the database and its replies take time, and the whole process is paused occasionally.
   let hasPauses: Bool
+  /// Whether the database is a replica set with a majority commit point, whose tokens prove what a stream delivered.
+  let hasMajority: Bool
   /// Whether the database reports the time of a change some milliseconds before the change is visible.
   let hidesCommits: Bool
   /// Whether a copy of the database is restored at the end.
@@ -54,8 +56,9 @@ struct Traits {
     imageOnceIn = chance.pick([0, 0, 1, 2])
     hasPauses = chance.once(in: 2)
     isRestored = chance.once(in: 8)
-    comesLate = chance.once(in: 6)
-    hidesCommits = chance.once(in: 2)
+    hasMajority = chance.once(in: 2)
+    comesLate = chance.once(in: 6) && !hasMajority
+    hidesCommits = chance.once(in: 2) && !hasMajority
   }
 
   /// Whether a subscriber keeps its content when it moves to another server. It does not where each server may have its

@@ -299,16 +299,14 @@ private final class InMemoryStream: DocumentStream {
   private var place: Int
   private let generation: Int
   private let maximumWait: Duration
-  private(set) var operationTime: Revision
-  private(set) var askedAt: MonotonicTime
+  private(set) var progress: StreamProgress
 
   init(_ source: InMemorySource, place: Int, generation: Int, time: UInt64, maximumWait: Duration) {
     self.source = source
     self.place = place
     self.generation = generation
     self.maximumWait = maximumWait
-    operationTime = Revision(time)
-    askedAt = source.clock.now
+    progress = StreamProgress(reportedTime: Revision(time), askedAt: source.clock.now)
   }
 
   var resumeToken: ResumeToken? {
@@ -320,7 +318,7 @@ private final class InMemoryStream: DocumentStream {
       case lost
       case change(DocumentChange, Revision)
     }
-    askedAt = source.clock.now
+    let askedAt = source.clock.now
     // Changes that are held back are in transit, so an empty reply would be wrong.
     _ = source.state.wait(until: .now.advanced(by: .seconds(60))) { state in
       state.isHoldingDeliveries && state.generation == generation ? nil : true
@@ -342,10 +340,10 @@ private final class InMemoryStream: DocumentStream {
     case .lost: throw SourceError(.transient, "connection lost")
     case .change(let change, let time):
       place += 1
-      operationTime = time
+      progress = StreamProgress(reportedTime: time, askedAt: askedAt)
       return change
     case nil:
-      operationTime = source.now
+      progress = StreamProgress(reportedTime: source.now, askedAt: askedAt)
       return nil
     }
   }

@@ -59,7 +59,7 @@ private final class ReplyStream: RPCStreamHandler {
   func draining() {
     log.note { $0.drained += 1 }
     guard endsWhenDrained else { return }
-    writer.finish(RPCStatus(.ok, ""), RPCMetadata())
+    writer.finish(.ok, RPCMetadata())
   }
 }
 
@@ -127,7 +127,7 @@ private var unaryMethods: [RPCMethod] {
     unary("Fail") { (_, reply) throws(RPCStatus) in
       reply.head = [1, 2, 3]
       reply.metadata.append("why", "asked for")
-      throw RPCStatus(.notFound, "no key \"ä\"")
+      throw RPCStatus(clientSide: .notFound, "no key \"ä\"")
     },
     unary("Metadata") { request, reply in
       reply.body = Array(request.metadata.pairs.map { "\($0.key)=\($0.value)" }.joined(separator: ";").utf8)
@@ -158,11 +158,11 @@ private func waitMethod(_ log: StreamLog) -> RPCMethod {
         reply.body = message
         return nil
       }
-      if message.count > 1, asks > Int(message[1]) { throw RPCStatus(.aborted, "enough") }
+      if message.count > 1, asks > Int(message[1]) { throw RPCStatus(clientSide: .aborted, "enough") }
       let worker = request.worker
       return RPCWait(
         deadline: .now.advanced(by: message[0] == 255 ? .milliseconds(50) : .seconds(60)),
-        expired: RPCStatus(.unavailable, "in vain")
+        expired: RPCStatus(clientSide: .unavailable, "in vain")
       ) { ready in
         log.note { $0.waits += 1 }
         return worker.schedule(after: message[0] == 255 ? .seconds(3600) : .milliseconds(1), ready)
@@ -197,7 +197,8 @@ private func streamMethods(_ log: StreamLog) -> [RPCMethod] {
     RPCMethod(
       service: "test", name: "Tell",
       handler: .serverStreaming { _, writer, _ in ReplyStream(writer, log, count: 0, size: 0) },
-      openCallLimit: RPCOpenCallLimit(.healthWatchesPerConnection, 2)),
+      openCallLimit: RPCOpenCallLimit(
+        .healthWatchesPerConnection, 2, reason: .healthWatchesPerConnectionLimit)),
     stream("Hold") { _, writer in ReplyStream(writer, log, count: 0, size: 0) },
     stream("HoldUntilDrained") { _, writer in ReplyStream(writer, log, count: 0, size: 0, endsWhenDrained: true) },
     stream("Flood") { _, writer in ReplyStream(writer, log, count: .max, size: 16 * 1024) },
@@ -206,10 +207,10 @@ private func streamMethods(_ log: StreamLog) -> [RPCMethod] {
       ReplyStream(writer, log, count: 100, size: 64 * 1024, isCareless: true, endsItself: false)
     },
     stream("FinishThenThrow") { (_, writer) throws(RPCStatus) in
-      writer.finish(RPCStatus(.aborted, "first"), RPCMetadata())
-      throw RPCStatus(.internalError, "second")
+      writer.finish(RPCStatus(clientSide: .aborted, "first"), RPCMetadata())
+      throw RPCStatus(clientSide: .internalError, "second")
     },
-    stream("Refuse") { (_, _) throws(RPCStatus) in throw RPCStatus(.permissionDenied, "not you") },
+    stream("Refuse") { (_, _) throws(RPCStatus) in throw RPCStatus(clientSide: .permissionDenied, "not you") },
   ]
 }
 
@@ -232,7 +233,7 @@ private final class Chat: RPCRequestStreamHandler {
     var reply = RPCReply()
     reply.body = Array(message)
     writer.send(reply)
-    if reply.body == Array("end".utf8) { writer.finish(RPCStatus(.aborted, "as told"), RPCMetadata()) }
+    if reply.body == Array("end".utf8) { writer.finish(RPCStatus(clientSide: .aborted, "as told"), RPCMetadata()) }
   }
 
   func requestsEnded() { writer.finish(.ok, RPCMetadata()) }

@@ -6,10 +6,10 @@ internal import Testing
 /// What a reader may expect of every file. A rule that fails names the file, the line and what to do.
 @Suite struct TidyTests {
   @Test func formatted() throws {
-    let lint = ["swift", "format", "lint", "-s", "-r", "Sources", "Tests", "Package.swift"]
+    let lint = ["swift", "format", "lint", "-s", "-r", "Sources", "Tests", "Tools", "Package.swift"]
     let child = try ChildProcess("/usr/bin/env", lint, folder: packageRoot)
     let status = try child.waitForExit(timeout: .seconds(120))
-    #expect(status == .exited(0), "run: swift format -i -r Sources Tests Package.swift\n\(child.lastLines)")
+    #expect(status == .exited(0), "run: swift format -i -r Sources Tests Tools Package.swift\n\(child.lastLines)")
   }
 
   @Test func filesAreShort() { expectNone(SourceTree.swift.flatMap(Rules.shortFile)) }

@@ -18,6 +18,7 @@ enum TimeRule {
     "ConfigLookupCore/MonotonicTime.swift": (["milliseconds"], "a point in time since 1970; the age in a reply"),
     "ConfigLookupCore/Revision.swift": (["seconds"], "a point in time, since 1970"),
     "ConfigLookupServer/ServerConfiguration+Limits.swift": (["milliseconds"], "a flag"),
+    "ConfigLookupRPC/RPCErrorDetails.swift": (["retryDelayMilliseconds"], "a field of a status"),
     "ConfigModels/AgentConfigDocument.swift": (["backoffMilliseconds"], "a field of documents and messages"),
     "ConfigModels/ProtobufArena+Models.swift": (["milliseconds", "seconds"], "points in time, since 1970"),
     "ConfigModels/Summaries.swift": (["milliseconds"], "a point in time, since 1970"),

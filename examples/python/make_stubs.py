@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Generates the stubs of the service from proto/: python make_stubs.py [FOLDER], by default the folder of this file."""
+"""Generates the stubs of the service and of the framed protocol from proto/.
+
+    python make_stubs.py [FOLDER]    by default the folder of this file
+"""
 
 import argparse
 import pathlib
@@ -11,7 +14,7 @@ proto = here.parent.parent / "proto"
 
 
 def make_stubs(folder):
-    files = sorted(str(path.relative_to(proto)) for path in proto.glob("configlookup/v1/*.proto"))
+    files = sorted(str(path.relative_to(proto)) for path in proto.glob("configlookup/**/*.proto"))
     command = [sys.executable, "-m", "grpc_tools.protoc", "-I", str(proto)]
     subprocess.run([*command, f"--python_out={folder}", f"--grpc_python_out={folder}", *files], check=True)
 

@@ -73,7 +73,11 @@ private func checkFrame(_ bytes: UnsafeRawBufferPointer) {
     guard let theirs else { fatalError("protobuf-c refuses the frame") }
     expect(agree(ours, theirs.pointee), "protobuf-c reads another frame")
     if case .call(let call) = ours.body { checkAgain(ours.callID, call) }
-    if case .reply(let reply) = ours.body { _ = try? reply.metadata.values() }
+    if case .reply(let reply) = ours.body {
+      _ = try? reply.metadata.values()
+      // What was decoded is encoded to something that decodes to the same.
+      if let details = reply.details { checkAgain(details) }
+    }
   } catch {
     // protobuf-c truncates a field number to 29 bits, and accepts a bool of any wire type.
     let isStricter = ["a field number is out of range", "more has wire type"].contains(
@@ -147,6 +151,17 @@ private func agree(_ ours: DecodedFrame, _ theirs: Configlookup__Frame__V1__Fram
     return theirs.body_case == CONFIGLOOKUP__FRAME__V1__FRAME__BODY_GO_AWAY
       && (theirs.go_away?.pointee.reason.buffer.elementsEqual(reason) ?? false)
   }
+}
+
+private func checkAgain(_ details: RPCErrorDetails) {
+  var bytes: [UInt8] = []
+  details.encode(field: DecodedReply.detailsField, to: &bytes)
+  let again = bytes.withUnsafeBytes { RPCErrorDetails.decode($0, field: DecodedReply.detailsField) }
+  // The domain and the metadata are encoded with the reason, and the delay in milliseconds.
+  guard !details.reason.isEmpty else { return }
+  expect(again?.reason == details.reason && again?.domain == details.domain, "another reason")
+  expect(again?.metadata == details.metadata && again?.violations == details.violations, "other details")
+  expect(again?.retryDelayMilliseconds == details.retryDelayMilliseconds, "another delay")
 }
 
 private func agree(

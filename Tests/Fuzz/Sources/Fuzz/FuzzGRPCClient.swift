@@ -60,7 +60,9 @@ private struct Session {
   /// The replies, with all errors replaced by the same one. A call can fail by the server's reset or by the client's
   /// own, and the split of the input determines which of them comes first.
   private var outcomes: [UInt32: [RPCClientReply]] {
-    replies.mapValues { $0.map { $0.status.code == .ok ? $0 : RPCClientReply(status: RPCStatus(.unknown, "")) } }
+    replies.mapValues {
+      $0.map { $0.status.code == .ok ? $0 : RPCClientReply(status: RPCStatus(clientSide: .unknown, "")) }
+    }
   }
 
   /// Reads all received bytes. Afterwards the end is `timedOut` if the connection is still open.

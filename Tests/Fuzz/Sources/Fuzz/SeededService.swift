@@ -92,8 +92,7 @@ private final class SeedSource: DocumentSource {
 }
 
 private final class SeedStream: DocumentStream {
-  let operationTime = SeedSource.now
-  var askedAt: MonotonicTime { .now }
+  var progress: StreamProgress { StreamProgress(reportedTime: SeedSource.now, askedAt: .now) }
   let resumeToken: ResumeToken? = nil
 
   func next(waitingAtMost limit: Duration?) throws(SourceError) -> DocumentChange? {

@@ -560,7 +560,7 @@ const ProtobufCMessageDescriptor configlookup__frame__v1__call__descriptor =
   (ProtobufCMessageInit) configlookup__frame__v1__call__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor configlookup__frame__v1__reply__field_descriptors[5] =
+static const ProtobufCFieldDescriptor configlookup__frame__v1__reply__field_descriptors[6] =
 {
   {
     "status",
@@ -622,8 +622,21 @@ static const ProtobufCFieldDescriptor configlookup__frame__v1__reply__field_desc
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "details",
+    6,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Configlookup__Frame__V1__Reply, n_details),
+    offsetof(Configlookup__Frame__V1__Reply, details),
+    &google__protobuf__any__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned configlookup__frame__v1__reply__field_indices_by_name[] = {
+  5,   /* field[5] = details */
   1,   /* field[1] = message */
   4,   /* field[4] = metadata */
   2,   /* field[2] = more */
@@ -633,7 +646,7 @@ static const unsigned configlookup__frame__v1__reply__field_indices_by_name[] = 
 static const ProtobufCIntRange configlookup__frame__v1__reply__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 0, 6 }
 };
 const ProtobufCMessageDescriptor configlookup__frame__v1__reply__descriptor =
 {
@@ -643,7 +656,7 @@ const ProtobufCMessageDescriptor configlookup__frame__v1__reply__descriptor =
   "Configlookup__Frame__V1__Reply",
   "configlookup.frame.v1",
   sizeof(Configlookup__Frame__V1__Reply),
-  5,
+  6,
   configlookup__frame__v1__reply__field_descriptors,
   configlookup__frame__v1__reply__field_indices_by_name,
   1,  configlookup__frame__v1__reply__number_ranges,

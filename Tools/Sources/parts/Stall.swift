@@ -38,8 +38,8 @@ func runStall(keys: Int, watches: Int) throws {
     // This thread has the priority of a cache's own thread.
     let cache = OSThread(name: "cache", urgency: .patient) { [cache = service.cache] in
       while cache.reader.count > 0 {
-        _ = cache.stepStream()
-        _ = cache.stepRead()
+        cache.performStreamStep()
+        cache.performReadStep()
       }
     }
     cache.join()

@@ -88,7 +88,7 @@ final class PartsService {
 
   /// Runs `count` steps of the cache's stream; each applies one change.
   func apply(_ count: Int) {
-    for _ in 0..<count { _ = cache.stepStream() }
+    for _ in 0..<count { cache.performStreamStep() }
   }
 
   private static func cache<Model: CachedModel>(
@@ -103,12 +103,12 @@ final class PartsService {
 
   private static func warm(_ cache: ChangeStreamCache<some CachedModel>) throws {
     for _ in 0..<1000 where !cache.reader.isLoaded {
-      _ = cache.stepStream()
-      _ = cache.stepRead()
+      cache.performStreamStep()
+      cache.performReadStep()
     }
     guard cache.reader.isLoaded else { throw TestFailure("a cache does not become warm") }
     // The replies after the load advance the observed revision.
-    for _ in 0..<3 { _ = cache.stepStream() }
+    for _ in 0..<3 { cache.performStreamStep() }
   }
 }
 
