@@ -130,6 +130,15 @@ if FileManager.default.fileExists(atPath: Context.packageDirectory + "/Tests") {
         "CConfigLookupProto",
       ], path: "Tests/ServiceTestSupport", swiftSettings: strict),
     .target(name: "Guarantees", dependencies: ["ConfigLookupCore"], path: "Tests/Guarantees", swiftSettings: strict),
+    .target(
+      name: "MongoModel", dependencies: ["TestSupport", "ConfigLookupBSON", "ConfigLookupCore"],
+      path: "Tests/MongoModel", swiftSettings: strict),
+    tests(
+      "MongoModelTests",
+      [
+        "MongoModel", "MongoSource", "ServiceTestSupport", "Guarantees", "ConfigLookupBSON", "ConfigLookupCore",
+        "ConfigLookupNetwork", "ConfigLookupRPC", "ChangeStreamCache",
+      ]),
     tests("GuaranteesTests", ["Guarantees", "ConfigLookupCore"]),
     .target(
       name: "Simulation",

@@ -22,6 +22,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
   private var reloadNumber: UInt64 = 0
   /// The reason of a reload that was requested and has not begun.
   private var wanted: Invalidation.Reason?
+  private var shardedKeys = ShardedKeys()
   /// The received changes that cannot be published yet.
   private var queue = ChangeQueue()
   /// The received watermark: every change up to this revision has been received.
@@ -103,6 +104,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     health.sourceError = nil
     if !resumed {
       isContinuous = false
+      shardedKeys.removeAll()
       queue.removeAll()
     }
     if !isContinuous {
@@ -345,7 +347,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     let ready = queue.release(upTo: arrived)
     guard !ready.isEmpty else { return }
     var applied = AppliedChanges()
-    for next in ready {
+    for next in ready where !shardedKeys.isOfAnother(next.change, next.id) {
       // A late change gets a revision above every sent resume position, so a watch that starts there receives it.
       let revision = max(next.revision, Revision(observed.rawValue + 1))
       lastApplied = max(lastApplied, revision)

@@ -146,6 +146,9 @@ public struct DocumentChange: Sendable {
   /// Whether the change belongs to a transaction: other changes of the same revision may follow, of the same document,
   /// too.
   public let isInTransaction: Bool
+  /// The document's key in a sharded collection: the fields of the shard key, and the `_id`. Nil where the `_id` alone
+  /// identifies a document.
+  public let shardedKey: BSONDocument?
 
   /// Whether other changes of the same revision may follow.
   ///
@@ -167,9 +170,11 @@ public struct DocumentChange: Sendable {
   ///   - committedAt: the commit time, if known.
   ///   - touchedFields: for an update, the reported fields that it touched; nil if they are not known.
   ///   - isInTransaction: whether other changes of the same revision may follow.
+  ///   - shardedKey: the document's key, if the collection is sharded by another field than the `_id`.
   public init(
     _ operation: Operation, id: DocumentID?, revision: Revision, committedAt: WallTime? = nil,
-    touchedFields: Set<String>? = nil, isInTransaction: Bool = false
+    touchedFields: Set<String>? = nil, isInTransaction: Bool = false,
+    shardedKey: BSONDocument? = nil
   ) {
     self.operation = operation
     self.id = id
@@ -177,6 +182,7 @@ public struct DocumentChange: Sendable {
     self.committedAt = committedAt
     self.touchedFields = touchedFields
     self.isInTransaction = isInTransaction
+    self.shardedKey = shardedKey
   }
 }
 

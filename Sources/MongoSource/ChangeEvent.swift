@@ -15,7 +15,7 @@ extension DocumentChange {
         Self.operation(
           common.name, document(event.value("fullDocument")), hasID: common.id != nil, isExact: isExact), id: common.id,
         revision: common.revision, committedAt: common.committedAt, touchedFields: updatedFields(event),
-        isInTransaction: event.value("txnNumber") != nil)
+        isInTransaction: event.value("txnNumber") != nil, shardedKey: common.shardedKey)
     }
   }
 
@@ -79,13 +79,23 @@ private struct CommonFields {
   let id: DocumentID?
   let revision: Revision
   let committedAt: WallTime?
+  /// The `documentKey`, if it has other fields than the `_id`.
+  let shardedKey: BSONDocument?
 
   init(_ event: BSONObject) {
     name = event.value("operationType")?.stringBytes.map { String(decoding: $0, as: UTF8.self) } ?? "missing"
     let time = event.value("clusterTime")?.timestamp
     revision = time.map { Revision(seconds: $0.seconds, increment: $0.increment) } ?? .none
     committedAt = event.value("wallTime")?.int64.map(WallTime.init(milliseconds:))
-    id = event.value("documentKey").flatMap { BSONObject(elementsOf: $0) }?.value("_id").map(DocumentID.init(value:))
+    let key = event.value("documentKey")
+    let fields = key.flatMap { BSONObject(elementsOf: $0) }
+    id = fields?.value("_id").map(DocumentID.init(value:))
+    var count = 0
+    fields?.forEach { _, _ in
+      count += 1
+      return count < 2
+    }
+    shardedKey = count > 1 ? document(key) : nil
   }
 }
 

@@ -166,10 +166,10 @@ final class ChangeStreamCursor {
       // before it, so that the server passes an entry even if it writes nothing for a while, which proves the time.
       try askForTime()
       let time = session.operationTime
-      if time > .none {
-        start = .at(Revision(time.rawValue - 1))
-        stage.append("startAtOperationTime", Revision(time.rawValue - 1))
-      }
+      // Without a time, a write between the opening and the snapshot would be missed.
+      guard time > .none else { throw .unsupported("replies without operationTime", at: place) }
+      start = .at(Revision(time.rawValue - 1))
+      stage.append("startAtOperationTime", Revision(time.rawValue - 1))
     }
     let stream = CommandBuilder()
     stream.append("$changeStream", stage.document)

@@ -38,6 +38,9 @@ final class MongoChangeStream: DocumentStream {
       DocumentChange(event: $0, isExact: cursor.hasImages)
     }
     gossip.record(cursor)
+    if let change, change.revision == .none {
+      throw .unsupported("sends change events without clusterTime", at: pool.place)
+    }
     if change == nil, isCatchingUp { try continueAtUsualTimeout() }
     return change
   }

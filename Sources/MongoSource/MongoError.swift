@@ -129,6 +129,17 @@ extension SourceError {
     }
   }
 
+  /// The error of a database that resembles MongoDB but lacks what correct answers need.
+  ///
+  /// - Parameters:
+  ///   - behavior: what the database does, as the end of a sentence.
+  ///   - place: the name of the database in messages.
+  static func unsupported(_ behavior: String, at place: String) -> SourceError {
+    SourceError(
+      .misconfigured, "\(place) \(behavior), so the times of changes are not known",
+      advice: "use a replica set or a sharded cluster of MongoDB 4.2 or later", isFromServer: true)
+  }
+
   static let replicaSetAdvice =
     "change streams need a replica set: start mongod with --replSet and run rs.initiate(); one member is enough"
 }

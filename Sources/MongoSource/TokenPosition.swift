@@ -30,7 +30,7 @@ struct TokenPosition: Hashable {
       let seconds = Self.number(digits[2..<10]), let increment = Self.number(digits[10..<18])
     else { return nil }
     let rest = digits[18...]
-    func has(_ text: String) -> Bool { rest.starts(with: Array(text.utf8)) }
+    func has(_ text: String) -> Bool { String(decoding: rest, as: UTF8.self).uppercased().hasPrefix(text) }
     if has("2B0229") || has("2B0429") {
       kind = .highWaterMark
     } else if has("2B022C0100") || has("2B042C0100") {

@@ -56,7 +56,8 @@ struct ChangeQueueTests {
     add(update(6), "a", at: 9, to: &queue)
     #expect(released(&queue, upTo: 5) == [])
     add(delete(7), "a", at: 9, to: &queue)
-    #expect(released(&queue, upTo: 6) == [7], "what made the first is not known: the second stands for it")
+    #expect(released(&queue, upTo: 6) == [], "other deletions may share its revision")
+    #expect(released(&queue, upTo: 7) == [7], "what made the first is not known: the second stands for it")
   }
 
   @Test func whatSharesARevisionGoesTogether() {

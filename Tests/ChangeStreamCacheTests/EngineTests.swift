@@ -71,11 +71,11 @@ struct EngineTests {
     let steps = Steps()
     try steps.load()
     #expect(steps.reader.observedRevision == Revision(5))
-    try steps.receive(.insert(BSONDocument(json: country("1", "KE", "Kenya"))), "1", 8, at: 8)
+    try steps.receive(.replace(BSONDocument(json: country("1", "KE", "Kenya"))), "1", 8, at: 8)
     // Other changes may share its cluster time.
     #expect(steps.name("KE") == "Kenya")
     #expect(steps.reader.observedRevision == Revision(7))
-    try steps.receive(.insert(BSONDocument(json: country("2", "UG", "Uganda"))), "2", 8, at: 8)
+    try steps.receive(.replace(BSONDocument(json: country("2", "UG", "Uganda"))), "2", 8, at: 8)
     #expect(steps.reader.observedRevision == Revision(7))
     steps.idle(8)
     #expect(steps.reader.observedRevision == Revision(8))
@@ -88,7 +88,7 @@ struct EngineTests {
     let reload = try #require(begun)
     steps.engine.readEnded(reload.number, at: Revision(7), now: .now, wallNow: .now)
     // The change proves that everything before it was received.
-    try steps.receive(.insert(BSONDocument(json: country("1", "KE", "Kenya"))), "1", 8, at: 8)
+    try steps.receive(.replace(BSONDocument(json: country("1", "KE", "Kenya"))), "1", 8, at: 8)
     #expect(steps.name("KE") == "Kenya" && steps.reader.isLoaded)
     #expect(steps.reader.observedRevision == Revision(7))
     #expect(steps.historyStart.withLock { $0 } == Revision(7))
@@ -132,10 +132,10 @@ struct EngineTests {
   @Test func aTransactionIsShownWhenItIsWhole() throws {
     let steps = Steps()
     try steps.load()
-    try steps.receive(.insert(BSONDocument(json: country("1", "KE", "Kenya"))), "1", 8, at: 9, isInTransaction: true)
-    try steps.receive(.insert(BSONDocument(json: country("2", "UG", "Uganda"))), "2", 8, at: 9, isInTransaction: true)
+    try steps.receive(.replace(BSONDocument(json: country("1", "KE", "Kenya"))), "1", 8, at: 9, isInTransaction: true)
+    try steps.receive(.replace(BSONDocument(json: country("2", "UG", "Uganda"))), "2", 8, at: 9, isInTransaction: true)
     #expect(steps.name("KE") == nil && steps.engine.awaited == .change)
-    try steps.receive(.insert(BSONDocument(json: country("3", "TZ", "Tanzania"))), "3", 9, at: 9)
+    try steps.receive(.replace(BSONDocument(json: country("3", "TZ", "Tanzania"))), "3", 9, at: 9)
     #expect(steps.news == ["upsert KE 8", "upsert TZ 9", "upsert UG 8"])
     #expect(steps.reader.observedRevision == Revision(8) && steps.engine.awaited != .change)
   }
@@ -166,7 +166,7 @@ struct EngineTests {
     steps.engine.receivedNothing(.reporting(5, settled: 10))
     #expect(steps.name("KE") == "Kenya" && steps.news == ["upsert KE 6"])
     #expect(steps.reader.observedRevision == Revision(5))
-    try steps.receive(.insert(BSONDocument(json: country("2", "UG", "Uganda"))), "2", 9, at: 12)
+    try steps.receive(.replace(BSONDocument(json: country("2", "UG", "Uganda"))), "2", 9, at: 12)
     #expect(steps.news == ["upsert UG 9"])
     #expect(steps.reader.observedRevision == Revision(8))
   }
@@ -196,7 +196,7 @@ struct EngineTests {
     try steps.load()
     try steps.receive(
       .updateLookedUp(BSONDocument(json: country("1", "KE", "later"))), "1", 6, at: 10, touched: ["active"])
-    try steps.receive(.insert(BSONDocument(json: country("2", "UG", "Uganda"))), "2", 7, at: 10)
+    try steps.receive(.replace(BSONDocument(json: country("2", "UG", "Uganda"))), "2", 7, at: 10)
     #expect(steps.news == [])
     try steps.receive(.update(BSONDocument(json: country("1", "KE", "now"))), "1", 8, at: 10, touched: ["name"])
     #expect(steps.news == ["upsert KE 8", "upsert UG 8"] && steps.name("KE") == "now")
@@ -217,9 +217,9 @@ struct EngineTests {
     let steps = Steps()
     try steps.load()
     try steps.receive(.updateLookedUp(BSONDocument(json: country("1", "KE", "Kenya"))), "1", 6, at: 10)
-    try steps.receive(.insert(BSONDocument(json: country("2", "UG", "Uganda"))), "2", 10, at: 10)
+    try steps.receive(.replace(BSONDocument(json: country("2", "UG", "Uganda"))), "2", 10, at: 10)
     #expect(steps.name("UG") == nil && steps.reader.observedRevision == Revision(5))
-    try steps.receive(.insert(BSONDocument(json: country("3", "TZ", "Tanzania"))), "3", 11, at: 12)
+    try steps.receive(.replace(BSONDocument(json: country("3", "TZ", "Tanzania"))), "3", 11, at: 12)
     #expect(
       steps.announced.withLock { $0.map { "\($0.key.text) \($0.revision)" } } == ["KE 6", "UG 10", "TZ 11"])
     #expect(steps.reader.observedRevision == Revision(10))
@@ -229,10 +229,10 @@ struct EngineTests {
   @Test func anUpdateThatWasFollowedByAnotherBeforeItsLookupIsPassedOver() throws {
     let steps = Steps()
     try steps.load()
-    try steps.receive(.insert(BSONDocument(json: country("1", "KE", "first"))), "1", 6, at: 6)
+    try steps.receive(.replace(BSONDocument(json: country("1", "KE", "first"))), "1", 6, at: 6)
     try steps.receive(
       .updateLookedUp(BSONDocument(json: country("1", "KE", "third"))), "1", 7, at: 10, touched: ["name"])
-    try steps.receive(.insert(BSONDocument(json: country("2", "UG", "Uganda"))), "2", 8, at: 10)
+    try steps.receive(.replace(BSONDocument(json: country("2", "UG", "Uganda"))), "2", 8, at: 10)
     try steps.receive(.replace(BSONDocument(json: country("1", "KE", "second"))), "1", 9, at: 10)
     // A change with the document as of itself need not wait, and the change before it can be released, too.
     #expect(steps.name("KE") == "second" && steps.name("UG") == "Uganda")
@@ -247,8 +247,8 @@ struct EngineTests {
     let steps = Steps()
     try steps.load()
     let (low, high) = (country("1", "KE", "low", rank: 1), country("2", "KE", "high", rank: 2))
-    try steps.receive(.insert(BSONDocument(json: high)), "2", 8, at: 8, isInTransaction: true)
-    try steps.receive(.insert(BSONDocument(json: low)), "1", 8, at: 8, isInTransaction: true)
+    try steps.receive(.replace(BSONDocument(json: high)), "2", 8, at: 8, isInTransaction: true)
+    try steps.receive(.replace(BSONDocument(json: low)), "1", 8, at: 8, isInTransaction: true)
     steps.idle(8)
     #expect(steps.name("KE") == "high")
     #expect(steps.news == ["upsert KE 8"])
@@ -339,9 +339,9 @@ struct EngineTests {
     let steps = Steps()
     try steps.load()
     steps.idle(9)
-    try steps.receive(.insert(BSONDocument(json: country("1", "KE", "Kenya"))), "1", 8, at: 9, isInTransaction: true)
+    try steps.receive(.replace(BSONDocument(json: country("1", "KE", "Kenya"))), "1", 8, at: 9, isInTransaction: true)
     #expect(steps.name("KE") == nil && steps.engine.awaited == .change)
-    try steps.receive(.insert(BSONDocument(json: country("2", "UG", "Uganda"))), "2", 8, at: 9, isInTransaction: true)
+    try steps.receive(.replace(BSONDocument(json: country("2", "UG", "Uganda"))), "2", 8, at: 9, isInTransaction: true)
     #expect(steps.news == [])
     steps.idle(9)
     #expect(steps.news == ["upsert KE 10", "upsert UG 10"])
@@ -353,9 +353,9 @@ struct EngineTests {
     let steps = Steps()
     try steps.load()
     steps.engine.receivedNothing(.reporting(5, settled: 8))
-    try steps.receive(.insert(BSONDocument(json: country("1", "KE", "Kenya"))), "1", 8, at: 8, isInTransaction: true)
+    try steps.receive(.replace(BSONDocument(json: country("1", "KE", "Kenya"))), "1", 8, at: 8, isInTransaction: true)
     #expect(steps.news == [])
-    try steps.receive(.insert(BSONDocument(json: country("2", "UG", "Uganda"))), "2", 8, at: 8, isInTransaction: true)
+    try steps.receive(.replace(BSONDocument(json: country("2", "UG", "Uganda"))), "2", 8, at: 8, isInTransaction: true)
     steps.idle(8)
     #expect(steps.news == ["upsert KE 8", "upsert UG 8"])
   }
@@ -365,10 +365,10 @@ struct EngineTests {
   @Test func theRestOfATransactionThatComesLateIsApplied() throws {
     let steps = Steps()
     try steps.load()
-    try steps.receive(.insert(BSONDocument(json: country("1", "KE", "Kenya"))), "1", 8, at: 9, isInTransaction: true)
+    try steps.receive(.replace(BSONDocument(json: country("1", "KE", "Kenya"))), "1", 8, at: 9, isInTransaction: true)
     steps.idle(8)
     #expect(steps.news == ["upsert KE 8"])
-    try steps.receive(.insert(BSONDocument(json: country("2", "UG", "Uganda"))), "2", 8, at: 9, isInTransaction: true)
+    try steps.receive(.replace(BSONDocument(json: country("2", "UG", "Uganda"))), "2", 8, at: 9, isInTransaction: true)
     steps.idle(9)
     #expect(steps.news == ["upsert UG 9"] && steps.name("UG") == "Uganda")
     #expect(steps.engine.nextRead(reportedTime: Revision(9), now: .now) == nil, "nothing was left out")
@@ -389,9 +389,9 @@ struct EngineTests {
     }
     let moments = Locked<[[String]]>([])
     steps.reader.onStored = { moments.withLock { $0.append(seen()) } }
-    try steps.receive(.insert(BSONDocument(json: country("1", "KE", "Kenya", continent: "Africa"))), "1", 6, at: 6)
+    try steps.receive(.replace(BSONDocument(json: country("1", "KE", "Kenya", continent: "Africa"))), "1", 6, at: 6)
     try steps.receive(
-      .insert(BSONDocument(json: country("2", "UG", "Uganda", continent: "Africa"))), "2", 8, at: 8,
+      .replace(BSONDocument(json: country("2", "UG", "Uganda", continent: "Africa"))), "2", 8, at: 8,
       isInTransaction: true)
     steps.receive(.delete, "1", 8, at: 8, isInTransaction: true)
     steps.idle(8)
@@ -415,7 +415,7 @@ struct EngineTests {
   @Test func aChangeOutOfOrderIsLeftOutAndReadAnew() throws {
     let steps = Steps()
     try steps.load()
-    try steps.receive(.insert(BSONDocument(json: country("1", "KE", "new"))), "1", 9, at: 9)
+    try steps.receive(.replace(BSONDocument(json: country("1", "KE", "new"))), "1", 9, at: 9)
     try steps.receive(.replace(BSONDocument(json: country("1", "KE", "old"))), "1", 7, at: 9)
     #expect(steps.name("KE") == "new")
     #expect(steps.engine.nextRead(reportedTime: Revision(9), now: .now) != nil)
