@@ -105,7 +105,7 @@ func poll<Result>(_ what: String, timeout: Duration, _ body: () throws -> Result
     if let result = try body() { return result }
     usleep(20_000)
   }
-  throw TestFailure("not in \(timeoutSeconds) s: \(what)")
+  throw TestFailure("not in \(timeout.seconds) s: \(what)")
 }
 
 /// Runs a scenario with a deployment and a server, which are ended afterwards.
