@@ -108,7 +108,7 @@ if FileManager.default.fileExists(atPath: Context.packageDirectory + "/Tests") {
     .library(
       name: "_TestSupport",
       targets: [
-        "TestSupport", "ServiceTestSupport", "Guarantees", "MongoSource", "LookupService", "ConfigModels",
+        "TestSupport", "ServiceTestSupport", "Guarantees", "MongoModel", "MongoSource", "LookupService", "ConfigModels",
         "FramedTransport", "NearCache",
       ]),
   ]

@@ -25,6 +25,7 @@ let package = Package(
   dependencies: [.package(name: "ConfigLookup", path: "..")],
   targets: [
     program("faults", "_TestSupport"),
+    program("mongo-model", "_TestSupport"),
     program("parts", "_TestSupport"),
     // Without the modules for sockets and MongoDB, so that script/mutations builds as little as possible.
     program("simulate", "_Simulation"),

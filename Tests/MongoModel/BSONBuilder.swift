@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-package import ConfigLookupBSON
-package import ConfigLookupCore
+public import ConfigLookupBSON
+public import ConfigLookupCore
 
 /// Writes a document element by element.
-package struct BSONBuilder: Sendable {
+public struct BSONBuilder: Sendable {
   /// The bytes so far: room for the length, then the elements.
   private var bytes: [UInt8] = [0, 0, 0, 0]
 
   /// Creates a builder of an empty document.
-  package init() {}
+  public init() {}
 
   /// Creates a builder that continues a document.
   ///
   /// - Parameter document: the document whose elements come first.
-  package init(_ document: BSONDocument) {
+  public init(_ document: BSONDocument) {
     bytes = document.bytes
     bytes.removeLast()
   }
 
   /// The document of the elements so far.
-  package var document: BSONDocument {
+  public var document: BSONDocument {
     var all = bytes
     all.append(0)
     let length = UInt32(all.count)
@@ -33,7 +33,7 @@ package struct BSONBuilder: Sendable {
   ///   - name: the name of the field.
   ///   - type: the type of the value.
   ///   - value: the bytes of the value.
-  package mutating func append(_ name: String, type: BSONType, _ value: some Sequence<UInt8>) {
+  public mutating func append(_ name: String, type: BSONType, _ value: some Sequence<UInt8>) {
     bytes.append(type.rawValue)
     bytes.append(contentsOf: name.utf8)
     bytes.append(0)
@@ -45,21 +45,21 @@ package struct BSONBuilder: Sendable {
   /// - Parameters:
   ///   - name: the name of the field.
   ///   - value: the value.
-  package mutating func append(_ name: String, _ value: OwnedValue) { append(name, type: value.type, value.bytes) }
+  public mutating func append(_ name: String, _ value: OwnedValue) { append(name, type: value.type, value.bytes) }
 
   /// Appends a string.
   ///
   /// - Parameters:
   ///   - name: the name of the field.
   ///   - text: the value.
-  package mutating func append(_ name: String, _ text: String) { append(name, OwnedValue(text)) }
+  public mutating func append(_ name: String, _ text: String) { append(name, OwnedValue(text)) }
 
   /// Appends an int32.
   ///
   /// - Parameters:
   ///   - name: the name of the field.
   ///   - number: the value.
-  package mutating func append(_ name: String, _ number: Int32) {
+  public mutating func append(_ name: String, _ number: Int32) {
     append(name, type: .int32, littleEndian(UInt32(bitPattern: number)))
   }
 
@@ -68,7 +68,7 @@ package struct BSONBuilder: Sendable {
   /// - Parameters:
   ///   - name: the name of the field.
   ///   - number: the value.
-  package mutating func append(_ name: String, _ number: Int64) {
+  public mutating func append(_ name: String, _ number: Int64) {
     append(name, type: .int64, littleEndian(UInt64(bitPattern: number)))
   }
 
@@ -77,7 +77,7 @@ package struct BSONBuilder: Sendable {
   /// - Parameters:
   ///   - name: the name of the field.
   ///   - number: the value.
-  package mutating func append(_ name: String, _ number: Double) {
+  public mutating func append(_ name: String, _ number: Double) {
     append(name, type: .double, littleEndian(number.bitPattern))
   }
 
@@ -86,7 +86,7 @@ package struct BSONBuilder: Sendable {
   /// - Parameters:
   ///   - name: the name of the field.
   ///   - flag: the value.
-  package mutating func append(_ name: String, _ flag: Bool) {
+  public mutating func append(_ name: String, _ flag: Bool) {
     append(name, type: .bool, CollectionOfOne<UInt8>(flag ? 1 : 0))
   }
 
@@ -95,7 +95,7 @@ package struct BSONBuilder: Sendable {
   /// - Parameters:
   ///   - name: the name of the field.
   ///   - time: the value.
-  package mutating func append(_ name: String, _ time: Revision) {
+  public mutating func append(_ name: String, _ time: Revision) {
     append(name, type: .timestamp, littleEndian(time.rawValue))
   }
 
@@ -104,7 +104,7 @@ package struct BSONBuilder: Sendable {
   /// - Parameters:
   ///   - name: the name of the field.
   ///   - milliseconds: the value, in milliseconds since 1970.
-  package mutating func append(_ name: String, dateMilliseconds milliseconds: Int64) {
+  public mutating func append(_ name: String, dateMilliseconds milliseconds: Int64) {
     append(name, type: .date, littleEndian(UInt64(bitPattern: milliseconds)))
   }
 
@@ -113,21 +113,21 @@ package struct BSONBuilder: Sendable {
   /// - Parameters:
   ///   - name: the name of the field.
   ///   - uuid: the 16 bytes.
-  package mutating func append(_ name: String, uuid: [UInt8]) {
+  public mutating func append(_ name: String, uuid: [UInt8]) {
     append(name, type: .binary, littleEndian(UInt32(uuid.count)) + [4] + uuid)
   }
 
   /// Appends null.
   ///
   /// - Parameter name: the name of the field.
-  package mutating func appendNull(_ name: String) { append(name, type: .null, EmptyCollection()) }
+  public mutating func appendNull(_ name: String) { append(name, type: .null, EmptyCollection()) }
 
   /// Appends an object.
   ///
   /// - Parameters:
   ///   - name: the name of the field.
   ///   - document: the value.
-  package mutating func append(_ name: String, _ document: BSONDocument) {
+  public mutating func append(_ name: String, _ document: BSONDocument) {
     append(name, type: .object, document.bytes)
   }
 
@@ -136,8 +136,16 @@ package struct BSONBuilder: Sendable {
   /// - Parameters:
   ///   - name: the name of the field.
   ///   - documents: the elements.
-  package mutating func append(_ name: String, array documents: [BSONDocument]) {
-    append(name, OwnedValue(array: documents.map(OwnedValue.init(_:))))
+  public mutating func append(_ name: String, array documents: [BSONDocument]) {
+    bytes.append(BSONType.array.rawValue)
+    bytes.append(contentsOf: name.utf8)
+    bytes.append(0)
+    let start = bytes.count
+    bytes.reserveCapacity(start + documents.reduce(5) { $0 + $1.bytes.count + 10 })
+    bytes.append(contentsOf: [0, 0, 0, 0])
+    for (index, document) in documents.enumerated() { append("\(index)", document) }
+    bytes.append(0)
+    for (index, byte) in littleEndian(UInt32(bytes.count - start)).enumerated() { bytes[start + index] = byte }
   }
 
   /// Appends an array of strings.
@@ -145,7 +153,7 @@ package struct BSONBuilder: Sendable {
   /// - Parameters:
   ///   - name: the name of the field.
   ///   - texts: the elements.
-  package mutating func append(_ name: String, array texts: [String]) {
+  public mutating func append(_ name: String, array texts: [String]) {
     append(name, OwnedValue(array: texts.map(OwnedValue.init(_:))))
   }
 
@@ -154,7 +162,7 @@ package struct BSONBuilder: Sendable {
   /// - Parameters:
   ///   - name: the name of the field.
   ///   - build: the closure.
-  package mutating func append(_ name: String, _ build: (inout BSONBuilder) -> Void) {
+  public mutating func append(_ name: String, _ build: (inout BSONBuilder) -> Void) {
     append(name, BSONDocument(building: build))
   }
 }
@@ -163,7 +171,7 @@ extension BSONDocument {
   /// Creates a document that a closure builds.
   ///
   /// - Parameter build: the closure.
-  package init(building build: (inout BSONBuilder) -> Void) {
+  public init(building build: (inout BSONBuilder) -> Void) {
     var builder = BSONBuilder()
     build(&builder)
     self = builder.document

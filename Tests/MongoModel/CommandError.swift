@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// An error with which a command ends, by the numbers and names of mongod's `error_codes.yml`.
-package struct CommandError: Error, Sendable, Equatable {
+public struct CommandError: Error, Sendable, Equatable {
   /// The code.
-  package var code: Int32
+  public var code: Int32
   /// The name of the code.
-  package var name: String
+  public var name: String
   /// The message.
-  package var message: String
+  public var message: String
   /// The labels that do not follow from the code and the command.
-  package var labels: [String] = []
+  public var labels: [String] = []
 
   /// Creates an error.
   ///
@@ -17,7 +17,7 @@ package struct CommandError: Error, Sendable, Equatable {
   ///   - code: the code.
   ///   - name: the name of the code.
   ///   - message: the message.
-  package init(_ code: Int32, _ name: String, _ message: String) {
+  public init(_ code: Int32, _ name: String, _ message: String) {
     self.code = code
     self.name = name
     self.message = message

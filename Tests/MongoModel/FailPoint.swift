@@ -2,28 +2,28 @@
 internal import ConfigLookupBSON
 
 /// The fail point `failCommand`: commands fail, hang up or wait.
-package struct FailPoint: Sendable {
+public struct FailPoint: Sendable {
   /// The names of the commands.
-  package var commands: Set<String>
+  public var commands: Set<String>
   /// The error; nil if the command is not to fail.
-  package var error: CommandError?
+  public var error: CommandError?
   /// Whether the connection is closed instead of an answer.
-  package var closesConnection = false
+  public var closesConnection = false
   /// How long the command waits before it runs, in seconds.
-  package var delay = 0.0
+  public var delay = 0.0
   /// How often it applies; `Int.max` for always.
-  package var times = Int.max
+  public var times = Int.max
   /// The application name of the connections that it applies to; nil for all.
-  package var applicationName: String?
+  public var applicationName: String?
   /// The index of the member that it applies to; nil for all.
-  package var member: Int?
+  public var member: Int?
 
   /// Creates a fail point.
   ///
   /// - Parameters:
   ///   - commands: the names of the commands.
   ///   - error: the error; nil for none.
-  package init(_ commands: Set<String>, error: CommandError? = nil) {
+  public init(_ commands: Set<String>, error: CommandError? = nil) {
     self.commands = commands
     self.error = error
   }

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-package import ConfigLookupBSON
+public import ConfigLookupBSON
 
 /// A value that owns its bytes.
-package struct OwnedValue: Sendable, Equatable {
+public struct OwnedValue: Sendable, Equatable {
   /// The type of the value.
-  package var type: BSONType
+  public var type: BSONType
   /// The bytes of the value in BSON's encoding, without type and name.
-  package var bytes: [UInt8]
+  public var bytes: [UInt8]
 
   /// Creates a value of its type and its bytes.
   ///
   /// - Parameters:
   ///   - type: the type.
   ///   - bytes: the bytes.
-  package init(type: BSONType, bytes: [UInt8]) {
+  public init(type: BSONType, bytes: [UInt8]) {
     self.type = type
     self.bytes = bytes
   }
@@ -21,24 +21,24 @@ package struct OwnedValue: Sendable, Equatable {
   /// Copies a value.
   ///
   /// - Parameter value: the value.
-  package init(_ value: BSONValue) { self.init(type: value.type, bytes: Array(value.bytes)) }
+  public init(_ value: BSONValue) { self.init(type: value.type, bytes: Array(value.bytes)) }
 
   /// Creates a string.
   ///
   /// - Parameter text: the text.
-  package init(_ text: String) {
+  public init(_ text: String) {
     self.init(type: .string, bytes: littleEndian(UInt32(text.utf8.count + 1)) + Array(text.utf8) + [0])
   }
 
   /// Creates an object.
   ///
   /// - Parameter document: the object.
-  package init(_ document: BSONDocument) { self.init(type: .object, bytes: document.bytes) }
+  public init(_ document: BSONDocument) { self.init(type: .object, bytes: document.bytes) }
 
   /// Creates an array.
   ///
   /// - Parameter values: the elements.
-  package init(array values: [OwnedValue]) {
+  public init(array values: [OwnedValue]) {
     var builder = BSONBuilder()
     for (index, value) in values.enumerated() { builder.append("\(index)", value) }
     self.init(type: .array, bytes: builder.document.bytes)
@@ -48,45 +48,45 @@ package struct OwnedValue: Sendable, Equatable {
   ///
   /// - Parameter body: the closure.
   /// - Returns: the closure's result.
-  package func withValue<Result>(_ body: (BSONValue) -> Result) -> Result {
+  public func withValue<Result>(_ body: (BSONValue) -> Result) -> Result {
     bytes.withUnsafeBytes { body(BSONValue(type: type, bytes: $0)) }
   }
 
   /// The value as an `_id`, which is equal for all values that MongoDB treats as equal.
-  package var id: DocumentID { withValue(DocumentID.init(value:)) }
+  public var id: DocumentID { withValue(DocumentID.init(value:)) }
   /// The value of a string; nil for other types.
-  package var text: String? { withValue { $0.stringBytes.map { String(decoding: $0, as: UTF8.self) } } }
+  public var text: String? { withValue { $0.stringBytes.map { String(decoding: $0, as: UTF8.self) } } }
   /// The value of an int32, an int64, a date, or a double without a fraction; nil for other types.
-  package var integer: Int64? {
+  public var integer: Int64? {
     withValue { $0.int64 ?? $0.int32.map(Int64.init) ?? $0.double.flatMap(Int64.init(exactly:)) }
   }
   /// Whether the value is true, or a number that is not 0.
-  package var isTrue: Bool { withValue { $0.bool } ?? (withValue { $0.double }.map { $0 != 0 } ?? (integer ?? 0 != 0)) }
+  public var isTrue: Bool { withValue { $0.bool } ?? (withValue { $0.double }.map { $0 != 0 } ?? (integer ?? 0 != 0)) }
   /// The object; nil for other types.
-  package var document: BSONDocument? { type == .object ? BSONDocument(bytes: bytes) : nil }
+  public var document: BSONDocument? { type == .object ? BSONDocument(bytes: bytes) : nil }
   /// The elements of an array; empty for other types.
-  package var elements: [OwnedValue] {
+  public var elements: [OwnedValue] {
     type == .array ? FieldList(BSONDocument(uncheckedBytes: bytes)).fields.map(\.value) : []
   }
 }
 
 /// The fields of a document in order, for changing them.
-package struct FieldList: Sendable, Equatable {
+public struct FieldList: Sendable, Equatable {
   /// One field.
-  package struct Field: Sendable, Equatable {
+  public struct Field: Sendable, Equatable {
     /// The name.
-    package var name: String
+    public var name: String
     /// The value.
-    package var value: OwnedValue
+    public var value: OwnedValue
   }
 
   /// The fields.
-  package private(set) var fields: [Field] = []
+  public private(set) var fields: [Field] = []
 
   /// Reads the fields of a document.
   ///
   /// - Parameter document: the document.
-  package init(_ document: BSONDocument = .empty) {
+  public init(_ document: BSONDocument = .empty) {
     document.withObject { object in
       object.forEach { name, value in
         fields.append(Field(name: String(decoding: name, as: UTF8.self), value: OwnedValue(value)))
@@ -96,7 +96,7 @@ package struct FieldList: Sendable, Equatable {
   }
 
   /// The document of the fields.
-  package var document: BSONDocument {
+  public var document: BSONDocument {
     var builder = BSONBuilder()
     for field in fields { builder.append(field.name, field.value) }
     return builder.document
@@ -105,7 +105,7 @@ package struct FieldList: Sendable, Equatable {
   /// The value of a field of this name; nil if there is none. Setting it replaces, appends or removes the field.
   ///
   /// - Parameter name: the name.
-  package subscript(name: String) -> OwnedValue? {
+  public subscript(name: String) -> OwnedValue? {
     get { fields.first { $0.name == name }?.value }
     set {
       let index = fields.firstIndex { $0.name == name }
@@ -123,7 +123,7 @@ package struct FieldList: Sendable, Equatable {
   /// - Parameters:
   ///   - name: the name.
   ///   - value: the value.
-  package mutating func prepend(_ name: String, _ value: OwnedValue) {
+  public mutating func prepend(_ name: String, _ value: OwnedValue) {
     self[name] = nil
     fields.insert(Field(name: name, value: value), at: 0)
   }
@@ -132,7 +132,7 @@ package struct FieldList: Sendable, Equatable {
   ///
   /// - Parameter path: the path.
   /// - Returns: the value; nil if there is none.
-  package func value(at path: String) -> OwnedValue? {
+  public func value(at path: String) -> OwnedValue? {
     guard let dot = path.firstIndex(of: ".") else { return self[path] }
     guard let value = self[String(path[..<dot])], value.type == .object || value.type == .array else { return nil }
     return FieldList(BSONDocument(uncheckedBytes: value.bytes)).value(at: String(path[path.index(after: dot)...]))
@@ -144,7 +144,7 @@ package struct FieldList: Sendable, Equatable {
   /// - Parameters:
   ///   - path: the path.
   ///   - value: the new value; nil to remove the field.
-  package mutating func set(_ path: String, _ value: OwnedValue?) {
+  public mutating func set(_ path: String, _ value: OwnedValue?) {
     guard let dot = path.firstIndex(of: ".") else { return self[path] = value }
     let (name, rest) = (String(path[..<dot]), String(path[path.index(after: dot)...]))
     let old = self[name]
@@ -166,5 +166,5 @@ extension BSONDocument {
   ///
   /// - Parameter name: the name of the field.
   /// - Returns: the value; nil if there is none.
-  package func field(_ name: String) -> OwnedValue? { withObject { $0.value(name).map(OwnedValue.init(_:)) } }
+  public func field(_ name: String) -> OwnedValue? { withObject { $0.value(name).map(OwnedValue.init(_:)) } }
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-package import ConfigLookupBSON
+public import ConfigLookupBSON
 
 /// A query filter, as far as the model supports it: equality, `$eq`, `$ne`, `$in`, `$nin`, `$exists`, `$gt`, `$gte`,
 /// `$lt`, `$lte` (numbers, dates and strings), `$and`, `$or`.
-package struct Filter: Sendable {
+public struct Filter: Sendable {
   private indirect enum Condition: Sendable {
     case isIn(Set<DocumentID>)
     case exists
@@ -24,13 +24,13 @@ package struct Filter: Sendable {
 
   private var parts: [Part] = []
   /// The `_id`s that a document must have one of, if the filter names them.
-  package private(set) var ids: Set<DocumentID>?
+  public private(set) var ids: Set<DocumentID>?
 
   /// Compiles a filter.
   ///
   /// - Parameter document: the filter.
   /// - Throws: a ``CommandError`` if the model does not support an operator.
-  package init(_ document: BSONDocument) throws(CommandError) {
+  public init(_ document: BSONDocument) throws(CommandError) {
     for field in FieldList(document).fields {
       switch field.name {
       case "$and", "$or":
@@ -75,7 +75,7 @@ package struct Filter: Sendable {
   ///
   /// - Parameter document: the document.
   /// - Returns: true if it matches.
-  package func matches(_ document: BSONDocument) -> Bool {
+  public func matches(_ document: BSONDocument) -> Bool {
     parts.isEmpty || document.withObject { matches($0) }
   }
 

@@ -7,12 +7,12 @@ internal import TestSupport
 ///
 /// A state machine without time and threads (`Cluster`) holds the rules; one thread owns the sockets and tells it the
 /// time. Any thread may use this class. It ends with ``close()``.
-package final class MongoModel: Sendable {
+public final class MongoModel: Sendable {
   let shared: SharedCluster
   /// The port of each member of each shard, on 127.0.0.1.
-  package let memberPorts: [[UInt16]]
+  public let memberPorts: [[UInt16]]
   /// The port of each router.
-  package let routerPorts: [UInt16]
+  public let routerPorts: [UInt16]
   private let setName: String?
   private let state: Locked<State>
   private let wakeUp: Int32
@@ -32,7 +32,7 @@ package final class MongoModel: Sendable {
   ///   - routers: the number of routers; none for a replica set.
   ///   - seed: the seed of all ids.
   /// - Throws: `TestFailure` if there is no free port.
-  package init(
+  public init(
     _ personality: Personality = .mongoDB80, members: Int = 1, arbiters: Int = 0, shards: Int = 1, routers: Int = 0,
     seed: UInt64 = 1
   ) throws {
@@ -77,13 +77,13 @@ package final class MongoModel: Sendable {
   }
 
   /// The connection string: of all members, or of all routers.
-  package var uri: String {
+  public var uri: String {
     let hosts = (routerPorts.isEmpty ? memberPorts.joined().map { $0 } : routerPorts).map { "127.0.0.1:\($0)" }
     return "mongodb://\(hosts.joined(separator: ","))/" + (setName.map { "?replicaSet=\($0)" } ?? "")
   }
 
   /// Closes all sockets and ends the thread.
-  package func close() {
+  public func close() {
     let thread = state.withLock { state in
       state.isClosed = true
       defer { state.thread = nil }

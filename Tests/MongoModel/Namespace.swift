@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// The name of a collection.
-package struct Namespace: Sendable, Hashable, CustomStringConvertible {
+public struct Namespace: Sendable, Hashable, CustomStringConvertible {
   /// The name of the database.
-  package var database: String
+  public var database: String
   /// The name of the collection within the database.
-  package var collection: String
+  public var collection: String
 
   /// Creates a name.
   ///
   /// - Parameters:
   ///   - database: the name of the database.
   ///   - collection: the name of the collection.
-  package init(_ database: String, _ collection: String) {
+  public init(_ database: String, _ collection: String) {
     self.database = database
     self.collection = collection
   }
@@ -20,11 +20,11 @@ package struct Namespace: Sendable, Hashable, CustomStringConvertible {
   /// Splits `DATABASE.COLLECTION` at the first dot.
   ///
   /// - Parameter text: the text.
-  package init(_ text: String) {
+  public init(_ text: String) {
     let parts = text.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
     self.init(String(parts[0]), parts.count > 1 ? String(parts[1]) : "")
   }
 
   /// The name as `DATABASE.COLLECTION`.
-  package var description: String { "\(database).\(collection)" }
+  public var description: String { "\(database).\(collection)" }
 }

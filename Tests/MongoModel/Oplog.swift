@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-package import ConfigLookupBSON
-package import ConfigLookupCore
+public import ConfigLookupBSON
+public import ConfigLookupCore
 
 /// One change within an oplog entry.
-package struct Operation: Sendable {
+public struct Operation: Sendable {
   /// The kind of a change.
-  package enum Kind: Sendable, Equatable {
+  public enum Kind: Sendable, Equatable {
     case insert, update, replace, delete
     case create, drop, dropDatabase
     /// The second name is that of the collection afterwards. The UUID is that of the collection that the target had
@@ -16,21 +16,21 @@ package struct Operation: Sendable {
   }
 
   /// The kind.
-  package var kind: Kind
+  public var kind: Kind
   /// The collection.
-  package var namespace: Namespace
+  public var namespace: Namespace
   /// The UUID of the collection.
-  package var uuid: [UInt8]
+  public var uuid: [UInt8]
   /// The document key, for changes of documents.
-  package var key: BSONDocument = .empty
+  public var key: BSONDocument = .empty
   /// The document after the change, if there is one.
-  package var document: BSONDocument?
+  public var document: BSONDocument?
   /// The document before the change, if there was one.
-  package var before: BSONDocument?
+  public var before: BSONDocument?
   /// The field `updateDescription` of the event of an update.
-  package var delta: BSONDocument?
+  public var delta: BSONDocument?
   /// Whether the collection had post-images at that time.
-  package var hasImage = false
+  public var hasImage = false
 
   init(_ kind: Kind, _ namespace: Namespace, uuid: [UInt8]) {
     self.kind = kind
@@ -40,11 +40,11 @@ package struct Operation: Sendable {
 }
 
 /// The session and the number of a transaction.
-package struct TransactionID: Sendable, Hashable {
+public struct TransactionID: Sendable, Hashable {
   /// The bytes of the session's `id`.
-  package var session: BSONDocument
+  public var session: BSONDocument
   /// The number.
-  package var number: Int64
+  public var number: Int64
 
   /// Whether two identify the same transaction.
   ///
@@ -52,46 +52,46 @@ package struct TransactionID: Sendable, Hashable {
   ///   - left: one.
   ///   - right: the other one.
   /// - Returns: true if they are equal.
-  package static func == (left: Self, right: Self) -> Bool {
+  public static func == (left: Self, right: Self) -> Bool {
     left.number == right.number && left.session.bytes == right.session.bytes
   }
 
   /// Adds it to a hasher.
   ///
   /// - Parameter hasher: the hasher.
-  package func hash(into hasher: inout Hasher) {
+  public func hash(into hasher: inout Hasher) {
     hasher.combine(session.bytes)
     hasher.combine(number)
   }
 }
 
 /// An entry of the oplog. Its operations share its time. An entry without operations is a no-op.
-package struct OplogEntry: Sendable {
+public struct OplogEntry: Sendable {
   /// The cluster time.
-  package var time: Revision
+  public var time: Revision
   /// The term of the primary that wrote the entry.
-  package var term: Int64
+  public var term: Int64
   /// The wall-clock time in milliseconds since 1970.
-  package var wallTime: Int64
+  public var wallTime: Int64
   /// When the primary wrote the entry, in seconds of the model's clock.
-  package var writtenAt: Double
+  public var writtenAt: Double
   /// The changes. Several are a transaction, or since MongoDB 8.0 an insert of several documents.
-  package var operations: [Operation]
+  public var operations: [Operation]
   /// The transaction, if there was one. Batched inserts have none.
-  package var transaction: TransactionID?
+  public var transaction: TransactionID?
   /// The time as of which the changes are visible, if it is another one: that of a prepared transaction.
-  package var commitTimestamp: Revision?
+  public var commitTimestamp: Revision?
 
   /// The approximate size in bytes.
   var byteCount: Int { operations.reduce(100) { $0 + ($1.document?.bytes.count ?? 0) + 100 } }
 }
 
 /// The oplog of one member.
-package struct Oplog: Sendable {
+public struct Oplog: Sendable {
   /// The entries that are still there, in order of time.
-  package private(set) var entries: [OplogEntry] = []
+  public private(set) var entries: [OplogEntry] = []
   /// The time of the last entry that was truncated; none while the oplog holds the first entry of the replica set.
-  package private(set) var truncatedThrough = Revision.none
+  public private(set) var truncatedThrough = Revision.none
   private var byteCount = 0
 
   /// The time of the last entry.

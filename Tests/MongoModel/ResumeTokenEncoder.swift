@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-package import ConfigLookupBSON
-package import ConfigLookupCore
+public import ConfigLookupBSON
+public import ConfigLookupCore
 
 /// The contents of a resume token of mongod.
 ///
@@ -9,9 +9,9 @@ package import ConfigLookupCore
 /// restore the exact types of numbers.
 ///
 /// https://github.com/mongodb/mongo/blob/master/src/mongo/db/pipeline/resume_token.cpp
-package struct ResumeTokenData: Sendable, Equatable {
+public struct ResumeTokenData: Sendable, Equatable {
   /// What a token stands for.
-  package enum Kind: Sendable, Equatable {
+  public enum Kind: Sendable, Equatable {
     /// A point between events.
     case highWaterMark
     /// An event.
@@ -19,24 +19,24 @@ package struct ResumeTokenData: Sendable, Equatable {
   }
 
   /// The cluster time.
-  package var time: Revision
+  public var time: Revision
   /// The version of the format: 1, or 2 since MongoDB 5.1.
-  package var version: Int
+  public var version: Int
   /// What the token stands for.
-  package var kind: Kind
+  public var kind: Kind
   /// The index of the event in its transaction or batch.
-  package var operationIndex: Int
+  public var operationIndex: Int
   /// Whether the event is an `invalidate`.
-  package var isInvalidate: Bool
+  public var isInvalidate: Bool
   /// The rest of the encoding: the collection's UUID and the identifier of the event.
-  package var rest: [UInt8]
+  public var rest: [UInt8]
 
   /// Creates the mark of a time.
   ///
   /// - Parameters:
   ///   - time: the time.
   ///   - version: the version of the format.
-  package init(highWaterMark time: Revision, version: Int) {
+  public init(highWaterMark time: Revision, version: Int) {
     self.init(time: time, version: version, kind: .highWaterMark, operationIndex: 0, isInvalidate: false, rest: [])
     // Since version 2 a mark has a null where an event has a UUID.
     rest = version >= 2 ? [KeyString.null, KeyString.end] : [KeyString.end]
@@ -53,7 +53,7 @@ package struct ResumeTokenData: Sendable, Equatable {
   ///   - operationType: the type of the event.
   ///   - identifier: the document key, or the description of a command.
   ///   - isCommand: whether the event has no document key.
-  package init(
+  public init(
     event time: Revision, version: Int, operationIndex: Int, isInvalidate: Bool, uuid: [UInt8], operationType: String,
     identifier: BSONDocument, isCommand: Bool
   ) {
@@ -88,7 +88,7 @@ package struct ResumeTokenData: Sendable, Equatable {
   /// Decodes a token.
   ///
   /// - Parameter data: the hexadecimal digits of `_data`.
-  package init?(data: String) {
+  public init?(data: String) {
     var bytes: [UInt8] = []
     var high: UInt8?
     for digit in data.utf8 {
@@ -114,7 +114,7 @@ package struct ResumeTokenData: Sendable, Equatable {
   }
 
   /// The hexadecimal digits of `_data`.
-  package var data: String {
+  public var data: String {
     var bytes: [UInt8] = []
     KeyString.append(OwnedValue(type: .timestamp, bytes: littleEndian(time.rawValue)), to: &bytes)
     KeyString.append(integer: version, to: &bytes)
@@ -126,7 +126,7 @@ package struct ResumeTokenData: Sendable, Equatable {
   }
 
   /// The token as a document.
-  package var document: BSONDocument { BSONDocument { $0.append("_data", data) } }
+  public var document: BSONDocument { BSONDocument { $0.append("_data", data) } }
 }
 
 /// Returns bytes in upper-case hexadecimal digits.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-package import ConfigLookupBSON
-package import ConfigLookupCore
+public import ConfigLookupBSON
+public import ConfigLookupCore
 
 extension MongodModel {
   /// Runs a command once; nil if there is no primary.
@@ -37,7 +37,7 @@ extension MongoModel {
   /// - Returns: the reply.
   /// - Throws: a ``CommandError`` if the command fails, waits, or there is no primary.
   @discardableResult
-  package func run(
+  public func run(
     _ command: BSONDocument, database: String, member: Int? = nil, shard: Int = 0
   ) throws(CommandError) -> BSONDocument {
     let outcome: Outcome? = shared.change { cluster in
@@ -70,7 +70,7 @@ extension MongoModel {
   /// - Returns: the time of the last entry.
   /// - Throws: a ``CommandError``.
   @discardableResult
-  package func insert(
+  public func insert(
     _ namespace: String, _ documents: [BSONDocument], member: Int? = nil, shard: Int = 0
   ) throws(CommandError) -> Revision {
     let name = Namespace(namespace)
@@ -93,7 +93,7 @@ extension MongoModel {
   /// - Returns: the time of the last entry.
   /// - Throws: a ``CommandError``.
   @discardableResult
-  package func update(
+  public func update(
     _ namespace: String, _ query: BSONDocument, _ change: BSONDocument, upserts: Bool = false, member: Int? = nil,
     shard: Int = 0
   ) throws(CommandError) -> Revision {
@@ -123,7 +123,7 @@ extension MongoModel {
   /// - Returns: the time of the last entry.
   /// - Throws: a ``CommandError``.
   @discardableResult
-  package func delete(
+  public func delete(
     _ namespace: String, _ query: BSONDocument, member: Int? = nil, shard: Int = 0
   ) throws(CommandError) -> Revision {
     let name = Namespace(namespace)
@@ -149,7 +149,7 @@ extension MongoModel {
   /// - Returns: the time of its entry.
   /// - Throws: a ``CommandError``.
   @discardableResult
-  package func transaction(
+  public func transaction(
     shard: Int = 0, _ commands: [(database: String, command: BSONDocument)]
   ) throws(CommandError) -> Revision {
     let session = BSONDocument { $0.append("id", uuid: change(shard) { $0.set.makeID(count: 16) }) }
@@ -174,7 +174,7 @@ extension MongoModel {
   /// - Parameters:
   ///   - count: the number of entries.
   ///   - shard: the index of the shard.
-  package func writeNoops(_ count: Int, shard: Int = 0) {
+  public func writeNoops(_ count: Int, shard: Int = 0) {
     change(shard) { model in
       guard let primary = model.set.primary else { return }
       for _ in 0..<count { model.set.append([], at: primary) }
@@ -191,7 +191,7 @@ extension MongoModel {
   /// Commits nothing later than what is committed now, until ``commit(upTo:shard:)``.
   ///
   /// - Parameter shard: the index of the shard.
-  package func holdCommits(shard: Int = 0) {
+  public func holdCommits(shard: Int = 0) {
     change(shard) { model in
       model.set.commitLimit = model.set.primary.map { model.set.members[$0].commitPoint }
     }
@@ -202,7 +202,7 @@ extension MongoModel {
   /// - Parameters:
   ///   - time: the time; nil for all entries.
   ///   - shard: the index of the shard.
-  package func commit(upTo time: Revision? = nil, shard: Int = 0) {
+  public func commit(upTo time: Revision? = nil, shard: Int = 0) {
     change(shard) { model in
       model.set.commitLimit = time
       model.set.replicate()
@@ -214,7 +214,7 @@ extension MongoModel {
   /// - Parameters:
   ///   - seconds: the time in seconds.
   ///   - shard: the index of the shard.
-  package func delayCommits(_ seconds: Double, shard: Int = 0) {
+  public func delayCommits(_ seconds: Double, shard: Int = 0) {
     change(shard) {
       $0.set.commitDelay = seconds
       $0.set.replicate()
@@ -227,7 +227,7 @@ extension MongoModel {
   ///   - seconds: the time in seconds.
   ///   - member: the index of the member.
   ///   - shard: the index of the shard.
-  package func delayReplication(_ seconds: Double, of member: Int, shard: Int = 0) {
+  public func delayReplication(_ seconds: Double, of member: Int, shard: Int = 0) {
     change(shard) {
       $0.set.members[member].replicationDelay = seconds
       $0.set.replicate()
@@ -239,7 +239,7 @@ extension MongoModel {
   /// - Parameters:
   ///   - seconds: the interval in seconds; nil for none.
   ///   - shard: the index of the shard.
-  package func setNoopInterval(_ seconds: Double?, shard: Int = 0) {
+  public func setNoopInterval(_ seconds: Double?, shard: Int = 0) {
     change(shard) { $0.set.noopInterval = seconds }
   }
 
@@ -248,21 +248,21 @@ extension MongoModel {
   /// - Parameters:
   ///   - networks: the number of each member.
   ///   - shard: the index of the shard.
-  package func partition(_ networks: [Int], shard: Int = 0) { change(shard) { $0.set.partition(networks) } }
+  public func partition(_ networks: [Int], shard: Int = 0) { change(shard) { $0.set.partition(networks) } }
 
   /// Makes a member the primary of a new term.
   ///
   /// - Parameters:
   ///   - member: the index of the member.
   ///   - shard: the index of the shard.
-  package func elect(_ member: Int, shard: Int = 0) { change(shard) { $0.set.elect(member) } }
+  public func elect(_ member: Int, shard: Int = 0) { change(shard) { $0.set.elect(member) } }
 
   /// Makes the primary a secondary; then there is none.
   ///
   /// - Parameters:
   ///   - member: the index of the member; nil for the primary.
   ///   - shard: the index of the shard.
-  package func stepDown(_ member: Int? = nil, shard: Int = 0) {
+  public func stepDown(_ member: Int? = nil, shard: Int = 0) {
     change(shard) { model in
       if let index = member ?? model.set.primary { model.set.becomeSecondary(index) }
     }
@@ -274,7 +274,7 @@ extension MongoModel {
   ///   - isUp: whether it is to run.
   ///   - member: the index of the member.
   ///   - shard: the index of the shard.
-  package func setRunning(_ isUp: Bool, member: Int, shard: Int = 0) {
+  public func setRunning(_ isUp: Bool, member: Int, shard: Int = 0) {
     change(shard) { model in
       guard model.set.members[member].isUp != isUp else { return }
       let node = model.set.members[member]
@@ -290,7 +290,7 @@ extension MongoModel {
   ///   - isRecovering: whether it is recovering.
   ///   - member: the index of the member.
   ///   - shard: the index of the shard.
-  package func setRecovering(_ isRecovering: Bool, member: Int, shard: Int = 0) {
+  public func setRecovering(_ isRecovering: Bool, member: Int, shard: Int = 0) {
     change(shard) { model in
       model.set.members[member].state = isRecovering ? .recovering : .secondary
       model.set.members[member].topologyCounter += 1
@@ -304,7 +304,7 @@ extension MongoModel {
   ///   - isSilent: whether they are silent.
   ///   - member: the index of the member.
   ///   - shard: the index of the shard.
-  package func setSilent(_ isSilent: Bool, member: Int, shard: Int = 0) {
+  public func setSilent(_ isSilent: Bool, member: Int, shard: Int = 0) {
     shared.change { cluster in
       let endpoint = Endpoint.member(shard: shard, index: member)
       if isSilent { cluster.silent.insert(endpoint) } else { cluster.silent.remove(endpoint) }
@@ -318,7 +318,7 @@ extension MongoModel {
   /// - Parameters:
   ///   - count: the number of entries to keep.
   ///   - shard: the index of the shard.
-  package func truncateOplog(keeping count: Int, shard: Int = 0) {
+  public func truncateOplog(keeping count: Int, shard: Int = 0) {
     change(shard) { model in
       for index in model.set.members.indices {
         let entries = model.set.members[index].oplog.entries.count
@@ -333,26 +333,26 @@ extension MongoModel {
   /// - Parameters:
   ///   - count: the number; nil for mongod's own limits.
   ///   - shard: the index of the shard.
-  package func setEventsPerBatch(_ count: Int?, shard: Int = 0) { change(shard) { $0.eventsPerBatch = count } }
+  public func setEventsPerBatch(_ count: Int?, shard: Int = 0) { change(shard) { $0.eventsPerBatch = count } }
 
   /// Sets how many oplog entries a change stream examines in a second.
   ///
   /// - Parameters:
   ///   - entries: the number; nil for no limit.
   ///   - shard: the index of the shard.
-  package func setScanRate(_ entries: Double?, shard: Int = 0) { change(shard) { $0.scannedPerSecond = entries } }
+  public func setScanRate(_ entries: Double?, shard: Int = 0) { change(shard) { $0.scannedPerSecond = entries } }
 
   /// Sets the time as of which `updateLookup` reads.
   ///
   /// - Parameters:
   ///   - time: the time; nil for the commit point at that moment.
   ///   - shard: the index of the shard.
-  package func setLookupTime(_ time: Revision?, shard: Int = 0) { change(shard) { $0.lookupTime = time } }
+  public func setLookupTime(_ time: Revision?, shard: Int = 0) { change(shard) { $0.lookupTime = time } }
 
   /// Lets the post-images of all changes so far expire.
   ///
   /// - Parameter shard: the index of the shard.
-  package func expireImages(shard: Int = 0) {
+  public func expireImages(shard: Int = 0) {
     change(shard) { $0.set.imagesExpiredThrough = $0.set.clusterTime }
   }
 
@@ -361,7 +361,7 @@ extension MongoModel {
   /// - Parameters:
   ///   - points: what replaces the present fail points.
   ///   - shard: the index of the shard.
-  package func fail(_ points: [FailPoint], shard: Int = 0) { change(shard) { $0.failPoints = points } }
+  public func fail(_ points: [FailPoint], shard: Int = 0) { change(shard) { $0.failPoints = points } }
 
   // MARK: Looking
 
@@ -371,7 +371,7 @@ extension MongoModel {
   ///   - member: the index of the member; nil for the primary.
   ///   - shard: the index of the shard.
   /// - Returns: the time; none if there is no primary.
-  package func commitPoint(_ member: Int? = nil, shard: Int = 0) -> Revision {
+  public func commitPoint(_ member: Int? = nil, shard: Int = 0) -> Revision {
     shared.use { cluster in
       let set = cluster.shards[shard].set
       return (member ?? set.primary).map { set.members[$0].commitPoint } ?? .none
@@ -384,7 +384,7 @@ extension MongoModel {
   ///   - member: the index of the member; nil for the primary.
   ///   - shard: the index of the shard.
   /// - Returns: the time; none if there is no primary.
-  package func lastApplied(_ member: Int? = nil, shard: Int = 0) -> Revision {
+  public func lastApplied(_ member: Int? = nil, shard: Int = 0) -> Revision {
     shared.use { cluster in
       let set = cluster.shards[shard].set
       return (member ?? set.primary).map { set.members[$0].lastApplied } ?? .none
@@ -398,7 +398,7 @@ extension MongoModel {
   ///   - member: the index of the member; nil for all.
   ///   - shard: the index of the shard.
   /// - Returns: the number.
-  package func commandCount(_ name: String, member: Int? = nil, shard: Int = 0) -> Int {
+  public func commandCount(_ name: String, member: Int? = nil, shard: Int = 0) -> Int {
     shared.use { cluster in
       let members = cluster.shards[shard].set.members
       return members.indices.reduce(0) { sum, index in
@@ -414,7 +414,7 @@ extension MongoModel {
   /// - Parameters:
   ///   - seconds: the time in seconds.
   ///   - shard: the index of the shard.
-  package func setShardDelay(_ seconds: Double, shard: Int) {
+  public func setShardDelay(_ seconds: Double, shard: Int) {
     shared.change { cluster in
       for index in cluster.routers.indices { cluster.routers[index].shardDelays[shard] = seconds }
     }
@@ -423,7 +423,7 @@ extension MongoModel {
   /// Sets whether the routers report their clock as `operationTime`, instead of the highest time of the shards.
   ///
   /// - Parameter reportsClock: whether they do.
-  package func setRouterReportsClock(_ reportsClock: Bool) {
+  public func setRouterReportsClock(_ reportsClock: Bool) {
     shared.change { cluster in
       for index in cluster.routers.indices { cluster.routers[index].reportsClock = reportsClock }
     }

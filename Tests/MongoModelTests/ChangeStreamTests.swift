@@ -185,8 +185,8 @@ struct ChangeStreamTests {
     }
     #expect(try machine.code("{\"getMore\": {\"$numberLong\": \"\(opened.id)\"}, \"collection\": \"c\"}") == nil)
     let large = String(repeating: "y", count: 20_000)
-    let stage =
-      "{\"$changeStream\": {\(opened.resumeOption)}}, {\"$project\": {\"fullDocument\": 1, \"x\": {\"$literal\": \"\(large)\"}}}"
+    let project = "{\"$project\": {\"fullDocument\": 1, \"x\": {\"$literal\": \"\(large)\"}}}"
+    let stage = "{\"$changeStream\": {\(opened.resumeOption)}}, \(project)"
     #expect(try machine.code("{\"aggregate\": \"c\", \"pipeline\": [\(stage)], \"cursor\": {}}") == 10334)
   }
 

@@ -155,9 +155,8 @@ internal import Testing
   /// 12. What other products answer to commands that they do not have.
   @Test(
     .fails(until: "an odd answer to replSetGetConfig or whenAvailable is accepted (D8, B7)"),
-    arguments: ["Atlas Flex", "DocumentDB"])
-  func oddAnswersDoNotKeepTheServerFromBecomingReady(_ name: String) throws {
-    let personality = name == "DocumentDB" ? Personality.documentDB : .atlasFlex
+    arguments: [Personality.atlasFlex, .documentDB])
+  func oddAnswersDoNotKeepTheServerFromBecomingReady(_ personality: Personality) throws {
     try withBench(try MongoModel(personality, seed: 12)) { bench in
       try bench.model.insert(ScenarioBench.agents, [Documents.agent("a", description: "one")])
       try bench.start()
