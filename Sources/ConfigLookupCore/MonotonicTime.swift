@@ -51,27 +51,6 @@ public struct MonotonicTime: Sendable, Hashable, Comparable {
     self <= earlier ? .zero : .nanoseconds(nanoseconds - earlier.nanoseconds)
   }
 
-  /// Returns the time that is a number of seconds later. The result is clamped to the range of the clock.
-  ///
-  /// - Parameter seconds: the number of seconds. A negative number results in an earlier time, NaN in the same time.
-  /// - Returns: the time.
-  public func advanced(bySeconds seconds: Double) -> MonotonicTime {
-    if seconds.isNaN { return self }
-    let delta = UInt64(min(abs(seconds) * 1e9, 9e18))
-    let (sum, overflow) =
-      seconds < 0 ? nanoseconds.subtractingReportingOverflow(delta) : nanoseconds.addingReportingOverflow(delta)
-    if overflow { return MonotonicTime(nanoseconds: seconds < 0 ? 0 : .max) }
-    return MonotonicTime(nanoseconds: sum)
-  }
-
-  /// Returns the number of seconds between an earlier time and this one.
-  ///
-  /// - Parameter earlier: the earlier time.
-  /// - Returns: the seconds; 0 if `earlier` is later.
-  public func seconds(since earlier: MonotonicTime) -> Double {
-    self <= earlier ? 0 : Double(nanoseconds - earlier.nanoseconds) / 1e9
-  }
-
   /// Returns the number of whole milliseconds between an earlier time and this one.
   ///
   /// - Parameter earlier: the earlier time.

@@ -50,7 +50,7 @@ extension LookupService {
 
   /// Throws UNAVAILABLE if the contents are older than the server may serve.
   func requireFresh(_ view: CacheView) throws(RPCStatus) {
-    guard let limit = options.maximumStalenessSeconds, Double(view.ageMilliseconds) > limit * 1000 else { return }
+    guard view.ageMilliseconds > options.maximumStalenessMilliseconds else { return }
     throw RPCStatus(
       .serverTooStale,
       "the contents were last verified \(view.ageMilliseconds) ms ago, longer ago than the server allows")

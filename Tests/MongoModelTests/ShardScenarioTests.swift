@@ -11,7 +11,7 @@ internal import Testing
 @Suite(.serialized) struct ShardScenarioTests {
   /// Expects that the server never claims to have observed a change that it does not show.
   private func expectNoClaim(_ bench: ScenarioBench, _ revision: Revision, seconds: Double) throws {
-    let end = soon(seconds)
+    let end = soon(.seconds(seconds))
     while MonotonicTime.now < end {
       let reply = try bench.client.agent("a")
       if reply.content == "two" { return }

@@ -104,7 +104,8 @@ final class SimulatedDatabase: @unchecked Sendable {
       let document = apply(change)
       oplog.append(
         Event(
-          time: now, change: change, document: document, fields: fields, isInTransaction: changes.count > 1 && !isBatch))
+          time: now, change: change, document: document, fields: fields, isInTransaction: changes.count > 1 && !isBatch)
+      )
     }
     return now
   }
