@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import CLinux
 internal import Glibc
 
 /// A time of the monotonic clock, which never goes back. Only differences between two times are meaningful.
@@ -15,9 +16,7 @@ public struct MonotonicTime: Sendable, Hashable, Comparable {
 
   /// The current time of `CLOCK_MONOTONIC`.
   public static var now: MonotonicTime {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return MonotonicTime(nanoseconds: UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec))
+    MonotonicTime(nanoseconds: configlookup_nanoseconds(CLOCK_MONOTONIC))
   }
 
   /// Returns whether `left` is earlier.
@@ -74,9 +73,7 @@ public struct WallTime: Sendable, Hashable, Comparable {
 
   /// The current time of `CLOCK_REALTIME`.
   public static var now: WallTime {
-    var time = timespec()
-    clock_gettime(CLOCK_REALTIME, &time)
-    return WallTime(milliseconds: Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000)
+    WallTime(milliseconds: Int64(configlookup_nanoseconds(CLOCK_REALTIME) / 1_000_000))
   }
 
   /// Returns whether `left` is earlier.

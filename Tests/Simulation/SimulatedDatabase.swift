@@ -180,6 +180,12 @@ final class SimulatedDatabase: @unchecked Sendable {
     documents[collection.rawValue].filter { $0.value.last?.document != nil }.keys.sorted()
   }
 
+  /// The `_id`s of the documents that a read finds.
+  func readableIDs(_ collection: Collection) -> [String] {
+    guard hasMajority else { return ids(collection) }
+    return documents[collection.rawValue].keys.filter { document(collection, $0, asOf: commitPoint) != nil }.sorted()
+  }
+
   /// The document as of `time`.
   func document(_ collection: Collection, _ id: String, asOf time: Revision) -> (SimulatedDocument, BSONDocument)? {
     documents[collection.rawValue][id]?.last { $0.time <= time }?.document
