@@ -92,6 +92,7 @@ public struct StreamProgress: Sendable, Hashable {
   public var majorityLag: Duration {
     let position = received?.revision ?? reportedTime
     // A position just before a second's first revision has the number of the second before.
-    return .seconds(Int64(databaseTime.seconds) - Int64(min(databaseTime.seconds, Revision(position.rawValue + 1).seconds)))
+    return .seconds(
+      Int64(databaseTime.seconds) - Int64(min(databaseTime.seconds, Revision(position.rawValue + 1).seconds)))
   }
 }

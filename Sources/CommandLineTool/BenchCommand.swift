@@ -8,7 +8,7 @@ func runBench(_ words: [String], _ options: ToolOptions) throws -> Int32 {
   try expect(words)
   let requests = try agentRequests(options)
   let threadCount = min(options.threads, options.connections)
-  let end = MonotonicTime.now.advanced(bySeconds: options.seconds)
+  let end = MonotonicTime.now.advanced(by: options.duration)
   let results = Locked<[BenchResult]>([])
   let failure = Locked<String?>(nil)
   let began = MonotonicTime.now
@@ -25,8 +25,7 @@ func runBench(_ words: [String], _ options: ToolOptions) throws -> Int32 {
   }
   for thread in threads { thread.join() }
   if let failure = failure.withLock({ $0 }) { throw ToolFailure(status: ExitStatus.unavailable, message: failure) }
-  let seconds = MonotonicTime.now.seconds(since: began)
-  try report(results.withLock { $0 }, seconds, options)
+  try report(results.withLock { $0 }, MonotonicTime.now.duration(since: began), options)
   return ExitStatus.success
 }
 
@@ -92,7 +91,8 @@ private func load(
   return result
 }
 
-private func report(_ results: [BenchResult], _ seconds: Double, _ options: ToolOptions) throws {
+private func report(_ results: [BenchResult], _ elapsed: Duration, _ options: ToolOptions) throws {
+  let seconds = elapsed.seconds
   let calls = results.reduce(0) { $0 + $1.calls }
   let failed = results.reduce(0) { $0 + $1.failed }
   let times = results.flatMap(\.times).sorted()

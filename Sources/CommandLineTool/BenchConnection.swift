@@ -41,7 +41,7 @@ private struct FramedBenchConnection: BenchConnection {
   }
 
   func wait() throws -> Int {
-    try client.countReplies(depth, deadline: .now.advanced(bySeconds: client.patienceSeconds))
+    try client.countReplies(depth, deadline: .now.advanced(by: client.callTimeout))
   }
 }
 
@@ -54,6 +54,6 @@ private struct GRPCBenchConnection: BenchConnection {
   }
 
   func wait() throws -> Int {
-    try client.countReplies(blocks[0].count, deadline: .now.advanced(bySeconds: client.patienceSeconds))
+    try client.countReplies(blocks[0].count, deadline: .now.advanced(by: client.callTimeout))
   }
 }

@@ -7,7 +7,7 @@ internal import ProtobufMessages
 /// `watch --follow`: uses the client library, which reconnects and resumes where the connection was lost.
 func runFollow(_ options: ToolOptions) throws -> Int32 {
   try options.checkSelectors()
-  guard !options.isGRPC, !options.values, !options.initial, options.intervalMilliseconds == 0 else {
+  guard !options.isGRPC, !options.values, !options.initial, options.interval == nil else {
     throw UsageError("watch --follow: not with --grpc, --values, --initial or --interval-ms")
   }
   // For its error messages, which name the flag.
@@ -33,7 +33,7 @@ func runFollow(_ options: ToolOptions) throws -> Int32 {
   defer { work.cancel() }
   while true {
     // This blocks the main thread, which the library does not use.
-    guard let result = outcome.wait(until: .now.advanced(bySeconds: 3600), { $0 }) else { continue }
+    guard let result = outcome.wait(until: .now.advanced(by: .seconds(3600)), { $0 }) else { continue }
     do {
       return try result.get()
     } catch let error as ConfigLookupError {
@@ -48,7 +48,7 @@ private func follow(_ client: ConfigLookupClient, _ options: ToolOptions) async 
   let notices = client.invalidations()
   let report = Task { await reportConnection(of: client, options) }
   defer { report.cancel() }
-  try await client.ready(timeout: options.timeoutSeconds)
+  try await client.ready(timeout: options.timeout)
   var changes = 0
   for await notice in notices where options.wants(notice) {
     if notice.kind == .upsert || notice.kind == .delete { changes += 1 }
@@ -111,7 +111,7 @@ extension ToolOptions {
         authorities: tls.authorities, certificate: tls.certificate, key: tls.key, serverName: tls.serverName)
     }
     configuration.token = try bearerToken()
-    configuration.connectTimeout = timeoutSeconds
+    configuration.connectTimeout = timeout
     // The command makes no lookups.
     configuration.nearCache = nil
     return configuration

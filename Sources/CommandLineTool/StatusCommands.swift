@@ -43,7 +43,8 @@ private func printStatus(_ caches: [(name: String, status: Configlookup__V1__Cac
       status.cache_valid != 0
         ? TextTable.Cell("valid", .green)
         : isLoaded ? TextTable.Cell("stale", .yellow) : TextTable.Cell("not_loaded", .red),
-      TextTable.Cell("\(status.cache_size)"), TextTable.Cell(isLoaded ? age(status.cache_age_seconds) : ""),
+      TextTable.Cell("\(status.cache_size)"),
+      TextTable.Cell(isLoaded ? age(Duration(clampingSeconds: status.cache_age_seconds)) : ""),
       TextTable.Cell(isStreaming ? "active" : "inactive", isStreaming ? .green : .red),
       TextTable.Cell("\(status.rejected_count)", status.rejected_count > 0 ? .yellow : nil),
       TextTable.Cell("\(status.conflict_count)", status.conflict_count > 0 ? .yellow : nil),
@@ -73,8 +74,8 @@ private func printStatus(_ caches: [(name: String, status: Configlookup__V1__Cac
 }
 
 /// The time since the contents were last verified: `0.13s`, `12s`.
-private func age(_ seconds: Double) -> String {
-  seconds < 10 ? "\((seconds * 100).rounded() / 100)s" : "\(UInt64(min(seconds, 1e12)))s"
+private func age(_ age: Duration) -> String {
+  age < .seconds(10) ? "\((age.seconds * 100).rounded() / 100)s" : "\(age.components.seconds)s"
 }
 
 /// `2026-11-21T08:40:34Z`; empty where there is none.
@@ -103,7 +104,7 @@ private func checkHealth(of server: HTTPServer, _ options: ToolOptions) throws -
   do throws(NetworkError) {
     reply = try exchange.send(
       tls: tls, serverName: options.tls.serverName,
-      deadline: .now.advanced(bySeconds: options.timeoutSeconds))
+      deadline: .now.advanced(by: options.timeout))
   } catch {
     throw ToolFailure(status: ExitStatus.unavailable, message: error.message)
   }

@@ -30,16 +30,14 @@ struct ToolClient {
     >?,
     _ body: (UnsafePointer<Response>) throws -> Result
   ) throws -> Result {
-    let reply = try client.call(
-      method, ProtobufArena.pack(request), timeoutMilliseconds: UInt32(min(options.timeoutSeconds * 1000, 4e9)))
+    let reply = try client.call(method, ProtobufArena.pack(request), timeout: options.timeout)
     try check(reply)
     return try read(reply.payload, unpack, body)
   }
 
   /// Whether `grpc.health.v1.Health` reports the whole server as SERVING.
   func isServing() throws -> Bool {
-    let reply = try client.call(
-      "grpc.health.v1.Health/Check", timeoutMilliseconds: UInt32(min(options.timeoutSeconds * 1000, 4e9)))
+    let reply = try client.call("grpc.health.v1.Health/Check", timeout: options.timeout)
     try check(reply)
     return try reply.payload.withUnsafeBytes { bytes in
       var fields = ProtobufReader(bytes)
@@ -55,9 +53,9 @@ struct ToolClient {
   /// with OK.
   ///
   /// - Throws: ``ToolFailure`` for a status other than OK, or the error of the connection: no reply within
-  ///   `silenceSeconds`, for instance.
+  ///   `replyTimeout`, for instance.
   func stream<Request, Response>(
-    _ method: String, _ request: UnsafePointer<Request>, silenceSeconds: Double,
+    _ method: String, _ request: UnsafePointer<Request>, replyTimeout: Duration,
     _ unpack: (UnsafeMutablePointer<ProtobufCAllocator>?, Int, UnsafePointer<UInt8>?) -> UnsafeMutablePointer<
       Response
     >?,
@@ -65,7 +63,7 @@ struct ToolClient {
   ) throws {
     let id = try client.openStream(method, ProtobufArena.pack(request))
     while true {
-      let reply = try client.nextReply(id, deadline: .now.advanced(bySeconds: silenceSeconds))
+      let reply = try client.nextReply(id, deadline: .now.advanced(by: replyTimeout))
       try check(reply)
       guard reply.more else { return }
       if try !read(reply.payload, unpack, body) {

@@ -26,7 +26,7 @@ extension ToolOptions {
       Flag("grpc", "Use gRPC instead of framed protobuf.", default: "false", .toggle { $1.isGRPC = $0 }),
       Flag(
         "timeout-seconds", "Maximum time to wait for a connection or a reply, in seconds.", default: "10",
-        .value(placeholder: "SECONDS") { number($0, 0.001...86_400, &$1.timeoutSeconds) }),
+        .value(placeholder: "SECONDS") { readSeconds($0, 0.001...86_400, &$1.timeout) }),
       .file(
         "token-file", "File with the bearer token. A pipe is accepted, too.",
         default: "CONFIG_LOOKUP_TOKEN, if it is set", \.tokenFile),
@@ -134,7 +134,12 @@ extension ToolOptions {
     Flag(
       "interval-ms", "Interval between PROGRESS notices, in milliseconds. The server may raise it.",
       default: "10000", hasVariable: false,
-      .value(placeholder: "MS") { whole($0, 10...3_600_000, &$1.intervalMilliseconds) }),
+      .value(placeholder: "MS") { text, options in
+        var milliseconds = 0
+        let problem = whole(text, 10...3_600_000, &milliseconds)
+        if problem == nil { options.interval = .milliseconds(milliseconds) }
+        return problem
+      }),
     Flag(
       "follow", "Reconnect after the connection is lost, to any of the servers, and resume where it ended.",
       default: "false", hasVariable: false, .toggle { $1.follow = $0 }),
@@ -204,7 +209,7 @@ extension ToolOptions {
       .value(placeholder: "N") { whole($0, 1...1000, &$1.depth) }),
     Flag(
       "seconds", "Duration of the measurement, in seconds.", default: "3", hasVariable: false,
-      .value(placeholder: "SECONDS") { number($0, 0.1...3600, &$1.seconds) }),
+      .value(placeholder: "SECONDS") { readSeconds($0, 0.1...3600, &$1.duration) }),
     Flag(
       "threads", "Number of threads of the load generator, at most one per connection.", default: "1",
       hasVariable: false, .value(placeholder: "N") { whole($0, 1...64, &$1.threads) }),
@@ -239,14 +244,6 @@ private func address(_ text: String, _ store: (HostAndPort) -> Void) -> String? 
 private func namespace(_ text: String, _ namespace: inout String) -> String? {
   guard let read = MongoNamespace(text) else { return "\(text) does not have the form DATABASE.COLLECTION" }
   namespace = read.description
-  return nil
-}
-
-private func number(_ text: String, _ range: ClosedRange<Double>, _ value: inout Double) -> String? {
-  guard let number = Double(text), range.contains(number) else {
-    return "\(text) is not a number from \(range.lowerBound) to \(range.upperBound)"
-  }
-  value = number
   return nil
 }
 

@@ -16,7 +16,7 @@ struct ToolOptions: Sendable {
   /// The colours of text output, by `--color` and the terminal.
   var style = Style.plain
   /// `--timeout-seconds`
-  var timeoutSeconds = 10.0
+  var timeout = Duration.seconds(10)
   /// `--help`
   var wantsHelp = false
   /// `--version`
@@ -67,8 +67,8 @@ struct ToolOptions: Sendable {
   var initial = false
   /// `--values`
   var values = false
-  /// `--interval-ms`; 0 for the server's default.
-  var intervalMilliseconds: UInt32 = 0
+  /// `--interval-ms`; nil for the server's default.
+  var interval: Duration?
   /// `--count`; nil for no limit.
   var count: Int?
   /// `--follow`
@@ -94,7 +94,7 @@ struct ToolOptions: Sendable {
   /// `--depth`
   var depth = 1
   /// `--seconds`
-  var seconds = 3.0
+  var duration = Duration.seconds(3)
   /// `--threads`
   var threads = 1
 

@@ -80,7 +80,7 @@ extension FramedClient {
     let token = try options.bearerToken()
     try self.init(
       options.server, tls: options.tls.context(), serverName: options.tls.serverName,
-      timeoutSeconds: options.timeoutSeconds)
+      connectTimeout: options.timeout)
     guard let token else { return }
     try check(call("Hello", metadata: authorization(token)))
   }
@@ -92,7 +92,7 @@ extension GRPCClient {
     let token = try options.bearerToken()
     try self.init(
       options.server, service: "configlookup.v1.ConfigLookup", tls: options.tls.context(["h2"]),
-      serverName: options.tls.serverName, timeoutSeconds: options.timeoutSeconds)
+      serverName: options.tls.serverName, connectTimeout: options.timeout)
     if let token { metadata = authorization(token) }
   }
 }

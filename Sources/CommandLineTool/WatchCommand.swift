@@ -22,13 +22,13 @@ func runWatch(_ words: [String], _ options: ToolOptions) throws -> Int32 {
     request.key_prefixes = arena.texts(options.prefixes)
     request.send_initial_state = options.initial ? 1 : 0
     request.include_values = options.values ? 1 : 0
-    request.progress_interval_ms = options.intervalMilliseconds
+    request.progress_interval_ms = UInt32(clamping: options.interval?.milliseconds ?? 0)
   }
-  let interval = Double(options.intervalMilliseconds == 0 ? 10_000 : options.intervalMilliseconds) / 1000
+  let interval = options.interval ?? .seconds(10)
   var changes = 0
   // Without a notice for three intervals the connection counts as lost.
   try ToolClient(options).stream(
-    "WatchInvalidations", request, silenceSeconds: 3 * interval + options.timeoutSeconds,
+    "WatchInvalidations", request, replyTimeout: interval * 3 + options.timeout,
     configlookup__v1__invalidation_notice__unpack
   ) { notice in
     let isChange =

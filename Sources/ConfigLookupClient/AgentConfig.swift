@@ -98,8 +98,8 @@ public struct AgentConfig: Sendable, Hashable {
   public struct ErrorHandling: Sendable, Hashable {
     /// The maximum number of attempts, 1 to 10.
     public let maxAttempts: Int
-    /// The time before each retry, in milliseconds.
-    public let backoffMilliseconds: [Int64]
+    /// The time before each retry.
+    public let backoff: [Duration]
     /// The action after the last attempt: `publish_error_event`, `dead_letter` or `graceful_fallback`.
     public let onFailure: String
     /// The topic for dead letters.
@@ -270,7 +270,8 @@ extension AgentConfig.LanguageModel {
 extension AgentConfig.ErrorHandling {
   fileprivate init(_ message: Configlookup__V1__ErrorHandling?) {
     maxAttempts = Int(message?.max_attempts ?? 0)
-    backoffMilliseconds = Array(UnsafeBufferPointer(start: message?.backoff_ms, count: message?.n_backoff_ms ?? 0))
+    backoff = UnsafeBufferPointer(start: message?.backoff_ms, count: message?.n_backoff_ms ?? 0)
+      .map { .milliseconds($0) }
     onFailure = message?.on_failure.string ?? ""
     deadLetterTopic = message?.dead_letter_topic.string ?? ""
   }

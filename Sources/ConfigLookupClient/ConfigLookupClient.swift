@@ -23,7 +23,7 @@ public final class ConfigLookupClient: Sendable {
     case ready
     /// The connection is lost: cached answers are returned until their time to live ends, and after it as stale ones.
     case stale
-    /// The client has not been connected for ``ClientConfiguration/errorAfter`` seconds, or the server rejected its
+    /// The client has not been connected for ``ClientConfiguration/errorAfter``, or the server rejected its
     /// credentials.
     case error
   }
@@ -89,7 +89,7 @@ public final class ConfigLookupClient: Sendable {
   /// The current state. It may change at any time; ``states()`` follows it.
   public var state: State {
     if watcher.isLive { return .ready }
-    if watcher.refusal != nil || supervisor.secondsDown >= configuration.errorAfter { return .error }
+    if watcher.refusal != nil || supervisor.downtime >= configuration.errorAfter { return .error }
     return watcher.wasLive ? .stale : .notReady
   }
 
@@ -101,11 +101,11 @@ public final class ConfigLookupClient: Sendable {
 
   /// Waits until this client is connected and every change reaches it (``State/ready``).
   ///
-  /// - Parameter timeout: seconds to wait at most.
+  /// - Parameter timeout: how long to wait at most.
   /// - Throws: ``ConfigLookupError``: `notAllowed` if the server rejects the credentials; `unavailable` after
   ///   `timeout`, with the latest problem of the connection in its message; `closed` if the client is closed. If the
   ///   task is cancelled, that or a `CancellationError`.
-  public func ready(timeout: Double = 10) async throws {
+  public func ready(timeout: Duration = .seconds(10)) async throws {
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask {
         for await state in self.states() {
@@ -115,11 +115,11 @@ public final class ConfigLookupClient: Sendable {
         throw ConfigLookupError.isClosed
       }
       group.addTask {
-        try await Task.sleep(nanoseconds: UInt64(timeout * 1e9))
+        try await Task.sleep(nanoseconds: UInt64(clamping: timeout.nanoseconds))
         let addresses = self.configuration.addresses.joined(separator: ", ")
         let problem = self.supervisor.lastProblem.map { ": \($0)" } ?? ""
         throw ConfigLookupError(
-          code: .unavailable, message: "no connection to \(addresses) within \(timeout) s\(problem)")
+          code: .unavailable, message: "no connection to \(addresses) within \(timeout.seconds) s\(problem)")
       }
       defer { group.cancelAll() }
       try await group.next()
@@ -134,9 +134,9 @@ public final class ConfigLookupClient: Sendable {
   /// by the passing of time, not by an event.
   private func lookAgainLater() {
     stateChanged()
-    let seconds = configuration.errorAfter + 0.01
+    let delay = UInt64(clamping: configuration.errorAfter.nanoseconds) + 10_000_000
     Task { [weak self] in
-      try? await Task.sleep(nanoseconds: UInt64(seconds * 1e9))
+      try? await Task.sleep(nanoseconds: delay)
       self?.stateChanged()
     }
   }
@@ -170,7 +170,7 @@ public final class ConfigLookupClient: Sendable {
     for (name, value) in [
       ("timeout", configuration.timeout), ("connectTimeout", configuration.connectTimeout),
       ("longestBackoff", configuration.longestBackoff), ("errorAfter", configuration.errorAfter),
-    ] where !(value > 0) { throw wrong(name, "\(value) is not above 0") }
+    ] where value <= .zero { throw wrong(name, "\(value.seconds) s is not above 0") }
     var tls: TLSContext?
     if let wanted = configuration.tls {
       guard (wanted.certificate == nil) == (wanted.key == nil) else {
@@ -191,7 +191,7 @@ public final class ConfigLookupClient: Sendable {
       do throws(NetworkError) {
         var target = FramedChannel.Target(
           address: try HostAndPort(address), tls: tls, serverName: configuration.tls?.serverName)
-        target.connectSeconds = configuration.connectTimeout
+        target.connectTimeout = configuration.connectTimeout
         targets.append(target)
       } catch {
         throw wrong("addresses", error.message)

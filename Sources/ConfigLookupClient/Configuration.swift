@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import NearCache
 
-/// The configuration of a ``ConfigLookupClient``: its servers, credentials, timeouts and near cache. Times are in
-/// seconds.
+/// The configuration of a ``ConfigLookupClient``: its servers, credentials, timeouts and near cache.
 public struct ClientConfiguration: Sendable {
   /// `HOST:PORT` of each server. All of them must serve the same database. A host name is resolved again for each
   /// connection.
@@ -12,14 +11,14 @@ public struct ClientConfiguration: Sendable {
   /// The bearer token that is sent with each call. Nil for none.
   public var token: String?
   /// How long a lookup may take, including all retries.
-  public var timeout = 5.0
+  public var timeout = Duration.seconds(5)
   /// How long the establishment of a connection may take.
-  public var connectTimeout = 5.0
+  public var connectTimeout = Duration.seconds(5)
   /// The longest backoff between two connection attempts. The attempt after the loss of a connection that lasted for
   /// more than a second is made at once.
-  public var longestBackoff = 5.0
+  public var longestBackoff = Duration.seconds(5)
   /// After this time without a connection, the state is ``ConfigLookupClient/State/error``.
-  public var errorAfter = 30.0
+  public var errorAfter = Duration.seconds(30)
   /// The limits of the near cache. Nil for no near cache: every lookup is sent to a server.
   public var nearCache: NearCacheLimits? = NearCacheLimits()
   /// Whether notices carry new values, which replace the cached ones, so that a change costs no lookup. If not, a

@@ -24,12 +24,12 @@ final class ConnectionSupervisor: Sendable {
   }
 
   private let targets: [FramedChannel.Target]
-  private let longestBackoff: Double
+  private let longestBackoff: Duration
   private let state = Locked(State())
   private let task = Locked<Task<Void, Never>?>(nil)
   private let isDown = LateFunction<FramedChannel, Void>()
 
-  init(_ targets: [FramedChannel.Target], longestBackoff: Double) {
+  init(_ targets: [FramedChannel.Target], longestBackoff: Duration) {
     self.targets = targets
     self.longestBackoff = longestBackoff
   }
@@ -65,9 +65,9 @@ final class ConnectionSupervisor: Sendable {
     state.withLock { $0.channel }?.close()
   }
 
-  /// Seconds since the last connection; 0 while there is one.
-  var secondsDown: Double {
-    state.withLock { $0.channel == nil ? MonotonicTime.now.seconds(since: $0.lastUp) : 0 }
+  /// The time since the last connection; zero while there is one.
+  var downtime: Duration {
+    state.withLock { $0.channel == nil ? MonotonicTime.now.duration(since: $0.lastUp) : .zero }
   }
 
   /// Whether there is no connection and each address has been tried without success.
@@ -88,7 +88,7 @@ final class ConnectionSupervisor: Sendable {
     }
     if let channel { return channel }
     let timeout = Task { [weak self] in
-      try? await Task.sleep(nanoseconds: UInt64(deadline.seconds(since: .now) * 1e9))
+      try? await Task.sleep(nanoseconds: UInt64(clamping: deadline.duration(since: .now).nanoseconds))
       self?.leave(id, ConfigLookupError(code: .unavailable, message: "no connection to any server in time"))
     }
     defer { timeout.cancel() }
@@ -123,7 +123,7 @@ final class ConnectionSupervisor: Sendable {
     let isDue = state.withLock { state in
       guard state.channel === channel else { return false }
       let now = MonotonicTime.now
-      if let last = state.lastHop, now.seconds(since: last) < 1 { return false }
+      if let last = state.lastHop, now.duration(since: last) < .seconds(1) { return false }
       state.lastHop = now
       return true
     }
@@ -145,7 +145,7 @@ final class ConnectionSupervisor: Sendable {
   // MARK: Connections, one after the other
 
   private func run(_ isUp: @Sendable (FramedChannel) -> Void) async {
-    var backoff = Backoff(initial: .milliseconds(50), maximum: .seconds(longestBackoff))
+    var backoff = Backoff(initial: .milliseconds(50), maximum: longestBackoff)
     // A random first address distributes clients over the servers.
     var place = Int.random(in: 0..<targets.count)
     while !Task.isCancelled {
@@ -154,7 +154,7 @@ final class ConnectionSupervisor: Sendable {
       if Task.isCancelled { return }
       let began = MonotonicTime.now
       // A connection that is lost within a second of its attempt does not reset the backoff.
-      if await connect(targets[place % targets.count], isUp), MonotonicTime.now.seconds(since: began) > 1 {
+      if await connect(targets[place % targets.count], isUp), MonotonicTime.now.duration(since: began) > .seconds(1) {
         backoff.reset()
       }
       place += 1

@@ -71,7 +71,7 @@ extension ConfigLookupClient {
   func ask<Response, Value>(
     _ lookup: LookupCall<Response, Value>, isPatient: Bool = true
   ) async throws -> (answer: Answer<Value>, byteCount: Int) {
-    let deadline = MonotonicTime.now.advanced(bySeconds: configuration.timeout)
+    let deadline = MonotonicTime.now.advanced(by: configuration.timeout)
     var backoff = Backoff(initial: .milliseconds(20), maximum: .milliseconds(500))
     var last = ConfigLookupError(code: .unavailable, message: "no connection to any server in time")
     while true {
@@ -91,7 +91,7 @@ extension ConfigLookupClient {
         let floor = position.floor(lookup.entity)
         let request = request(lookup, floor)
         let reply = try await channel.call(
-          lookup.method, request, timeoutSeconds: max(0.001, deadline.seconds(since: .now)), metadata: metadata)
+          lookup.method, request, timeout: deadline.duration(since: .now), metadata: metadata)
         switch reply.status.code {
         case .ok, .notFound:
           let answer = try answer(lookup, reply)

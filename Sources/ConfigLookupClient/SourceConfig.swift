@@ -99,8 +99,8 @@ public struct SourceConfig: Sendable, Hashable {
     public let authSecretKey: String
     /// The query parameters.
     public let parameters: [String: String]
-    /// The timeout, in seconds.
-    public let timeoutSeconds: Int
+    /// The timeout.
+    public let timeout: Duration
   }
 
   /// An iteration of a request over the items that a tool returns.
@@ -239,7 +239,7 @@ extension SourceConfig.Request {
     parameters = Dictionary(
       messages(message.n_parameters, message.parameters) { ($0.key.string, $0.value.string) }
     ) { $1 }
-    timeoutSeconds = Int(message.timeout_seconds)
+    timeout = .seconds(message.timeout_seconds)
   }
 }
 

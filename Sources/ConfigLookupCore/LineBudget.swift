@@ -8,17 +8,17 @@ public final class LineBudget: Sendable {
   }
 
   private let lines: Int
-  private let seconds: Double
+  private let period: Duration
   private let minutes = Locked<[String: Minute]>([:])
 
   /// Creates a budget. The default suffices to recognize a problem.
   ///
   /// - Parameters:
   ///   - lines: the maximum number of lines for each reason in one period.
-  ///   - seconds: the length of the period in seconds.
-  public init(lines: Int = 5, seconds: Double = 60) {
+  ///   - period: the length of the period.
+  public init(lines: Int = 5, period: Duration = .seconds(60)) {
     self.lines = lines
-    self.seconds = seconds
+    self.period = period
   }
 
   /// Returns whether a line may be written now, and counts it.
@@ -31,7 +31,7 @@ public final class LineBudget: Sendable {
     minutes.withLock { minutes in
       var minute = minutes[reason] ?? Minute(start: now)
       defer { minutes[reason] = minute }
-      if now.seconds(since: minute.start) >= seconds {
+      if now.duration(since: minute.start) >= period {
         minute = Minute(start: now, suppressed: minute.suppressed)
       }
       guard minute.lines < lines else {

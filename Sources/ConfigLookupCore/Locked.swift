@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import CLinux
 public import Glibc
 
 /// A value that can be accessed only under its lock.
@@ -65,13 +66,9 @@ public final class Locked<Value: Sendable>: @unchecked Sendable {
   public func wait<Result>(until deadline: MonotonicTime, _ body: (inout Value) -> Result?) -> Result? {
     pthread_mutex_lock(mutex)
     defer { pthread_mutex_unlock(mutex) }
-    var time = timespec()
-    (time.tv_sec, time.tv_nsec) = (
-      Int(deadline.nanoseconds / 1_000_000_000), Int(deadline.nanoseconds % 1_000_000_000)
-    )
     while true {
       if let result = body(&value) { return result }
-      if pthread_cond_timedwait(condition, mutex, &time) == ETIMEDOUT { return body(&value) }
+      if configlookup_wait_until(condition, mutex, deadline.nanoseconds) == ETIMEDOUT { return body(&value) }
     }
   }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import CLinux
 internal import Glibc
 
 /// A time of the monotonic clock, which never goes back. Only differences between two times are meaningful.
@@ -15,9 +16,7 @@ public struct MonotonicTime: Sendable, Hashable, Comparable {
 
   /// The current time of `CLOCK_MONOTONIC`.
   public static var now: MonotonicTime {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return MonotonicTime(nanoseconds: UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec))
+    MonotonicTime(nanoseconds: configlookup_nanoseconds(CLOCK_MONOTONIC))
   }
 
   /// Returns whether `left` is earlier.
@@ -51,27 +50,6 @@ public struct MonotonicTime: Sendable, Hashable, Comparable {
     self <= earlier ? .zero : .nanoseconds(nanoseconds - earlier.nanoseconds)
   }
 
-  /// Returns the time that is a number of seconds later. The result is clamped to the range of the clock.
-  ///
-  /// - Parameter seconds: the number of seconds. A negative number results in an earlier time, NaN in the same time.
-  /// - Returns: the time.
-  public func advanced(bySeconds seconds: Double) -> MonotonicTime {
-    if seconds.isNaN { return self }
-    let delta = UInt64(min(abs(seconds) * 1e9, 9e18))
-    let (sum, overflow) =
-      seconds < 0 ? nanoseconds.subtractingReportingOverflow(delta) : nanoseconds.addingReportingOverflow(delta)
-    if overflow { return MonotonicTime(nanoseconds: seconds < 0 ? 0 : .max) }
-    return MonotonicTime(nanoseconds: sum)
-  }
-
-  /// Returns the number of seconds between an earlier time and this one.
-  ///
-  /// - Parameter earlier: the earlier time.
-  /// - Returns: the seconds; 0 if `earlier` is later.
-  public func seconds(since earlier: MonotonicTime) -> Double {
-    self <= earlier ? 0 : Double(nanoseconds - earlier.nanoseconds) / 1e9
-  }
-
   /// Returns the number of whole milliseconds between an earlier time and this one.
   ///
   /// - Parameter earlier: the earlier time.
@@ -95,9 +73,7 @@ public struct WallTime: Sendable, Hashable, Comparable {
 
   /// The current time of `CLOCK_REALTIME`.
   public static var now: WallTime {
-    var time = timespec()
-    clock_gettime(CLOCK_REALTIME, &time)
-    return WallTime(milliseconds: Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000)
+    WallTime(milliseconds: Int64(configlookup_nanoseconds(CLOCK_REALTIME) / 1_000_000))
   }
 
   /// Returns whether `left` is earlier.

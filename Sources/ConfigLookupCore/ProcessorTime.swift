@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import CLinux
 internal import Glibc
 
 /// The CPU time of threads, which excludes the time of other threads and processes.
@@ -8,8 +9,6 @@ public enum ProcessorTime {
   /// It makes a system call, which takes about ten times as long as ``MonotonicTime/now``, so it must not be used for
   /// each lookup.
   public static var ofThisThread: UInt64 {
-    var time = timespec()
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
-    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+    configlookup_nanoseconds(CLOCK_THREAD_CPUTIME_ID)
   }
 }

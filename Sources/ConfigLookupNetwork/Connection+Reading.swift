@@ -181,7 +181,7 @@ extension Connection {
     // stalled ones are not.
     guard inputTimer == nil else { return }
     let progress = inputProgress
-    inputTimer = loop.schedule(afterSeconds: limits.incompleteInputSeconds) { [weak self] in
+    inputTimer = loop.schedule(after: limits.incompleteInputTimeout) { [weak self] in
       self?.checkInput(since: progress)
     }
   }

@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: Apache-2.0
 internal import CLibevent
+// SPDX-License-Identifier: Apache-2.0
+internal import ConfigLookupCore
 internal import ConfigLookupRPC
 internal import Glibc
 
@@ -94,7 +95,7 @@ extension Connection {
     guard !isWriteAwaited else { return }
     isWriteAwaited = true
     kernelUnsent = unsentInKernel()
-    var time = timeval(seconds: limits.stalledWriteSeconds)
+    var time = timeval(limits.stalledWriteTimeout)
     // The event is persistent: the timeout starts again each time the socket accepts bytes.
     event_add(writeEvent, &time)
   }
@@ -113,7 +114,7 @@ extension Connection {
       kernelUnsent = unsent
       return
     }
-    closeStalled("The peer read no bytes for \(limits.stalledWriteSeconds) s")
+    closeStalled("The peer read no bytes for \(limits.stalledWriteTimeout.seconds) s")
   }
 
   private func unsentInKernel() -> Int32 {

@@ -123,9 +123,9 @@ public final class Connection: LoopResident {
     countBuffers()
     event_add(readEvent, nil)
     guard stream.isHandshaking else { return }
-    handshakeTimer = loop.schedule(afterSeconds: limits.handshakeSeconds) { [weak self] in
+    handshakeTimer = loop.schedule(after: limits.handshakeTimeout) { [weak self] in
       guard let self else { return }
-      handshakeFailed(TLSFailure(.timedOut, "the handshake did not finish within \(limits.handshakeSeconds) s"))
+      handshakeFailed(TLSFailure(.timedOut, "the handshake did not finish within \(limits.handshakeTimeout.seconds) s"))
     }
   }
 
@@ -232,7 +232,7 @@ public final class Connection: LoopResident {
     guard stream.finishWriting() else { return awaitWritable() }
     guard !hasInputEnded else { return close() }
     state = .lingering
-    lingerTimer = loop.schedule(afterSeconds: limits.lingerSeconds) { [weak self] in
+    lingerTimer = loop.schedule(after: limits.lingerTimeout) { [weak self] in
       self?.lingerTimer = nil
       self?.close()
     }

@@ -13,17 +13,17 @@ public struct ConnectionLimits: Sendable {
   /// Number of unsent bytes at which the connection is closed, because a stream continued although it had to wait. The
   /// default is twice the largest reply: one that is waiting, and one that was written while there was room.
   public var unsentBytesLimit = 2 * ServedSize.replyBytes
-  /// Maximum number of seconds in which a peer must accept at least one of the bytes that wait for it.
-  public var stalledWriteSeconds = 30.0
-  /// Maximum number of seconds from the beginning of a request until it is complete. It limits peers that occupy a slot
+  /// Maximum time in which a peer must accept at least one of the bytes that wait for it.
+  public var stalledWriteTimeout = Duration.seconds(30)
+  /// Maximum time from the beginning of a request until it is complete. It limits peers that occupy a slot
   /// by sending one byte per second.
-  public var incompleteInputSeconds = 10.0
-  /// Maximum number of seconds from accepting a connection to the end of its TLS handshake. It has room for a few round
+  public var incompleteInputTimeout = Duration.seconds(10)
+  /// Maximum time from accepting a connection to the end of its TLS handshake. It has room for a few round
   /// trips over a slow network.
-  public var handshakeSeconds = 10.0
-  /// Number of seconds for which a connection waits until the peer closes its side, after the last byte was sent.
+  public var handshakeTimeout = Duration.seconds(10)
+  /// Time for which a connection waits until the peer closes its side, after the last byte was sent.
   /// Without it, closing a connection with unread input would reset it and discard what is in transit.
-  public var lingerSeconds = 1.0
+  public var lingerTimeout = Duration.seconds(1)
 
   /// Creates limits with the server's defaults.
   public init() {}
@@ -38,16 +38,16 @@ public struct OperationsLimits: Sendable {
   public var bodyBytes = 64 * 1024
   /// Maximum time from accepting a connection to its first complete request, TLS handshake included.
   public var firstRequestTimeout = Duration.seconds(5)
-  /// Number of seconds after its last complete request at which a connection is closed, whether it sends nothing or one
+  /// Time after its last complete request at which a connection is closed, whether it sends nothing or one
   /// byte per second. It is longer than the 15 s between two requests of most scrapers.
-  public var idleSeconds = 30.0
+  public var idleTimeout = Duration.seconds(30)
   /// Maximum number of open connections. It is far more than probes and scrapers need, and far less than the number of
   /// descriptors that lookups need. A further connection replaces the one that is least used.
   public var connections = 128
   /// Maximum number of open connections of one address.
   public var connectionsPerAddress = 64
-  /// Number of seconds between two checks for idle connections.
-  public var lookSeconds = 1.0
+  /// Time between two checks for idle connections.
+  public var checkInterval = Duration.seconds(1)
 
   /// Creates limits with the server's defaults.
   public init() {}
@@ -87,17 +87,17 @@ extension ConnectionLimits {
   static let connectionBytes = 16 * 1024
   /// Number of bytes that TLS takes in addition.
   static let tlsConnectionBytes = 32 * 1024
-  /// Number of seconds for which accepting is paused when there are no descriptors left, because a listener that stays
+  /// Time for which accepting is paused when there are no descriptors left, because a listener that stays
   /// readable would cause a busy loop.
-  static let acceptPauseSeconds = 0.1
+  static let acceptPause = Duration.milliseconds(100)
   /// Number of HTTP connections that are accepted between two checks of the limits, so the limits may be exceeded by
   /// this number for a moment.
   static let acceptsPerReview = 32
-  /// Number of seconds after which a further address of a name is tried in addition to those that have not answered
+  /// Time after which a further address of a name is tried in addition to those that have not answered
   /// yet: the value that RFC 8305 recommends ("Connection Attempt Delay").
-  static let connectionAttemptDelaySeconds = 0.25
-  /// Number of seconds between two checks whether an HTTP exchange has been cancelled.
-  static let cancellationCheckSeconds = 0.2
+  static let connectionAttemptDelay = Duration.milliseconds(250)
+  /// Time between two checks whether an HTTP exchange has been cancelled.
+  static let cancellationCheckInterval = Duration.milliseconds(200)
   /// Maximum number of bytes of the head of an HTTP reply: a status and some headers.
   static let replyHeadBytes = 16 * 1024
 }

@@ -112,12 +112,12 @@ public final class EventLoop: RPCWorker, @unchecked Sendable {
   /// Runs a job on the loop's thread after a delay. To be called on that thread.
   ///
   /// - Parameters:
-  ///   - seconds: The delay in seconds.
+  ///   - delay: The delay, in whole microseconds.
   ///   - job: The job.
   /// - Returns: The timer, which can be cancelled.
-  public func schedule(afterSeconds seconds: Double, _ job: @escaping () -> Void) -> any RPCTimer {
+  public func schedule(after delay: Duration, _ job: @escaping () -> Void) -> any RPCTimer {
     precondition(isCurrent, "timers belong to the loop's thread")
-    let timer = LoopTimer(loop: self, base: base, seconds: seconds, job: job)
+    let timer = LoopTimer(loop: self, base: base, delay: delay, job: job)
     timers[ObjectIdentifier(timer)] = timer
     return timer
   }

@@ -71,10 +71,10 @@ public struct FloodGuard {
       refilled = now
       return
     }
-    let earned = Int(now.seconds(since: refilled) * perSecond)
+    let earned = Int(now.duration(since: refilled).seconds * perSecond)
     guard earned > 0 else { return }
     credits = min(maximum, credits + earned)
     // The time is not set to `now`, so that a fraction of a credit is not lost.
-    refilled = refilled.advanced(bySeconds: Double(earned) / perSecond)
+    refilled = refilled.advanced(by: .seconds(Double(earned) / perSecond))
   }
 }

@@ -139,7 +139,7 @@ public struct HTTPExchange {
   ) throws(NetworkError) {
     while true {
       guard !isCancelled() else { throw problem("cancelled") }
-      let look = min(deadline, .now.advanced(bySeconds: ConnectionLimits.cancellationCheckSeconds))
+      let look = min(deadline, .now.advanced(by: ConnectionLimits.cancellationCheckInterval))
       if stream.wait(writable: writable, deadline: look) { return }
       guard MonotonicTime.now < deadline else { throw problem("\(peer) did not reply in time") }
     }

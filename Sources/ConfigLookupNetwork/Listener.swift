@@ -138,7 +138,7 @@ public final class Listener: @unchecked Sendable, LoopResident {
   private func pauseAccepting(for code: Int32) {
     port.peers.acceptFailed(code, listen: address, connections: port.quota.count)
     event_del(event)
-    pause = loop.schedule(afterSeconds: ConnectionLimits.acceptPauseSeconds) { [weak self] in
+    pause = loop.schedule(after: ConnectionLimits.acceptPause) { [weak self] in
       guard let self else { return }
       pause = nil
       event_add(event, nil)

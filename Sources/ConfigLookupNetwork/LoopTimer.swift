@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CLibevent
+internal import ConfigLookupCore
 internal import ConfigLookupRPC
 internal import Glibc
 
@@ -9,12 +10,12 @@ final class LoopTimer: RPCTimer {
   private var event: OpaquePointer?
   private var job: (() -> Void)?
 
-  init(loop: EventLoop, base: OpaquePointer, seconds: Double, job: @escaping () -> Void) {
+  init(loop: EventLoop, base: OpaquePointer, delay: Duration, job: @escaping () -> Void) {
     self.loop = loop
     self.job = job
     // The pointer is unretained, because `event` is freed before the loop releases `self`.
     event = event_new(base, -1, 0, timerFired, Unmanaged.passUnretained(self).toOpaque())
-    var time = timeval(seconds: seconds)
+    var time = timeval(delay)
     event_add(event, &time)
   }
 
@@ -49,8 +50,8 @@ private func timerFired(_: Int32, _: Int16, _ argument: UnsafeMutableRawPointer?
 
 extension timeval {
   /// Creates a time of at least 0 and at most a hundred years.
-  init(seconds: Double) {
-    let microseconds = seconds > 0 ? Int(min(seconds, 3.2e9) * 1e6) : 0
+  init(_ duration: Duration) {
+    let microseconds = min(max(0, Int(duration.nanoseconds / 1000)), 3_200_000_000_000_000)
     self.init(tv_sec: microseconds / 1_000_000, tv_usec: microseconds % 1_000_000)
   }
 }

@@ -32,7 +32,7 @@ final class MemoryReturn: Sendable {
     }
   }
 
-  private static let intervalSeconds = 1.0
+  private static let interval = Duration.seconds(1)
 
   private let isStopped = Locked(false)
   private let thread = Locked<OSThread?>(nil)
@@ -42,7 +42,7 @@ final class MemoryReturn: Sendable {
     let isStopped = isStopped
     let thread = OSThread(name: "memory", urgency: .background) {
       var rule = Rule()
-      while isStopped.wait(until: .now.advanced(bySeconds: Self.intervalSeconds), { $0 ? true : nil }) == nil {
+      while isStopped.wait(until: .now.advanced(by: Self.interval), { $0 ? true : nil }) == nil {
         if rule.isDue(buffers.byteCount) { malloc_trim(0) }
       }
     }

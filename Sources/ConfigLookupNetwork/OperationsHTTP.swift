@@ -72,7 +72,7 @@ public final class OperationsHTTP: @unchecked Sendable, LoopResident {
       outcome.withLock { $0 = isStarted }
       outcome.signal()
     }
-    guard outcome.wait(until: .now.advanced(bySeconds: 3600), { $0 }) == true else {
+    guard outcome.wait(until: .now.advanced(by: .seconds(3600)), { $0 }) == true else {
       loop.stop()
       throw NetworkError(.system, "\"\(name)\": out of memory for an HTTP server")
     }
@@ -164,7 +164,7 @@ public final class OperationsHTTP: @unchecked Sendable, LoopResident {
   }
 
   private func lookLater() {
-    look = loop.schedule(afterSeconds: limits.lookSeconds) { [weak self] in self?.lookAtPeers() }
+    look = loop.schedule(after: limits.checkInterval) { [weak self] in self?.lookAtPeers() }
   }
 
   private func lookAtPeers() {

@@ -75,7 +75,7 @@ struct OperationsPeers {
   }
 
   private func isExpired(_ peer: Peer, now: MonotonicTime) -> Bool {
-    now.seconds(since: peer.lastUse) > (peer.hasAsked ? limits.idleSeconds : limits.firstRequestTimeout.seconds)
+    now.duration(since: peer.lastUse) > (peer.hasAsked ? limits.idleTimeout : limits.firstRequestTimeout)
   }
 
   /// The connections of `open` that exceed the limits.

@@ -49,8 +49,8 @@ private struct ConnectionRace {
   private var waiting: ArraySlice<SocketAddress>
   private var attempts: [(descriptor: Int32, address: SocketAddress)] = []
   private let deadline: MonotonicTime
-  /// Number of seconds after which the next attempt is started.
-  private let delay: Double
+  /// Time after which the next attempt is started.
+  private let delay: Duration
   /// The failures as `ADDRESS: PROBLEM`, in the order in which the attempts ended.
   private(set) var problems: [String] = []
 
@@ -58,8 +58,8 @@ private struct ConnectionRace {
     waiting = addresses[...]
     self.deadline = deadline
     // If there is little time, each address still gets a part of it.
-    let share = deadline.seconds(since: .now) / Double(addresses.count + 1)
-    delay = min(ConnectionLimits.connectionAttemptDelaySeconds, max(0, share))
+    let share = deadline.duration(since: .now) / (addresses.count + 1)
+    delay = min(ConnectionLimits.connectionAttemptDelay, share)
   }
 
   /// Returns the socket of the first connection that is established; nil if there is none.
@@ -71,7 +71,7 @@ private struct ConnectionRace {
         if isLast { return nil }
         continue
       }
-      let next = isLast ? deadline : min(deadline, .now.advanced(bySeconds: delay))
+      let next = isLast ? deadline : min(deadline, .now.advanced(by: delay))
       if let descriptor = wait(until: next) { return descriptor }
       guard MonotonicTime.now < deadline else {
         for attempt in attempts { fail(attempt.address, ETIMEDOUT) }

@@ -184,15 +184,15 @@ public protocol RPCWorker: AnyObject, Sendable {
   /// Runs a job on the worker's thread after a delay. To be called on that thread.
   ///
   /// - Parameters:
-  ///   - seconds: The delay in seconds.
+  ///   - delay: The delay.
   ///   - job: The job.
   /// - Returns: The timer, which can be cancelled.
-  func schedule(afterSeconds seconds: Double, _ job: @escaping () -> Void) -> any RPCTimer
+  func schedule(after delay: Duration, _ job: @escaping () -> Void) -> any RPCTimer
 
   /// The account of the bytes that are buffered on the worker; nil if they are not limited. To be used on its thread.
   var buffers: BufferAccount? { get }
 
-  /// The time by which ``schedule(afterSeconds:_:)`` measures delays. May be read from any thread.
+  /// The time by which ``schedule(after:_:)`` measures delays. May be read from any thread.
   var now: MonotonicTime { get }
 }
 

@@ -6,8 +6,8 @@ public import ConfigLookupCore
 ///
 /// Many calls may be open at once. A reply to a call other than the requested one is kept until it is requested.
 public protocol RPCClient: AnyObject {
-  /// Number of seconds that a call without a timeout waits, and that a write may take.
-  var patienceSeconds: Double { get set }
+  /// The time that a call without a timeout waits, and that a write may take.
+  var callTimeout: Duration { get set }
   /// The reason for which the server accepts no new calls; nil if it has not announced one.
   var goAwayReason: String? { get }
 
@@ -47,21 +47,21 @@ public protocol RPCClient: AnyObject {
 
 extension RPCClient {
   /// Makes a unary call and waits for its reply. The wait lasts at most one second longer than the call's timeout or,
-  /// if the call has none, ``patienceSeconds``.
+  /// if the call has none, ``callTimeout``.
   ///
   /// - Parameters:
   ///   - method: The name of the method.
   ///   - request: The encoded request message.
-  ///   - timeoutMilliseconds: The timeout in milliseconds; 0 stands for none.
+  ///   - timeout: The timeout, in whole milliseconds, at least 1; nil for none.
   ///   - metadata: The metadata of the call.
   /// - Returns: The reply, which may have an error status.
   /// - Throws: If no reply can be received in time.
   public func call(
-    _ method: String, _ request: [UInt8] = [], timeoutMilliseconds: UInt32 = 0, metadata: RPCMetadata = RPCMetadata()
+    _ method: String, _ request: [UInt8] = [], timeout: Duration? = nil, metadata: RPCMetadata = RPCMetadata()
   ) throws(RPCClientError) -> RPCClientReply {
-    let id = try openCall(method, request, timeoutMilliseconds: timeoutMilliseconds, metadata: metadata)
-    let seconds = timeoutMilliseconds == 0 ? patienceSeconds : Double(timeoutMilliseconds) / 1000 + 1
-    return try nextReply(id, deadline: .now.advanced(bySeconds: seconds))
+    let id = try openCall(method, request, timeout: timeout, metadata: metadata)
+    let deadline = timeout.map { MonotonicTime.now.advanced(by: $0).advanced(by: .seconds(1)) }
+    return try nextReply(id, deadline: deadline ?? .now.advanced(by: callTimeout))
   }
 
   /// Opens a unary call. It has one reply, with `more` false.
@@ -69,15 +69,15 @@ extension RPCClient {
   /// - Parameters:
   ///   - method: The name of the method.
   ///   - request: The encoded request message.
-  ///   - timeoutMilliseconds: The timeout in milliseconds; 0 stands for none.
+  ///   - timeout: The timeout, in whole milliseconds, at least 1; nil for none.
   ///   - metadata: The metadata of the call.
   /// - Returns: The id of the call.
   /// - Throws: If the connection is lost or does not accept the call.
   public func openCall(
-    _ method: String, _ request: [UInt8] = [], timeoutMilliseconds: UInt32 = 0, metadata: RPCMetadata = RPCMetadata()
+    _ method: String, _ request: [UInt8] = [], timeout: Duration? = nil, metadata: RPCMetadata = RPCMetadata()
   ) throws(RPCClientError) -> UInt32 {
     try open(
-      RPCOutgoingCall(method, request, timeoutMilliseconds: timeoutMilliseconds, metadata: metadata, isStream: false))
+      RPCOutgoingCall(method, request, timeout: timeout, metadata: metadata, isStream: false))
   }
 
   /// Opens a call with a stream of replies. Each reply has `more` true except the last one, which ends the call and has
@@ -86,15 +86,15 @@ extension RPCClient {
   /// - Parameters:
   ///   - method: The name of the method.
   ///   - request: The encoded request message.
-  ///   - timeoutMilliseconds: The timeout in milliseconds; 0 stands for none.
+  ///   - timeout: The timeout, in whole milliseconds, at least 1; nil for none.
   ///   - metadata: The metadata of the call.
   /// - Returns: The id of the call.
   /// - Throws: If the connection is lost or does not accept the call.
   public func openStream(
-    _ method: String, _ request: [UInt8] = [], timeoutMilliseconds: UInt32 = 0, metadata: RPCMetadata = RPCMetadata()
+    _ method: String, _ request: [UInt8] = [], timeout: Duration? = nil, metadata: RPCMetadata = RPCMetadata()
   ) throws(RPCClientError) -> UInt32 {
     try open(
-      RPCOutgoingCall(method, request, timeoutMilliseconds: timeoutMilliseconds, metadata: metadata, isStream: true))
+      RPCOutgoingCall(method, request, timeout: timeout, metadata: metadata, isStream: true))
   }
 }
 
@@ -105,8 +105,8 @@ public struct RPCOutgoingCall: Sendable {
   public var method: String
   /// The encoded request message.
   public var request: [UInt8]
-  /// The timeout in milliseconds; 0 stands for none.
-  public var timeoutMilliseconds: UInt32
+  /// The timeout, in whole milliseconds, at least 1; nil for none.
+  public var timeout: Duration?
   /// The metadata of the call.
   public var metadata: RPCMetadata
   /// Whether the call has a stream of replies instead of one.
@@ -117,16 +117,16 @@ public struct RPCOutgoingCall: Sendable {
   /// - Parameters:
   ///   - method: The name of the method, with or without the service.
   ///   - request: The encoded request message.
-  ///   - timeoutMilliseconds: The timeout in milliseconds; 0 stands for none.
+  ///   - timeout: The timeout, in whole milliseconds, at least 1; nil for none.
   ///   - metadata: The metadata of the call.
   ///   - isStream: Whether the call has a stream of replies instead of one.
   public init(
-    _ method: String, _ request: [UInt8], timeoutMilliseconds: UInt32 = 0, metadata: RPCMetadata = RPCMetadata(),
+    _ method: String, _ request: [UInt8], timeout: Duration? = nil, metadata: RPCMetadata = RPCMetadata(),
     isStream: Bool
   ) {
     self.method = method
     self.request = request
-    self.timeoutMilliseconds = timeoutMilliseconds
+    self.timeout = timeout
     self.metadata = metadata
     self.isStream = isStream
   }

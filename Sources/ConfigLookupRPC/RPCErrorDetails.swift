@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import ConfigLookupCore
+
 /// What an error tells programs in addition to its status code: `google.rpc.ErrorInfo`, `google.rpc.BadRequest` and
 /// `google.rpc.RetryInfo`.
 ///
@@ -50,6 +52,6 @@ public struct RPCErrorDetails: Sendable, Hashable {
 
   /// ``retryDelay`` in whole milliseconds, at least 0; nil if the error has none.
   public var retryDelayMilliseconds: Int64? {
-    retryDelay.map { max(0, Int64($0 / .milliseconds(1))) }
+    retryDelay.map { max(0, $0.milliseconds) }
   }
 }

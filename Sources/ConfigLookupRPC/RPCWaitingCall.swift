@@ -41,7 +41,7 @@ public final class RPCWaitingCall: RPCStreamHandler {
   public func wait(_ wait: RPCWait) {
     if limit == nil {
       count(message.count + metadata.byteCount + Self.ownBytes)
-      limit = worker.schedule(afterSeconds: wait.deadline.seconds(since: .now)) { [weak self] in
+      limit = worker.schedule(after: wait.deadline.duration(since: .now)) { [weak self] in
         self?.expire(wait.expired())
       }
     }

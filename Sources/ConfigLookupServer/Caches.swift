@@ -29,7 +29,7 @@ final class Caches: Sendable {
         throw UsageError("\(namespace): does not have the form DATABASE.COLLECTION")
       }
       var options = ChangeStreamCache<Model>.Options()
-      options.ttl = .seconds(configuration.ttlSeconds)
+      options.ttl = configuration.ttl
       options.historyTimeout = configuration.historyTimeout
       return ChangeStreamCache(
         source: MongoDocumentSource(pool: pool, namespace: namespace, setting: flag, logger: logger),

@@ -36,7 +36,7 @@ public final class ConfigLookupServer: Sendable {
     for warning in configuration.warnings { logger.warning("configuration_warning", warning) }
     caches = try Caches(configuration, logger: logger)
     let (served, hub) = (caches.served, caches.hub)
-    readiness = Readiness(caches: served, maximumStalenessSeconds: configuration.maximumStalenessSeconds)
+    readiness = Readiness(caches: served, maximumStaleness: configuration.maximumStaleness)
     let tls = try ServerTLS(configuration)
     tls.logWarnings(logger)
     for warning in configuration.permissionWarnings { logger.warning("file_permissions", warning) }
@@ -71,9 +71,9 @@ public final class ConfigLookupServer: Sendable {
       grpc = GRPCEndpoint(
         router: RPCRouter(grpcMethods(service, health, configuration)), group: group,
         access: credentials, limits: configuration.gRPCLimits,
-        maximumAgeSeconds: configuration.maximumConnectionAgeSeconds, logger: logger)
+        maximumAge: configuration.maximumConnectionAge, logger: logger)
       let endpoint = ProtocolSniffer(
-        framed: framed, http2: grpc, group: group, silenceSeconds: configuration.silenceSeconds)
+        framed: framed, http2: grpc, group: group, firstByteTimeout: configuration.firstByteTimeout)
       var serving = configuration.connections
       serving.tls = tls.rpc
       transport = try listening("--listen") { [group] () throws(NetworkError) in
@@ -87,7 +87,7 @@ public final class ConfigLookupServer: Sendable {
     }
     var watched = tls.fileGroups(logger)
     if let credentials, let credentialsFile { watched.append(fileGroup(credentials, credentialsFile, service)) }
-    files = FileWatcher(watched, everySeconds: configuration.fileCheckSeconds, logger: logger)
+    files = FileWatcher(watched, every: configuration.fileCheckInterval, logger: logger)
     operations.invalidate { [service] in service.reload($0.entity, askedBy: $0.caller) }
     operations.report { [service, framed, grpc, group, transport, readiness, health, http, files] in
       MetricsReport(

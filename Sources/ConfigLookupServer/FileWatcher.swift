@@ -29,15 +29,15 @@ final class FileWatcher: Sendable {
   }
 
   private let groups: [Group]
-  private let seconds: Double
+  private let interval: Duration
   private let logger: Logger
   private let state: Locked<State>
   private let thread = Locked<OSThread?>(nil)
 
-  /// Makes a watcher that checks the files every `seconds`.
-  init(_ groups: [Group], everySeconds seconds: Double, logger: Logger) {
+  /// Makes a watcher that checks the files at an interval.
+  init(_ groups: [Group], every interval: Duration, logger: Logger) {
     self.groups = groups
-    self.seconds = seconds
+    self.interval = interval
     self.logger = logger
     state = Locked(
       State(read: groups.map(\.files), seen: groups.map(\.files), failures: groups.map { _ in nil }))
@@ -67,7 +67,7 @@ final class FileWatcher: Sendable {
 
   private func run() {
     while true {
-      let wakeUp = state.wait(until: .now.advanced(bySeconds: seconds)) { state -> Bool? in
+      let wakeUp = state.wait(until: .now.advanced(by: interval)) { state -> Bool? in
         if state.isStopped { return false }
         return state.wantsAll ? true : nil
       }

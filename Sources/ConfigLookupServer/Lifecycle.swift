@@ -99,13 +99,14 @@ private func serve(_ given: ServerConfiguration, _ manager: ServiceManager) -> I
   serveUntilSignalled(server, signals, manager, logger)
 
   manager.notifyStopping()
-  logger.info("draining", "Draining: no new calls are accepted", ["seconds": .number(configuration.drainSeconds)])
-  let deadline = MonotonicTime.now.advanced(bySeconds: configuration.drainSeconds)
+  logger.info(
+    "draining", "Draining: no new calls are accepted", ["seconds": .number(configuration.drainTimeout.seconds)])
+  let deadline = MonotonicTime.now.advanced(by: configuration.drainTimeout)
   let done = Locked(false)
   let drain = OSThread(name: "drain") {
     // The rest of the time is reserved for the stop itself.
-    let reserve = min(1, configuration.drainSeconds / 5)
-    if !server.drain(deadline: deadline.advanced(bySeconds: -reserve)) {
+    let reserve = min(.seconds(1), configuration.drainTimeout / 5)
+    if !server.drain(deadline: deadline.advanced(by: .zero - reserve)) {
       logger.warning("drain_incomplete", "Some calls were still open at the end of --drain-seconds")
     }
     server.stop()
@@ -114,7 +115,7 @@ private func serve(_ given: ServerConfiguration, _ manager: ServiceManager) -> I
   // A second signal, or a database on which the caches' threads still wait, ends the process at once.
   let end = deadline
   while !done.withLock({ $0 }) {
-    let signal = signals.wait(seconds: 0.01)
+    let signal = signals.wait(for: .milliseconds(10))
     if signal == SIGTERM || signal == SIGINT || MonotonicTime.now > end { _exit(0) }
   }
   drain.join()
@@ -143,8 +144,8 @@ private func serveUntilSignalled(
   var isReady = false
   var nextSign = MonotonicTime.now
   while true {
-    let pause = isReady ? manager.watchdogSeconds ?? 3600 : 0.02
-    switch signals.wait(seconds: pause) {
+    let pause = isReady ? manager.watchdogInterval ?? .seconds(3600) : .milliseconds(20)
+    switch signals.wait(for: pause) {
     case SIGHUP: server.reloadFiles()
     case nil: break
     default: return
@@ -156,8 +157,8 @@ private func serveUntilSignalled(
         "ready", "Server ready",
         ["listen": .string("\(server.address)"), "http_listen": .string("\(server.httpAddress)")])
     }
-    if let seconds = manager.watchdogSeconds, MonotonicTime.now >= nextSign {
-      nextSign = .now.advanced(bySeconds: seconds)
+    if let interval = manager.watchdogInterval, MonotonicTime.now >= nextSign {
+      nextSign = .now.advanced(by: interval)
       server.afterIterationOfAllLoops { manager.notifyWatchdog() }
     }
   }
@@ -175,10 +176,11 @@ private struct ProcessSignals {
     pthread_sigmask(SIG_BLOCK, &set, nil)
   }
 
-  /// Waits for a signal. Returns nil if none arrives within `seconds`.
-  func wait(seconds: Double) -> Int32? {
+  /// Waits for a signal. Returns nil if none arrives within `limit`.
+  func wait(for limit: Duration) -> Int32? {
     var set = set
-    var time = timespec(tv_sec: Int(seconds), tv_nsec: Int((seconds - seconds.rounded(.down)) * 1e9))
+    let (seconds, nanoseconds) = limit.nanoseconds.quotientAndRemainder(dividingBy: 1_000_000_000)
+    var time = timespec(tv_sec: Int(seconds), tv_nsec: Int(nanoseconds))
     let signal = sigtimedwait(&set, nil, &time)
     return signal > 0 ? signal : nil
   }
@@ -199,11 +201,11 @@ extension ServerConfiguration {
         TLS                 \(tlsSummary)
         credentials         \(credentialsFile ?? "none: every client has all permissions")
         threads             \(threads.map(String.init) ?? "one per core")
-        TTL                 \(ttlSeconds) s
-        maximum staleness   \(maximumStalenessSeconds.map { "\($0) s" } ?? "no limit")
-        drain               \(drainSeconds) s
-        OTLP                \(otlp.map { "metrics to \($0.target) every \($0.intervalSeconds) s" } ?? "no")
-        connection age      \(maximumConnectionAgeSeconds == 0 ? "no limit" : "\(maximumConnectionAgeSeconds) s")
+        TTL                 \(ttl.seconds) s
+        maximum staleness   \(maximumStaleness.map { "\($0.seconds) s" } ?? "no limit")
+        drain               \(drainTimeout.seconds) s
+        OTLP                \(otlp.map { "metrics to \($0.target) every \($0.interval.seconds) s" } ?? "no")
+        connection age      \(maximumConnectionAge == .zero ? "no limit" : "\(maximumConnectionAge.seconds) s")
       """
   }
 }

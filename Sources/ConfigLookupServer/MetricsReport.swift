@@ -110,20 +110,20 @@ struct MetricsReport {
       .count($0.health.rejectedCount)
     }
     family("observed_lag_seconds", .gauge, "Time since the observed revision, in whole seconds.") {
-      .number(orNone: lag(of: $0.health.observedRevision))
+      .number(orNone: lag(of: $0.health.observedRevision)?.seconds)
     }
     family("replay_notices", .gauge, "Current number of notices in the replay buffer, for watches that resume.") {
       .count($0.figures.replayableNotices)
     }
     family("replay_window_seconds", .gauge, "Time since the earliest revision at which a watch can resume, in seconds.")
     {
-      .number(orNone: $0.figures.replayFloor.flatMap(lag))
+      .number(orNone: $0.figures.replayFloor.flatMap(lag)?.seconds)
     }
   }
 
-  private func lag(of revision: Revision) -> Double? {
+  private func lag(of revision: Revision) -> Duration? {
     guard revision > .none else { return nil }
-    return max(0, Double(now.milliseconds / 1000 - Int64(revision.seconds)))
+    return .seconds(max(0, now.milliseconds / 1000 - Int64(revision.seconds)))
   }
 
   private func addCalls(to out: inout Metrics) {
@@ -237,7 +237,7 @@ struct MetricsReport {
       .count(unreadFiles))
     out.value(
       "process_cpu_seconds_total", .counter, "Total user and system CPU time spent in seconds.",
-      .number(process.cpuSeconds))
+      .number(process.cpuTime.seconds))
     out.value(
       "process_resident_memory_bytes", .gauge, "Resident memory size in bytes.", .integer(process.residentBytes))
     out.value("process_open_fds", .gauge, "Number of open file descriptors.", .integer(process.openDescriptors))
@@ -245,7 +245,7 @@ struct MetricsReport {
       "process_max_fds", .gauge, "Maximum number of open file descriptors.", .integer(process.maximumDescriptors))
     out.value(
       "process_start_time_seconds", .gauge, "Start time of the process since unix epoch in seconds.",
-      .number(process.startSeconds))
+      .number(Double(ProcessFigures.start.milliseconds) / 1000))
     out.family(
       "config_lookup_build_info", .gauge, "A metric with a constant '1' value, labeled by the version of the server.")
     out.point(["version": serverVersion], .integer(1))

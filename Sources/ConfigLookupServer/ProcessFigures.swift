@@ -4,21 +4,19 @@ internal import Glibc
 
 /// The resource usage of this process, as the operating system reports it.
 struct ProcessFigures: Sendable {
-  var cpuSeconds = 0.0
+  /// The CPU time that all threads have used, in user mode and in the kernel.
+  var cpuTime = Duration.zero
   var residentBytes: UInt64 = 0
   var openDescriptors: UInt64 = 0
   var maximumDescriptors: UInt64 = 0
-  var startSeconds: Double
-
   /// The start time of the process. It must be read early: it is the time of the first access.
   static let start = WallTime.now
 
   /// Reads the usage as of now.
   init() {
-    startSeconds = Double(Self.start.milliseconds) / 1000
     var usage = rusage()
     if getrusage(RUSAGE_SELF.rawValue, &usage) == 0 {
-      cpuSeconds = [usage.ru_utime, usage.ru_stime].reduce(0) { $0 + Double($1.tv_sec) + Double($1.tv_usec) / 1e6 }
+      cpuTime = [usage.ru_utime, usage.ru_stime].reduce(.zero) { $0 + .seconds($1.tv_sec) + .microseconds($1.tv_usec) }
     }
     var limit = rlimit()
     if getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 {

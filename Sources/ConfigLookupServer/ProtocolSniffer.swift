@@ -11,13 +11,13 @@ final class ProtocolSniffer: ConnectionEndpoint {
   private let http2: any ConnectionEndpoint
   private let loops: [Loop]
 
-  /// - Parameter silenceSeconds: the time within which a connection must send its first bytes.
+  /// - Parameter firstByteTimeout: the time within which a connection must send its first bytes.
   init(
-    framed: any ConnectionEndpoint, http2: any ConnectionEndpoint, group: EventLoopGroup, silenceSeconds: Double
+    framed: any ConnectionEndpoint, http2: any ConnectionEndpoint, group: EventLoopGroup, firstByteTimeout: Duration
   ) {
     self.framed = framed
     self.http2 = http2
-    loops = group.loops.map { Loop(eventLoop: $0, silenceSeconds: silenceSeconds) }
+    loops = group.loops.map { Loop(eventLoop: $0, firstByteTimeout: firstByteTimeout) }
   }
 
   func open(_ connection: Connection) -> any ConnectionProtocol {
@@ -40,13 +40,13 @@ final class ProtocolSniffer: ConnectionEndpoint {
   private final class Loop: @unchecked Sendable {
     // Safe to share: members marked "loop thread" are used on that thread only; the rest never changes.
     let eventLoop: EventLoop
-    let silenceSeconds: Double
+    let firstByteTimeout: Duration
     private var silent: [ObjectIdentifier: SniffedConnection] = [:]  // loop thread
     private var isClosed = false  // loop thread
 
-    init(eventLoop: EventLoop, silenceSeconds: Double) {
+    init(eventLoop: EventLoop, firstByteTimeout: Duration) {
       self.eventLoop = eventLoop
-      self.silenceSeconds = silenceSeconds
+      self.firstByteTimeout = firstByteTimeout
     }
 
     func open(
@@ -54,7 +54,7 @@ final class ProtocolSniffer: ConnectionEndpoint {
     ) -> any ConnectionProtocol {
       if isClosed { connection.close() }
       let sniffed = SniffedConnection(
-        connection, framed: framed, http2: http2, silenceSeconds: silenceSeconds
+        connection, framed: framed, http2: http2, firstByteTimeout: firstByteTimeout
       ) { [weak self] in self?.silent[ObjectIdentifier($0)] = nil }
       silent[ObjectIdentifier(sniffed)] = sniffed
       return sniffed
@@ -79,16 +79,16 @@ private final class SniffedConnection: ConnectionProtocol {
   private var timer: (any RPCTimer)?
 
   init(
-    _ connection: Connection, framed: any ConnectionEndpoint, http2: any ConnectionEndpoint, silenceSeconds: Double,
+    _ connection: Connection, framed: any ConnectionEndpoint, http2: any ConnectionEndpoint, firstByteTimeout: Duration,
     decided: @escaping (SniffedConnection) -> Void
   ) {
     self.connection = connection
     self.framed = framed
     self.http2 = http2
     self.decided = decided
-    timer = connection.loop.schedule(afterSeconds: silenceSeconds) { [weak self] in
+    timer = connection.loop.schedule(after: firstByteTimeout) { [weak self] in
       self?.timer = nil
-      connection.recordRejection(.silentConnection, "No bytes received for \(silenceSeconds) s")
+      connection.recordRejection(.silentConnection, "No bytes received for \(firstByteTimeout.seconds) s")
       self?.giveUp()
     }
   }

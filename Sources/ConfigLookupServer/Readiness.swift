@@ -8,13 +8,13 @@ internal import Synchronization
 /// blocks.
 final class Readiness: Sendable {
   let caches: [ServedCache]
-  /// The time in seconds after which unverified contents are no longer served; nil for no limit.
-  private let maximumStalenessSeconds: Double?
+  /// The time after which unverified contents are no longer served; nil for no limit.
+  private let maximumStaleness: Duration?
   private let draining = Atomic<Bool>(false)
 
-  init(caches: [ServedCache], maximumStalenessSeconds: Double?) {
+  init(caches: [ServedCache], maximumStaleness: Duration?) {
     self.caches = caches
-    self.maximumStalenessSeconds = maximumStalenessSeconds
+    self.maximumStaleness = maximumStaleness
   }
 
   /// Marks the server as draining: it should get no calls from now on.
@@ -35,7 +35,7 @@ final class Readiness: Sendable {
   /// The reason why lookups in the cache are rejected, other than draining; nil if they are not.
   func reasonAgainst(_ cache: ServedCache) -> String? {
     guard cache.reader.isLoaded else { return "not_loaded" }
-    if let limit = maximumStalenessSeconds, Double(cache.reader.ageMilliseconds) > limit * 1000 { return "stale" }
+    if let limit = maximumStaleness, .milliseconds(cache.reader.ageMilliseconds) > limit { return "stale" }
     return nil
   }
 }

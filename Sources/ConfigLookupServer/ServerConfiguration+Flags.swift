@@ -77,15 +77,15 @@ extension ServerConfiguration {
       "ttl-seconds",
       "Time in seconds since the contents of a cache were last verified after which its answers are marked stale. The "
         + "collections are also reloaded at this interval.", default: "300",
-      .value(placeholder: "SECONDS") { seconds($0, 1...86_400, &$1.ttlSeconds) }),
+      .value(placeholder: "SECONDS") { readSeconds($0, 1...86_400, &$1.ttl) }),
     Flag(
       "max-staleness-seconds",
       "Time in seconds since the contents of a cache were last verified after which they are no longer served.",
       default: "no limit",
       .value(placeholder: "SECONDS") { text, configuration in
-        var value = 0.0
-        let problem = seconds(text, 1...31_536_000, &value)
-        if problem == nil { configuration.maximumStalenessSeconds = value }
+        var value = Duration.zero
+        let problem = readSeconds(text, 1...31_536_000, &value)
+        if problem == nil { configuration.maximumStaleness = value }
         return problem
       }),
   ]
@@ -133,14 +133,6 @@ private func address(_ text: String, _ address: inout HostAndPort) -> String? {
 private func namespace(_ text: String, _ namespace: inout String) -> String? {
   guard let read = MongoNamespace(text) else { return "\(text) does not have the form DATABASE.COLLECTION" }
   namespace = read.description
-  return nil
-}
-
-func seconds(_ text: String, _ range: ClosedRange<Double>, _ seconds: inout Double) -> String? {
-  guard let number = Double(text), range.contains(number) else {
-    return "\(text) is not a number of seconds from \(Int(range.lowerBound)) to \(Int(range.upperBound))"
-  }
-  seconds = number
   return nil
 }
 

@@ -35,10 +35,16 @@ extension ServerConfiguration {
       "max-waiting-calls",
       "Maximum number of lookups that wait for their min_revision at the same time. Further ones are rejected.",
       \.maximumWaitingCalls, 1...1_000_000),
-    count(
+    Flag(
       "min-progress-interval-ms",
       "Minimum interval between two PROGRESS notices of a watch, in milliseconds. A shorter interval in a request is "
-        + "raised to it.", \.minimumProgressMilliseconds, 10...3_600_000, placeholder: "MS"),
+        + "raised to it.", default: "\(ServerConfiguration().minimumProgressInterval.milliseconds)",
+      .value(placeholder: "MS") { text, configuration in
+        var milliseconds = 0
+        let problem = whole(text, 10...3_600_000, &milliseconds)
+        if problem == nil { configuration.minimumProgressInterval = .milliseconds(milliseconds) }
+        return problem
+      }),
     count(
       "max-buffered-bytes",
       "Maximum number of bytes buffered for all clients. Above it, the clients with the largest buffers "
@@ -70,34 +76,34 @@ extension ServerConfiguration {
   /// The flags that bound the life of a connection.
   static let lifetimeFlags: [Flag<ServerConfiguration>] = [
     time(
-      "drain-seconds", "Maximum time in seconds from SIGTERM to the end of open calls.", \.drainSeconds, 0...3600),
+      "drain-seconds", "Maximum time in seconds from SIGTERM to the end of open calls.", \.drainTimeout, 0...3600),
     time(
       "max-connection-age-seconds",
       "Drain connections at this age in seconds, varied by up to 10 percent. 0 disables the limit.",
-      \.maximumConnectionAgeSeconds, 0...31_536_000),
+      \.maximumConnectionAge, 0...31_536_000),
     time(
       "max-connection-idle-seconds",
       "Drain connections that have no open call for this time in seconds. 0 disables the limit.",
-      \.maximumConnectionIdleSeconds, 0...31_536_000),
+      \.maximumConnectionIdleTime, 0...31_536_000),
     time(
-      "handshake-seconds", "Maximum duration of a TLS handshake in seconds.", \.handshakeSeconds, 0.1...3600),
+      "handshake-seconds", "Maximum duration of a TLS handshake in seconds.", \.handshakeTimeout, 0.1...3600),
     time(
-      "silence-seconds", "Close connections that send no bytes within this time in seconds.", \.silenceSeconds,
+      "silence-seconds", "Close connections that send no bytes within this time in seconds.", \.firstByteTimeout,
       0.1...3600),
     time(
       "http-first-request-seconds",
       "Close connections to the HTTP port that send no complete request within this time in seconds.",
-      \.httpFirstRequestSeconds, 0.1...3600),
+      \.httpFirstRequestTimeout, 0.1...3600),
   ]
 
   /// The limits of the service.
   var serviceOptions: LookupService.Options {
     var options = LookupService.Options()
-    options.maximumStalenessSeconds = maximumStalenessSeconds
+    options.maximumStaleness = maximumStaleness
     options.maximumQueuedKeys = maximumQueuedKeys
     options.maximumSubscribers = maximumSubscribers
     options.maximumWaitingCalls = maximumWaitingCalls
-    options.minimumProgressInterval = .milliseconds(minimumProgressMilliseconds)
+    options.minimumProgressInterval = minimumProgressInterval
     return options
   }
 
@@ -114,8 +120,8 @@ extension ServerConfiguration {
     var limits = FramedLimits()
     limits.frameBytes = maximumRequestBytes
     limits.openCalls = maximumCallsPerConnection
-    limits.idleSeconds = maximumConnectionIdleSeconds
-    limits.maximumAgeSeconds = maximumConnectionAgeSeconds
+    limits.idleTimeout = maximumConnectionIdleTime
+    limits.maximumAge = maximumConnectionAge
     return limits
   }
 
@@ -124,7 +130,7 @@ extension ServerConfiguration {
     var limits = GRPCLimits()
     limits.requestBytes = maximumRequestBytes
     limits.openStreams = maximumCallsPerConnection
-    limits.idleSeconds = maximumConnectionIdleSeconds
+    limits.idleTimeout = maximumConnectionIdleTime
     return limits
   }
 
@@ -133,7 +139,7 @@ extension ServerConfiguration {
     var connections = ConnectionServer.Configuration(listen: listen)
     connections.maximumConnections = maximumConnections
     connections.maximumConnectionsPerAddress = maximumConnectionsPerAddress
-    connections.limits.handshakeSeconds = handshakeSeconds
+    connections.limits.handshakeTimeout = handshakeTimeout
     return connections
   }
 
@@ -142,7 +148,7 @@ extension ServerConfiguration {
     var limits = OperationsLimits()
     limits.connections = maximumHTTPConnections
     limits.connectionsPerAddress = maximumHTTPConnectionsPerAddress
-    limits.firstRequestTimeout = .seconds(httpFirstRequestSeconds)
+    limits.firstRequestTimeout = httpFirstRequestTimeout
     return limits
   }
 
@@ -153,22 +159,24 @@ extension ServerConfiguration {
     let usual = ServerConfiguration()[keyPath: place]
     return Flag(
       name, help, default: "\(usual)",
-      .value(placeholder: placeholder) { text, configuration in
-        guard let number = Int(text), range.contains(number) else {
-          return "\(text) is not a whole number from \(range.lowerBound) to \(range.upperBound)"
-        }
-        configuration[keyPath: place] = number
-        return nil
-      })
+      .value(placeholder: placeholder) { whole($0, range, &$1[keyPath: place]) })
+  }
+
+  private static func whole(_ text: String, _ range: ClosedRange<Int>, _ value: inout Int) -> String? {
+    guard let number = Int(text), range.contains(number) else {
+      return "\(text) is not a whole number from \(range.lowerBound) to \(range.upperBound)"
+    }
+    value = number
+    return nil
   }
 
   private static func time(
-    _ name: String, _ help: String, _ place: any WritableKeyPath<ServerConfiguration, Double> & Sendable,
+    _ name: String, _ help: String, _ place: any WritableKeyPath<ServerConfiguration, Duration> & Sendable,
     _ range: ClosedRange<Double>
   ) -> Flag<ServerConfiguration> {
     let usual = ServerConfiguration()[keyPath: place]
     return Flag(
-      name, help, default: "\(Int(usual))",
-      .value(placeholder: "SECONDS") { seconds($0, range, &$1[keyPath: place]) })
+      name, help, default: "\(usual.components.seconds)",
+      .value(placeholder: "SECONDS") { readSeconds($0, range, &$1[keyPath: place]) })
   }
 }

@@ -4,8 +4,8 @@ public import ConfigLookupNetwork
 public import ConfigLookupTelemetry
 internal import MongoSource
 
-/// The configuration of the server, made from flags and environment variables only. Times are in seconds unless their
-/// names give another unit. The flags' help texts describe the fields.
+/// The configuration of the server, made from flags and environment variables only. The flags' help texts
+/// describe the fields.
 public struct ServerConfiguration: Sendable {
   /// What the process does.
   public enum Action: Sendable, Hashable {
@@ -34,11 +34,11 @@ public struct ServerConfiguration: Sendable {
   /// The number of event loops. Nil for one per core.
   public var threads: Int?
   /// The time after which unverified contents are stale, and the interval of reloads.
-  public var ttlSeconds = 300.0
+  public var ttl = Duration.seconds(300)
   /// The time after which unverified contents are no longer served. Nil for no limit.
-  public var maximumStalenessSeconds: Double?
+  public var maximumStaleness: Duration?
   /// The maximum duration of the drain after SIGTERM.
-  public var drainSeconds = 20.0
+  public var drainTimeout = Duration.seconds(20)
   /// The maximum number of open connections.
   public var maximumConnections = 10_000
   /// The maximum number of open connections from one address. A quarter of the maximum, so that one machine cannot take
@@ -54,8 +54,8 @@ public struct ServerConfiguration: Sendable {
   public var maximumQueuedKeys = 10_000
   /// The maximum number of lookups that wait for their `min_revision`.
   public var maximumWaitingCalls = 10_000
-  /// The minimum interval between two PROGRESS notices of a watch, in milliseconds.
-  public var minimumProgressMilliseconds = 1000
+  /// The minimum interval between two PROGRESS notices of a watch.
+  public var minimumProgressInterval = Duration.seconds(1)
   /// The maximum number of bytes buffered for all clients together.
   public var maximumBufferedBytes = 1 << 30
   /// The maximum number of open health watches. The client libraries open one for each connection.
@@ -69,16 +69,16 @@ public struct ServerConfiguration: Sendable {
   /// The maximum number of open HTTP connections from one address. Half of the maximum, so that one machine cannot take
   /// the connections of all others.
   public var maximumHTTPConnectionsPerAddress = 64
-  /// The maximum time from the accepting of an HTTP connection to its first complete request, in seconds.
-  public var httpFirstRequestSeconds = 5.0
+  /// The maximum time from the accepting of an HTTP connection to its first complete request.
+  public var httpFirstRequestTimeout = Duration.seconds(5)
   /// The maximum duration of a TLS handshake.
-  public var handshakeSeconds = 10.0
+  public var handshakeTimeout = Duration.seconds(10)
   /// The time within which a new connection must send its first bytes.
-  public var silenceSeconds = 30.0
-  /// The time after which a connection without a call is drained. 0 for no limit.
-  public var maximumConnectionIdleSeconds = 600.0
-  /// The time after which a connection is drained. 0 for no limit.
-  public var maximumConnectionAgeSeconds = 0.0
+  public var firstByteTimeout = Duration.seconds(30)
+  /// The time after which a connection without a call is drained. Zero for no limit.
+  public var maximumConnectionIdleTime = Duration.seconds(600)
+  /// The time after which a connection is drained. Zero for no limit.
+  public var maximumConnectionAge = Duration.zero
   /// The file of the certificate chain (PEM). Nil for cleartext.
   public var tlsCertificate: String?
   /// The file of the certificate's private key (PEM).
@@ -94,7 +94,7 @@ public struct ServerConfiguration: Sendable {
   /// Whether gRPC reflection is served, which clients without stubs use to discover the methods.
   public var hasReflection = true
   /// The interval at which files are checked for changes. There is no flag for it; tests make it short.
-  public var fileCheckSeconds = 2.0
+  public var fileCheckInterval = Duration.seconds(2)
   /// The maximum time that the start waits for the replay history. Without it, watches that start in the past get a
   /// RESYNC.
   package var historyTimeout = Duration.seconds(5)

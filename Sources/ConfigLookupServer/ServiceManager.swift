@@ -10,14 +10,14 @@ struct ServiceManager: Sendable {
   private let socketName: String?
   /// The interval at which ``notifyWatchdog()`` is to be called: half of the time after which systemd would act. Nil
   /// for never.
-  let watchdogSeconds: Double?
+  let watchdogInterval: Duration?
 
   init(environment: [String: String]) {
     socketName = environment["NOTIFY_SOCKET"].flatMap { $0.hasPrefix("/") || $0.hasPrefix("@") ? $0 : nil }
     let isOurs = environment["WATCHDOG_PID"].map { $0 == "\(getpid())" } ?? true
-    watchdogSeconds =
+    watchdogInterval =
       socketName == nil || !isOurs
-      ? nil : environment["WATCHDOG_USEC"].flatMap { UInt64($0) }.flatMap { $0 > 0 ? Double($0) / 2e6 : nil }
+      ? nil : environment["WATCHDOG_USEC"].flatMap { UInt64($0) }.flatMap { $0 > 0 ? .microseconds($0) / 2 : nil }
   }
 
   func notifyReady() { send("READY=1\nSTATUS=Ready: the caches are loaded") }

@@ -45,7 +45,7 @@ public final class OTLPExporter: Sendable {
   public func run() {
     logger.info(
       "otlp_export", "Exporting metrics by OTLP",
-      ["to": .string(settings.target), "interval_seconds": .number(settings.intervalSeconds)])
+      ["to": .string(settings.target), "interval_seconds": .number(settings.interval.seconds)])
     thread.withLock { $0 = OSThread(name: "otlp") { self.exportUntilStopped() } }
   }
 
@@ -62,7 +62,7 @@ public final class OTLPExporter: Sendable {
 
   private func exportUntilStopped() {
     while true {
-      let end = MonotonicTime.now.advanced(bySeconds: settings.intervalSeconds)
+      let end = MonotonicTime.now.advanced(by: settings.interval)
       let isStopped = state.wait(until: end) { $0.isStopped ? true : nil } == true
       if isStopped, state.withLock({ $0.hasFailed }) { return }
       export(isLast: isStopped)
@@ -74,17 +74,17 @@ public final class OTLPExporter: Sendable {
     let request = OTLPRequest(
       resource: settings.resource, version: version, startNanoseconds: nanoseconds(start),
       nowNanoseconds: nanoseconds(.now))
-    let seconds = isLast ? min(settings.timeoutSeconds, TelemetryLimits.lastExportSeconds) : settings.timeoutSeconds
+    let timeout = isLast ? min(settings.timeout, TelemetryLimits.lastExportTimeout) : settings.timeout
     let post = HTTPExchange(
       "POST", settings.path, to: settings.address, peer: "the collector",
       headers: settings.headers.map { ($0.name, $0.value) } + [
         ("content-type", "application/x-protobuf"), ("user-agent", "OTel-OTLP-Exporter-ConfigLookup/\(version)"),
       ])
     do throws(NetworkError) {
-      let deadline = MonotonicTime.now.advanced(bySeconds: seconds)
+      let deadline = MonotonicTime.now.advanced(by: timeout)
       let status = try post.send(
         request.encoded(metrics()),
-        connectDeadline: min(deadline, .now.advanced(bySeconds: TelemetryLimits.connectSeconds)), deadline: deadline
+        connectDeadline: min(deadline, .now.advanced(by: TelemetryLimits.connectTimeout)), deadline: deadline
       ) { !isLast && self.state.withLock { $0.isStopped } }.status
       if (200..<300).contains(status) { succeeded() } else { failed("the collector replied with status \(status)") }
     } catch {

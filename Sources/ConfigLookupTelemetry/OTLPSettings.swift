@@ -23,10 +23,10 @@ public struct OTLPSettings: Sendable, Hashable {
   public internal(set) var headers: [Pair] = []
   /// The attributes of the resource; the first are `service.name` and `service.instance.id`.
   public internal(set) var resource: [Pair] = []
-  /// The interval of exports, in seconds.
-  public internal(set) var intervalSeconds = 60.0
-  /// The timeout of an export, in seconds.
-  public internal(set) var timeoutSeconds = 10.0
+  /// The interval of exports.
+  public internal(set) var interval = Duration.seconds(60)
+  /// The timeout of an export.
+  public internal(set) var timeout = Duration.seconds(10)
 
   /// The URL of the endpoint, for log lines.
   public var target: String { "http://\(address)\(path)" }
@@ -67,10 +67,10 @@ public struct OTLPSettings: Sendable, Hashable {
       headers = pairs
     }
     if let (name, value) = variables.first(of: "TIMEOUT") {
-      timeoutSeconds = variables.seconds(name, value) ?? timeoutSeconds
+      timeout = variables.duration(name, value) ?? timeout
     }
-    let interval = "OTEL_METRIC_EXPORT_INTERVAL"
-    if let value = variables[interval] { intervalSeconds = variables.seconds(interval, value) ?? intervalSeconds }
+    let intervalName = "OTEL_METRIC_EXPORT_INTERVAL"
+    if let value = variables[intervalName] { interval = variables.duration(intervalName, value) ?? interval }
     let attributes = "OTEL_RESOURCE_ATTRIBUTES"
     var given: [Pair] = []
     if let text = variables[attributes] {
@@ -233,13 +233,13 @@ private struct Variables {
     return known.isEmpty || known.contains("otlp")
   }
 
-  /// A time in milliseconds, as seconds; nil, with a warning, for any other text.
-  mutating func seconds(_ name: String, _ text: String) -> Double? {
+  /// A number of milliseconds; nil, with a warning, for any other text.
+  mutating func duration(_ name: String, _ text: String) -> Duration? {
     guard let number = Int(text), (1...86_400_000).contains(number) else {
       warn(name, "\(text) is not a number of milliseconds from 1 to 86400000; the default is used")
       return nil
     }
-    return Double(number) / 1000
+    return .milliseconds(number)
   }
 
   /// Warns of the variables of this exporter that are not supported.

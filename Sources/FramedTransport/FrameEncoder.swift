@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import ConfigLookupCore
 internal import ConfigLookupRPC
 
 /// Encodes frames. The length of each part is computed before its first byte is written, so each frame is written once,
@@ -75,10 +76,12 @@ enum FrameEncoder {
 
   /// Encodes the frame of a `Call`, with its length prefix.
   static func call(
-    id: UInt32, method: String, request: [UInt8], timeoutMilliseconds: UInt32, metadata: RPCMetadata
+    id: UInt32, method: String, request: [UInt8], timeout: Duration?, metadata: RPCMetadata
   ) -> [UInt8] {
+    // The field has 32 bits, and 0 stands for no timeout.
+    let timeout = timeout.map { UInt64(min(max(1, $0.milliseconds), Int64(UInt32.max))) }
     var body = fieldSize(method.utf8.count) + fieldSize(request.count)
-    if timeoutMilliseconds > 0 { body += 1 + varintSize(UInt64(timeoutMilliseconds)) }
+    if let timeout { body += 1 + varintSize(timeout) }
     for pair in metadata.pairs {
       let size = pairSize(pair)
       body += 1 + varintSize(UInt64(size)) + size
@@ -95,9 +98,9 @@ enum FrameEncoder {
         writer.varint(UInt64(request.count))
         writer.raw(request)
       }
-      if timeoutMilliseconds > 0 {
+      if let timeout {
         writer.tag(3, .varint)
-        writer.varint(UInt64(timeoutMilliseconds))
+        writer.varint(timeout)
       }
       writer.pairs(4, metadata)
     }

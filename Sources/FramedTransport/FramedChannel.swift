@@ -27,11 +27,11 @@ public final class FramedChannel: Sendable {
     public var tls: TLSContext?
     /// The name for which the server's certificate must be valid; nil for the host of the address.
     public var serverName: String?
-    /// Maximum number of seconds to establish the connection.
-    public var connectSeconds = 5.0
-    /// Number of seconds without a byte from the server after which a ping is sent. If no byte is received within the
+    /// Maximum time to establish the connection.
+    public var connectTimeout = Duration.seconds(5)
+    /// Time without a byte from the server after which a ping is sent. If no byte is received within the
     /// same time again, the connection ends.
-    public var quietSeconds = 10.0
+    public var keepaliveTime = Duration.seconds(10)
 
     /// Creates a target with the default timeouts.
     ///
@@ -91,13 +91,13 @@ public final class FramedChannel: Sendable {
   /// - Parameters:
   ///   - method: The name of the method.
   ///   - request: The encoded request message.
-  ///   - timeoutSeconds: The timeout of the call, in seconds.
+  ///   - timeout: The timeout of the call, in whole milliseconds, at least 1.
   ///   - metadata: The metadata of the call.
   /// - Returns: The reply, which may have an error status.
   /// - Throws: ``RPCClientError`` if no reply is received in time or the connection ends; `CancellationError` if the
   ///   task is cancelled.
   public func call(
-    _ method: String, _ request: [UInt8], timeoutSeconds: Double, metadata: RPCMetadata = RPCMetadata()
+    _ method: String, _ request: [UInt8], timeout: Duration, metadata: RPCMetadata = RPCMetadata()
   ) async throws -> RPCClientReply {
     let id = try nextID()
     return try await withTaskCancellationHandler {
@@ -107,11 +107,10 @@ public final class FramedChannel: Sendable {
           // before.
           if Task.isCancelled { return CancellationError() }
           if let end = state.end { return end }
-          let deadline = MonotonicTime.now.advanced(bySeconds: timeoutSeconds)
+          let deadline = MonotonicTime.now.advanced(by: timeout)
           state.calls[id] = .unary(waiter, deadline: deadline)
           state.output += FrameEncoder.call(
-            id: id, method: method, request: request,
-            timeoutMilliseconds: UInt32(max(1, min(timeoutSeconds * 1000, 4e9))), metadata: metadata)
+            id: id, method: method, request: request, timeout: timeout, metadata: metadata)
           return nil
         }
         if let problem { waiter.resume(throwing: problem) } else { wake() }
@@ -142,7 +141,7 @@ public final class FramedChannel: Sendable {
       if let end = state.end { throw end }
       state.calls[id] = .stream(onReply)
       state.output += FrameEncoder.call(
-        id: id, method: method, request: request, timeoutMilliseconds: 0, metadata: metadata)
+        id: id, method: method, request: request, timeout: nil, metadata: metadata)
     }
     wake()
     return id
@@ -216,8 +215,8 @@ public final class FramedChannel: Sendable {
           .cannotConnect, "\(target.address)", "no free file descriptor; raise the limit of open files")
       }
       let client = try FramedClient(
-        target.address, tls: target.tls, serverName: target.serverName, timeoutSeconds: target.connectSeconds)
-      client.patienceSeconds = 2 * target.quietSeconds
+        target.address, tls: target.tls, serverName: target.serverName, connectTimeout: target.connectTimeout)
+      client.callTimeout = target.keepaliveTime * 2
       onEvent(.opened)
       try serve(client, wakeDescriptor)
     } catch {
@@ -241,22 +240,23 @@ public final class FramedChannel: Sendable {
         handle(event)
       }
       let now = MonotonicTime.now
-      if now.seconds(since: lastExpired) >= 0.05 {
+      if now.duration(since: lastExpired) >= .milliseconds(50) {
         lastExpired = now
         expire(now)
       }
-      if now.seconds(since: lastHeard) >= 2 * target.quietSeconds {
+      let silence = now.duration(since: lastHeard)
+      if silence >= target.keepaliveTime * 2 {
         throw RPCClientError(
-          .timedOut, "\(target.address)", "the server sent nothing for \(2 * target.quietSeconds) s")
+          .timedOut, "\(target.address)", "the server sent nothing for \((target.keepaliveTime * 2).seconds) s")
       }
-      if asked == nil, now.seconds(since: lastHeard) >= target.quietSeconds {
+      if asked == nil, silence >= target.keepaliveTime {
         asked = now
         try client.send(FrameEncoder.ping(1))
       }
-      let rest = (asked == nil ? 1.0 : 2.0) * target.quietSeconds - now.seconds(since: lastHeard)
+      let rest = target.keepaliveTime * (asked == nil ? 1 : 2) - silence
       // A call without a reply may exceed its timeout by at most this interval.
-      let seconds = hasUnary ? min(rest, 0.05) : rest
-      client.wait(orReadable: wakeDescriptor.descriptor, deadline: now.advanced(bySeconds: seconds))
+      let wait = hasUnary ? min(rest, .milliseconds(50)) : rest
+      client.wait(orReadable: wakeDescriptor.descriptor, deadline: now.advanced(by: wait))
     }
   }
 
@@ -296,7 +296,9 @@ public final class FramedChannel: Sendable {
     let late = state.withLock { state -> [Waiter] in
       var late: [Waiter] = []
       for (id, call) in state.calls {
-        guard case .unary(let waiter, let deadline) = call, now >= deadline.advanced(bySeconds: 0.2) else { continue }
+        guard case .unary(let waiter, let deadline) = call, now >= deadline.advanced(by: .milliseconds(200)) else {
+          continue
+        }
         late.append(waiter)
         state.calls[id] = nil
         state.output += FrameEncoder.cancel(id: id)

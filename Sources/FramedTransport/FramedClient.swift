@@ -8,8 +8,8 @@ public import ConfigLookupTLS
 public final class FramedClient: RPCClient {
   /// The address of the server.
   public let address: HostAndPort
-  /// Number of seconds that a call without a timeout waits, and that a write may take.
-  public var patienceSeconds = 30.0
+  /// The time that a call without a timeout waits, and that a write may take.
+  public var callTimeout = Duration.seconds(30)
   /// The reason in the server's `go_away`; nil if none has been received.
   public private(set) var goAwayReason: String?
 
@@ -32,16 +32,16 @@ public final class FramedClient: RPCClient {
   ///   - address: The address of the server.
   ///   - tls: The TLS configuration; nil for cleartext.
   ///   - serverName: The name for which the server's certificate must be valid; nil for the host of the address.
-  ///   - timeoutSeconds: Maximum number of seconds to establish the connection, TLS handshake included.
+  ///   - connectTimeout: Maximum time to establish the connection, TLS handshake included.
   /// - Throws: If the connection cannot be established.
   public init(
-    _ address: HostAndPort, tls: TLSContext? = nil, serverName: String? = nil, timeoutSeconds: Double = 10
+    _ address: HostAndPort, tls: TLSContext? = nil, serverName: String? = nil, connectTimeout: Duration = .seconds(10)
   ) throws(RPCClientError) {
     self.address = address
     isTLS = tls != nil
     do throws(NetworkError) {
       stream = try OutgoingStream(
-        to: address, tls: tls, serverName: serverName, deadline: .now.advanced(bySeconds: timeoutSeconds))
+        to: address, tls: tls, serverName: serverName, deadline: .now.advanced(by: connectTimeout))
     } catch {
       throw RPCClientError(.cannotConnect, "\(address)", error.message)
     }
@@ -73,7 +73,7 @@ public final class FramedClient: RPCClient {
     let method = call.method.split(separator: "/").last.map(String.init) ?? ""
     try send(
       Self.encodeCall(
-        id: lastCallID, method, call.request, timeoutMilliseconds: call.timeoutMilliseconds, metadata: call.metadata))
+        id: lastCallID, method, call.request, timeout: call.timeout, metadata: call.metadata))
     return lastCallID
   }
 
@@ -132,31 +132,31 @@ public final class FramedClient: RPCClient {
   ///   - id: The id of the call, which must differ from those of all open calls.
   ///   - method: The name of the method, without the service.
   ///   - request: The encoded request message.
-  ///   - timeoutMilliseconds: The timeout in milliseconds; 0 stands for none.
+  ///   - timeout: The timeout, in whole milliseconds, at least 1; nil for none.
   ///   - metadata: The metadata of the call.
   /// - Returns: The bytes of the frame.
   public static func encodeCall(
-    id: UInt32, _ method: String, _ request: [UInt8] = [], timeoutMilliseconds: UInt32 = 0,
+    id: UInt32, _ method: String, _ request: [UInt8] = [], timeout: Duration? = nil,
     metadata: RPCMetadata = RPCMetadata()
   ) -> [UInt8] {
     FrameEncoder.call(
-      id: id, method: method, request: request, timeoutMilliseconds: timeoutMilliseconds, metadata: metadata)
+      id: id, method: method, request: request, timeout: timeout, metadata: metadata)
   }
 
   /// Sends bytes unchanged. Received bytes are read in the meantime, so that two sides that both write do not block
   /// each other.
   ///
   /// - Parameter bytes: The bytes to send.
-  /// - Throws: If the connection is lost, or the server accepts no byte for ``patienceSeconds``.
+  /// - Throws: If the connection is lost, or the server accepts no byte for ``callTimeout``.
   public func send(_ bytes: [UInt8]) throws(RPCClientError) {
-    let deadline = MonotonicTime.now.advanced(bySeconds: patienceSeconds)
+    let deadline = MonotonicTime.now.advanced(by: callTimeout)
     var sent = 0
     while sent < bytes.count {
       guard let stream else { throw lost("the connection has been closed") }
       switch bytes.withUnsafeBytes({ stream.write(UnsafeRawBufferPointer(rebasing: $0[sent...])) }) {
       case .count(0):
         guard stream.wait(writable: true, deadline: deadline) else {
-          throw problem(.timedOut, "read no bytes for \(patienceSeconds) s")
+          throw problem(.timedOut, "read no bytes for \(callTimeout.seconds) s")
         }
         _ = try receive()
       case .count(let count): sent += count

@@ -20,7 +20,7 @@ extension FramedConnection {
       guard let method else { return try openUnknown(call, id: id) }
       let deadline =
         call.timeoutMilliseconds == 0
-        ? nil : loop.eventLoop.iterationBegan.advanced(bySeconds: Double(call.timeoutMilliseconds) / 1000)
+        ? nil : loop.eventLoop.iterationBegan.advanced(by: .milliseconds(call.timeoutMilliseconds))
       let (metadata, identity) = try head(of: call)
       let held = call.metadata.count > 0 ? metadata.heldByteCount : 0
       let request = RPCRequest(

@@ -208,7 +208,7 @@ final class FramedConnection: ConnectionProtocol {
     goAway(reason)
     // The grace period starts before the streams are notified, so that a stream that ends at once does not close the
     // connection.
-    drainTimer = worker.schedule(afterSeconds: FramedLimits.drainGraceSeconds) { [unowned self] in
+    drainTimer = worker.schedule(after: FramedLimits.drainGracePeriod) { [unowned self] in
       drainTimer = nil
       finishIfDrained()
     }
@@ -224,9 +224,9 @@ final class FramedConnection: ConnectionProtocol {
   /// Drains the connection when it has reached its maximum age, plus or minus up to a tenth, so that the connections
   /// that clients opened after a restart do not all drain at the same time.
   func limitAge() {
-    guard loop.limits.maximumAgeSeconds > 0 else { return }
-    let seconds = loop.limits.maximumAgeSeconds * Double.random(in: 0.9...1.1)
-    ageTimer = worker.schedule(afterSeconds: seconds) { [unowned self] in
+    guard loop.limits.maximumAge > .zero else { return }
+    let age = loop.limits.maximumAge * Double.random(in: 0.9...1.1)
+    ageTimer = worker.schedule(after: age) { [unowned self] in
       ageTimer = nil
       drain("draining")
     }
@@ -236,12 +236,12 @@ final class FramedConnection: ConnectionProtocol {
   /// closing its connection would occupy a slot. A flag is checked periodically, which costs less than reading the
   /// clock at each call.
   func limitIdleness() {
-    guard loop.limits.idleSeconds > 0 else { return }
+    guard loop.limits.idleTimeout > .zero else { return }
     wasActive = false
-    idleTimer = worker.schedule(afterSeconds: loop.limits.idleSeconds) { [unowned self] in
+    idleTimer = worker.schedule(after: loop.limits.idleTimeout) { [unowned self] in
       idleTimer = nil
       guard !wasActive, streams.isEmpty else { return limitIdleness() }
-      connection.recordRejection(.idleConnection, "No bytes received for \(loop.limits.idleSeconds) s")
+      connection.recordRejection(.idleConnection, "No bytes received for \(loop.limits.idleTimeout.seconds) s")
       drain("idle")
     }
   }

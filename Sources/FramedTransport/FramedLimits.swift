@@ -12,11 +12,11 @@ public struct FramedLimits: Sendable {
   public var floodCredits = 4000
   /// Number of credits that a connection regains in each second.
   public var floodCreditsPerSecond = 200.0
-  /// Number of seconds without a frame and an open call after which a connection is drained. The actual time may be up
-  /// to twice as long. 0 stands for no limit.
-  public var idleSeconds = 0.0
-  /// Number of seconds after which a connection is drained, plus or minus up to a tenth. 0 stands for no limit.
-  public var maximumAgeSeconds = 0.0
+  /// Time without a frame and an open call after which a connection is drained. The actual time may be up
+  /// to twice as long. Zero stands for no limit.
+  public var idleTimeout = Duration.zero
+  /// Age at which a connection is drained, plus or minus up to a tenth. Zero stands for no limit.
+  public var maximumAge = Duration.zero
 
   /// Creates limits with the server's defaults.
   public init() {}
@@ -37,9 +37,9 @@ extension FramedLimits {
   /// Number of bytes that an open call takes in addition to its request: the stream, its handler and its timer
   /// (measured; see `docs/reference/limits.md`).
   static let openStreamBytes = 1024
-  /// Number of seconds that a connection stays open after its `go_away`, so that calls that were in transit are
+  /// Time that a connection stays open after its `go_away`, so that calls that were in transit are
   /// answered.
-  static let drainGraceSeconds = 0.1
+  static let drainGracePeriod = Duration.milliseconds(100)
   /// Maximum number of bytes of reply storage that is kept for the next call of the event loop.
   static let keptReplyBytes = 64 * 1024
 }

@@ -34,7 +34,7 @@ final class FramedStream: RPCStreamWriter, RPCReplyWriter {
     guard let connection else { return }
     self.handler = handler
     guard let deadline else { return }
-    timer = connection.worker.schedule(afterSeconds: deadline.seconds(since: .now)) { [weak self] in
+    timer = connection.worker.schedule(after: deadline.duration(since: .now)) { [weak self] in
       self?.expire()
     }
   }

@@ -11,8 +11,8 @@ enum GRPCServiceLimits {
   /// Number of bytes of a reflection reply in addition to the part that repeats the request, and the part that all
   /// replies share.
   static let reflectionHeadBytes = 512
-  /// Number of seconds between two checks of the statuses, because a cache becomes stale by the passage of time alone.
-  static let healthIntervalSeconds = 1.0
+  /// Time between two checks of the statuses, because a cache becomes stale by the passage of time alone.
+  static let healthInterval = Duration.seconds(1)
   /// Maximum number of health watches that are notified in one event-loop iteration.
   static let notifiedPerIteration = 256
 }

@@ -38,7 +38,7 @@ final class HealthClock: @unchecked Sendable {
 
   private func start() {
     guard timer == nil, count > 0 else { return }
-    timer = worker.schedule(afterSeconds: GRPCServiceLimits.healthIntervalSeconds) { [weak self] in
+    timer = worker.schedule(after: GRPCServiceLimits.healthInterval) { [weak self] in
       guard let self else { return }
       timer = nil
       start()

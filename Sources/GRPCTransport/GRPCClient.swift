@@ -10,8 +10,8 @@ public import ConfigLookupTLS
 public final class GRPCClient: RPCClient {
   /// The address of the server.
   public let address: HostAndPort
-  /// Number of seconds that a call without a timeout waits, and that a write may take.
-  public var patienceSeconds = 30.0
+  /// The time that a call without a timeout waits, and that a write may take.
+  public var callTimeout = Duration.seconds(30)
   /// Metadata that are sent with every call before the call's own, such as credentials.
   public var metadata = RPCMetadata() {
     didSet { latestHeaders = nil }
@@ -52,12 +52,12 @@ public final class GRPCClient: RPCClient {
   ///   - service: The full name of the service of methods that are called without one.
   ///   - tls: The TLS configuration, which must offer `h2` by ALPN; nil for cleartext.
   ///   - serverName: The name for which the server's certificate must be valid; nil for the host of the address.
-  ///   - timeoutSeconds: Maximum number of seconds to establish the connection, TLS handshake included.
+  ///   - connectTimeout: Maximum time to establish the connection, TLS handshake included.
   ///   - windowBytes: Maximum number of bytes of replies that the server may send before the client has read them.
   /// - Throws: If the connection cannot be established, or the server does not select HTTP/2 over TLS.
   public init(
     _ address: HostAndPort, service: String, tls: TLSContext? = nil, serverName: String? = nil,
-    timeoutSeconds: Double = 10, windowBytes: Int = 1024 * 1024
+    connectTimeout: Duration = .seconds(10), windowBytes: Int = 1024 * 1024
   ) throws(RPCClientError) {
     self.address = address
     usualService = service
@@ -65,7 +65,7 @@ public final class GRPCClient: RPCClient {
     isTLS = tls != nil
     do throws(NetworkError) {
       stream = try OutgoingStream(
-        to: address, tls: tls, serverName: serverName, deadline: .now.advanced(bySeconds: timeoutSeconds))
+        to: address, tls: tls, serverName: serverName, deadline: .now.advanced(by: connectTimeout))
     } catch {
       throw RPCClientError(.cannotConnect, "\(address)", error.message)
     }
@@ -184,7 +184,7 @@ public final class GRPCClient: RPCClient {
   }
 
   private func headers(_ call: RPCOutgoingCall) -> HTTP2HeaderList {
-    let isPlain = call.timeoutMilliseconds == 0 && call.metadata.isEmpty
+    let isPlain = call.timeout == nil && call.metadata.isEmpty
     if isPlain, let latestHeaders, latestHeaders.method == call.method { return latestHeaders.list }
     var list = HTTP2HeaderList()
     list.append(":method", "POST")
@@ -194,8 +194,8 @@ public final class GRPCClient: RPCClient {
     list.append("te", "trailers")
     list.append("content-type", "application/grpc")
     list.append("user-agent", "config-lookup")
-    if call.timeoutMilliseconds > 0 {
-      list.append("grpc-timeout", isVarying: true) { GRPCText.timeout(milliseconds: call.timeoutMilliseconds, to: &$0) }
+    if let timeout = call.timeout {
+      list.append("grpc-timeout", isVarying: true) { GRPCText.timeout(timeout, to: &$0) }
     }
     for pair in metadata.pairs + call.metadata.pairs {
       list.append(pair.key, isVarying: true) { $0.append(contentsOf: pair.value.utf8) }
@@ -245,8 +245,8 @@ public final class GRPCClient: RPCClient {
       guard let stream else { throw lost("the connection has been closed") }
       switch output.withUnsafeBytes({ stream.write(UnsafeRawBufferPointer(rebasing: $0[sent...])) }) {
       case .count(0):
-        guard stream.wait(writable: true, deadline: .now.advanced(bySeconds: patienceSeconds)) else {
-          throw problem(.timedOut, "read no bytes for \(patienceSeconds) s")
+        guard stream.wait(writable: true, deadline: .now.advanced(by: callTimeout)) else {
+          throw problem(.timedOut, "read no bytes for \(callTimeout.seconds) s")
         }
         _ = try receive()
       case .count(let count): sent += count

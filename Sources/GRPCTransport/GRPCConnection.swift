@@ -275,30 +275,31 @@ final class GRPCConnection: ConnectionProtocol {
     drainIfIdle()
     for stream in streams {
       guard let stream else { continue }
-      let seconds = now.seconds(since: stream.lastProgress)
-      if stream.phase == .request, seconds >= loop.limits.requestSeconds {
-        stream.fail(RPCStatus(.requestTimeout, "the request was not complete within \(loop.limits.requestSeconds) s"))
-      } else if stream.isDropping, seconds >= loop.limits.droppedRequestTimeout.seconds {
+      let stalled = now.duration(since: stream.lastProgress)
+      if stream.phase == .request, stalled >= loop.limits.requestTimeout {
+        let limit = loop.limits.requestTimeout.seconds
+        stream.fail(RPCStatus(.requestTimeout, "the request was not complete within \(limit) s"))
+      } else if stream.isDropping, stalled >= loop.limits.droppedRequestTimeout {
         stream.giveUpRequest()
-      } else if stream.isUnary, stream.hasPendingReply, seconds >= loop.limits.stalledReplySeconds {
+      } else if stream.isUnary, stream.hasPendingReply, stalled >= loop.limits.stalledReplyTimeout {
         stream.reset(.enhanceYourCalm)
       }
     }
   }
 
   private func drainIfIdle() {
-    guard loop.limits.idleSeconds > 0, state == .open else { return }
+    guard loop.limits.idleTimeout > .zero, state == .open else { return }
     if openStreamCount > openCalls.values.reduce(0, +) { lastCall = now }
-    guard now.seconds(since: lastCall) >= loop.limits.idleSeconds else { return }
-    connection.recordRejection(.idleConnection, "No call was open for \(loop.limits.idleSeconds) s")
+    guard now.duration(since: lastCall) >= loop.limits.idleTimeout else { return }
+    connection.recordRejection(.idleConnection, "No call was open for \(loop.limits.idleTimeout.seconds) s")
     drain("idle")
   }
 
   /// Drains the connection when it has reached its maximum age, plus or minus up to a tenth, so that the connections
   /// that clients opened after a restart do not all drain at the same time.
-  func limitAge(seconds: Double) {
-    guard seconds > 0 else { return }
-    ageTimer = worker.schedule(afterSeconds: seconds * Double.random(in: 0.9...1.1)) { [weak self] in
+  func limitAge(_ maximum: Duration) {
+    guard maximum > .zero else { return }
+    ageTimer = worker.schedule(after: maximum * Double.random(in: 0.9...1.1)) { [weak self] in
       self?.ageTimer = nil
       self?.drain("max_age")
     }
@@ -318,7 +319,7 @@ final class GRPCConnection: ConnectionProtocol {
     session.submitShutdownNotice()
     // The acknowledgement of this PING shows that the client has read the first GOAWAY.
     session.submitPing(Self.drainPayload)
-    drainTimer = worker.schedule(afterSeconds: loop.limits.drainGraceSeconds) { [weak self] in
+    drainTimer = worker.schedule(after: loop.limits.drainGracePeriod) { [weak self] in
       self?.drainTimer = nil
       self?.goAway()
     }

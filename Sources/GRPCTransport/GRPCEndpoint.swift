@@ -14,16 +14,15 @@ public final class GRPCEndpoint: ConnectionEndpoint {
   ///   - group: The event loops on which the connections run.
   ///   - access: Authenticates callers; nil if no credentials are required.
   ///   - limits: The limits of each connection.
-  ///   - maximumAgeSeconds: Number of seconds after which a connection is drained, plus or minus up to a tenth. 0
-  ///     stands for no limit.
+  ///   - maximumAge: Age at which a connection is drained, plus or minus up to a tenth. Zero stands for no limit.
   ///   - logger: Receives log lines about calls and connections that are ended because of their clients.
   public init(
     router: RPCRouter, group: EventLoopGroup, access: (any RPCAccess)? = nil, limits: GRPCLimits = GRPCLimits(),
-    maximumAgeSeconds: Double = 0, logger: Logger
+    maximumAge: Duration = .zero, logger: Logger
   ) {
     loops = group.loops.map {
       GRPCLoop(
-        eventLoop: $0, router: router, access: access, limits: limits, maximumAgeSeconds: maximumAgeSeconds,
+        eventLoop: $0, router: router, access: access, limits: limits, maximumAge: maximumAge,
         logger: logger)
     }
   }

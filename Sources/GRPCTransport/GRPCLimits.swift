@@ -38,19 +38,19 @@ public struct GRPCLimits: Sendable {
   public var droppedRequestBytes = 1024 * 1024
   /// Maximum time to receive that rest of the request.
   public var droppedRequestTimeout = Duration.seconds(5)
-  /// Maximum number of seconds from the beginning of a request until it is complete.
-  public var requestSeconds = 10.0
-  /// Number of seconds after which the reply to a unary call is given up if the client's window accepts none of it.
-  public var stalledReplySeconds = 60.0
-  /// Number of seconds without an open call after which a connection is drained. 0 stands for no limit.
-  public var idleSeconds = 0.0
-  /// Number of seconds without a byte from the client after which a keepalive PING is sent.
-  public var keepaliveSeconds = 60.0
-  /// Maximum number of seconds until that PING is acknowledged.
-  public var keepaliveTimeoutSeconds = 20.0
-  /// Minimum number of seconds between a client's own PINGs; they may be more frequent while it receives replies. With
+  /// Maximum time from the beginning of a request until it is complete.
+  public var requestTimeout = Duration.seconds(10)
+  /// Time after which the reply to a unary call is given up if the client's window accepts none of it.
+  public var stalledReplyTimeout = Duration.seconds(60)
+  /// Time without an open call after which a connection is drained. Zero stands for no limit.
+  public var idleTimeout = Duration.zero
+  /// Time without a byte from the client after which a keepalive PING is sent.
+  public var keepaliveTime = Duration.seconds(60)
+  /// Maximum time until that PING is acknowledged.
+  public var keepaliveTimeout = Duration.seconds(20)
+  /// Minimum time between a client's own PINGs; they may be more frequent while it receives replies. With
   /// gRPC's usual default of 5 minutes a watch could not detect in time that its server is gone.
-  public var pingIntervalSeconds = 9.0
+  public var minimumPingInterval = Duration.seconds(9)
   /// Number of PINGs that may be too early before the connection is closed.
   public var pingStrikes = 2
   /// Maximum number of credits for frames that have no effect (see `FloodGuard`). They allow a client to cancel all its
@@ -58,10 +58,10 @@ public struct GRPCLimits: Sendable {
   public var floodCredits = 4000
   /// Number of credits that a connection regains in each second.
   public var floodCreditsPerSecond = 200.0
-  /// Number of seconds that a client which does not acknowledge PINGs has to receive the first GOAWAY of a drain.
-  public var drainGraceSeconds = 1.0
-  /// Number of seconds between two checks of timeouts.
-  public var tickSeconds = 1.0
+  /// Time that a client which does not acknowledge PINGs has to receive the first GOAWAY of a drain.
+  public var drainGracePeriod = Duration.seconds(1)
+  /// Time between two checks of timeouts.
+  public var tickInterval = Duration.seconds(1)
 
   /// Creates limits with the server's defaults.
   public init() {}

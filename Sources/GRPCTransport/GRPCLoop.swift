@@ -14,7 +14,7 @@ final class GRPCLoop: @unchecked Sendable {
   let limits: GRPCLimits
   let counters = TransportCounters<GRPCCounter>()
   let calls: CallMeter
-  private let maximumAgeSeconds: Double
+  private let maximumAge: Duration
   private let logger: RateLimitedLogger
   private var connections: [ObjectIdentifier: GRPCConnection] = [:]  // loop thread
   private var unticked: ArraySlice<GRPCConnection> = []  // loop thread
@@ -24,7 +24,7 @@ final class GRPCLoop: @unchecked Sendable {
   private var isClosed = false  // loop thread
 
   init(
-    eventLoop: EventLoop, router: RPCRouter, access: (any RPCAccess)?, limits: GRPCLimits, maximumAgeSeconds: Double,
+    eventLoop: EventLoop, router: RPCRouter, access: (any RPCAccess)?, limits: GRPCLimits, maximumAge: Duration,
     logger: Logger
   ) {
     self.eventLoop = eventLoop
@@ -32,7 +32,7 @@ final class GRPCLoop: @unchecked Sendable {
     calls = CallMeter(router, loop: eventLoop)
     self.access = access
     self.limits = limits
-    self.maximumAgeSeconds = maximumAgeSeconds
+    self.maximumAge = maximumAge
     self.logger = RateLimitedLogger(logger)
   }
 
@@ -44,7 +44,7 @@ final class GRPCLoop: @unchecked Sendable {
     } else if isDraining {
       grpc.drain("draining")
     } else {
-      grpc.limitAge(seconds: maximumAgeSeconds)
+      grpc.limitAge(maximumAge)
     }
     if ticker == nil { tick() }
     return grpc
@@ -69,7 +69,7 @@ final class GRPCLoop: @unchecked Sendable {
 
   /// Starts the one timer of all connections. The timeouts that it checks may be late by one tick.
   private func tick() {
-    ticker = eventLoop.schedule(afterSeconds: limits.tickSeconds) { [weak self] in
+    ticker = eventLoop.schedule(after: limits.tickInterval) { [weak self] in
       guard let self else { return }
       tick()
       let isUnderWay = !unticked.isEmpty

@@ -103,7 +103,7 @@ final class GRPCStream: RPCStreamWriter, RPCReplyWriter {
     self.handler = handler
     requestHandler = handler as? any RPCRequestStreamHandler
     guard let deadline else { return }
-    timer = connection.worker.schedule(afterSeconds: deadline.seconds(since: .now)) { [weak self] in
+    timer = connection.worker.schedule(after: deadline.duration(since: .now)) { [weak self] in
       self?.expire()
     }
   }

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import ConfigLookupCore
+
 /// Encodes and decodes the values of gRPC's headers: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
 enum GRPCText {
   /// The value of `grpc-timeout` in nanoseconds. It consists of one to eight digits and a unit; nil if it is malformed.
@@ -22,10 +24,11 @@ enum GRPCText {
     }
   }
 
-  /// Appends a `grpc-timeout`.
-  static func timeout(milliseconds: UInt32, to out: inout [UInt8]) {
+  /// Appends a `grpc-timeout`, of at least one millisecond.
+  static func timeout(_ timeout: Duration, to out: inout [UInt8]) {
+    let milliseconds = max(1, timeout.milliseconds)
     // The value may have at most eight digits.
-    let text = milliseconds < 100_000_000 ? "\(milliseconds)m" : "\(milliseconds / 1000)S"
+    let text = milliseconds < 100_000_000 ? "\(milliseconds)m" : "\(min(milliseconds / 1000, 99_999_999))S"
     out.append(contentsOf: text.utf8)
   }
 

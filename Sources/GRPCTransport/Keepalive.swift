@@ -30,8 +30,8 @@ struct Keepalive {
   }
 
   mutating func tick(_ now: MonotonicTime) -> Action {
-    if let asked { return now.seconds(since: asked) >= limits.keepaliveTimeoutSeconds ? .close : .none }
-    guard now.seconds(since: lastHeard) >= limits.keepaliveSeconds else { return .none }
+    if let asked { return now.duration(since: asked) >= limits.keepaliveTimeout ? .close : .none }
+    guard now.duration(since: lastHeard) >= limits.keepaliveTime else { return .none }
     asked = now
     return .ping
   }
@@ -39,7 +39,7 @@ struct Keepalive {
   /// Records a PING of the client. Returns whether the client has sent too many.
   mutating func pinged(_ now: MonotonicTime) -> Bool {
     defer { lastPing = now }
-    guard let lastPing, now.seconds(since: lastPing) < limits.pingIntervalSeconds else { return false }
+    guard let lastPing, now.duration(since: lastPing) < limits.minimumPingInterval else { return false }
     strikes += 1
     return strikes > limits.pingStrikes
   }

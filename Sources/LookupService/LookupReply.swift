@@ -27,16 +27,16 @@ struct CacheView {
   let reader: CacheReader
   let observed: Revision
   let ageMilliseconds: UInt64
+  /// Whether the contents were verified within the TTL, by a database member that has contact with the majority.
+  let isValid: Bool
 
   init(_ entity: ServedEntity, _ reader: CacheReader) {
     self.entity = entity
     self.reader = reader
     observed = reader.observedRevision
     ageMilliseconds = reader.ageMilliseconds
+    isValid = ageMilliseconds <= reader.ttlMilliseconds && !reader.isBehindMajority
   }
-
-  /// Whether the cache was verified within its TTL.
-  var isValid: Bool { ageMilliseconds <= reader.ttlMilliseconds && !reader.isBehindMajority }
 }
 
 extension LookupService {
@@ -50,7 +50,7 @@ extension LookupService {
 
   /// Throws UNAVAILABLE if the contents are older than the server may serve.
   func requireFresh(_ view: CacheView) throws(RPCStatus) {
-    guard let limit = options.maximumStalenessSeconds, Double(view.ageMilliseconds) > limit * 1000 else { return }
+    guard view.ageMilliseconds > options.maximumStalenessMilliseconds else { return }
     throw RPCStatus(
       .serverTooStale,
       "the contents were last verified \(view.ageMilliseconds) ms ago, longer ago than the server allows")
@@ -109,10 +109,9 @@ extension LookupService {
   /// Writes the fields of `LookupMetadata` that are equal for all lookups in the same state of the cache.
   func writeTail(of view: CacheView, _ state: WorkerState, to out: inout ProtobufCursor) {
     let age = view.ageMilliseconds
-    let ttl = view.reader.ttlMilliseconds
-    out.unsigned(4, age > ttl ? 1 : 0)
+    out.unsigned(4, view.isValid ? 0 : 1)
     out.unsigned(5, age)
-    out.unsigned(6, age > ttl ? 0 : (ttl - age) / 1000)
+    out.unsigned(6, view.isValid ? (view.reader.ttlMilliseconds - age) / 1000 : 0)
     out.unsigned(7, view.observed.rawValue)
     state.epochBytes.withUnsafeBytes { out.bytes(8, $0) }
   }

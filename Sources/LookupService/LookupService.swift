@@ -12,11 +12,15 @@ internal import Synchronization
 public final class LookupService: Sendable {
   /// The limits of a ``LookupService``.
   public struct Options: Sendable {
-    /// The time in seconds after which contents that were not verified are no longer served: calls get UNAVAILABLE. Nil
-    /// for no limit.
-    public var maximumStalenessSeconds: Double?
-    /// The time in seconds that a lookup waits for its `min_revision` before it is rejected.
-    public var maximumRevisionWaitSeconds = 5.0
+    /// The time after which contents that were not verified are no longer served: calls get UNAVAILABLE. Nil for no
+    /// limit.
+    public var maximumStaleness: Duration? {
+      didSet { maximumStalenessMilliseconds = maximumStaleness.map { UInt64(clamping: $0.milliseconds) } ?? .max }
+    }
+    /// ``maximumStaleness`` in whole milliseconds, which each lookup compares with an age; the maximum for no limit.
+    private(set) var maximumStalenessMilliseconds = UInt64.max
+    /// The time that a lookup waits for its `min_revision` before it is rejected.
+    public var maximumRevisionWait = Duration.seconds(5)
     /// The maximum number of changed keys in the coalescing queue of a slow subscriber. Above it, one RESYNC replaces
     /// them.
     public var maximumQueuedKeys = 10_000

@@ -44,9 +44,9 @@ extension LookupService {
     }
     let (waiters, entity) = (state.shard.waiters, view.entity)
     let lookupKey = key.map { LookupKey(bytes: Array($0.bytes), space: $0.space) }
-    let seconds = self.options.maximumRevisionWaitSeconds * state.nextWaitShare()
+    let wait = self.options.maximumRevisionWait * state.nextWaitShare()
     return RPCWait(
-      deadline: .now.advanced(bySeconds: seconds),
+      deadline: .now.advanced(by: wait),
       expired: RPCStatus(
         .minRevisionNotReached,
         "options.min_revision: this server has not observed \(wanted) yet; try again, or use another server"),

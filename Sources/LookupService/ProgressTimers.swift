@@ -57,7 +57,7 @@ struct ProgressTimers {
     if timer != nil, timerDue < due { return }
     timer?.cancel()
     timerDue = due
-    timer = worker.schedule(afterSeconds: MonotonicTime(nanoseconds: due).seconds(since: worker.now), job)
+    timer = worker.schedule(after: MonotonicTime(nanoseconds: due).duration(since: worker.now), job)
   }
 
   /// Notes that the timer has fired. The job must call it.

@@ -5,8 +5,8 @@ internal import ConfigLookupCore
 internal import ConfigLookupRPC
 internal import ProtobufMessages
 
-private let defaultProgressMilliseconds: UInt32 = 10_000
-private let minimumProgressMilliseconds: UInt32 = 10
+private let defaultProgressInterval = Duration.seconds(10)
+private let minimumProgressInterval = Duration.milliseconds(10)
 
 extension LookupService {
   func watchInvalidations(
@@ -60,9 +60,10 @@ extension LookupService {
     }
     // For a caller without permission for all entities, no entities means all that it may read.
     if entities.isEmpty { entities = try request.readableEntities() }
-    let milliseconds = message.progress_interval_ms == 0 ? defaultProgressMilliseconds : message.progress_interval_ms
-    if milliseconds < minimumProgressMilliseconds {
-      throw RPCStatus.invalid("progress_interval_ms", "\(milliseconds) is below \(minimumProgressMilliseconds)")
+    let requested = message.progress_interval_ms
+    let interval = requested == 0 ? defaultProgressInterval : .milliseconds(requested)
+    if interval < minimumProgressInterval {
+      throw RPCStatus.invalid("progress_interval_ms", "\(requested) is below \(minimumProgressInterval.milliseconds)")
     }
     let filter = WatchFilter(
       selectors: try selectors(message, of: entities),
@@ -74,7 +75,7 @@ extension LookupService {
     return WatchOptions(
       filter: filter, identity: request.identity, includesValues: message.include_values != 0,
       sendsInitialState: message.send_initial_state != 0,
-      progressInterval: max(.milliseconds(milliseconds), options.minimumProgressInterval),
+      progressInterval: max(interval, options.minimumProgressInterval),
       start: start == .none ? nil : start,
       isStartForeign: isOfAnotherEpoch || entities.allSatisfy { caches[$0.rawValue].reader.isInTheFuture(start) },
       maximumQueuedKeys: options.maximumQueuedKeys)

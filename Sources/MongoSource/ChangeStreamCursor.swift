@@ -200,7 +200,8 @@ final class ChangeStreamCursor {
     } catch {
       // A server without post-images rejects the option. The code differs among versions and among databases that
       // resemble MongoDB. What is no matter of the option is rejected again.
-      guard hasImages, error.isFromServer, error.kind != .historyLost, !error.isTemporary, ![13, 18].contains(error.code)
+      guard hasImages, error.isFromServer, error.kind != .historyLost, !error.isTemporary,
+        ![13, 18].contains(error.code)
       else { throw error }
       hasImages = false
       return try open()

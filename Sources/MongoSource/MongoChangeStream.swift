@@ -15,7 +15,8 @@ final class MongoChangeStream: DocumentStream {
   private var isCatchingUp: Bool
 
   init(
-    pool: MongoClientPool, namespace: MongoNamespace, token: ResumeToken?, fields: Set<String>, maximumAwaitTime: Duration,
+    pool: MongoClientPool, namespace: MongoNamespace, token: ResumeToken?, fields: Set<String>,
+    maximumAwaitTime: Duration,
     gossip: ClusterTimeGossip
   ) throws(SourceError) {
     self.pool = pool
@@ -48,19 +49,19 @@ final class MongoChangeStream: DocumentStream {
 
   /// Continues with the usual socket timeout once the stream has caught up, so that a dead connection is noticed.
   private func continueAtUsualTimeout() throws(SourceError) {
-    guard cursor.progress.majorityLag < .seconds(Self.oldSeconds), let token = cursor.resumeToken else { return }
+    guard cursor.progress.majorityLag < Self.longAge, let token = cursor.resumeToken else { return }
     cursor.close()
     isCatchingUp = false
     cursor = try ChangeStreamCursor(pool: pool, namespace: namespace, start: .after(token), options: options)
   }
 
   /// The age of a resume position from which the server may have to scan so much of its log that the usual socket
-  /// timeout is too short, in seconds.
-  private static let oldSeconds: Int64 = 60
+  /// timeout is too short.
+  private static let longAge = Duration.seconds(60)
 
   private static func isOld(_ token: ResumeToken) -> Bool {
     guard let position = TokenPosition(token) else { return false }
-    return Int64(position.time.seconds) + oldSeconds < WallTime.now.milliseconds / 1000
+    return .seconds(WallTime.now.milliseconds / 1000 - Int64(position.time.seconds)) > longAge
   }
 }
 

@@ -96,7 +96,9 @@ public final class MongoClientPool: Sendable {
   /// Copies the URI with a socket timeout, if the URI sets none. The caller must destroy the copy.
   private func copyOfURI(replyTimeout timeout: Duration) throws(MongoError) -> OpaquePointer {
     guard let copy = mongoc_uri_copy(uri.pointer) else { throw MongoError(message: "out of memory") }
-    if !uri.hasSocketTimeout { mongoc_uri_set_option_as_int32(copy, "sockettimeoutms", Int32(clamping: timeout.milliseconds)) }
+    if !uri.hasSocketTimeout {
+      mongoc_uri_set_option_as_int32(copy, "sockettimeoutms", Int32(clamping: timeout.milliseconds))
+    }
     return copy
   }
 

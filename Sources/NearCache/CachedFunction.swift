@@ -26,18 +26,18 @@ extension NearCache {
 ///
 /// - Parameters:
 ///   - prefix: the entity of the keys.
-///   - timeToLive: the time to live of an answer, in seconds.
+///   - timeToLive: the time to live of an answer.
 ///   - maximumEntries: the maximum number of answers.
 ///   - key: returns the identifier of an input. Inputs with equal identifiers share an answer.
 ///   - function: is called on a miss. It returns nil if there is no value.
 /// - Returns: a function that returns a cached answer, or calls `function`; it throws what `function` throws, or
 ///   `CancellationError`.
 public func cached<Input: Sendable, Value: Sendable>(
-  prefix: String, timeToLive: Double, maximumEntries: Int = 1000, key: @escaping @Sendable (Input) -> String,
+  prefix: String, timeToLive: Duration, maximumEntries: Int = 1000, key: @escaping @Sendable (Input) -> String,
   _ function: @escaping @Sendable (Input) async throws -> Value?
 ) -> @Sendable (Input) async throws -> Value? {
   NearCache(
     NearCacheOptions(
-      maximumEntries: maximumEntries, defaultPolicy: NearCachePolicy(timeToLive: timeToLive, staleIfError: 0))
+      maximumEntries: maximumEntries, defaultPolicy: NearCachePolicy(timeToLive: timeToLive, staleIfError: .zero))
   ).cached(prefix: prefix, key: key, function)
 }

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The policy of an entity: how long its answers are cached, and how expired ones are treated. All times are in
-/// seconds.
+/// The policy of an entity: how long its answers are cached, and how expired ones are treated.
 ///
 /// The age of an answer counts from the latest of these: the begin of its fetch, the last ``NearCache/confirm()``, and
 /// its last use if ``isSliding`` is set.
 public struct NearCachePolicy: Sendable, Hashable {
   /// The time during which an answer is returned without another fetch.
-  public var timeToLive: Double
+  public var timeToLive: Duration
   /// The time to live of the answer that there is no value under the key.
-  public var negativeTimeToLive: Double
+  public var negativeTimeToLive: Duration
   /// The relative jitter of the times to live, 0 to 1: each is longer or shorter by at most this share, so that answers
   /// that were stored together do not expire together.
   public var jitter: Double
@@ -16,13 +15,13 @@ public struct NearCachePolicy: Sendable, Hashable {
   /// answer at once. 1 for no refresh ahead of expiry.
   public var refreshAhead: Double
   /// The time after the end of the time to live during which an answer is returned as a stale one if a fetch fails.
-  public var staleIfError: Double
+  public var staleIfError: Duration
   /// The time after a failed fetch during which a stale answer is returned without another attempt.
-  public var errorPause: Double
+  public var errorPause: Duration
   /// Whether each use of an answer resets its age.
   public var isSliding: Bool
 
-  /// Makes a policy. All times are in seconds.
+  /// Makes a policy. A negative time counts as zero, and 292 years are the longest one.
   ///
   /// - Parameters:
   ///   - timeToLive: the time to live of a value.
@@ -33,8 +32,9 @@ public struct NearCachePolicy: Sendable, Hashable {
   ///   - errorPause: how long after a failed fetch no other one is attempted.
   ///   - isSliding: whether each use resets the age.
   public init(
-    timeToLive: Double = 300, negativeTimeToLive: Double = 30, jitter: Double = 0.1, refreshAhead: Double = 1,
-    staleIfError: Double = 3600, errorPause: Double = 1, isSliding: Bool = false
+    timeToLive: Duration = .seconds(300), negativeTimeToLive: Duration = .seconds(30), jitter: Double = 0.1,
+    refreshAhead: Double = 1, staleIfError: Duration = .seconds(3600), errorPause: Duration = .seconds(1),
+    isSliding: Bool = false
   ) {
     self.timeToLive = timeToLive
     self.negativeTimeToLive = negativeTimeToLive

@@ -146,10 +146,10 @@ final class NearCacheStore: Sendable {
   func store(_ value: Fetched?, _ key: CacheKey, bornAt: UInt64, _ state: inout State) {
     let policy = policy(key)
     let spread = 1 + min(1, max(0, policy.jitter)) * state.jitter.next()
-    let seconds = (value == nil ? policy.negativeTimeToLive : policy.timeToLive) * spread
+    let timeToLive = Double(nanoseconds(value == nil ? policy.negativeTimeToLive : policy.timeToLive)) * spread
     let entry = Entry(
-      value: value?.value, bornAt: bornAt, timeToLive: nanoseconds(seconds),
-      refreshAfter: policy.refreshAhead < 1 ? nanoseconds(seconds * policy.refreshAhead) : .max, failedAt: nil)
+      value: value?.value, bornAt: bornAt, timeToLive: whole(timeToLive),
+      refreshAfter: policy.refreshAhead < 1 ? whole(timeToLive * policy.refreshAhead) : .max, failedAt: nil)
     let bytes = Self.overheadBytes + key.text.utf8.count + (value?.byteCount ?? 0)
     if !state.table.store(key, entry, byteCount: bytes) { state.statistics.tooLarge += 1 }
   }
@@ -249,6 +249,8 @@ final class Stored<Value: Sendable>: StoredValue, @unchecked Sendable {
   }
 }
 
-func nanoseconds(_ seconds: Double) -> UInt64 {
-  seconds > 0 ? UInt64(min(seconds, 1e9) * 1e9) : 0
-}
+/// The store compares ages as numbers of nanoseconds, which costs less than `Duration`.
+func nanoseconds(_ duration: Duration) -> UInt64 { UInt64(clamping: duration.nanoseconds) }
+
+/// The number without its fraction; 0 if it is negative or NaN.
+private func whole(_ number: Double) -> UInt64 { number > 0 ? UInt64(min(number, 0x1p63)) : 0 }

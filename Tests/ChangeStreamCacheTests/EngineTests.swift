@@ -263,7 +263,7 @@ struct EngineTests {
     let steps = Steps()
     try steps.load()
     let document = try BSONDocument(json: country("1", "KE", "Kenya"))
-    steps.receive(.insert(document), "1", 6, at: 6)
+    steps.receive(.replace(document), "1", 6, at: 6)
     #expect(steps.news == ["upsert KE 6"])
     steps.receive(.updateLookedUp(document), "1", 7, at: 10, touched: ["name"])
     steps.receive(.updateLookedUp(document), "1", 8, at: 10, touched: ["name"])

@@ -117,7 +117,7 @@ struct PartsTests {
   @Test func aReportedTimeIsProvenWhenItIsOldEnough() {
     var times = ReportedTimes()
     let start = MonotonicTime.now
-    func at(_ seconds: Double) -> MonotonicTime { start.advanced(bySeconds: seconds) }
+    func at(_ seconds: Double) -> MonotonicTime { start.advanced(by: .seconds(seconds)) }
     #expect(times.latest(notAfter: at(9)) == .none)
     times.add(Revision(5), at: at(1))
     times.add(Revision(7), at: at(2))

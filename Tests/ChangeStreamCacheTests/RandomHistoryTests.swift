@@ -48,7 +48,7 @@ struct RandomHistoryTests {
         case 0: harness.source.disconnect()
         case 1: harness.source.disconnect(forgettingHistory: true)
         case 2: harness.cache.reload()
-        case 3: harness.clock.advance(seconds: 301)
+        case 3: harness.clock.advance(by: .seconds(301))
         case 4:
           harness.source.drop()
           model.documents = [:]
@@ -114,7 +114,7 @@ struct RandomHistoryTests {
         switch random.below(16) {
         case 0: harness.source.disconnect()
         case 1: harness.source.disconnect(forgettingHistory: true)
-        case 2: harness.clock.advance(seconds: 301)
+        case 2: harness.clock.advance(by: .seconds(301))
         case 3, 4: harness.source.delete("\(key)")
         // A burst: updates are looked up late, so their documents are ahead of the changes behind them.
         case 5...10:

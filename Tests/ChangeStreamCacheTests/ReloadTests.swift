@@ -120,7 +120,7 @@ struct ReloadTests {
     try CacheHarness.run(ttl: .seconds(300), seed: seed) { harness in
       try harness.source.putSilently(country("1", "KE", "missed"))
       harness.source.deleteSilently("2")
-      harness.clock.advance(seconds: 301)
+      harness.clock.advance(by: .seconds(301))
       // A stream that did not deliver these changes may never deliver any. Another one is opened, beside which the
       // whole collection is read again.
       try poll("a new stream carries on") { harness.cache.health.resyncs == 1 }
@@ -131,7 +131,7 @@ struct ReloadTests {
       #expect(Set(harness.notices) == ["upsert KE ttl_reload", "delete UG ttl_reload"])
       #expect(harness.log.lines(event: "drift").count == 1)
       // The next reload finds no difference.
-      harness.clock.advance(seconds: 301)
+      harness.clock.advance(by: .seconds(301))
       try poll("another reload is done") { harness.cache.health.reloads == 4 }
       #expect(harness.cache.health.drift == 2 && harness.source.opens == 2)
     }
@@ -147,7 +147,7 @@ struct ReloadTests {
         harness.source.delete("13")
         harness.source.delete("26")
       }
-      harness.clock.advance(seconds: 301)
+      harness.clock.advance(by: .seconds(301))
       try poll("the reload is done") { harness.cache.health.reloads == 2 }
       try harness.settle()
       #expect(harness.cache.health.drift == 0)
@@ -178,7 +178,7 @@ struct ReloadTests {
       harness.source.disconnect()
       try poll("the position is refused") { harness.cache.health.sourceError == "no" }
       #expect(harness.log.lines(event: "history_lost").isEmpty)
-      harness.clock.advance(seconds: 31)
+      harness.clock.advance(by: .seconds(31))
       try poll("the cache has resynced") { harness.cache.health.resyncs == 1 }
       #expect(harness.notices.isEmpty)
     }
@@ -205,13 +205,13 @@ struct ReloadTests {
       try poll("the first reload is done") { harness.source.reads == 2 }
       try poll("the next one waits") { harness.cache.reload() > .seconds(4) }
       try harness.source.putSilently(country("1", "KE", "Kenia"))
-      harness.clock.advance(seconds: 2)
+      harness.clock.advance(by: .seconds(2))
       let wait = harness.cache.reload()
       #expect(wait > .zero && wait <= .seconds(3), "those who ask in between share it: \(wait)")
       try harness.source.put(country("2", "UG", "Uganda"))
       try harness.settle()
       #expect(harness.source.reads == 2 && harness.name("KE") == "Kenya")
-      harness.clock.advance(seconds: 4)
+      harness.clock.advance(by: .seconds(4))
       try poll("the second reload is done") { harness.name("KE") == "Kenia" }
       // The difference opens a new stream, beside which the collection is read once more.
       try poll("a new stream carries on") { harness.cache.health.resyncs == 1 }
@@ -223,9 +223,9 @@ struct ReloadTests {
     try CacheHarness.run(ttl: .seconds(10), seed: [country("1", "KE", "Kenya")]) { harness in
       harness.source.setConnected(false)
       try poll("the stream is seen to be gone") { !harness.cache.health.isStreamActive }
-      harness.clock.advance(seconds: 9)
+      harness.clock.advance(by: .seconds(9))
       #expect(harness.cache.reader.isValid)
-      harness.clock.advance(seconds: 2)
+      harness.clock.advance(by: .seconds(2))
       #expect(!harness.cache.reader.isValid)
       #expect(harness.cache.reader.ageMilliseconds >= 11_000)
       // Lookups still return an answer.

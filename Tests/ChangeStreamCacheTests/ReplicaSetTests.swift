@@ -78,7 +78,7 @@ struct ReplicaSetTests {
     for _ in 0..<3 { _ = cache.stepStream() }
     _ = cache.stepRead()
     for _ in 0..<8 {
-      clock.advance(seconds: 0.5)
+      clock.advance(by: .milliseconds(500))
       _ = cache.stepStream()
     }
     #expect(cache.reader.isLoaded)
@@ -107,7 +107,7 @@ struct ReplicaSetTests {
     _ = cache.stepStream()
     #expect(cache.reader.isValid, "30 s are within the limit")
     let confirmed = clock.now
-    clock.advance(seconds: 5)
+    clock.advance(by: .seconds(5))
     Self.prove(source, clock, received: start, database: later(31))
     _ = cache.stepStream()
     #expect(!cache.reader.isValid && cache.reader.isBehindMajority)
@@ -138,7 +138,7 @@ struct ReplicaSetTests {
       ]
     }
     for _ in 0..<10 {
-      clock.advance(seconds: 20)
+      clock.advance(by: .seconds(20))
       _ = cache.stepStream()
     }
     #expect(source.script.withLock { $0.opened }.dropFirst().allSatisfy { $0 == "resumed" })
@@ -157,7 +157,7 @@ struct ReplicaSetTests {
       $0.openings = [refusal, away, refusal, refusal, nil]
     }
     for _ in 0..<7 {
-      clock.advance(seconds: 20)
+      clock.advance(by: .seconds(20))
       _ = cache.stepStream()
     }
     // The first refusal does not count. The two after the gap are 20 s apart.
@@ -167,7 +167,7 @@ struct ReplicaSetTests {
       $0.openings = [refusal, refusal, refusal, nil]
     }
     for _ in 0..<6 {
-      clock.advance(seconds: 20)
+      clock.advance(by: .seconds(20))
       _ = cache.stepStream()
     }
     #expect(source.script.withLock { $0.opened }.last == "from now", "refused for 40 s")

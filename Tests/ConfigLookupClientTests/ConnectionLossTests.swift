@@ -19,7 +19,7 @@ import Testing
       defer { server.stop() }
       let client = try ConfigLookupClient(ClientConfiguration(addresses: ["\(server.address)"]))
       defer { client.close() }
-      try await client.ready(timeout: 120)
+      try await client.ready(timeout: .seconds(120))
       let states = Locked<[ConfigLookupClient.State]>([])
       let watch = Task {
         for await state in client.states() {
@@ -81,7 +81,7 @@ private final class ProgressStream: RPCStreamHandler {
 
   private func sendNext() {
     send()
-    timer = worker.schedule(afterSeconds: 0.0001) { [unowned self] in sendNext() }
+    timer = worker.schedule(after: .microseconds(100)) { [unowned self] in sendNext() }
   }
 
   private func send() {

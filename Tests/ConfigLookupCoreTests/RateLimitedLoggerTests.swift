@@ -6,7 +6,7 @@ import Testing
 struct RateLimitedLoggerTests {
   @Test func eachReasonHasItsLinesAndSaysWhatWasLeftOut() throws {
     let log = CapturedLog(level: .info)
-    let logger = RateLimitedLogger(log.logger, budget: LineBudget(lines: 2, seconds: 0.2))
+    let logger = RateLimitedLogger(log.logger, budget: LineBudget(lines: 2, period: .milliseconds(200)))
     let before = RateLimitedLogger.suppressedLines
     for _ in 0..<10 {
       logger.log(.warning, "flood", reason: "a", "a line")

@@ -49,7 +49,7 @@ struct ThreadTests {
     let passed = Locked(0)
     let threads = (0..<4).map { index in
       OSThread(name: "wait-\(index)") {
-        let result = gate.wait(until: .now.advanced(bySeconds: 30)) { $0 ? "open" : nil }
+        let result = gate.wait(until: .now.advanced(by: .seconds(30))) { $0 ? "open" : nil }
         if result == "open" { passed.withLock { $0 += 1 } }
       }
     }
@@ -60,19 +60,19 @@ struct ThreadTests {
     gate.signal()
     for thread in threads { thread.join() }
     #expect(passed.withLock { $0 } == 4)
-    #expect(MonotonicTime.now.seconds(since: start) < 20, "woken, not timed out")
+    #expect(MonotonicTime.now.duration(since: start) < .seconds(20), "woken, not timed out")
   }
 
   @Test func aWaitEndsAtItsDeadline() {
     let locked = Locked(0)
     let start = MonotonicTime.now
     var asked = 0
-    let result: Int? = locked.wait(until: start.advanced(bySeconds: 0.05)) { _ in
+    let result: Int? = locked.wait(until: start.advanced(by: .milliseconds(50))) { _ in
       asked += 1
       return nil
     }
     #expect(result == nil)
-    #expect(MonotonicTime.now.seconds(since: start) >= 0.05)
+    #expect(MonotonicTime.now.duration(since: start) >= .milliseconds(50))
     #expect(asked >= 2, "asked at the beginning and at the end")
     #expect(locked.wait(until: MonotonicTime(nanoseconds: 0)) { $0 } == 0, "what is there needs no waiting")
   }
@@ -82,7 +82,7 @@ struct ThreadTests {
     let sum = Locked(0)
     let consumers = (0..<3).map { index in
       OSThread(name: "consume-\(index)") {
-        while let item = queue.wait(until: .now.advanced(bySeconds: 30), { $0.isEmpty ? nil : $0.removeFirst() }),
+        while let item = queue.wait(until: .now.advanced(by: .seconds(30)), { $0.isEmpty ? nil : $0.removeFirst() }),
           item > 0
         {
           sum.withLock { $0 += item }

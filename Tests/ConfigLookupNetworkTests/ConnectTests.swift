@@ -12,9 +12,10 @@ import Testing
     let (hole, listener) = (try BlackHole(), try Listening())
     for addresses in [[hole.address, listener.address], [hole.address, hole.address, listener.address]] {
       let began = MonotonicTime.now
-      close(try connectSocket(to: twoAddresses, deadline: .now.advanced(bySeconds: 20), resolver: resolver(addresses)))
+      close(
+        try connectSocket(to: twoAddresses, deadline: .now.advanced(by: .seconds(20)), resolver: resolver(addresses)))
       // Otherwise it would take the whole 20 s.
-      #expect(MonotonicTime.now.seconds(since: began) < 10)
+      #expect(MonotonicTime.now.duration(since: began) < .seconds(10))
     }
   }
 
@@ -25,7 +26,7 @@ import Testing
     try poll("one of several attempts, on a machine that may be busy") {
       guard
         let descriptor = try? connectSocket(
-          to: twoAddresses, deadline: .now.advanced(bySeconds: 0.2), resolver: addresses)
+          to: twoAddresses, deadline: .now.advanced(by: .milliseconds(200)), resolver: addresses)
       else { return false }
       close(descriptor)
       return true
@@ -37,19 +38,22 @@ import Testing
     let began = MonotonicTime.now
     let error = #expect(throws: NetworkError.self) {
       try connectSocket(
-        to: twoAddresses, deadline: .now.advanced(bySeconds: 0.3), resolver: resolver([hole.address, closed, closed]))
+        to: twoAddresses, deadline: .now.advanced(by: .milliseconds(300)),
+        resolver: resolver([hole.address, closed, closed]))
     }
-    #expect(MonotonicTime.now.seconds(since: began) >= 0.3, "the address that does not answer is waited for")
+    #expect(
+      MonotonicTime.now.duration(since: began) >= .milliseconds(300), "the address that does not answer is waited for")
     let message = error?.message ?? ""
     #expect(
       message.contains("\(closed): Connection refused, \(closed): Connection refused, \(hole.address): Connection"))
     #expect(message.contains("timed out; is the server running?"), "\(message)")
     let refused = #expect(throws: NetworkError.self) {
-      try connectSocket(to: twoAddresses, deadline: .now.advanced(bySeconds: 20), resolver: resolver([closed, closed]))
+      try connectSocket(
+        to: twoAddresses, deadline: .now.advanced(by: .seconds(20)), resolver: resolver([closed, closed]))
     }
     #expect(refused?.message.contains("Connection refused") == true)
     #expect(throws: NetworkError.self) {
-      try connectSocket(to: twoAddresses, deadline: .now.advanced(bySeconds: 20), resolver: resolver([]))
+      try connectSocket(to: twoAddresses, deadline: .now.advanced(by: .seconds(20)), resolver: resolver([]))
     }
   }
 
@@ -59,7 +63,7 @@ import Testing
     let six = try #require(try SocketAddress.resolve(HostAndPort(host: "::1", port: four.port), passive: false).first)
     let error = #expect(throws: NetworkError.self) {
       try connectSocket(
-        to: twoAddresses, deadline: .now.advanced(bySeconds: 20), resolver: resolver([six, six, six, four]))
+        to: twoAddresses, deadline: .now.advanced(by: .seconds(20)), resolver: resolver([six, six, six, four]))
     }
     let order = (error?.message ?? "").split(separator: ",").map { $0.contains("127.0.0.1") ? 4 : 6 }
     #expect(order == [6, 4, 6, 6], "\(error?.message ?? "")")
@@ -77,13 +81,13 @@ import Testing
       isOver.signal()
     }
     let error = #expect(throws: NetworkError.self) {
-      try connectSocket(to: twoAddresses, deadline: .now.advanced(bySeconds: 0.1), resolver: hanging)
+      try connectSocket(to: twoAddresses, deadline: .now.advanced(by: .milliseconds(100)), resolver: hanging)
     }
     #expect(error?.message.contains("name lookup") == true)
     // A numeric address needs no name server.
     let listener = try Listening()
     close(
-      try connectSocket(to: listener.address.hostAndPort, deadline: .now.advanced(bySeconds: 20), resolver: hanging))
+      try connectSocket(to: listener.address.hostAndPort, deadline: .now.advanced(by: .seconds(20)), resolver: hanging))
   }
 }
 
@@ -130,7 +134,7 @@ private final class BlackHole {
       let descriptor = socket(AF_INET, flags, 0)
       waiting.append(descriptor)
       _ = listening.address.withSockaddr { connect(descriptor, $0, $1) }
-      if !waitForSocket(descriptor, writable: true, deadline: .now.advanced(bySeconds: 0.2)) { return }
+      if !waitForSocket(descriptor, writable: true, deadline: .now.advanced(by: .milliseconds(200))) { return }
     }
     throw TestFailure("the queue does not get full")
   }

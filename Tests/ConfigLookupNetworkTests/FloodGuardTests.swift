@@ -17,9 +17,9 @@ struct FloodGuardTests {
   @Test func earnsByTimeAndByReplies() {
     var guardian = FloodGuard(maximum: 100, perSecond: 10, now: start)
     guardian.spend(110)
-    guardian.refill(start.advanced(bySeconds: 0.95))
+    guardian.refill(start.advanced(by: .milliseconds(950)))
     #expect(guardian.isExhausted)
-    guardian.refill(start.advanced(bySeconds: 1))
+    guardian.refill(start.advanced(by: .seconds(1)))
     #expect(!guardian.isExhausted)
     guardian.spend(FloodGuard.earnedByReply)
     guardian.earn()
@@ -32,18 +32,18 @@ struct FloodGuardTests {
   @Test func timeIsNotLostBetweenLooks() {
     var guardian = FloodGuard(maximum: 100, perSecond: 10, now: start)
     guardian.spend(110)
-    for step in 1...100 { guardian.refill(start.advanced(bySeconds: Double(step) * 0.011)) }
+    for step in 1...100 { guardian.refill(start.advanced(by: .milliseconds(11 * step))) }
     #expect(!guardian.isExhausted)
   }
 
   @Test func savesNoMoreThanItsMaximum() {
     var guardian = FloodGuard(maximum: 100, perSecond: 10, now: start)
     for _ in 0..<1000 { guardian.earn() }
-    guardian.refill(start.advanced(bySeconds: 1000))
+    guardian.refill(start.advanced(by: .seconds(1000)))
     guardian.spend(101)
     #expect(guardian.isExhausted)
     // The time without frames before the first one earns no additional credit.
-    guardian.refill(start.advanced(bySeconds: 1000.05))
+    guardian.refill(start.advanced(by: .milliseconds(1_000_050)))
     #expect(guardian.isExhausted)
   }
 }

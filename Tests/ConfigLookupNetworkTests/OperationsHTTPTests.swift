@@ -139,14 +139,14 @@ internal import Testing
 
   @Test func whoIsOfNoUseIsClosed() throws {
     var limits = OperationsLimits()
-    limits.idleSeconds = 0.3
+    limits.idleTimeout = .milliseconds(300)
     limits.firstRequestTimeout = .milliseconds(300)
-    limits.lookSeconds = 0.05
+    limits.checkInterval = .milliseconds(50)
     try withServer(limits: limits) { server throws in
       let silent = try server.connect()
       let slow = try server.connect()
       let busy = try server.connect()
-      let end = MonotonicTime.now.advanced(bySeconds: 1)
+      let end = MonotonicTime.now.advanced(by: .seconds(1))
       while MonotonicTime.now < end {
         slow.send("G")
         busy.send("GET /hello HTTP/1.1\r\n\r\n")
@@ -162,7 +162,7 @@ internal import Testing
   @Test func theFirstRequestHasLessTime() throws {
     var limits = OperationsLimits()
     limits.firstRequestTimeout = .milliseconds(200)
-    limits.lookSeconds = 0.05
+    limits.checkInterval = .milliseconds(50)
     let report = LimitReport()
     try withServer(limits: limits, report: report) { server throws in
       let (silent, slow, idle) = (try server.connect(), try server.connect(), try server.connect())

@@ -55,8 +55,8 @@ internal import Testing
     try temporaryFolder { folder throws in
       let pair = try TestAuthority(folder).issueServer()
       var limits = OperationsLimits()
-      limits.idleSeconds = 0.2
-      limits.lookSeconds = 0.05
+      limits.idleTimeout = .milliseconds(200)
+      limits.checkInterval = .milliseconds(50)
       let http = try OperationsHTTP(
         HostAndPort(host: "127.0.0.1", port: 0), routes: routes, limits: limits,
         tls: TLSServer(TLSFiles(certificate: pair.certificate, key: pair.key), protocols: []))

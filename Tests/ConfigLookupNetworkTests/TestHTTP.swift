@@ -47,7 +47,7 @@ final class RawSocket {
   private var unread = ""
 
   init(_ address: HostAndPort) throws {
-    descriptor = try connectSocket(to: address, deadline: .now.advanced(bySeconds: 120))
+    descriptor = try connectSocket(to: address, deadline: .now.advanced(by: .seconds(120)))
   }
 
   deinit { close() }
@@ -69,15 +69,15 @@ final class RawSocket {
   /// Sends until everything is sent, or the peer accepts no more.
   func send(_ text: String) {
     var rest = Array(text.utf8)[...]
-    while !rest.isEmpty, waitForSocket(descriptor, writable: true, deadline: .now.advanced(bySeconds: 120)) {
+    while !rest.isEmpty, waitForSocket(descriptor, writable: true, deadline: .now.advanced(by: .seconds(120))) {
       let count = rest.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
       guard count >= 0 || errno == EAGAIN else { return }
       rest = rest.dropFirst(max(0, count))
     }
   }
 
-  func hasInput(withinSeconds seconds: Double) -> Bool {
-    waitForSocket(descriptor, writable: false, deadline: .now.advanced(bySeconds: seconds))
+  func hasInput(within duration: Duration) -> Bool {
+    waitForSocket(descriptor, writable: false, deadline: .now.advanced(by: duration))
   }
 
   /// Whether the peer has not closed the connection.
@@ -107,7 +107,7 @@ final class RawSocket {
   }
 
   private func readSome() throws -> String? {
-    guard hasInput(withinSeconds: 20) else { throw TestFailure("nothing to read after: \(unread.prefix(500))") }
+    guard hasInput(within: .seconds(20)) else { throw TestFailure("nothing to read after: \(unread.prefix(500))") }
     var buffer = [UInt8](repeating: 0, count: 65_536)
     let count = Glibc.read(descriptor, &buffer, buffer.count)
     return count > 0 ? String(decoding: buffer[..<count], as: UTF8.self) : nil

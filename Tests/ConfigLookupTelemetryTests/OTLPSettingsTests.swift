@@ -56,9 +56,9 @@ struct OTLPSettingsTests {
     #expect(found.resource.map(\.name) == ["service.name", "service.instance.id", "deployment.environment"])
     #expect(found.resource[0].value == "mine" && found.resource[2].value == "a b")
     #expect(found.headers.map(\.name) == ["authorization", "y"] && found.headers.map(\.value) == ["Bearer x", "z"])
-    #expect(found.timeoutSeconds == 1.5 && found.intervalSeconds == 0.25)
+    #expect(found.timeout == .milliseconds(1500) && found.interval == .milliseconds(250))
     let usual = try #require(try settings([Self.endpoint: "http://c:1"]))
-    #expect(usual.resource.first?.value == "config-lookup" && usual.intervalSeconds == 60)
+    #expect(usual.resource.first?.value == "config-lookup" && usual.interval == .seconds(60))
     #expect(try settings([Self.endpoint: "http://c:1"])?.resource != usual.resource, "no two instances are the same")
   }
 
@@ -110,7 +110,7 @@ struct OTLPSettingsTests {
   ]) func whatIsNotUnderstoodIsIgnored(variable: String, value: String, part: String) throws {
     let environment = [Self.endpoint: "http://c:1", variable: value]
     let found = try #require(try settings(environment))
-    #expect(found.intervalSeconds == 60 && found.timeoutSeconds == 10 && found.resource.count == 2)
+    #expect(found.interval == .seconds(60) && found.timeout == .seconds(10) && found.resource.count == 2)
     let said = try warnings(environment)
     #expect(said.count == 1 && said[0].hasPrefix("\(variable): ") && said[0].contains(part), "\(said)")
   }

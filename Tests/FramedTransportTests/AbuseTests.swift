@@ -68,7 +68,7 @@ extension SocketTests {
     }
 
     @Test func aFrameThatIsNotEndedInTimeIsGivenUp() throws {
-      try withServer({ $0.limits.incompleteInputSeconds = 0.05 }) { test throws in
+      try withServer({ $0.limits.incompleteInputTimeout = .milliseconds(50) }) { test throws in
         #expect(try goAway(test, [0, 0, 0])?.contains("not completed in time") == true)
         #expect(try goAway(test, [0, 0, 0, 50, 1, 2, 3])?.contains("not completed in time") == true)
       }
@@ -167,7 +167,7 @@ extension SocketTests {
     }
 
     @Test func aClientThatTakesNothingForTooLongIsCut() throws {
-      try withServer({ $0.limits.stalledWriteSeconds = 0.1 }) { test throws in
+      try withServer({ $0.limits.stalledWriteTimeout = .milliseconds(100) }) { test throws in
         let socket = try test.raw()
         socket.shrinkReceiveBuffer()
         socket.sendAll(FramedClient.encodeCall(id: 1, "Flood"))

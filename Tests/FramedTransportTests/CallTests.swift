@@ -76,7 +76,7 @@ extension SocketTests {
       try withServer { test throws in
         let client = try test.client()
         #expect(try client.call("Deadline").payload == Array("-1".utf8))
-        #expect(try client.call("Deadline", timeoutMilliseconds: 50_000).payload == Array("50".utf8))
+        #expect(try client.call("Deadline", timeout: .milliseconds(50_000)).payload == Array("50".utf8))
       }
     }
 

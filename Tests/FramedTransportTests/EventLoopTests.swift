@@ -27,16 +27,16 @@ extension SocketTests {
       let loop = group.loops[0]
       let seen = Locked<[Int]>([])
       loop.execute {
-        _ = loop.schedule(afterSeconds: 0.04) { seen.withLock { $0.append(3) } }
-        _ = loop.schedule(afterSeconds: 0.02) { seen.withLock { $0.append(2) } }
-        let cancelled = loop.schedule(afterSeconds: 0.03) { seen.withLock { $0.append(9) } }
-        _ = loop.schedule(afterSeconds: 0) {
+        _ = loop.schedule(after: .milliseconds(40)) { seen.withLock { $0.append(3) } }
+        _ = loop.schedule(after: .milliseconds(20)) { seen.withLock { $0.append(2) } }
+        let cancelled = loop.schedule(after: .milliseconds(30)) { seen.withLock { $0.append(9) } }
+        _ = loop.schedule(after: .zero) {
           cancelled.cancel()
           cancelled.cancel()
           seen.withLock { $0.append(1) }
         }
         // This timer is released by the stop.
-        _ = loop.schedule(afterSeconds: 1000) { seen.withLock { $0.append(9) } }
+        _ = loop.schedule(after: .seconds(1000)) { seen.withLock { $0.append(9) } }
       }
       eventually("fired") { seen.withLock { $0.count } == 3 }
       #expect(seen.withLock { $0 } == [1, 2, 3])
@@ -50,7 +50,7 @@ extension SocketTests {
       let group = try EventLoopGroup(count: 1)
       let loop = group.loops[0]
       let holder = Holder()
-      loop.execute { holder.timer = loop.schedule(afterSeconds: 1000) {} }
+      loop.execute { holder.timer = loop.schedule(after: .seconds(1000)) {} }
       group.stop()
       holder.timer?.cancel()
     }

@@ -67,7 +67,8 @@ struct FrameCodecTests {
     let request = (0..<size).map { UInt8(truncatingIfNeeded: $0) }
     let pairs = size % 2 == 0 ? [] : [("authorization", "Bearer ä"), ("empty", "")]
     let ours = FrameEncoder.call(
-      id: id, method: "GetPrompt", request: request, timeoutMilliseconds: UInt32(size), metadata: metadata(pairs))
+      id: id, method: "GetPrompt", request: request, timeout: size == 0 ? nil : .milliseconds(size),
+      metadata: metadata(pairs))
     let theirs = packedCall(
       id: id, method: Array("GetPrompt".utf8), request: request, timeout: UInt32(size), pairs: pairs)
     #expect(Array(ours.dropFirst(4)) == theirs)

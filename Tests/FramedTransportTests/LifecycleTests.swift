@@ -12,7 +12,7 @@ extension SocketTests {
   struct LifecycleTests {
     @Test func drainingEndsConnectionsWhenTheirCallsHaveEnded() throws {
       // The clients in this test read to the end and do not close their side.
-      try withServer({ $0.limits.lingerSeconds = 0.01 }) { test throws in
+      try withServer({ $0.limits.lingerTimeout = .milliseconds(10) }) { test throws in
         let busy = try test.client()
         let stream = try busy.openCall("Hold")
         let idle = try test.client()
@@ -56,7 +56,7 @@ extension SocketTests {
 
     @Test func aConnectionOfItsAgeIsDrained() throws {
       var limits = FramedLimits()
-      limits.maximumAgeSeconds = 0.05
+      limits.maximumAge = .milliseconds(50)
       try withServer(limits: limits) { test throws in
         let client = try test.client()
         #expect(try client.nextEvent(deadline: soon()) == .goAway(reason: "draining"))

@@ -52,7 +52,7 @@ extension SocketTests {
     @Test func idleConnectionsAreDrained() throws {
       let report = LimitReport()
       var limits = FramedLimits()
-      limits.idleSeconds = 0.05
+      limits.idleTimeout = .milliseconds(50)
       try withServer(limits: limits, report: report) { test throws in
         let watcher = try test.client()
         let stream = try watcher.openCall("HoldUntilDrained")

@@ -12,7 +12,8 @@ struct PlainCallTests {
     var metadata = RPCMetadata()
     for pair in 0..<pairs { metadata.append("k\(pair)", "v") }
     return FrameEncoder.call(
-      id: id, method: method, request: request, timeoutMilliseconds: timeout, metadata: metadata)
+      id: id, method: method, request: request, timeout: timeout == 0 ? nil : .milliseconds(timeout), metadata: metadata
+    )
   }
 
   private func plain(_ bytes: [UInt8], limit: Int = 1000) -> (UInt32, method: [UInt8], request: [UInt8], count: Int)? {

@@ -24,7 +24,7 @@ final class SliceRelay {
     }
     guard isNamed else { throw TestFailure("no address") }
     address = HostAndPort(host: "127.0.0.1", port: UInt16(bigEndian: own.sin_port))
-    let other = try connectSocket(to: server, deadline: ConfigLookupCore.MonotonicTime.now.advanced(bySeconds: 120))
+    let other = try connectSocket(to: server, deadline: ConfigLookupCore.MonotonicTime.now.advanced(by: .seconds(120)))
     threads = [
       OSThread(name: "relay") {
         let client = accept(listener, nil, nil)
@@ -50,7 +50,7 @@ private func forward(_ from: Int32, _ to: Int32, _ sliceBytes: Int) {
   var one: Int32 = 1
   setsockopt(to, Int32(IPPROTO_TCP), TCP_NODELAY, &one, 4)
   var buffer = [UInt8](repeating: 0, count: 4096)
-  let deadline = MonotonicTime.now.advanced(bySeconds: 60)
+  let deadline = MonotonicTime.now.advanced(by: .seconds(60))
   while waitForSocket(from, writable: false, deadline: deadline) {
     let count = read(from, &buffer, buffer.count)
     if count < 0, errno == EAGAIN || errno == EINTR { continue }

@@ -70,7 +70,7 @@ extension SocketTests {
       try withServer { test throws in
         let client = try test.client()
         let start = MonotonicTime.now
-        let reply = try client.call("Hold", timeoutMilliseconds: 50)
+        let reply = try client.call("Hold", timeout: .milliseconds(50))
         #expect(reply.status.reason == .deadlineExceeded && !reply.more)
         #expect(MonotonicTime.now.milliseconds(since: start) >= 45)
         #expect(test.log.now.cancelled == 1)

@@ -44,7 +44,7 @@ extension SocketTests {
     }
 
     @Test func aSlowReaderCostsItself() throws {
-      try withTLS({ $0.limits.stalledWriteSeconds = 60 }) { tls throws in
+      try withTLS({ $0.limits.stalledWriteTimeout = .seconds(60) }) { tls throws in
         let client = try tls.client()
         let flood = try client.openCall("Flood")
         eventually("the stream waits") { tls.test.log.now.blocked > 0 }
@@ -173,8 +173,8 @@ extension SocketTests {
 
     @Test func aHandshakeThatDoesNotEnd() throws {
       try withTLS({
-        $0.limits.handshakeSeconds = 0.1
-        $0.limits.lingerSeconds = 0.1
+        $0.limits.handshakeTimeout = .milliseconds(100)
+        $0.limits.lingerTimeout = .milliseconds(100)
       }) { tls throws in
         let silent = try tls.test.raw()
         let slow = try tls.test.raw()
@@ -195,8 +195,8 @@ extension SocketTests {
     /// cleartext.
     @Test func drainingWhileAHandshakeIsUnderWay() throws {
       try withTLS({
-        $0.limits.handshakeSeconds = 0.5
-        $0.limits.lingerSeconds = 0.1
+        $0.limits.handshakeTimeout = .milliseconds(500)
+        $0.limits.lingerTimeout = .milliseconds(100)
       }) { tls throws in
         let half = try tls.test.raw()
         half.sendAll([0x16, 3, 1, 1, 0, 1])

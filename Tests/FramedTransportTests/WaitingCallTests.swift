@@ -39,7 +39,7 @@ extension SocketTests {
 
     @Test func theCallersDeadlineComesFirst() throws {
       try withServer { test throws in
-        #expect(try test.client().call("Wait", [255], timeoutMilliseconds: 5).status.code == .deadlineExceeded)
+        #expect(try test.client().call("Wait", [255], timeout: .milliseconds(5)).status.code == .deadlineExceeded)
       }
     }
 

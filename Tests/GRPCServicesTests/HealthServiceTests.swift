@@ -92,7 +92,7 @@ internal import Testing
     let peer = StreamPeer()
     let handler = try watch(service, "weather", peer)
     worker.run()
-    worker.advance(seconds: 10)
+    worker.advance(by: .seconds(10))
     #expect(statuses(peer) == [3])
     #expect(peer.finish == nil)
     handler.cancelled()
@@ -105,7 +105,7 @@ internal import Testing
     _ = try watch(service, "prompt", peer)
     worker.run()
     prompts.withLock { $0 = false }
-    worker.advance(seconds: 1)
+    worker.advance(by: .seconds(1))
     worker.run()
     #expect(statuses(peer) == [1, 2])
   }
@@ -116,11 +116,11 @@ internal import Testing
     let (early, late) = (StreamPeer(), StreamPeer())
     _ = try watch(service, "prompt", early)
     worker.run()
-    worker.advance(seconds: 1)
+    worker.advance(by: .seconds(1))
     prompts.withLock { $0 = false }
     _ = try watch(service, "prompt", late)
     prompts.withLock { $0 = true }
-    worker.advance(seconds: 1)
+    worker.advance(by: .seconds(1))
     worker.run()
     #expect(statuses(late) == [2, 1])
     #expect(statuses(early).last == 1)
@@ -166,10 +166,10 @@ internal import Testing
     #expect(worker.timerCount == 1)
     first.onSend = { handler.cancelled() }
     whole.withLock { $0 = true }
-    worker.advance(seconds: 1)
+    worker.advance(by: .seconds(1))
     worker.run()
     whole.withLock { $0 = false }
-    worker.advance(seconds: 1)
+    worker.advance(by: .seconds(1))
     worker.run()
     #expect(statuses(first) == [2, 1])
     #expect(statuses(second) == [2, 1, 2])
@@ -180,7 +180,7 @@ internal import Testing
     let handlers = try (0..<3).map { _ in try watch(service, "", StreamPeer()) }
     worker.run()
     for handler in handlers { handler.cancelled() }
-    worker.advance(seconds: 1)
+    worker.advance(by: .seconds(1))
     #expect(worker.timerCount == 0)
     // The next watch has a timer again.
     _ = try watch(service, "", StreamPeer())
@@ -214,7 +214,7 @@ internal import Testing
     handler.draining()
     #expect(statuses(peer) == [1, 2])
     #expect(peer.finish == .ok)
-    worker.advance(seconds: 5)
+    worker.advance(by: .seconds(5))
     #expect(worker.timerCount == 0)
   }
 

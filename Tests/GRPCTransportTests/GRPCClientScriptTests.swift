@@ -90,7 +90,7 @@ internal import Testing
   }
 }
 
-private func soon() -> MonotonicTime { .now.advanced(bySeconds: 120) }
+private func soon() -> MonotonicTime { .now.advanced(by: .seconds(120)) }
 
 /// A client, and a peer that has sent all of its bytes before the client's call.
 private final class Script {

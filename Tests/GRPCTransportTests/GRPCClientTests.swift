@@ -58,12 +58,12 @@ internal import Testing
   @Test func aDeadlineIsTheServers() throws {
     try withEchoServer { server in
       let client = try server.client()
-      #expect(try client.call("Deadline", timeoutMilliseconds: 90_000).payload == [90])
-      #expect(try client.call("Deadline", timeoutMilliseconds: 150_000_000).payload == [255])
-      let id = try client.openStream("Hold", timeoutMilliseconds: 20)
+      #expect(try client.call("Deadline", timeout: .milliseconds(90_000)).payload == [90])
+      #expect(try client.call("Deadline", timeout: .milliseconds(150_000_000)).payload == [255])
+      let id = try client.openStream("Hold", timeout: .milliseconds(20))
       #expect(try client.nextReply(id, deadline: soon()).status.reason == .deadlineExceeded)
       let late = #expect(throws: RPCClientError.self) {
-        try client.nextReply(client.openStream("Hold"), deadline: .now.advanced(bySeconds: 0.01))
+        try client.nextReply(client.openStream("Hold"), deadline: .now.advanced(by: .milliseconds(10)))
       }
       #expect(late?.code == .timedOut)
     }
@@ -155,7 +155,7 @@ private struct EchoServer {
   }
 }
 
-private func soon() -> MonotonicTime { .now.advanced(bySeconds: 120) }
+private func soon() -> MonotonicTime { .now.advanced(by: .seconds(120)) }
 
 private func withEchoServer(tls: TLSServer? = nil, _ body: (EchoServer) throws -> Void) throws {
   let group = try EventLoopGroup(count: 1)
@@ -199,7 +199,7 @@ private func echoRouter(_ cancelled: Locked<Int>) -> RPCRouter {
     },
     unary("Metadata") { request, reply in reply.metadata = request.metadata },
     unary("Deadline") { request, reply in
-      let seconds = request.deadline.map { $0.seconds(since: .now).rounded() } ?? 0
+      let seconds = request.deadline.map { $0.duration(since: .now).seconds.rounded() } ?? 0
       reply.body = [UInt8(min(seconds, 255))]
     },
     unary("Large") { $1.body = largePayload },

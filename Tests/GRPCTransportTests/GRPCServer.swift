@@ -14,7 +14,7 @@ struct GRPCServer {
   struct Setting {
     var limits = GRPCLimits()
     var connection = ConnectionLimits()
-    var maximumAgeSeconds = 0.0
+    var maximumAge = Duration.zero
     var logger = Logger.silent
     var buffers = BufferBudget()
   }
@@ -38,14 +38,14 @@ struct GRPCServer {
   /// Runs a server on a free port, and stops it at the end.
   static func run(_ configure: (inout Setting) -> Void = { _ in }, _ body: (GRPCServer) throws -> Void) throws {
     var setting = Setting()
-    setting.limits.tickSeconds = 0.01
-    setting.connection.lingerSeconds = 0.01
+    setting.limits.tickInterval = .milliseconds(10)
+    setting.connection.lingerTimeout = .milliseconds(10)
     configure(&setting)
     let group = try EventLoopGroup(count: 1, buffers: setting.buffers)
     defer { group.stop() }
     let log = StreamLog()
     let endpoint = GRPCEndpoint(
-      router: testRouter(log), group: group, limits: setting.limits, maximumAgeSeconds: setting.maximumAgeSeconds,
+      router: testRouter(log), group: group, limits: setting.limits, maximumAge: setting.maximumAge,
       logger: setting.logger)
     var configuration = ConnectionServer.Configuration(listen: HostAndPort(host: "127.0.0.1", port: 0))
     configuration.limits = setting.connection

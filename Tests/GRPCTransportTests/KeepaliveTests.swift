@@ -8,13 +8,13 @@ import Testing
 struct KeepaliveTests {
   private let start = MonotonicTime(nanoseconds: 1_000_000_000_000)
 
-  private func at(_ seconds: Double) -> MonotonicTime { start.advanced(bySeconds: seconds) }
+  private func at(_ seconds: Double) -> MonotonicTime { start.advanced(by: .seconds(seconds)) }
 
   private func keepalive() -> Keepalive {
     var limits = GRPCLimits()
-    limits.keepaliveSeconds = 60
-    limits.keepaliveTimeoutSeconds = 20
-    limits.pingIntervalSeconds = 10
+    limits.keepaliveTime = .seconds(60)
+    limits.keepaliveTimeout = .seconds(20)
+    limits.minimumPingInterval = .seconds(10)
     limits.pingStrikes = 2
     return Keepalive(limits: limits, now: start)
   }

@@ -12,7 +12,7 @@ extension ConnectionTests {
     private let notice = HTTP2Peer.GoAway(lastStream: 0x7fff_ffff, code: 0, text: "")
 
     @Test func drainsInTwoSteps() throws {
-      try GRPCServer.run({ $0.limits.drainGraceSeconds = 3600 }) { server in
+      try GRPCServer.run({ $0.limits.drainGracePeriod = .seconds(3600) }) { server in
         let peer = try server.peer()
         peer.answersPings = false
         let open = peer.call("Hold")
@@ -40,7 +40,7 @@ extension ConnectionTests {
     }
 
     @Test func aClientThatDoesNotAnswerIsNotWaitedFor() throws {
-      try GRPCServer.run({ $0.limits.drainGraceSeconds = 0.01 }) { server in
+      try GRPCServer.run({ $0.limits.drainGracePeriod = .milliseconds(10) }) { server in
         let peer = try server.peer()
         peer.answersPings = false
         try peer.sync()
@@ -63,7 +63,7 @@ extension ConnectionTests {
     }
 
     @Test func connectionsGrowOld() throws {
-      try GRPCServer.run({ $0.maximumAgeSeconds = 0.02 }) { server in
+      try GRPCServer.run({ $0.maximumAge = .milliseconds(20) }) { server in
         let peer = try server.peer()
         let stream = peer.call("HoldUntilDrained")
         #expect(try peer.wholeReply(stream).status == 0)
@@ -102,8 +102,8 @@ extension ConnectionTests {
 
     @Test func asksForASignOfLife() throws {
       try GRPCServer.run({
-        $0.limits.keepaliveSeconds = 0.02
-        $0.limits.keepaliveTimeoutSeconds = 3600
+        $0.limits.keepaliveTime = .milliseconds(20)
+        $0.limits.keepaliveTimeout = .seconds(3600)
       }) { server in
         let peer = try server.peer()
         try peer.read("three PINGs") { $0.pings.count == 3 }
@@ -114,8 +114,8 @@ extension ConnectionTests {
     @Test func aClientThatGivesNoneIsClosed() throws {
       let log = CapturedLog()
       try GRPCServer.run({
-        $0.limits.keepaliveSeconds = 0.02
-        $0.limits.keepaliveTimeoutSeconds = 0.02
+        $0.limits.keepaliveTime = .milliseconds(20)
+        $0.limits.keepaliveTimeout = .milliseconds(20)
         $0.logger = log.logger
       }) { server in
         let peer = try server.peer()

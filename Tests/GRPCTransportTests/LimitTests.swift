@@ -47,7 +47,7 @@ extension ConnectionTests {
 
     @Test func aRequestMustComeInTime() throws {
       try GRPCServer.run({
-        $0.limits.requestSeconds = 0.02
+        $0.limits.requestTimeout = .milliseconds(20)
         $0.limits.droppedRequestTimeout = .milliseconds(20)
       }) { server in
         let peer = try server.peer()
@@ -63,7 +63,7 @@ extension ConnectionTests {
 
     @Test func somethingBegunMustComeInTime() throws {
       for bytes in [[0, 0], HTTP2Frame(.headers, stream: 1, HTTP2Frame.block(HTTP2Peer.headers("Echo"))).bytes] {
-        try GRPCServer.run({ $0.connection.incompleteInputSeconds = 0.02 }) { server in
+        try GRPCServer.run({ $0.connection.incompleteInputTimeout = .milliseconds(20) }) { server in
           let peer = try server.peer()
           peer.send(bytes)
           try peer.readToEnd()
@@ -123,7 +123,7 @@ extension ConnectionTests {
     }
 
     @Test func tooManyPings() throws {
-      try GRPCServer.run({ $0.limits.pingIntervalSeconds = 3600 }) { server in
+      try GRPCServer.run({ $0.limits.minimumPingInterval = .seconds(3600) }) { server in
         let peer = try server.peer()
         // PINGs between replies are allowed.
         for _ in 0..<5 {
@@ -182,7 +182,7 @@ extension ConnectionTests {
 
     /// `Tell` has its own limit, and exists for tools: a connection with no other calls is idle.
     @Test func aMethodWithABoundOfItsOwn() throws {
-      try GRPCServer.run({ $0.limits.idleSeconds = 0.1 }) { server in
+      try GRPCServer.run({ $0.limits.idleTimeout = .milliseconds(100) }) { server in
         let peer = try server.peer()
         let open = (0..<2).map { _ in peer.call("Tell") }
         #expect(try peer.wholeReplyOfCall("Tell").reason == .healthWatchesPerConnectionLimit)
@@ -254,7 +254,7 @@ extension ConnectionTests {
     }
 
     @Test func aReplyThatNobodyTakesIsGivenUp() throws {
-      try GRPCServer.run({ $0.limits.stalledReplySeconds = 0.02 }) { server in
+      try GRPCServer.run({ $0.limits.stalledReplyTimeout = .milliseconds(20) }) { server in
         let peer = try server.peer(settings: noWindow)
         let hold = peer.call("Hold")
         #expect(try peer.wholeReplyOfCall("Echo", [1]).resetCode == 11)

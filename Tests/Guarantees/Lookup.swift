@@ -91,8 +91,8 @@ public struct LookupReply: Sendable {
   /// The age in milliseconds.
   public var ageMilliseconds: UInt64 = 0
   /// Whether the contents are stale regardless of their age, because the database member that the server follows has
-  /// lost contact with the majority.
-  public var isBehindMajority = false
+  /// lost contact with the majority; nil if that changed during the call.
+  public var isBehindMajority: Bool? = false
   /// Whether the reply is marked as stale.
   public var isStale = false
   /// A known lower bound of the age, in milliseconds: in this time the server has read no reply to a

@@ -181,7 +181,7 @@ public struct Validator: Sendable {
       if revision == .none { violate(.asOfWhen, "\(what): no revision") }
       if etag.isEmpty { violate(.asOfWhen, "\(what): no etag") }
     }
-    if reply.isStale != (reply.ageMilliseconds > ttlMilliseconds || reply.isBehindMajority) {
+    if let isBehind = reply.isBehindMajority, reply.isStale != (reply.ageMilliseconds > ttlMilliseconds || isBehind) {
       violate(.asOfWhen, "\(what): stale is \(reply.isStale) at an age of \(reply.ageMilliseconds) ms")
     }
     if reply.ageMilliseconds < reply.leastAgeMilliseconds {

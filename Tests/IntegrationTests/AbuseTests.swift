@@ -188,7 +188,7 @@ private final class Bystander {
     let isDone = isDone
     thread = Background("bystander") {
       let client = try handed.take()
-      client.rpc.patienceSeconds = 5
+      client.rpc.callTimeout = .seconds(5)
       var count = 0
       while !isDone.isOn || count == 0 {
         let reply = try client.agent(key ?? "nobody")

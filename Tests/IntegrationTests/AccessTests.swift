@@ -259,7 +259,7 @@ final class AccessDeployment {
   func server(_ configure: (inout ServerConfiguration) -> Void = { _ in }) throws -> RunningServer {
     try deployment.server {
       $0.credentialsFile = file
-      $0.fileCheckSeconds = 0.02
+      $0.fileCheckInterval = .milliseconds(20)
       configure(&$0)
     }
   }

@@ -24,7 +24,7 @@ internal import Testing
   @Test func stopsWhatDoesNotListen() throws {
     let child = try ChildProcess("/bin/sh", ["-c", "trap '' TERM; echo up; while :; do sleep 0.1; done"])
     try child.waitForLine("up") { $0 == "up" }
-    #expect(try child.stop(timeoutSeconds: 0.3) == .signaled(SIGKILL))
+    #expect(try child.stop(timeout: .milliseconds(300)) == .signaled(SIGKILL))
   }
 
   @Test func takesItsChildrenWithIt() throws {

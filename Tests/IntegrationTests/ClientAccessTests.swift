@@ -33,7 +33,7 @@ internal import Testing
       for tls in [nil, stranger, elsewhere, untrusting] {
         var configuration = ClientConfiguration(addresses: ["\(server.address)"])
         configuration.tls = tls
-        configuration.timeout = 0.3
+        configuration.timeout = .milliseconds(300)
         let client = try ConfigLookupClient(configuration)
         await #expect(throws: ConfigLookupError.self) { try await client.agentConfig("a") }
         #expect(client.state == .notReady)

@@ -69,9 +69,11 @@ internal import Testing
   }
 
   @Test func aPolicyOfAnEntityIsForAllItsAnswers() {
-    let policies = Keys.policies(["prompt": NearCachePolicy(timeToLive: 7), "source_config.blob": NearCachePolicy()])
+    let policies = Keys.policies([
+      "prompt": NearCachePolicy(timeToLive: .seconds(7)), "source_config.blob": NearCachePolicy(),
+    ])
     for key in [Keys.promptByID("p", .staged), Keys.list(.prompt, "", 1, nil, generation: 3)] {
-      #expect(policies[String(key.entity)]?.timeToLive == 7, "\(key)")
+      #expect(policies[String(key.entity)]?.timeToLive == .seconds(7), "\(key)")
     }
     #expect(policies[String(Keys.container("c").entity)] == nil)
   }

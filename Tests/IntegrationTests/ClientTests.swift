@@ -109,10 +109,10 @@ internal import Testing
       let one = try deployment.server()
       let ports = [one.address.port, UInt16(try freePort())]
       let client = try await test.client([one], also: ports[1]) {
-        $0.timeout = 1
-        $0.errorAfter = 0.5
-        $0.longestBackoff = 0.1
-        $0.nearCache?.defaultPolicy.timeToLive = 0.1
+        $0.timeout = .seconds(1)
+        $0.errorAfter = .milliseconds(500)
+        $0.longestBackoff = .milliseconds(100)
+        $0.nearCache?.defaultPolicy.timeToLive = .milliseconds(100)
       }
       var notices = client.invalidations().makeAsyncIterator()
       #expect(client.state == .ready)
@@ -145,7 +145,7 @@ internal import Testing
       let deployment = test.deployment
       try deployment.agents.insert(Documents.agent("a", description: "0"))
       let servers = [try deployment.server(), try deployment.server()]
-      let client = try await test.client(servers) { $0.longestBackoff = 0.1 }
+      let client = try await test.client(servers) { $0.longestBackoff = .milliseconds(100) }
       let isOver = Locked(false)
       let reader = Task {
         var last: UInt64 = 0
@@ -166,7 +166,7 @@ internal import Testing
         if step % 50 == 0 { client.loseConnection() }
         await Task.yield()
       }
-      let rate = Int(300 / MonotonicTime.now.seconds(since: began))
+      let rate = Int(300 / MonotonicTime.now.duration(since: began).seconds)
       var notice = try await notices.nextChange()
       while try await client.agentConfig("a").value?.description != "300" {
         #expect(try await client.agentConfig("a").revision >= notice.revision)
@@ -196,10 +196,10 @@ internal import Testing
 
   @Test func noServerIsSaidInTime() async throws {
     var configuration = ClientConfiguration(addresses: ["127.0.0.1:\(try freePort())"])
-    configuration.timeout = 0.2
+    configuration.timeout = .milliseconds(200)
     let client = try ConfigLookupClient(configuration)
     defer { client.close() }
-    await #expect(throws: ConfigLookupError.self) { try await client.ready(timeout: 0.2) }
+    await #expect(throws: ConfigLookupError.self) { try await client.ready(timeout: .milliseconds(200)) }
     await #expect(throws: ConfigLookupError.self) { try await client.agentConfig("a") }
     #expect(client.state == .notReady)
   }

@@ -68,7 +68,7 @@ final class Deployment {
   func configuration() -> ServerConfiguration {
     var configuration = ServerConfiguration()
     // Tests do not wait a second for a PROGRESS.
-    configuration.minimumProgressMilliseconds = 10
+    configuration.minimumProgressInterval = .milliseconds(10)
     configuration.mongoDBURI = uri
     configuration.listen = HostAndPort(host: "127.0.0.1", port: 0)
     configuration.httpListen = HostAndPort(host: "127.0.0.1", port: 0)

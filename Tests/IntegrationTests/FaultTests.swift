@@ -14,10 +14,10 @@ internal import Testing
     try withTestDatabase { database in
       try withDeployment(database) { test in
         try test.agents.insert(Documents.agent("a", description: "before"))
-        let server = try test.server { $0.ttlSeconds = 1 }
+        let server = try test.server { $0.ttl = .seconds(1) }
         let strict = try test.server {
-          $0.ttlSeconds = 1
-          $0.maximumStalenessSeconds = 1.5
+          $0.ttl = .seconds(1)
+          $0.maximumStaleness = .milliseconds(1500)
         }
         let client = try server.client()
         let strictClient = try strict.client()
@@ -46,7 +46,7 @@ internal import Testing
 
         try database.start()
         try test.agents.replace(Documents.selector("a:1.0.0"), with: Documents.agent("a", description: "after"))
-        try poll("the cache follows again", timeoutSeconds: 40) { try client.agent("a").content == "after" }
+        try poll("the cache follows again", timeout: .seconds(40)) { try client.agent("a").content == "after" }
         try poll("nothing is stale any more") { try !client.agent("a").isStale }
         #expect(try watch.nextChange().key == "a")
         try poll("the strict one answers again") { try strictClient.agent("a").content == "after" }
@@ -93,7 +93,7 @@ internal import Testing
         try writer.finish()
         try test.agents.insert(Documents.agent("fence"))
         let client = try server.client()
-        try poll("the cache has come to the last write", timeoutSeconds: 40) {
+        try poll("the cache has come to the last write", timeout: .seconds(40)) {
           try client.agent("fence").status == .ok
         }
 
@@ -138,7 +138,7 @@ internal import Testing
         try test.agents.delete(Documents.selector("came and went:1.0.0"))
         #expect(try client.agent("changed").content == "an agent", "lookups go on")
         try test.stopFailing()
-        try poll("the stream is back", timeoutSeconds: 40) { try client.status().agents.isStreamActive }
+        try poll("the stream is back", timeout: .seconds(40)) { try client.status().agents.isStreamActive }
 
         try test.agents.insert(Documents.agent("fence"))
         let notices = try watch.changes(before: "fence")
@@ -201,7 +201,7 @@ internal import Testing
 
   @Test func theReloadOfTheTTLFindsNothingWhenAllIsWell() throws {
     try withDeployment { test in
-      let server = try test.server { $0.ttlSeconds = 1 }
+      let server = try test.server { $0.ttl = .seconds(1) }
       let client = try server.client()
       var loaded = try client.status().agents.loadedAt
       var reloads = 0
@@ -226,7 +226,7 @@ internal import Testing
     try withTestDatabase { database in
       try withDeployment(database) { test in
         try test.agents.insert(Documents.agent("a", description: "before"))
-        let server = try test.server { $0.ttlSeconds = 1 }
+        let server = try test.server { $0.ttl = .seconds(1) }
         let client = try server.client()
         database.pause()
         try poll("answers are marked stale past the TTL") { try client.agent("a").isStale }

@@ -27,7 +27,7 @@ internal import Testing
         }
         if attempt <= 3 { throw NoDescriptors() }
       }
-      let watcher = FileWatcher([group], everySeconds: 0.01, logger: log.logger)
+      let watcher = FileWatcher([group], every: .milliseconds(10), logger: log.logger)
       watcher.start()
       defer { watcher.stop() }
       try "2".write(toFile: file, atomically: true, encoding: .utf8)

@@ -97,7 +97,7 @@ enum Interop {
   }
 
   static func finish(_ client: ChildProcess) throws {
-    let status = try client.waitForExit(timeoutSeconds: 150)
+    let status = try client.waitForExit(timeout: .seconds(150))
     guard status == .exited(0), client.outputLines.last?.hasPrefix("passed ") == true else {
       throw TestFailure("\(status). Its last lines:\n\(client.lastLines)")
     }

@@ -36,13 +36,13 @@ internal import Testing
   }
 
   @Test func silentConnections() throws {
-    try reaching(.silentConnection, { $0.silenceSeconds = 0.1 }) { server, _ in
+    try reaching(.silentConnection, { $0.firstByteTimeout = .milliseconds(100) }) { server, _ in
       try RawSocket(server.address).waitForEnd()
     }
   }
 
   @Test func idleConnections() throws {
-    try reaching(.idleConnection, { $0.maximumConnectionIdleSeconds = 0.2 }, others: false) { server, _ in
+    try reaching(.idleConnection, { $0.maximumConnectionIdleTime = .milliseconds(200) }, others: false) { server, _ in
       let watch = try Watch.open(server)
       let client = try FramedClient(server.address)
       try client.ping(1, deadline: soon())
@@ -63,7 +63,7 @@ internal import Testing
   }
 
   @Test func theFirstRequestOfHTTP() throws {
-    try reaching(.httpFirstRequest, { $0.httpFirstRequestSeconds = 0.1 }) { server, _ in
+    try reaching(.httpFirstRequest, { $0.httpFirstRequestTimeout = .milliseconds(100) }) { server, _ in
       try RawSocket(server.server.httpAddress).waitForEnd()
     }
   }
@@ -73,7 +73,7 @@ internal import Testing
       try withDeployment { test in
         let server = try test.server {
           ($0.tlsCertificate, $0.tlsKey, $0.isHTTPPlain) = (files.pair.certificate, files.pair.key, true)
-          $0.handshakeSeconds = 0.1
+          $0.handshakeTimeout = .milliseconds(100)
         }
         let other = TestClient(
           try FramedClient(server.address, tls: TLSContext(clientTrusting: files.authority.certificate)))

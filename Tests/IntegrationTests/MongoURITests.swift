@@ -142,13 +142,13 @@ internal import Testing
       "--mongodb-uri", "mongodb+srv://u:s3cret@db.config-lookup.invalid/", "--listen", "127.0.0.1:0", "--http-listen",
       "127.0.0.1:0",
     ])
-    let line = try server.child.waitForLine("it says what is wrong", timeoutSeconds: 60) {
+    let line = try server.child.waitForLine("it says what is wrong", timeout: .seconds(60)) {
       $0.contains("stream_not_opened") && $0.contains("SRV")
     }
     #expect(!line.contains("s3cret") && line.contains("mongodb+srv://db.config-lookup.invalid"))
     #expect(server.child.isRunning)
     server.child.send(SIGTERM)
-    #expect(try server.child.waitForExit(timeoutSeconds: 60) == .exited(0))
+    #expect(try server.child.waitForExit(timeout: .seconds(60)) == .exited(0))
   }
 
   /// maxPoolSize=0 means no limit to other drivers, and a pool of one to libmongoc.

@@ -35,17 +35,17 @@ final class RawSocket {
     return count >= 0 ? count : errno == EAGAIN || errno == EINTR ? 0 : nil
   }
 
-  /// Sends until the peer accepts no more: until no byte has been sent for `seconds`, or `limit` bytes have been.
+  /// Sends until the peer accepts no more: until no byte has been sent for `patience`, or `limit` bytes have been.
   /// Returns their number.
-  func sendUntilStuck(_ block: [UInt8], limit: Int, seconds: Double = 0.5) throws -> Int {
+  func sendUntilStuck(_ block: [UInt8], limit: Int, patience: Duration = .milliseconds(500)) throws -> Int {
     var total = 0
     var offset = 0
-    var deadline = soon(seconds)
+    var deadline = soon(patience)
     while total < limit, MonotonicTime.now < deadline {
       guard let count = sendSome(Array(block[offset...])) else { throw TestFailure("cut after \(total) bytes") }
       total += count
       offset = (offset + count) % block.count
-      if count > 0 { deadline = soon(seconds) } else { usleep(1000) }
+      if count > 0 { deadline = soon(patience) } else { usleep(1000) }
     }
     return total
   }

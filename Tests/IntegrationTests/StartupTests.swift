@@ -173,7 +173,7 @@ internal import Testing
         database.pause()
         server.child.send(SIGTERM)
         #expect(try watch.end().status == .ok)
-        #expect(try server.child.waitForExit(timeoutSeconds: 5) == .exited(0))
+        #expect(try server.child.waitForExit(timeout: .seconds(5)) == .exited(0))
         database.resume()
       }
     }
@@ -182,7 +182,7 @@ internal import Testing
   @Test func aConnectionsMaximumAge() throws {
     try withDeployment { test in
       try test.agents.insert(Documents.agent("a"))
-      let server = try test.server { $0.maximumConnectionAgeSeconds = 1 }
+      let server = try test.server { $0.maximumConnectionAge = .seconds(1) }
       let watch = try Watch.open(server)
       let (notices, status) = try watch.end()
       #expect(status == .ok)

@@ -82,7 +82,7 @@ internal import Testing
         let server = try test.server {
           $0.tlsCertificate = files.pair.certificate
           $0.tlsKey = files.pair.key
-          $0.fileCheckSeconds = 0.02
+          $0.fileCheckInterval = .milliseconds(20)
         }
         let trusting = try TLSContext(clientTrusting: files.authority.certificate)
         let old = try FramedClient(server.address, tls: trusting)
@@ -129,7 +129,7 @@ internal import Testing
         let server = try test.server {
           $0.tlsCertificate = files.folder.appendingPathComponent("tls.crt").path
           $0.tlsKey = files.folder.appendingPathComponent("tls.key").path
-          $0.fileCheckSeconds = 0.02
+          $0.fileCheckInterval = .milliseconds(20)
         }
         let other = try TestAuthority(files.folder, "other")
         let newTrust = try TLSContext(clientTrusting: other.certificate)

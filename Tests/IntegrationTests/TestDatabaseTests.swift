@@ -33,7 +33,7 @@ internal import Testing
     try withTestDatabase { database in
       let count = "print(client.app.things.count_documents({}))"
       database.pause()
-      let answer = try? database.python(count, timeoutSeconds: 2)
+      let answer = try? database.python(count, timeout: .seconds(2))
       #expect(answer == nil)
       database.resume()
       let after = try database.python(count)

@@ -153,7 +153,7 @@ struct LookupTests {
           request.with(selector.optionsField, lookupOptions(maximumStalenessMilliseconds: milliseconds)))
       }
       try harness.waitUntilCutOff()
-      harness.clock.advance(seconds: 2)
+      harness.clock.advance(by: .seconds(2))
       #expect(try reply(2000).code == .ok)
       #expect(try reply(2000).lookup.number(5) == 2000, "age_ms")
       let refused = try reply(1999)
@@ -168,13 +168,13 @@ struct LookupTests {
     try Self.run { harness throws in
       for source in harness.sources { source.setConnected(false) }
       try harness.waitUntilCutOff()
-      harness.clock.advance(seconds: 299.5)
+      harness.clock.advance(by: .milliseconds(299_500))
       var metadata = try harness.call("GetAgentConfig", getAgentConfig("k")).lookup
       #expect(metadata.number(4) == 0)
       #expect(metadata.number(6) == 0, "half a second is no second")
-      harness.clock.advance(seconds: 0.5)
+      harness.clock.advance(by: .milliseconds(500))
       #expect(try harness.call("GetAgentConfig", getAgentConfig("k")).lookup.number(4) == 0, "just within")
-      harness.clock.advance(seconds: 0.001)
+      harness.clock.advance(by: .milliseconds(1))
       metadata = try harness.call("GetAgentConfig", getAgentConfig("k")).lookup
       #expect(metadata.number(4) == 1)
       #expect(metadata.number(5) == 300_001)
@@ -186,18 +186,18 @@ struct LookupTests {
 
   @Test func theServerMayRefuseWhatIsTooOld() throws {
     var options = LookupService.Options()
-    options.maximumStalenessSeconds = 10
+    options.maximumStaleness = .seconds(10)
     try ServiceHarness.run(
       agents: [agent("k")], prompts: [prompt("k", agent: "k")], sources: [source("k", container: "k", agent: "k")],
       options: options
     ) { harness throws in
       for source in harness.sources { source.setConnected(false) }
       try harness.waitUntilCutOff()
-      harness.clock.advance(seconds: 10)
+      harness.clock.advance(by: .seconds(10))
       for selector in Self.selectors {
         #expect(try harness.call(selector.method, selector.request(Array("k".utf8))).code == .ok)
       }
-      harness.clock.advance(seconds: 0.001)
+      harness.clock.advance(by: .milliseconds(1))
       for selector in Self.selectors {
         let reply = try harness.call(selector.method, selector.request(Array("k".utf8)))
         #expect(reply.status.reason == .serverTooStale)

@@ -63,7 +63,7 @@ struct ReplayTests {
     try ServiceHarness.run(agents: [agent("a"), agent("b")]) { harness in
       let source = harness[.agentConfig]
       let gate = Locked(false)
-      source.setOnRow { _ in _ = gate.wait(until: .now.advanced(bySeconds: 20)) { $0 ? true : nil } }
+      source.setOnRow { _ in _ = gate.wait(until: .now.advanced(by: .seconds(20))) { $0 ? true : nil } }
       source.setConnected(false)
       try source.put(agent("a", description: "missed"))
       source.disconnect(forgettingHistory: true)

@@ -119,7 +119,7 @@ final class ServiceHarness {
   func apply() throws {
     for entity in ServedEntity.allCases {
       let now = self[entity].now
-      let deadline = MonotonicTime.now.advanced(bySeconds: 120)
+      let deadline = MonotonicTime.now.advanced(by: .seconds(120))
       while reader(entity).observedRevision < now {
         guard MonotonicTime.now < deadline else { throw TestFailure("\(entity) has not observed \(now)") }
         usleep(200)

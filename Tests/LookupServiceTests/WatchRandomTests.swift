@@ -65,7 +65,7 @@ struct WatchRandomTests {
           try harness[.prompt].put(prompt(key, agent: key, status: status, template: "\(step)"))
         case 7: harness[.prompt].delete("\(key):1.0.0")
         case 8: harness.worker.run()
-        case 9: harness.worker.advance(seconds: Double(random.below(3)))
+        case 9: harness.worker.advance(by: .seconds(random.below(3)))
         case 10: try harness.settle()
         case 11 where subscribers.count < 4: subscribers.append(try Subscriber(harness, seed: random.seed))
         case 12 where random.once(in: 10): harness[.agentConfig].disconnect(forgettingHistory: random.once(in: 2))
@@ -84,7 +84,7 @@ struct WatchRandomTests {
       for subscriber in subscribers {
         subscriber.writer.room = .max
         subscriber.session?.writable()
-        harness.worker.advance(seconds: 1)
+        harness.worker.advance(by: .seconds(1))
         #expect(subscriber.etags == held.etags, "seed \(random.seed)")
         #expect(subscriber.progress >= ServedEntity.allCases.map { harness[$0].now.rawValue }.min() ?? 0)
         subscriber.session?.cancelled()

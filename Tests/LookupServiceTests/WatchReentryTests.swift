@@ -38,7 +38,7 @@ struct WatchReentryTests {
 
       // The session's own timer sends, and the session is cancelled within that send.
       other.onSend = { _ in otherSession.cancelled() }
-      harness.worker.advance(seconds: 10)
+      harness.worker.advance(by: .seconds(10))
       #expect(other.takeShorts() == ["progress"])
       #expect(harness.worker.timerCount == 0)
     }

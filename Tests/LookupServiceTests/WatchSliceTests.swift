@@ -68,7 +68,7 @@ struct WatchSliceTests {
       for number in 0..<3 { try harness[.agentConfig].put(agent("k\(number)", description: "new")) }
       try harness.settle()
       // A PROGRESS waits behind the RESYNC: where the slice is over after the first, the second waits alone.
-      harness.worker.advance(seconds: 10)
+      harness.worker.advance(by: .seconds(10))
       harness.worker.run()
       for number in 0..<40 { try harness[.agentConfig].put(agent("k\(number)", description: "newer")) }
       try harness.apply()
@@ -89,10 +89,10 @@ struct WatchSliceTests {
       // The interval elapses several times before everything has been delivered to the first watch.
       for _ in 0..<5 {
         _ = harness.worker.runNext()
-        harness.worker.advance(seconds: 1.5)
+        harness.worker.advance(by: .milliseconds(1500))
       }
       harness.worker.run()
-      harness.worker.advance(seconds: 1.5)
+      harness.worker.advance(by: .milliseconds(1500))
       harness.worker.run()
       for writer in writers {
         var promised: UInt64 = 0
@@ -190,7 +190,7 @@ struct FirstProgressTests {
           let writer = TestStreamWriter()
           writer.room = room
           let session = try harness.watch(WireMessage().with(1, 1).with(4, position), writer)
-          harness.worker.advance(seconds: 10)
+          harness.worker.advance(by: .seconds(10))
           for notice in writer.notices {
             if notice.kind == .progress { position = notice.revision } else { told[notice.key] = notice.revision }
           }

@@ -230,15 +230,15 @@ struct WatchTests {
       let sessions = [
         try harness.watch(watchRequest(), usual), try harness.watch(watchRequest(progressMilliseconds: 500), quick),
       ]
-      harness.worker.advance(seconds: 9.9)
+      harness.worker.advance(by: .milliseconds(9900))
       #expect(usual.shorts.count == 1)
       #expect(quick.shorts.count == 20)
-      harness.worker.advance(seconds: 0.2)
+      harness.worker.advance(by: .milliseconds(200))
       #expect(usual.shorts == ["progress", "progress"])
       // A change that has been applied and not yet delivered is sent before the PROGRESS that covers it.
       let revision = try harness[.agentConfig].put(agent("a", description: "new"))
       try harness.apply()
-      harness.worker.advance(seconds: 10)
+      harness.worker.advance(by: .seconds(10))
       #expect(usual.shorts.suffix(2) == ["upsert agent_config:a", "progress"])
       #expect(usual.notices.last.map { $0.revision <= revision.rawValue } == true, "the other caches have seen less")
       for session in sessions { session.cancelled() }
@@ -300,7 +300,7 @@ struct WatchTests {
       session.draining()
       for key in ["a", "c", "d", "e"] { try harness[.agentConfig].put(agent(key, description: "later")) }
       try harness.settle()
-      harness.worker.advance(seconds: 60)
+      harness.worker.advance(by: .seconds(60))
       #expect(writer.shorts == ["progress"])
       #expect(writer.finish == nil, "it still owes")
       writer.room = .max
@@ -353,7 +353,7 @@ struct WatchTests {
       session.writable()
       try harness[.agentConfig].put(agent("k1", description: "new"))
       try harness.settle()
-      harness.worker.advance(seconds: 10)
+      harness.worker.advance(by: .seconds(10))
       #expect(writer.shorts.suffix(2) == ["upsert agent_config:k1", "progress"])
       #expect(writer.shorts.filter { $0.hasPrefix("resync") }.count == 1)
       session.cancelled()

@@ -67,7 +67,7 @@ struct DriverTests {
     """
 
   private func run(_ uri: String) throws -> [String] {
-    try ChildProcess.run(PythonEnvironment.command("python"), ["-c", program, uri], timeoutSeconds: 60)
+    try ChildProcess.run(PythonEnvironment.command("python"), ["-c", program, uri], timeout: .seconds(60))
   }
 
   @Test func aDriverSeesTheSameAsWithSecantusDB() throws {
@@ -113,7 +113,7 @@ struct DriverTests {
     try model.insert("db.things", [BSONDocument { $0.append("_id", Int32(2)) }])
     model.setRunning(false, member: 0)
     try model.insert("db.things", [BSONDocument { $0.append("_id", Int32(3)) }])
-    #expect(try child.waitForExit(timeoutSeconds: 60) == .exited(0))
+    #expect(try child.waitForExit(timeout: .seconds(60)) == .exited(0))
     #expect(child.outputLines == ["ready", "0", "1", "2", "3"])
   }
 }

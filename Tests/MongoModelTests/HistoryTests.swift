@@ -126,7 +126,7 @@ private final class JudgedHistory {
   private func look(_ key: String, minimum: Revision, patient: Bool = false) throws {
     var lookup = Guarantees.Lookup("agent_config:\(key)", of: "server")
     lookup.minimumRevision = minimum
-    let end = soon(patient ? 20 : 0)
+    let end = soon(.seconds(patient ? 20 : 0))
     while true {
       let pending = validator.ask(lookup)
       let reply = try bench.client.agent(key, .init(minRevision: minimum.rawValue))

@@ -19,7 +19,7 @@ internal import Testing
       bench.model.elect(1)
       try bench.describe("a", "lost", member: 0)
       try bench.describe("a", "two", member: 1)
-      let end = soon(45)
+      let end = soon(.seconds(45))
       var content = ""
       while MonotonicTime.now < end, content != "two" {
         content = try bench.content("a")
@@ -40,7 +40,7 @@ internal import Testing
       try bench.start(["--ttl-seconds", "40"])
       bench.model.setRunning(false, member: 1)
       try bench.describe("a", "two")
-      let end = soon(60)
+      let end = soon(.seconds(60))
       var isStale = false
       while MonotonicTime.now < end, !isStale {
         let reply = try bench.client.agent("a")
@@ -125,7 +125,7 @@ internal import Testing
       try bench.describe("a", "three")
       var keys: [String] = []
       while keys.count < 10 {
-        let notice = try watch.nextChange(timeoutSeconds: 20)
+        let notice = try watch.nextChange(timeout: .seconds(20))
         #expect(notice.kind == .upsert)
         keys.append(notice.key)
         if keys.count(where: { $0 == "a" }) == 2 { break }

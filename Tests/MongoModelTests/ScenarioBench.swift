@@ -44,7 +44,7 @@ final class ScenarioBench {
     get throws {
       if let ownClient { return ownClient }
       guard let server else { throw TestFailure("no server was started") }
-      let line = try poll("the server is ready", timeoutSeconds: 40) {
+      let line = try poll("the server is ready", timeout: .seconds(40)) {
         server.child.errorLines.first { $0.contains("\"event\":\"ready\"") }
       }
       guard let address = try jsonObject(line)["listen"] as? String else { throw TestFailure("no address: \(line)") }
@@ -88,7 +88,7 @@ final class ScenarioBench {
 
   /// Waits until an agent has a description. Returns false if that takes too long.
   func waits(_ agent: String, _ text: String, seconds: Double) throws -> Bool {
-    let end = soon(seconds)
+    let end = soon(.seconds(seconds))
     while MonotonicTime.now < end {
       if try content(agent) == text { return true }
       usleep(20_000)
@@ -99,13 +99,13 @@ final class ScenarioBench {
 
 /// Polls until a closure returns a value.
 @discardableResult
-func poll<Result>(_ what: String, timeoutSeconds: Double, _ body: () throws -> Result?) throws -> Result {
-  let end = soon(timeoutSeconds)
+func poll<Result>(_ what: String, timeout: Duration, _ body: () throws -> Result?) throws -> Result {
+  let end = soon(timeout)
   while MonotonicTime.now < end {
     if let result = try body() { return result }
     usleep(20_000)
   }
-  throw TestFailure("not in \(timeoutSeconds) s: \(what)")
+  throw TestFailure("not in \(timeout.seconds) s: \(what)")
 }
 
 /// Runs a scenario with a deployment and a server, which are ended afterwards.

@@ -40,7 +40,7 @@ internal import Testing
       bench.model.fail([])
       #expect(try bench.waits("a", "two", seconds: 10))
       // Several empty replies come in this time.
-      let end = soon(2)
+      let end = soon(.seconds(2))
       while MonotonicTime.now < end {
         let reply = try bench.client.agent("a")
         #expect(reply.observedRevision < lag.rawValue, "the majority does not have it yet")
@@ -69,7 +69,7 @@ internal import Testing
           Documents.agent("k", version: "2.0.0", description: "high"),
         ])
       var seen: Set<String> = []
-      let end = soon(10)
+      let end = soon(.seconds(10))
       while MonotonicTime.now < end, !seen.contains("high") {
         seen.insert(try bench.content("k"))
         usleep(10_000)
@@ -93,7 +93,7 @@ internal import Testing
       bench.model.setScanRate(50)
       bench.model.writeNoops(100)
       let revision = try bench.describe("a", "two")
-      let end = soon(10)
+      let end = soon(.seconds(10))
       var content = ""
       while MonotonicTime.now < end, content != "two" {
         let reply = try bench.client.agent("a")
@@ -113,7 +113,7 @@ internal import Testing
       bench.model.partition([0, 1, 1])
       try bench.describe("a", "lost", member: 0)
       try bench.launch()
-      try poll("the server reads", timeoutSeconds: 20) {
+      try poll("the server reads", timeout: .seconds(20)) {
         bench.model.commandCount("find", member: 0) >= 3 ? true : nil
       }
       bench.model.elect(1)

@@ -11,7 +11,7 @@ internal import Testing
 @Suite(.serialized) struct ShardScenarioTests {
   /// Expects that the server never claims to have observed a change that it does not show.
   private func expectNoClaim(_ bench: ScenarioBench, _ revision: Revision, seconds: Double) throws {
-    let end = soon(seconds)
+    let end = soon(.seconds(seconds))
     while MonotonicTime.now < end {
       let reply = try bench.client.agent("a")
       if reply.content == "two" { return }
@@ -39,7 +39,7 @@ internal import Testing
       #expect(try bench.waits("a", "two", seconds: 10))
       // A watch that resumes at the PROGRESS misses nothing.
       let resumed = try Watch(bench.address, .init(startRevision: progress.revision, epoch: progress.epoch))
-      let notice = try resumed.nextChange(timeoutSeconds: 10)
+      let notice = try resumed.nextChange(timeout: .seconds(10))
       #expect(notice.kind == .upsert)
       #expect(notice.revision == revision.rawValue)
     }

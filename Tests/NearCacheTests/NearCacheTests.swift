@@ -7,7 +7,8 @@ import Testing
 
 private func makeCache(
   entries: Int = 100, bytes: Int = 1_000_000, clock: ManualClock = ManualClock(),
-  _ policy: NearCachePolicy = NearCachePolicy(timeToLive: 100, negativeTimeToLive: 10, jitter: 0, staleIfError: 1000)
+  _ policy: NearCachePolicy = NearCachePolicy(
+    timeToLive: .seconds(100), negativeTimeToLive: .seconds(10), jitter: 0, staleIfError: .seconds(1000))
 ) -> NearCache<String> {
   NearCache(
     NearCacheOptions(
@@ -61,11 +62,11 @@ struct NearCacheTests {
     cache.set("1", for: key("a"))
     cache.set(nil, for: key("b"))
     guard case .absent = cache.lookup(key("b")) else { return #expect(Bool(false), "absence is an answer") }
-    clock.advance(seconds: 10)
+    clock.advance(by: .seconds(10))
     guard case .miss = cache.lookup(key("b")) else { return #expect(Bool(false), "absence has a time of its own") }
-    clock.advance(seconds: 89)
+    clock.advance(by: .seconds(89))
     #expect(cache.value(for: key("a")) == "1")
-    clock.advance(seconds: 1)
+    clock.advance(by: .seconds(1))
     #expect(cache.value(for: key("a")) == nil)
     let statistics = cache.statistics
     #expect(statistics.hits == 2 && statistics.misses == 3 && statistics.hitRate == 0.4)
@@ -75,19 +76,19 @@ struct NearCacheTests {
     let clock = ManualClock()
     let cache = NearCache<Int>(
       NearCacheOptions(
-        maximumEntries: 1000, policies: ["prompt": NearCachePolicy(timeToLive: 10, jitter: 0)],
-        defaultPolicy: NearCachePolicy(timeToLive: 100, jitter: 0.5)), clock: clock)
+        maximumEntries: 1000, policies: ["prompt": NearCachePolicy(timeToLive: .seconds(10), jitter: 0)],
+        defaultPolicy: NearCachePolicy(timeToLive: .seconds(100), jitter: 0.5)), clock: clock)
     cache.set(1, for: key("a"))
     for number in 0..<500 { cache.set(number, for: CacheKey(entity: "agent", identifier: "\(number)")) }
     func found() -> Int {
       (0..<500).count { cache.value(for: CacheKey(entity: "agent", identifier: "\($0)")) != nil }
     }
-    clock.advance(seconds: 49)
+    clock.advance(by: .seconds(49))
     #expect(cache.value(for: key("a")) == nil && found() == 500)
-    clock.advance(seconds: 51)
+    clock.advance(by: .seconds(51))
     let half = found()
     #expect(half > 100 && half < 400)
-    clock.advance(seconds: 51)
+    clock.advance(by: .seconds(51))
     #expect(found() == 0)
   }
 
@@ -96,21 +97,21 @@ struct NearCacheTests {
     let cache = makeCache(clock: clock)
     cache.set("1", for: key("a"))
     cache.set("2", for: key("b"))
-    clock.advance(seconds: 60)
+    clock.advance(by: .seconds(60))
     #expect(cache.touch(key("a")) && !cache.touch(key("c")))
-    clock.advance(seconds: 60)
+    clock.advance(by: .seconds(60))
     #expect(cache.value(for: key("a")) == "1" && cache.value(for: key("b")) == nil)
     // The expired answer is still stored as a stale one: a source that notifies of every change can confirm it.
     cache.confirm()
     #expect(cache.value(for: key("b")) == "2")
 
-    let sliding = makeCache(clock: clock, NearCachePolicy(timeToLive: 100, jitter: 0, isSliding: true))
+    let sliding = makeCache(clock: clock, NearCachePolicy(timeToLive: .seconds(100), jitter: 0, isSliding: true))
     sliding.set("1", for: key("a"))
     for _ in 0..<5 {
-      clock.advance(seconds: 60)
+      clock.advance(by: .seconds(60))
       #expect(sliding.value(for: key("a")) == "1")
     }
-    clock.advance(seconds: 100)
+    clock.advance(by: .seconds(100))
     #expect(sliding.value(for: key("a")) == nil)
   }
 
@@ -247,19 +248,19 @@ struct NearCacheFetchTests {
       throw Gone()
     }
     cache.set("1", for: key("a"))
-    clock.advance(seconds: 100)
+    clock.advance(by: .seconds(100))
     var answer = try await cache.answer(for: key("a")) { try fail() }
     #expect(answer.value == "1" && answer.isStale)
     // The fetch is not attempted again within the error pause.
     answer = try await cache.answer(for: key("a")) { try fail() }
     #expect(answer.isStale && tries.withLock { $0 } == 1)
-    clock.advance(seconds: 1)
+    clock.advance(by: .seconds(1))
     answer = try await cache.answer(for: key("a")) { try fail() }
     #expect(answer.isStale && tries.withLock { $0 } == 2 && cache.statistics.staleServed == 3)
-    clock.advance(seconds: 1)
+    clock.advance(by: .seconds(1))
     answer = try await cache.answer(for: key("a")) { "2" }
     #expect(answer.value == "2" && !answer.isStale)
-    clock.advance(seconds: 1100)
+    clock.advance(by: .seconds(1100))
     await #expect(throws: Gone.self) { try await cache.getOrFetch(key("a")) { try fail() } }
     // An answer that was invalidated is known to be wrong.
     cache.set("3", for: key("a"))
@@ -269,9 +270,9 @@ struct NearCacheFetchTests {
 
   @Test func aRefreshAheadKeepsNobodyWaiting() async throws {
     let clock = ManualClock()
-    let cache = makeCache(clock: clock, NearCachePolicy(timeToLive: 100, jitter: 0, refreshAhead: 0.5))
+    let cache = makeCache(clock: clock, NearCachePolicy(timeToLive: .seconds(100), jitter: 0, refreshAhead: 0.5))
     cache.set("1", for: key("a"))
-    clock.advance(seconds: 50)
+    clock.advance(by: .seconds(50))
     let gate = Gate()
     for _ in 0..<2 {
       let value = try await cache.getOrFetch(key("a")) {
@@ -314,7 +315,7 @@ struct NearCacheFetchTests {
 
   @Test func anyFunctionCanBeWrapped() async throws {
     let count = Locked(0)
-    let twice = cached(prefix: "twice", timeToLive: 100, key: { (number: Int) in "\(number)" }) { number in
+    let twice = cached(prefix: "twice", timeToLive: .seconds(100), key: { (number: Int) in "\(number)" }) { number in
       count.withLock { $0 += 1 }
       return number * 2
     }

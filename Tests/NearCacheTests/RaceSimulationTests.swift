@@ -18,7 +18,8 @@ import Testing
         NearCacheOptions(
           maximumEntries: 4,
           defaultPolicy: NearCachePolicy(
-            timeToLive: 10, jitter: 0.1, refreshAhead: 0.5, staleIfError: 100, errorPause: 2)),
+            timeToLive: .seconds(10), jitter: 0.1, refreshAhead: 0.5, staleIfError: .seconds(100),
+            errorPause: .seconds(2))),
         clock: race.clock, run: { [executor = race.executor] in Task(executorPreference: executor, operation: $0) })
       race.run(cache)
       guard race.problems.isEmpty else {
@@ -105,7 +106,7 @@ private final class Race: @unchecked Sendable {
       case 0...3: ask(cache)
       case 4: write(cache)
       case 5: changeAtOnce(cache)
-      case 6: clock.advance(seconds: Double(random.below(8)))
+      case 6: clock.advance(by: .seconds(random.below(8)))
       case 7: if !tasks.isEmpty, random.once(in: 2) { tasks[random.below(tasks.count)].cancel() }
       default: break
       }
@@ -224,7 +225,7 @@ private final class RaceClock: TimeSource, @unchecked Sendable {
 
   var wallNow: WallTime { clock.wallNow }
 
-  func advance(seconds: Double) { clock.advance(seconds: seconds) }
+  func advance(by duration: Duration) { clock.advance(by: duration) }
 
   func withoutLooks(_ body: () -> Void) {
     let before = isQuiet

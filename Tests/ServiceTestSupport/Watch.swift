@@ -103,11 +103,11 @@ public final class Watch {
 
   /// Waits for the next notice.
   ///
-  /// - Parameter timeoutSeconds: the time to wait.
+  /// - Parameter timeout: the time to wait.
   /// - Returns: the notice.
   /// - Throws: the status if the stream ends; an error if no notice arrives in time.
-  public func next(timeoutSeconds: Double = 120) throws -> WatchNotice {
-    let reply = try rpc.nextReply(call, deadline: soon(timeoutSeconds))
+  public func next(timeout: Duration = .seconds(120)) throws -> WatchNotice {
+    let reply = try rpc.nextReply(call, deadline: soon(timeout))
     guard reply.more else { throw reply.status }
     return try reply.payload.withUnsafeBytes {
       try arena.withUnpacked($0, by: configlookup__v1__invalidation_notice__unpack, limit: .max) {
@@ -118,12 +118,12 @@ public final class Watch {
 
   /// Waits for the next notice that is not a PROGRESS.
   ///
-  /// - Parameter timeoutSeconds: the time to wait for each notice.
+  /// - Parameter timeout: the time to wait for each notice.
   /// - Returns: the notice.
-  /// - Throws: the same as ``next(timeoutSeconds:)``.
-  public func nextChange(timeoutSeconds: Double = 120) throws -> WatchNotice {
+  /// - Throws: the same as ``next(timeout:)``.
+  public func nextChange(timeout: Duration = .seconds(120)) throws -> WatchNotice {
     while true {
-      let notice = try next(timeoutSeconds: timeoutSeconds)
+      let notice = try next(timeout: timeout)
       if notice.kind != .progress { return notice }
     }
   }
@@ -132,7 +132,7 @@ public final class Watch {
   ///
   /// - Parameter count: their number.
   /// - Returns: the notices.
-  /// - Throws: the same as ``next(timeoutSeconds:)``.
+  /// - Throws: the same as ``next(timeout:)``.
   public func nextChanges(_ count: Int) throws -> [WatchNotice] {
     try (0..<count).map { _ in try nextChange() }
   }
@@ -141,7 +141,7 @@ public final class Watch {
   ///
   /// - Parameter key: the key.
   /// - Returns: the changes before that notice.
-  /// - Throws: the same as ``next(timeoutSeconds:)``.
+  /// - Throws: the same as ``next(timeout:)``.
   public func changes(before key: String) throws -> [WatchNotice] {
     var changes: [WatchNotice] = []
     while true {

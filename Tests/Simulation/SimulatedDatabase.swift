@@ -104,7 +104,8 @@ final class SimulatedDatabase: @unchecked Sendable {
       let document = apply(change)
       oplog.append(
         Event(
-          time: now, change: change, document: document, fields: fields, isInTransaction: changes.count > 1 && !isBatch))
+          time: now, change: change, document: document, fields: fields, isInTransaction: changes.count > 1 && !isBatch)
+      )
     }
     return now
   }
@@ -177,6 +178,12 @@ final class SimulatedDatabase: @unchecked Sendable {
   /// The `_id`s of the existing documents.
   func ids(_ collection: Collection) -> [String] {
     documents[collection.rawValue].filter { $0.value.last?.document != nil }.keys.sorted()
+  }
+
+  /// The `_id`s of the documents that a read finds.
+  func readableIDs(_ collection: Collection) -> [String] {
+    guard hasMajority else { return ids(collection) }
+    return documents[collection.rawValue].keys.filter { document(collection, $0, asOf: commitPoint) != nil }.sorted()
   }
 
   /// The document as of `time`.

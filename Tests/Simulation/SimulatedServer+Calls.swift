@@ -17,6 +17,8 @@ extension SimulatedServer {
     worker.beginCall()
     // Time may pass during the lookup; the reply's values are as of the time before.
     let collection = Collection.allCases.first { lookup.key.hasPrefix($0.entity) } ?? .agentConfigs
+    let source = sources[collection.rawValue]
+    let wasBehind = source.majorityLag > limits.majorityLag
     let leastAge = clock.now.milliseconds(since: sources[collection.rawValue].askedAt)
     isAnswering = true
     defer { isAnswering = false }
@@ -36,6 +38,8 @@ extension SimulatedServer {
     if let wait { return .wait(wait) }
     var result = read(lookup, status, reply)
     result.leastAgeMilliseconds = leastAge
+    // The cache may have received a reply between two looks of the call.
+    result.isBehindMajority = wasBehind == (source.majorityLag > limits.majorityLag) ? wasBehind : nil
     return .reply(result)
   }
 
@@ -115,8 +119,6 @@ extension SimulatedServer {
       // An A/B lookup that serves a staged prompt names no other prompts.
       result.others = lookup.key.hasSuffix(":staged") ? nil : others
     }
-    let source = sources.first { lookup.key.hasPrefix($0.collection.entity) }
-    result.isBehindMajority = source.map { $0.majorityLag > limits.majorityLag } ?? false
     result.isStale = metadata.number(4) != 0
     result.ageMilliseconds = metadata.number(5)
     result.observed = Revision(metadata.number(7))

@@ -95,7 +95,7 @@ final class SimulatedSource: DocumentSource, @unchecked Sendable {
     log("reads \(collection.entity)")
     guard isReadable else { throw SourceError(.transient, "the read failed") }
     let generation = generation
-    var ids = database.ids(collection)
+    var ids = database.readableIDs(collection)
     var seen = Set(ids)
     var asOf = revision
     var end = database.reported
@@ -114,7 +114,7 @@ final class SimulatedSource: DocumentSource, @unchecked Sendable {
       betweenRows()
       // A document that was inserted meanwhile may be found or not.
       if ids.isEmpty, chance.once(in: 2) {
-        ids = database.ids(collection).filter { seen.insert($0).inserted }
+        ids = database.readableIDs(collection).filter { seen.insert($0).inserted }
       }
     }
     try check(generation)

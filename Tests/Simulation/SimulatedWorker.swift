@@ -38,8 +38,8 @@ final class SimulatedWorker: RPCWorker, @unchecked Sendable {
 
   var now: MonotonicTime { clock.now }
 
-  func schedule(afterSeconds seconds: Double, _ job: @escaping () -> Void) -> any RPCTimer {
-    let timer = Timer(due: clock.now.advanced(bySeconds: seconds), job)
+  func schedule(after delay: Duration, _ job: @escaping () -> Void) -> any RPCTimer {
+    let timer = Timer(due: clock.now.advanced(by: delay), job)
     timers.append(timer)
     return timer
   }

@@ -107,21 +107,21 @@ public final class ChildProcess: Sendable {
   ///
   /// - Parameters:
   ///   - what: a description of the line, for the error message.
-  ///   - timeoutSeconds: the longest wait in seconds.
+  ///   - timeout: the longest wait.
   ///   - matches: the condition.
   /// - Returns: the line.
   /// - Throws: ``TestFailure`` if the process ends or the time passes without the line.
   @discardableResult
   public func waitForLine(
-    _ what: String, timeoutSeconds: Double = 120, where matches: (String) -> Bool
+    _ what: String, timeout: Duration = .seconds(120), where matches: (String) -> Bool
   ) throws -> String {
-    let deadline = MonotonicTime.now.advanced(bySeconds: timeoutSeconds)
+    let deadline = MonotonicTime.now.advanced(by: timeout)
     let answer: String?? = state.wait(until: deadline) { state in
       if let line = state.lines.first(where: { matches($0.text) }) { return .some(line.text) }
       return state.readingIsDone ? .some(nil) : nil
     }
     guard let line = answer ?? nil else {
-      let reason = answer == nil ? "not within \(timeoutSeconds) s" : "it ended"
+      let reason = answer == nil ? "not within \(timeout.seconds) s" : "it ended"
       throw TestFailure("\(name): no line for: \(what) (\(reason)). Its last lines:\n\(lastLines)")
     }
     return line
@@ -137,29 +137,29 @@ public final class ChildProcess: Sendable {
 
   /// Waits until the process has ended and its last line has been read.
   ///
-  /// - Parameter timeoutSeconds: the longest wait in seconds.
+  /// - Parameter timeout: the longest wait.
   /// - Returns: the exit status.
   /// - Throws: ``TestFailure`` if the time passes first.
   @discardableResult
-  public func waitForExit(timeoutSeconds: Double = 120) throws -> Status {
-    let deadline = MonotonicTime.now.advanced(bySeconds: timeoutSeconds)
+  public func waitForExit(timeout: Duration = .seconds(120)) throws -> Status {
+    let deadline = MonotonicTime.now.advanced(by: timeout)
     let status = state.wait(until: deadline) { $0.readingIsDone ? $0.status : nil }
     guard let status else {
-      throw TestFailure("\(name) has not ended within \(timeoutSeconds) s. Its last lines:\n\(lastLines)")
+      throw TestFailure("\(name) has not ended within \(timeout.seconds) s. Its last lines:\n\(lastLines)")
     }
     return status
   }
 
   /// Ends the process by SIGTERM, and by SIGKILL if it has not ended in time.
   ///
-  /// - Parameter timeoutSeconds: the wait before SIGKILL, in seconds.
+  /// - Parameter timeout: the wait before SIGKILL.
   /// - Returns: the exit status.
   /// - Throws: ``TestFailure`` if the process does not end.
   @discardableResult
-  public func stop(timeoutSeconds: Double = 60) throws -> Status {
+  public func stop(timeout: Duration = .seconds(60)) throws -> Status {
     send(SIGCONT)
     send(SIGTERM)
-    if let status = try? waitForExit(timeoutSeconds: timeoutSeconds) { return status }
+    if let status = try? waitForExit(timeout: timeout) { return status }
     send(SIGKILL)
     return try waitForExit()
   }
@@ -171,16 +171,16 @@ public final class ChildProcess: Sendable {
   ///   - arguments: the arguments.
   ///   - environment: variables that are added to those of the test process.
   ///   - folder: the working directory; nil for that of the test process.
-  ///   - timeoutSeconds: the longest run time in seconds.
+  ///   - timeout: the longest run time.
   /// - Returns: the lines of standard output.
   /// - Throws: ``TestFailure`` with the last lines, if the process fails or the time passes.
   @discardableResult
   public static func run(
     _ executable: String, _ arguments: [String] = [], environment: [String: String] = [:], folder: URL? = nil,
-    timeoutSeconds: Double = 60
+    timeout: Duration = .seconds(60)
   ) throws -> [String] {
     let child = try ChildProcess(executable, arguments, environment: environment, folder: folder)
-    let status = try child.waitForExit(timeoutSeconds: timeoutSeconds)
+    let status = try child.waitForExit(timeout: timeout)
     guard status == .exited(0) else {
       throw TestFailure("\(child.name) \(status). Its last lines:\n\(child.lastLines)")
     }

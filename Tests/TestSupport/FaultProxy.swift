@@ -286,7 +286,7 @@ private struct Flow {
     }
     var due = MonotonicTime.now
     if case .delay(let range) = mode {
-      due = due.advanced(bySeconds: Double(Int.random(in: range, using: &random)) / 1000)
+      due = due.advanced(by: .milliseconds(Int.random(in: range, using: &random)))
     }
     // Never before the data that was received earlier.
     pieces.append((Array(bytes[..<count]), max(due, pieces.last?.due ?? due)))

@@ -24,11 +24,11 @@ public final class ManualClock: TimeSource {
 
   /// Advances both times.
   ///
-  /// - Parameter seconds: the number of seconds.
-  public func advance(seconds: Double) {
+  /// - Parameter duration: the time, in whole milliseconds for the calendar time.
+  public func advance(by duration: Duration) {
     times.withLock {
-      $0.now = $0.now.advanced(bySeconds: seconds)
-      $0.wall.milliseconds += Int64(seconds * 1000)
+      $0.now = $0.now.advanced(by: duration)
+      $0.wall.milliseconds += duration.milliseconds
     }
   }
 

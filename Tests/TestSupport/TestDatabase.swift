@@ -57,7 +57,7 @@ public final class TestDatabase: Sendable {
       folder: folder)
     process.withLock { $0 = child }
     do {
-      try poll("the database answers", timeoutSeconds: 60) {
+      try poll("the database answers", timeout: .seconds(60)) {
         guard child.isRunning else { throw TestFailure("it ended") }
         return answersHello(port: port)
       }
@@ -114,11 +114,11 @@ public final class TestDatabase: Sendable {
   /// - Parameters:
   ///   - code: the program.
   ///   - arguments: the arguments.
-  ///   - timeoutSeconds: the longest run time in seconds.
+  ///   - timeout: the longest run time.
   /// - Returns: the lines of standard output.
   /// - Throws: ``TestFailure`` if the program fails.
   @discardableResult
-  public func python(_ code: String, _ arguments: [String] = [], timeoutSeconds: Double = 60) throws -> [String] {
+  public func python(_ code: String, _ arguments: [String] = [], timeout: Duration = .seconds(60)) throws -> [String] {
     let before = """
       import sys, bson, pymongo
       client = pymongo.MongoClient(sys.argv[1], serverSelectionTimeoutMS=10000)
@@ -126,7 +126,7 @@ public final class TestDatabase: Sendable {
 
       """
     return try ChildProcess.run(
-      PythonEnvironment.command("python"), ["-c", before + code, uri] + arguments, timeoutSeconds: timeoutSeconds)
+      PythonEnvironment.command("python"), ["-c", before + code, uri] + arguments, timeout: timeout)
   }
 
   private func take() -> ChildProcess? {

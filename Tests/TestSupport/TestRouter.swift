@@ -134,7 +134,7 @@ private var unaryMethods: [RPCMethod] {
       for pair in request.metadata.pairs { reply.metadata.append(pair.key, pair.value) }
     },
     unary("Deadline") { request, reply in
-      reply.body = Array("\(request.deadline.map { Int($0.seconds(since: .now).rounded()) } ?? -1)".utf8)
+      reply.body = Array("\(request.deadline.map { Int($0.duration(since: .now).seconds.rounded()) } ?? -1)".utf8)
     },
     RPCMethod(
       service: "test", name: "Ramp",
@@ -161,11 +161,11 @@ private func waitMethod(_ log: StreamLog) -> RPCMethod {
       if message.count > 1, asks > Int(message[1]) { throw RPCStatus(clientSide: .aborted, "enough") }
       let worker = request.worker
       return RPCWait(
-        deadline: .now.advanced(bySeconds: message[0] == 255 ? 0.05 : 60),
+        deadline: .now.advanced(by: message[0] == 255 ? .milliseconds(50) : .seconds(60)),
         expired: RPCStatus(clientSide: .unavailable, "in vain")
       ) { ready in
         log.note { $0.waits += 1 }
-        return worker.schedule(afterSeconds: message[0] == 255 ? 3600 : 0.001, ready)
+        return worker.schedule(after: message[0] == 255 ? .seconds(3600) : .milliseconds(1), ready)
       }
     })
 }

@@ -7,7 +7,7 @@ public final class TestWorker: RPCWorker {
   // Safe to share: jobs are locked; only the test's thread uses the rest.
   private final class Timers: @unchecked Sendable {
     var waiting: [TestTimer] = []
-    var now = 0.0
+    var now = MonotonicTime(nanoseconds: 0)
     var account: BufferAccount?
     var iterationCount: UInt64 = 0
     var iteration: UInt64?
@@ -34,16 +34,16 @@ public final class TestWorker: RPCWorker {
   }
 
   /// The current time, which begins at 0.
-  public var now: MonotonicTime { MonotonicTime(nanoseconds: 0).advanced(bySeconds: timers.now) }
+  public var now: MonotonicTime { timers.now }
 
   /// Schedules a job.
   ///
   /// - Parameters:
-  ///   - seconds: the number of seconds from now.
+  ///   - delay: the time from now.
   ///   - job: the job.
   /// - Returns: the timer, which can be cancelled.
-  public func schedule(afterSeconds seconds: Double, _ job: @escaping () -> Void) -> any RPCTimer {
-    let timer = TestTimer(due: timers.now + seconds, job)
+  public func schedule(after delay: Duration, _ job: @escaping () -> Void) -> any RPCTimer {
+    let timer = TestTimer(due: timers.now.advanced(by: delay), job)
     timers.waiting.append(timer)
     return timer
   }
@@ -95,9 +95,9 @@ public final class TestWorker: RPCWorker {
 
   /// Advances the time and fires the timers that become due, in order.
   ///
-  /// - Parameter seconds: the number of seconds.
-  public func advance(seconds: Double) {
-    let end = timers.now + seconds
+  /// - Parameter duration: the time.
+  public func advance(by duration: Duration) {
+    let end = timers.now.advanced(by: duration)
     while let next = timers.waiting.filter({ !$0.isCancelled && $0.due <= end }).min(by: { $0.due < $1.due }) {
       timers.waiting.removeAll { $0 === next || $0.isCancelled }
       timers.now = next.due
@@ -117,11 +117,11 @@ public final class TestWorker: RPCWorker {
 }
 
 final class TestTimer: RPCTimer {
-  let due: Double
+  let due: MonotonicTime
   private(set) var isCancelled = false
   private let job: () -> Void
 
-  init(due: Double, _ job: @escaping () -> Void) {
+  init(due: MonotonicTime, _ job: @escaping () -> Void) {
     self.due = due
     self.job = job
   }

@@ -8,7 +8,7 @@ internal import Testing
   @Test func formatted() throws {
     let lint = ["swift", "format", "lint", "-s", "-r", "Sources", "Tests", "Tools", "Package.swift"]
     let child = try ChildProcess("/usr/bin/env", lint, folder: packageRoot)
-    let status = try child.waitForExit(timeoutSeconds: 120)
+    let status = try child.waitForExit(timeout: .seconds(120))
     #expect(status == .exited(0), "run: swift format -i -r Sources Tests Tools Package.swift\n\(child.lastLines)")
   }
 

@@ -74,7 +74,7 @@ final class Bench {
   func run() -> Report {
     do {
       try start()
-      let end = MonotonicTime.now.advanced(bySeconds: options.seconds)
+      let end = MonotonicTime.now.advanced(by: .seconds(options.seconds))
       repeat {
         cycleCount += 1
         try cycle()
@@ -170,11 +170,11 @@ final class Bench {
   func recover() throws {
     let end = MonotonicTime.now
     judge.with { ($0.wantsNextWrite, $0.nextWrite) = (true, nil) }
-    try poll("both servers have observed the first write after the fault", timeoutSeconds: 60) {
+    try poll("both servers have observed the first write after the fault", timeout: .seconds(60)) {
       guard let revision = judge.with({ $0.nextWrite }) else { return false }
       return servers.allSatisfy { ((try? $0.observedRevision()) ?? .none) >= revision }
     }
-    recoverySeconds.append(MonotonicTime.now.seconds(since: end))
+    recoverySeconds.append(MonotonicTime.now.duration(since: end).seconds)
   }
 
   /// Pauses the writers and compares every key on both servers, and the state of every subscriber, with the history of
@@ -185,7 +185,7 @@ final class Bench {
     for follower in followers { follower.urge(true) }
     defer { for follower in followers { follower.urge(false) } }
     let last = judge.lastWrite
-    try poll("both servers have observed the last write", timeoutSeconds: 40) {
+    try poll("both servers have observed the last write", timeout: .seconds(40)) {
       servers.allSatisfy { ((try? $0.observedRevision()) ?? .none) >= last }
     }
     for server in servers {
@@ -200,7 +200,7 @@ final class Bench {
     // A PROGRESS up to the last write triggers the comparison of the subscriber's state.
     for follower in followers {
       do {
-        try poll("\(follower.name) has come to the last write", timeoutSeconds: 40) { follower.progress >= last }
+        try poll("\(follower.name) has come to the last write", timeout: .seconds(40)) { follower.progress >= last }
       } catch {
         throw TestFailure("\(error); it said last: \(follower.seen.lastProblem)")
       }

@@ -96,7 +96,7 @@ final class BenchServer: Sendable {
     state.withLock { $0.isDraining = true }
     try end { process in
       process.child.send(SIGTERM)
-      let status = try process.child.waitForExit(timeoutSeconds: 8)
+      let status = try process.child.waitForExit(timeout: .seconds(8))
       guard status == .exited(0) else { throw TestFailure("SIGTERM: server \(name) \(status)") }
     }
   }
@@ -131,7 +131,7 @@ final class BenchServer: Sendable {
   func status() throws -> StatusReply {
     let life = life
     let client = try TestClient(address)
-    client.rpc.patienceSeconds = 3
+    client.rpc.callTimeout = .seconds(3)
     let status = try client.status()
     let caches = status.caches
     let counted = (

@@ -45,13 +45,13 @@ extension Fault {
       try bench.failCommand(["getMore"], code: 43)
       defer { try? bench.stopFailing() }
       for server in struck { server.resume() }
-      try poll("every stream has lost its place", timeoutSeconds: 30) {
+      try poll("every stream has lost its place", timeout: .seconds(30)) {
         try zip(struck, before).allSatisfy { server, before in
           zip(try server.status().caches, before.caches).allSatisfy { $0.reconnects > $1.reconnects }
         }
       }
       try bench.stopFailing()
-      try poll("every cache has been read anew", timeoutSeconds: 30) {
+      try poll("every cache has been read anew", timeout: .seconds(30)) {
         try zip(struck, before).allSatisfy { server, before in
           zip(try server.status().caches, before.caches).allSatisfy { $0.resyncs > $1.resyncs }
         }

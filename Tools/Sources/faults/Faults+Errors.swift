@@ -37,7 +37,7 @@ extension Fault {
     sweep("find-errors", "a reload is asked for, and its find fails with each code", "find") { bench in
       let before = try bench.servers.map { try $0.status().caches.map(\.loadedAt) }
       for server in bench.servers { _ = try TestClient(server.address).invalidate() }
-      try poll("every cache has been read anew", timeoutSeconds: 30) {
+      try poll("every cache has been read anew", timeout: .seconds(30)) {
         try zip(bench.servers, before).allSatisfy { server, before in
           zip(try server.status().caches, before).allSatisfy { $0.loadedAt > $1 }
         }

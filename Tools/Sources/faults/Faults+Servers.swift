@@ -24,7 +24,7 @@ extension Fault {
       let before = followers.map(\.seen.drainedCount)
       try server.drain()
       for (follower, before) in zip(followers, before) {
-        try poll("\(follower.name) has been told of the drain", timeoutSeconds: 3) {
+        try poll("\(follower.name) has been told of the drain", timeout: .seconds(3)) {
           follower.seen.drainedCount > before
         }
       }

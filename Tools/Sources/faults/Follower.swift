@@ -110,14 +110,14 @@ final class Follower: Sendable {
     let from = start.map { "start \($0.short)" } ?? "with the initial state"
     note("opens a watch of \(client.life) over \(transport), \(from)")
     defer { judge.with { $0.validator.closed(name) } }
-    let leaving = MonotonicTime.now.advanced(bySeconds: Double(random.below(600) + 100) / 1000)
+    let leaving = MonotonicTime.now.advanced(by: .milliseconds(random.below(600) + 100))
     var isDraining = false
     var isFirst = true
     while !stop.isSet {
       let notice: WatchNotice
       do {
         // A PROGRESS is due every 0.1 s: without one the link is dead.
-        notice = try watch.next(timeoutSeconds: 4)
+        notice = try watch.next(timeout: .seconds(4))
       } catch let status as RPCStatus {
         if status.code == .ok, isDraining { state.withLock { $0.seen.drainedCount += 1 } }
         throw status

@@ -144,6 +144,6 @@ final class StopSwitch: Sendable {
 
   /// Sleeps, but not beyond the stop.
   func sleep(seconds: Double) {
-    _ = isOn.wait(until: .now.advanced(bySeconds: seconds)) { $0 ? true : nil }
+    _ = isOn.wait(until: .now.advanced(by: .seconds(seconds))) { $0 ? true : nil }
   }
 }

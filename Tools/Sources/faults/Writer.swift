@@ -156,7 +156,7 @@ final class Writer: Sendable {
 
   /// Repeats a write until it is acknowledged. Returns its operation time; nil if the run ended before.
   private func retry(_ command: String, _ stop: StopSwitch) -> Revision? {
-    let deadline = MonotonicTime.now.advanced(bySeconds: 60)
+    let deadline = MonotonicTime.now.advanced(by: .seconds(60))
     while true {
       do {
         return try pool.write(command, in: database)
@@ -235,7 +235,7 @@ final class WriterGate: Sendable {
   /// Waits until the gate is open. Returns false if the writer must end.
   func enter() -> Bool {
     while true {
-      let answer = state.wait(until: soon(3600)) { state -> Bool? in
+      let answer = state.wait(until: soon(.seconds(3600))) { state -> Bool? in
         if state.isOver { return false }
         guard state.isOpen else { return nil }
         state.insideCount += 1
@@ -253,7 +253,7 @@ final class WriterGate: Sendable {
   /// Closes the gate, and waits until every writer has finished its write.
   func close() throws {
     state.withLock { $0.isOpen = false }
-    let isEmpty = state.wait(until: soon(70)) { $0.insideCount == 0 ? true : nil }
+    let isEmpty = state.wait(until: soon(.seconds(70))) { $0.insideCount == 0 ? true : nil }
     guard isEmpty != nil else { throw TestFailure("a writer has not ended its write within 70 s") }
   }
 

@@ -54,7 +54,7 @@ private struct Request {
 
 /// Ends the program if a fault takes longer than its maximum time, so that no run blocks indefinitely.
 private final class Watchdog: Sendable {
-  private let deadline = Locked((name: "", time: MonotonicTime.now.advanced(bySeconds: 3600)))
+  private let deadline = Locked((name: "", time: MonotonicTime.now.advanced(by: .seconds(3600))))
 
   init() {
     Thread.detachNewThread { [deadline] in
@@ -69,7 +69,7 @@ private final class Watchdog: Sendable {
   }
 
   func expect(_ name: String, seconds: Double) {
-    deadline.withLock { $0 = (name, .now.advanced(bySeconds: seconds)) }
+    deadline.withLock { $0 = (name, .now.advanced(by: .seconds(seconds))) }
   }
 }
 

@@ -138,7 +138,7 @@ func framedParts(depth: Int) throws -> [Part] {
         defer { withExtendedLifetime(server) {} }
         for start in stride(from: 0, to: count, by: depth) {
           try client.send((start..<start + depth).flatMap { calls[$0 % 1000] })
-          let failed = try client.countReplies(depth, deadline: .now.advanced(bySeconds: 20))
+          let failed = try client.countReplies(depth, deadline: .now.advanced(by: .seconds(20)))
           guard failed == 0 else { throw TestFailure("\(failed) lookups failed") }
         }
       }

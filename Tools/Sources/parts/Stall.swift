@@ -55,8 +55,8 @@ func runStall(keys: Int, watches: Int) throws {
     let ended = MonotonicTime.now
     let result = try probes.end()
     print(
-      "  applied in \(tenths(applied.seconds(since: began))) s, sent \(sent - before) notices in",
-      "\(tenths(ended.seconds(since: applied))) s, \(service.service.watchFigures.resyncs) RESYNCs")
+      "  applied in \(tenths(applied.duration(since: began).seconds)) s, sent \(sent - before) notices in",
+      "\(tenths(ended.duration(since: applied).seconds)) s, \(service.service.watchFigures.resyncs) RESYNCs")
     return result
   }
 }
@@ -93,13 +93,13 @@ private func openWatches(_ connection: Int, of watches: Int, _ address: HostAndP
       try client.send(bytes)
       opened.withLock { $0 = .success(()) }
       opened.signal()
-      _ = try client.countReplies(.max, deadline: .now.advanced(bySeconds: 3600))
+      _ = try client.countReplies(.max, deadline: .now.advanced(by: .seconds(3600)))
     } catch {
       opened.withLock { $0 = .failure(TestFailure("\(error)")) }
       opened.signal()
     }
   }
-  try opened.wait(until: .now.advanced(bySeconds: 60)) { $0 }?.get()
+  try opened.wait(until: .now.advanced(by: .seconds(60))) { $0 }?.get()
 }
 
 /// Four connections that each make a lookup every 10 ms. Any thread may use it.
@@ -122,8 +122,8 @@ private final class Probes: Sendable {
           while !state.withLock({ $0.isOver }) {
             let began = MonotonicTime.now
             let call = try client.openCall("GetAgentConfig", request)
-            _ = try client.nextReply(call, deadline: .now.advanced(bySeconds: 120))
-            let seconds = MonotonicTime.now.seconds(since: began)
+            _ = try client.nextReply(call, deadline: .now.advanced(by: .seconds(120)))
+            let seconds = MonotonicTime.now.duration(since: began).seconds
             state.withLock { $0.seconds.append(seconds) }
             usleep(10_000)
           }
@@ -142,7 +142,7 @@ private final class Probes: Sendable {
   /// - Throws: `TestFailure` if a lookup failed or was not answered.
   func end() throws -> [Double] {
     state.withLock { $0.isOver = true }
-    let isEnded = state.wait(until: .now.advanced(bySeconds: 150)) { $0.running == 0 ? true : nil } != nil
+    let isEnded = state.wait(until: .now.advanced(by: .seconds(150))) { $0.running == 0 ? true : nil } != nil
     let (seconds, problem) = state.withLock { ($0.seconds, $0.problem) }
     if let problem { throw TestFailure(problem) }
     guard isEnded else { throw TestFailure("a lookup was never answered") }

@@ -56,7 +56,7 @@ final class Crowd {
   }
 
   func wait(_ what: String, seconds: Double, until holds: (Status) -> Bool) throws {
-    try poll(what, timeoutSeconds: seconds) {
+    try poll(what, timeout: .seconds(seconds)) {
       let status = status
       if let problem = status.problem { throw TestFailure("a subscriber: \(problem)") }
       return holds(status)

@@ -15,7 +15,7 @@ final class Lookups {
   init(_ address: HostAndPort) throws {
     client = try FramedClient(address)
     // The server closes a connection that has not sent its first bytes in time.
-    try client.ping(1, deadline: .now.advanced(bySeconds: 10))
+    try client.ping(1, deadline: .now.advanced(by: .seconds(10)))
   }
 
   /// Looks up a key.
@@ -57,7 +57,7 @@ final class Lookups {
     let written = MonotonicTime.now
     try collection.changeFence()
     var revision = before
-    try poll("the server has the last change", timeoutSeconds: 60) {
+    try poll("the server has the last change", timeout: .seconds(60)) {
       revision = try answer(Collection.fence).revision
       return revision != before
     }

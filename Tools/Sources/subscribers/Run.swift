@@ -187,7 +187,7 @@ final class Run {
     let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 * 1024, alignment: 16)
     defer { memory.deallocate() }
     let arena = ProtobufArena()
-    try poll("who never read has caught up", timeoutSeconds: 30) {
+    try poll("who never read has caught up", timeout: .seconds(30)) {
       while subscriber.read(memory, arena) {}
       if let problem = subscriber.problem {
         throw TestFailure(
@@ -216,7 +216,7 @@ private func seconds(_ end: MonotonicTime, since start: MonotonicTime) -> String
 }
 
 private func rate(_ count: Int, _ end: MonotonicTime, _ start: MonotonicTime) -> Int {
-  Int(Double(count) / max(end.seconds(since: start), 0.001))
+  Int(Double(count) / max(end.duration(since: start).seconds, 0.001))
 }
 
 /// Raises the limit of open file descriptors to `count`, for this process and the server that it starts.

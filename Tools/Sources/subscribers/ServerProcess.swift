@@ -22,7 +22,9 @@ final class ServerProcess {
         // All connections come from one address, up to three times `subscribers` at once.
         "--max-connections-per-address", "10000",
       ])
-    let line = try child.waitForLine("the server is ready", timeoutSeconds: 60) { $0.contains("\"event\":\"ready\"") }
+    let line = try child.waitForLine("the server is ready", timeout: .seconds(60)) {
+      $0.contains("\"event\":\"ready\"")
+    }
     let fields = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
     guard let listen = fields?["listen"] as? String else { throw TestFailure("no address in: \(line)") }
     address = try HostAndPort(listen)
@@ -70,7 +72,7 @@ final class ServerProcess {
   }
 
   func stop() throws {
-    let status = try child.stop(timeoutSeconds: 30)
+    let status = try child.stop(timeout: .seconds(30))
     guard status == .exited(0) else { throw TestFailure("the server ended with \(status):\n\(child.lastLines)") }
   }
 }

@@ -31,7 +31,7 @@ final class Subscriber: @unchecked Sendable {
 
   /// Connects and sends the request of the watch.
   init(_ address: HostAndPort, keyCount: Int, includesValues: Bool = false) throws {
-    descriptor = try connectSocket(to: address, deadline: .now.advanced(bySeconds: 10))
+    descriptor = try connectSocket(to: address, deadline: .now.advanced(by: .seconds(10)))
     revisions = Array(repeating: 0, count: keyCount)
     let arena = ProtobufArena()
     let request = arena.make(configlookup__v1__watch_invalidations_request__init) {

@@ -111,8 +111,9 @@ private func checkAgain(_ id: UInt32, _ call: DecodedCall) {
     return
   }
   guard let method = String(validating: call.method, as: UTF8.self) else { return }
+  let timeout = call.timeoutMilliseconds
   let bytes = FrameEncoder.call(
-    id: id, method: method, request: Array(call.request), timeoutMilliseconds: call.timeoutMilliseconds,
+    id: id, method: method, request: Array(call.request), timeout: timeout == 0 ? nil : .milliseconds(timeout),
     metadata: metadata)
   bytes.withUnsafeBytes { bytes in
     let frame = try? FrameDecoder.decode(UnsafeRawBufferPointer(rebasing: bytes[FramedLimits.prefixBytes...]))

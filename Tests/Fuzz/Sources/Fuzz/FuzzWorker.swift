@@ -18,8 +18,8 @@ final class FuzzWorker: RPCWorker {
     jobs.withLock { $0.append(job) }
   }
 
-  func schedule(afterSeconds seconds: Double, _ job: @escaping () -> Void) -> any RPCTimer {
-    let timer = FuzzTimer(due: now.advanced(bySeconds: seconds), job)
+  func schedule(after delay: Duration, _ job: @escaping () -> Void) -> any RPCTimer {
+    let timer = FuzzTimer(due: now.advanced(by: delay), job)
     timers.waiting.append(timer)
     return timer
   }
