@@ -27,8 +27,9 @@ extension CacheEngine {
 
   /// Records whether the stream's member is too far behind the database to confirm the contents.
   mutating func updateMajority(_ reply: StreamReply) {
-    let isBehind = !reply.isCurrent
-    health.majorityLag = reply.majorityLag
+    guard let lag = reply.majorityLag else { return }
+    health.majorityLag = lag
+    let isBehind = majorityLagLimit > .zero && lag > majorityLagLimit
     guard isBehind != isBehindMajority else { return }
     isBehindMajority = isBehind
     reader.publishBehindMajority(isBehind)

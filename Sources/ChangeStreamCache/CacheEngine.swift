@@ -37,6 +37,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
   private var lastChanged: Set<DocumentID> = []
   /// Whether the stream's member is too far behind the database to confirm the contents.
   var isBehindMajority = false
+  let majorityLagLimit: Duration
   /// When the request of the last received reply was sent.
   private var asked = MonotonicTime(nanoseconds: 0)
   /// The revision of the last applied change. Others may share it.
@@ -66,15 +67,16 @@ struct CacheEngine<Model: CachedModel>: Sendable {
   }
 
   /// Creates the engine. The collection is read every `reloadInterval`. Earlier history is awaited for
-  /// `historyTimeout`.
+  /// `historyTimeout`. Above `majorityLagLimit`, unless it is zero, a reply confirms nothing.
   init(
-    reader: CacheReader, reloadInterval: Duration, historyTimeout: Duration = .zero, logger: Logger,
-    outlet: InvalidationOutlet
+    reader: CacheReader, reloadInterval: Duration, historyTimeout: Duration = .zero, majorityLagLimit: Duration = .zero,
+    logger: Logger, outlet: InvalidationOutlet
   ) {
     self.reader = reader
     self.reloadInterval = reloadInterval
     self.logger = logger
     self.historyTimeout = historyTimeout
+    self.majorityLagLimit = majorityLagLimit
     self.outlet = outlet
     publisher = AnswerPublisher(
       entity: Model.entity, spaces: Model.keySpaces, reader: reader, onInvalidation: outlet.onInvalidation,
@@ -323,7 +325,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
 
   /// Confirms the contents as of the time when the reply was requested, because the reply may have been delayed.
   private mutating func confirm(_ reply: StreamReply) {
-    guard reply.isCurrent else { return }
+    guard !isBehindMajority else { return }
     asked = max(asked, reply.asked)
     // Until the gap is closed, a reply of the stream confirms nothing about the served state.
     if isContinuous { reader.publishConfirmed(asked) }

@@ -112,8 +112,8 @@ public final class CacheReader: Sendable {
 
   private var confirmedAt: MonotonicTime { MonotonicTime(nanoseconds: confirmed.load(ordering: .relaxed)) }
 
-  /// Whether the database member that serves the change stream has lost contact with the majority of its replica set, or
-  /// is catching up: the contents may be older than their age.
+  /// Whether the database member that serves the change stream has lost contact with the majority of its replica set,
+  /// or is catching up: the contents may be older than their age.
   public var isBehindMajority: Bool { behindMajority.load(ordering: .relaxed) }
 
   /// Whether the cache is loaded, its contents were verified within the TTL, and the database member that verified them

@@ -26,8 +26,8 @@ final class CacheSupervisor<Model: CachedModel>: Sendable {
     let reloadInterval = options.ttl * (1 - .random(in: 0...1) * options.reloadJitter)
     state = CacheState(
       CacheEngine(
-        reader: reader, reloadInterval: reloadInterval, historyTimeout: options.historyTimeout, logger: logger,
-        outlet: outlet))
+        reader: reader, reloadInterval: reloadInterval, historyTimeout: options.historyTimeout,
+        majorityLagLimit: options.majorityLagLimit, logger: logger, outlet: outlet))
     let complaints = SourceComplaints(entity: Model.entity, clock: clock, logger: logger)
     follower = StreamFollower(
       source: source, state: state, options: options, clock: clock, logger: logger, complaints: complaints)

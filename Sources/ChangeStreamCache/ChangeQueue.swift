@@ -9,8 +9,8 @@ internal import ConfigLookupCore
 /// document might be newer than its revision, and newer than changes that are still to be received. So the change waits
 /// until the stream has passed the moment of the reply. If no other change of the document has been received up to
 /// there, the looked-up document is the document as of the update. Otherwise the result of the update is unknown; the
-/// update is passed over, and the change that followed stands for both. A change that may share its revision with others
-/// waits for them. Later changes wait behind it, because the cache must show the collection as of one
+/// update is passed over, and the change that followed stands for both. A change that may share its revision with
+/// others waits for them. Later changes wait behind it, because the cache must show the collection as of one
 /// revision, never a mixture.
 ///
 /// The moment of a lookup is no later than the ``LookupBound`` of the reply that contains the document.

@@ -4,8 +4,8 @@ internal import ConfigLookupBSON
 /// The document keys of a sharded collection, which tell two documents with one `_id` apart.
 ///
 /// An update of the shard key that moves a document to another shard is an insert there and a deletion here, of one
-/// `_id`. The times of two shards are not in step, so the insert can be received first, and the deletion must not remove
-/// what it has inserted. Collections that are not sharded have no keys here.
+/// `_id`. The times of two shards are not in step, so the insert can be received first, and the deletion must not
+/// remove what it has inserted. Collections that are not sharded have no keys here.
 struct ShardedKeys: Sendable {
   private var keys: [DocumentID: BSONDocument] = [:]
 

@@ -158,8 +158,7 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
     var reply = StreamReply(
       lookupBound: after.lookupBound, databaseTime: after.databaseTime, asked: after.askedAt, now: clock.now,
       wallNow: clock.wallNow)
-    reply.majorityLag = after.majorityLag
-    reply.isCurrent = options.majorityLagLimit == .zero || after.majorityLag <= options.majorityLagLimit
+    if !after.hasMore { reply.majorityLag = after.majorityLag }
     if let received = after.received {
       reply.received = received.revision
       reply.settled = received.revision

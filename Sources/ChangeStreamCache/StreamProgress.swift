@@ -65,6 +65,8 @@ public struct StreamProgress: Sendable, Hashable {
   /// The highest time of any member of the database that the source knows. It is ahead of the other times while the
   /// member that serves the stream has lost contact with the others.
   public var databaseTime: Revision
+  /// Whether changes of the reply are still to be returned.
+  public var hasMore: Bool
 
   /// Creates the progress that a reply states.
   ///
@@ -74,25 +76,28 @@ public struct StreamProgress: Sendable, Hashable {
   ///   - received: the changes that have been returned, as proven by the source; nil if it cannot tell.
   ///   - lookupBound: the bound of the documents that were looked up; nil if it is the operation time.
   ///   - databaseTime: the highest time of any member that the source knows; nil if it is the operation time.
+  ///   - hasMore: whether changes of the reply are still to be returned.
   public init(
     reportedTime: Revision, askedAt: MonotonicTime, received: ReceivedWatermark? = nil,
-    lookupBound: LookupBound? = nil, databaseTime: Revision? = nil
+    lookupBound: LookupBound? = nil, databaseTime: Revision? = nil, hasMore: Bool = false
   ) {
     self.reportedTime = reportedTime
     self.askedAt = askedAt
     self.received = received
     self.lookupBound = lookupBound ?? LookupBound(reportedTime)
     self.databaseTime = databaseTime ?? reportedTime
+    self.hasMore = hasMore
   }
 
   /// The time by which the served contents are behind the database although no change is missing in the stream: its
-  /// member has lost contact with the majority, or one shard of several is slow.
+  /// member has lost contact with the majority, or one shard of several is slow. It has no meaning while changes of the
+  /// reply are still to be returned.
   ///
   /// The resolution is that of cluster times, one second.
   public var majorityLag: Duration {
     let position = received?.revision ?? reportedTime
     // A position just before a second's first revision has the number of the second before.
-    return .seconds(
-      Int64(databaseTime.seconds) - Int64(min(databaseTime.seconds, Revision(position.rawValue + 1).seconds)))
+    let seconds = min(databaseTime.seconds, Revision(position.rawValue + 1).seconds)
+    return .seconds(Int64(databaseTime.seconds) - Int64(seconds))
   }
 }

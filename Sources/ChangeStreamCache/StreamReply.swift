@@ -16,10 +16,9 @@ struct StreamReply: Sendable {
   var databaseTime: Revision
   /// The time at which the request was sent.
   var asked: MonotonicTime
-  /// The time by which the position of the stream is behind the time of the database.
-  var majorityLag = Duration.zero
-  /// Whether the position of the stream is so close to the time of the database that the reply confirms the contents.
-  var isCurrent = true
+  /// The time by which the position of the stream is behind the time of the database; nil if it is not known because
+  /// changes of the reply are still to be returned.
+  var majorityLag: Duration?
   var now: MonotonicTime
   var wallNow: WallTime
 }

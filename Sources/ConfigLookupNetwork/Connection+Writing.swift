@@ -1,5 +1,5 @@
-internal import CLibevent
 // SPDX-License-Identifier: Apache-2.0
+internal import CLibevent
 internal import ConfigLookupCore
 internal import ConfigLookupRPC
 internal import Glibc

@@ -27,6 +27,8 @@ struct CacheView {
   let reader: CacheReader
   let observed: Revision
   let ageMilliseconds: UInt64
+  /// Whether the database member that verified the contents has lost contact with the majority.
+  let isBehind: Bool
   /// Whether the contents were verified within the TTL, by a database member that has contact with the majority.
   let isValid: Bool
 
@@ -35,7 +37,8 @@ struct CacheView {
     self.reader = reader
     observed = reader.observedRevision
     ageMilliseconds = reader.ageMilliseconds
-    isValid = ageMilliseconds <= reader.ttlMilliseconds && !reader.isBehindMajority
+    isBehind = reader.isBehindMajority
+    isValid = ageMilliseconds <= reader.ttlMilliseconds && !isBehind
   }
 }
 

@@ -35,6 +35,7 @@ final class PlainLookup: RPCPlainCalls, RPCIterationObserver {
   private var observed = Revision.none
   private var identityGeneration = -1
   private var isValid = false
+  private var isBehind = false
   /// The age in milliseconds that the tail contains.
   private var age: UInt64 = 0
   private var phase = Phase.between
@@ -102,7 +103,9 @@ final class PlainLookup: RPCPlainCalls, RPCIterationObserver {
     guard place < preparedCount, let query = prepared[place] else { return nil }
     // The revision is read before the answer, which is at least as new.
     let now = reader.observedRevision
-    if now != observed || reader.identityGeneration != identityGeneration { writeTail() }
+    if now != observed || reader.identityGeneration != identityGeneration || reader.isBehindMajority != isBehind {
+      writeTail()
+    }
     answers.advance()
     guard phase == .open, let answer = answers.find(query) else { return nil }
     return answer._withUnsafeGuaranteedRef { answer in
@@ -129,7 +132,7 @@ final class PlainLookup: RPCPlainCalls, RPCIterationObserver {
     identityGeneration = reader.identityGeneration
     let view = state.view(entity)
     observed = view.observed
-    isValid = view.isValid
+    (isValid, isBehind) = (view.isValid, view.isBehind)
     age = view.ageMilliseconds
     if (try? service.requireFresh(view)) == nil { phase = .closed }
     precondition(service.tailBytes(state) <= Self.maximumTailBytes, "an epoch of too many bytes")

@@ -59,7 +59,7 @@ final class ChangeStreamCursor {
   var progress: StreamProgress {
     StreamProgress(
       reportedTime: session.operationTime, askedAt: askedAt, received: proof.received, lookupBound: lookupBound,
-      databaseTime: session.clusterTime)
+      databaseTime: session.clusterTime, hasMore: nextEvent < events.count)
   }
 
   /// The last `$clusterTime` with its signature; nil if the server has not sent one.
@@ -129,7 +129,7 @@ final class ChangeStreamCursor {
       command.append("killCursors", namespace.collection)
       command.append("cursors", numbers: [cursorID])
       // If this fails, the server closes the cursor later by itself.
-      _ = try? session.command(command.document, database: namespace.database)
+      _ = try? session.command(command.document, database: namespace.database, isMajorityRead: false)
     }
     cursorID = 0
   }
@@ -162,14 +162,14 @@ final class ChangeStreamCursor {
       stage.append("startAtOperationTime", revision)
     case .now:
       // Without a position the server starts at the end of its oplog, but it reports the majority commit point. A write
-      // between the two would be in neither the stream nor the snapshot. So the cursor starts at a reported time; just
-      // before it, so that the server passes an entry even if it writes nothing for a while, which proves the time.
+      // between the two would be in neither the stream nor the snapshot. So the cursor starts just after a reported
+      // commit point, as of which the snapshot is read.
       try askForTime()
       let time = session.operationTime
       // Without a time, a write between the opening and the snapshot would be missed.
       guard time > .none else { throw .unsupported("replies without operationTime", at: place) }
-      start = .at(Revision(time.rawValue - 1))
-      stage.append("startAtOperationTime", Revision(time.rawValue - 1))
+      start = .at(Revision(time.rawValue + 1))
+      stage.append("startAtOperationTime", Revision(time.rawValue + 1))
     }
     let stream = CommandBuilder()
     stream.append("$changeStream", stage.document)
@@ -214,8 +214,7 @@ final class ChangeStreamCursor {
     "updateDescription.removedFields",
   ]
 
-  /// Asks for the operation time by a majority read, which reports the majority commit point. Other commands report the
-  /// last write that the server has applied, which can still be rolled back.
+  /// Asks for the operation time.
   private func askForTime() throws(SourceError) {
     let projection = CommandBuilder()
     projection.append("_id", 1)

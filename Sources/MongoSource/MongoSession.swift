@@ -22,7 +22,7 @@ final class MongoSession {
   private let wasPrimary: Bool
   private var checkedAt = MonotonicTime.now
   private var state: State
-  /// The highest operation time that the server has reported.
+  /// The highest operation time that the server has reported with a majority read: its majority commit point.
   private(set) var operationTime = Revision.none
   /// The highest cluster time of the deployment that a reply has contained (`$clusterTime`).
   private(set) var clusterTime = Revision.none
@@ -67,13 +67,26 @@ final class MongoSession {
     let now = MonotonicTime.now
     guard now.duration(since: checkedAt) >= Self.checkInterval else { return }
     checkedAt = now
-    guard let server = mongoc_client_get_server_description(client, serverID) else {
+    var count = 0
+    guard let servers = mongoc_client_get_server_descriptions(client, &count) else { return }
+    defer { mongoc_server_descriptions_destroy_all(servers, count) }
+    var own: String?
+    var hasOtherPrimary = false
+    for server in UnsafeBufferPointer(start: servers, count: count) {
+      guard let server else { continue }
+      let type = String(cString: mongoc_server_description_type(server))
+      if mongoc_server_description_id(server) == serverID {
+        own = type
+      } else if type == "RSPrimary" {
+        hasOtherPrimary = true
+      }
+    }
+    guard let own else {
       throw SourceError(.transient, "\(pool.place): the server of the change stream has left the replica set")
     }
-    defer { mongoc_server_description_destroy(server) }
-    let type = String(cString: mongoc_server_description_type(server))
-    // "Unknown" says only that the monitor is waiting for a reply.
-    guard ["RSPrimary", "PossiblePrimary", "Unknown"].contains(type) else {
+    // "Unknown" says that the monitor is waiting for a reply, or that the server calls itself primary although a later
+    // election has made another one primary.
+    guard own == "RSPrimary" || !hasOtherPrimary && ["PossiblePrimary", "Unknown"].contains(own) else {
       throw SourceError(.transient, "\(pool.place): the server of the change stream is no longer primary")
     }
   }
@@ -87,7 +100,12 @@ final class MongoSession {
   }
 
   /// Runs a command and returns its reply.
-  func command(_ command: BSONDocument, database: String) throws(SourceError) -> BSONDocument {
+  ///
+  /// Only majority reads report the majority commit point as their operation time. Other commands report the last write
+  /// that the server has applied, which can still be rolled back.
+  func command(
+    _ command: BSONDocument, database: String, isMajorityRead: Bool = true
+  ) throws(SourceError) -> BSONDocument {
     guard case .open(let session, let client) = state, let options = bson_new() else {
       throw SourceError(.transient, "closed")
     }
@@ -104,7 +122,7 @@ final class MongoSession {
           mongoc_client_command_with_opts(client, database, $0, nil, options, reply, &error)
         }
       }
-      readTimes(session, reply)
+      readTimes(reply, isMajorityRead: isMajorityRead)
       return reply
     } catch {
       let waited = MonotonicTime.now.duration(since: began)
@@ -121,15 +139,16 @@ final class MongoSession {
     pool.push(client)
   }
 
-  private func readTimes(_ session: OpaquePointer, _ reply: BSONDocument) {
-    var seconds: UInt32 = 0
-    var increment: UInt32 = 0
-    mongoc_client_session_get_operation_time(session, &seconds, &increment)
-    operationTime = max(operationTime, Revision(seconds: seconds, increment: increment))
-    let time = reply.withObject { reply in
-      reply.value("$clusterTime").flatMap { BSONObject(elementsOf: $0) }?.value("clusterTime")?.timestamp
+  private func readTimes(_ reply: BSONDocument, isMajorityRead: Bool) {
+    let (operation, cluster) = reply.withObject { reply in
+      (
+        reply.value("operationTime")?.timestamp.map(Revision.init(seconds:increment:)),
+        reply.value("$clusterTime").flatMap { BSONObject(elementsOf: $0) }?.value("clusterTime")?.timestamp
+          .map(Revision.init(seconds:increment:))
+      )
     }
-    clusterTime = max(clusterTime, operationTime, time.map(Revision.init(seconds:increment:)) ?? .none)
+    if isMajorityRead { operationTime = max(operationTime, operation ?? .none) }
+    clusterTime = max(clusterTime, operationTime, cluster ?? .none)
   }
 }
 

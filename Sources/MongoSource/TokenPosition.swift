@@ -5,8 +5,8 @@ internal import ConfigLookupCore
 
 /// The position that a resume token of MongoDB contains.
 ///
-/// A token is documented as opaque. Its beginning has been the same since MongoDB 4.0.7, and tools such as Debezium, the
-/// Kafka connector and the shell's `decodeResumeToken()` read it: the field `_data` is a hexadecimal string with a type
+/// A token is documented as opaque. Its beginning has been the same since MongoDB 4.0.7, and tools such as Debezium,
+/// the Kafka connector and the shell's `decodeResumeToken()` read it: the field `_data` is a hexadecimal string with a type
 /// byte `82`, a timestamp of eight bytes, the version (`2B02` or `2B04`), and the kind of token (`29` or `2C0100`).
 /// Anything else is not read, and the cache then relies on operation times.
 ///
@@ -79,8 +79,8 @@ struct TokenProof {
   ///
   /// - Parameters:
   ///   - token: the token.
-  ///   - isReplyEmpty: whether the reply had no events. An empty reply ends at the end of the server's log, so it leaves
-  ///     nothing of an entry that was begun.
+  ///   - isReplyEmpty: whether the reply had no events. An empty reply ends at the end of the server's log, so it
+  ///     leaves nothing of an entry that was begun.
   mutating func passed(_ token: ResumeToken, isReplyEmpty: Bool) {
     guard let position = TokenPosition(token) else {
       received = nil

@@ -13,7 +13,7 @@ struct ReplicaSetTests {
     struct Script: Sendable {
       /// The outcomes of the next openings; nil opens the stream, as does an empty list.
       var openings: [SourceError?] = []
-      /// The outcomes of the next waits for a change; nil in place of an outcome is an empty reply, as is an empty list.
+      /// The outcomes of the next waits for a change; nil is an empty reply, as is an empty list.
       var replies: [Result<DocumentChange?, SourceError>] = []
       var progress = StreamProgress(reportedTime: Revision(100), askedAt: .now)
       var opened: [String] = []

@@ -12,7 +12,8 @@ extension History {
     if traits.hasTransactions, traits.hasMajority, !traits.isPlain, chance.once(in: 6) {
       // One insert command with several documents.
       let collection = chance.pick(Collection.allCases)
-      return commit((0..<2 + chance.below(2)).map { _ in newDocument(collection) }, isBatch: true)
+      let count = 2 + chance.below(2)
+      return commit((0..<count).map { _ in newDocument(collection, major: 1 + chance.below(3)) }, isBatch: true)
     }
     let count = traits.hasTransactions && chance.once(in: 4) ? 2 + chance.below(3) : 1
     var pending: [String: SimulatedDocument?] = [:]
@@ -64,14 +65,15 @@ extension History {
     recordAnswers(of: change.collection, at: database.now)
   }
 
-  /// Returns the insert of a new document that is in the filter.
-  func newDocument(_ collection: Collection) -> SimulatedDatabase.Change {
+  /// Returns the insert of a new document that is in the filter. A document with the default version takes precedence
+  /// over all others.
+  func newDocument(_ collection: Collection, major: Int = 9) -> SimulatedDatabase.Change {
     writeCount += 1
     let id = "\(collection.entity.prefix(1))new\(writeCount)"
     var document = SimulatedDocument(
       collection: collection, id: id, key: chance.pick(keyNames),
       status: collection == .sourceConfigs ? "enabled" : "active", marker: Int(writeCount))
-    (document.major, document.promptID) = (9, collection == .prompts ? chance.pick(promptNames) : "")
+    (document.major, document.promptID) = (major, collection == .prompts ? chance.pick(promptNames) : "")
     return .insert(document)
   }
 

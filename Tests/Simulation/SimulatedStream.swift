@@ -49,7 +49,7 @@ final class SimulatedStream: DocumentStream {
   var progress: StreamProgress {
     StreamProgress(
       reportedTime: operationTime, askedAt: askedAt, received: source.database.hasMajority ? received : nil,
-      databaseTime: databaseTime)
+      databaseTime: databaseTime, hasMore: !batch.isEmpty)
   }
 
   func next(waitingAtMost limit: Duration?) throws(SourceError) -> DocumentChange? {
@@ -62,7 +62,7 @@ final class SimulatedStream: DocumentStream {
       let watermark = end.isWhole ? ReceivedWatermark(through: end.time) : ReceivedWatermark(before: end.time)
       received = max(received, watermark)
     }
-    source.majorityLag = progress.majorityLag
+    if batch.isEmpty { source.majorityLag = progress.majorityLag }
     return next?.change
   }
 
