@@ -136,8 +136,8 @@ if FileManager.default.fileExists(atPath: Context.packageDirectory + "/Tests") {
     tests(
       "MongoModelTests",
       [
-        "MongoModel", "MongoSource", "ServiceTestSupport", "Guarantees", "ConfigLookupBSON", "ConfigLookupCore",
-        "ConfigLookupNetwork", "ConfigLookupRPC", "ChangeStreamCache",
+        "MongoModel", "ServiceTestSupport", "Guarantees", "ConfigLookupBSON", "ConfigLookupCore",
+        "ConfigLookupNetwork", "ConfigLookupRPC",
       ]),
     tests("GuaranteesTests", ["Guarantees", "ConfigLookupCore"]),
     .target(

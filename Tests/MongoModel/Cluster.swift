@@ -28,6 +28,11 @@ struct Cluster {
   /// Changes when something has changed that a waiting command may wait for.
   var changeCount: Int { shards.reduce(0) { $0 + $1.set.changeCount } }
 
+  /// Changes when an awaited `hello` of a member has an answer.
+  var topologyCount: Int64 {
+    shards.reduce(0) { sum, shard in shard.set.members.reduce(sum) { $0 + $1.topologyCounter } }
+  }
+
   /// Whether time alone changes something soon.
   var isDelayed: Bool {
     shards.contains { shard in

@@ -11,6 +11,12 @@ public struct CommandError: Error, Sendable, Equatable {
   /// The labels that do not follow from the code and the command.
   public var labels: [String] = []
 
+  /// Whether the error has no other labels than ``labels``.
+  public var hasOnlyItsLabels = false
+
+  /// Whether the error was raised before the command ran, so that it has no label of change streams.
+  public var isBeforeCommand = false
+
   /// Creates an error.
   ///
   /// - Parameters:
@@ -47,6 +53,7 @@ public struct CommandError: Error, Sendable, Equatable {
     command: String, isChangeStream: Bool, hasTransactionNumber: Bool, isInTransaction: Bool
   ) -> [String] {
     var all = labels
+    if hasOnlyItsLabels { return all }
     if isInTransaction {
       if command == "commitTransaction" {
         if Self.retriableCodes.contains(code) { all.append("RetryableWriteError") }
@@ -56,7 +63,7 @@ public struct CommandError: Error, Sendable, Equatable {
     } else if hasTransactionNumber, Self.retriableCodes.contains(code) {
       all.append("RetryableWriteError")
     }
-    if isChangeStream {
+    if isChangeStream, !isBeforeCommand {
       if Self.retriableCodes.contains(code) || [43, 63, 133, 150, 13388, 234, 133].contains(code) {
         all.append("ResumableChangeStreamError")
       }

@@ -31,7 +31,9 @@ public struct FailPoint: Sendable {
   /// Reads the fields of `configureFailPoint`; nil if it is switched off.
   init?(_ command: BSONDocument) {
     guard let data = command.field("data")?.document, command.field("mode")?.text != "off" else { return nil }
-    commands = Set(data.field("failCommands")?.elements.compactMap(\.text) ?? [])
+    // The second fail point is of commands that have found their cursor, which makes no difference here.
+    let isGetMore = command.field("configureFailPoint")?.text == "failGetMoreAfterCursorCheckout"
+    commands = isGetMore ? ["getMore"] : Set(data.field("failCommands")?.elements.compactMap(\.text) ?? [])
     times = command.field("mode")?.document?.field("times")?.integer.map { Int($0) } ?? Int.max
     applicationName = data.field("appName")?.text
     closesConnection = data.field("closeConnection")?.isTrue ?? false
@@ -40,7 +42,11 @@ public struct FailPoint: Sendable {
     }
     if let code = data.field("errorCode")?.integer {
       var error = CommandError(Int32(clamping: code), "Location\(code)", "Failing command via 'failCommand' failpoint")
-      error.labels = data.field("errorLabels")?.elements.compactMap(\.text) ?? []
+      error.isBeforeCommand = !isGetMore
+      if let labels = data.field("errorLabels") {
+        error.labels = labels.elements.compactMap(\.text)
+        error.hasOnlyItsLabels = true
+      }
       self.error = error
     }
   }

@@ -87,11 +87,9 @@ public struct FieldList: Sendable, Equatable {
   ///
   /// - Parameter document: the document.
   public init(_ document: BSONDocument = .empty) {
-    document.withObject { object in
-      object.forEach { name, value in
-        fields.append(Field(name: String(decoding: name, as: UTF8.self), value: OwnedValue(value)))
-        return true
-      }
+    document.bytes.withUnsafeBufferPointer { bytes in
+      var scanner = ElementScanner(bytes)
+      while scanner.next() { fields.append(Field(name: scanner.nameText, value: scanner.owned)) }
     }
   }
 
@@ -166,5 +164,16 @@ extension BSONDocument {
   ///
   /// - Parameter name: the name of the field.
   /// - Returns: the value; nil if there is none.
-  public func field(_ name: String) -> OwnedValue? { withObject { $0.value(name).map(OwnedValue.init(_:)) } }
+  public func field(_ name: String) -> OwnedValue? {
+    var name = name
+    return name.withUTF8 { name in
+      bytes.withUnsafeBufferPointer { bytes in
+        var scanner = ElementScanner(bytes)
+        while scanner.next() {
+          if scanner.hasName(name) { return scanner.owned }
+        }
+        return nil
+      }
+    }
+  }
 }

@@ -17,6 +17,11 @@ extension MongodModel {
       throw .failed(
         CommandError(40573, "Location40573", "The $changeStream stage is only supported on replica sets"))
     }
+    guard request.body.field("readConcern")?.document?.field("level") == nil || request.readConcern.level == "majority"
+    else {
+      throw .failed(
+        CommandError(72, "InvalidOptions", "$changeStream cannot run with a readConcern other than 'majority'"))
+    }
     _ = try readTime(request, at: member, &attempt)
     attempt.isMajority = true
     let size = request.body.field("cursor")?.document?.field("batchSize")?.integer.map { Int($0) } ?? 101
@@ -32,11 +37,13 @@ extension MongodModel {
       }
     }
     var id: Int64 = 0
+    var namespace = request.namespace
+    if namespace.collection.isEmpty { namespace.collection = "$cmd.aggregate" }
     if !stream.isInvalidated {
       id = nextCursorID()
-      set.members[member].cursors[id] = ServerCursor(namespace: request.namespace, kind: .changeStream(stream))
+      set.members[member].cursors[id] = ServerCursor(namespace: namespace, kind: .changeStream(stream))
     }
-    return Self.cursorReply(id: id, request.namespace, "firstBatch", events, token: stream.token)
+    return Self.cursorReply(id: id, namespace, "firstBatch", events, token: stream.token)
   }
 
   func open(
@@ -87,6 +94,8 @@ extension MongodModel {
     for stage in pipeline {
       if let filter = stage.field("$match")?.document {
         stages.append(.match(try compile(filter)))
+      } else if let fields = (stage.field("$addFields") ?? stage.field("$set"))?.document {
+        stages.append(.project(Projection(adding: fields)))
       } else if let fields = stage.field("$project")?.document, let projection = Projection(fields) {
         stages.append(.project(projection))
       } else {
@@ -184,8 +193,14 @@ extension MongodModel {
         if matches(sought, token) { stream.sought = nil }
         continue
       }
-      let whole = event(stub, document(of: token), stream, at: member)
+      let whole = try event(stub, document(of: token), stream, at: member)
       if let event = Self.apply(stream.stages, to: whole) {
+        guard event.field("_id") == whole.field("_id") else {
+          throw .failed(
+            CommandError(
+              280, "ChangeStreamFatalError",
+              "Encountered an event whose _id field, which contains the resume token, was modified by the pipeline."))
+        }
         guard event.bytes.count <= Self.maximumEventBytes else {
           throw .failed(
             CommandError(
@@ -235,11 +250,14 @@ extension MongodModel {
     return event
   }
 
+  private static let noImage = CommandError(
+    47, "NoMatchingDocument", "Change stream was configured to require an image, but it was not found")
+
   // MARK: Events
 
   private func event(
     _ stub: EventStub, _ token: BSONDocument, _ stream: ChangeStreamState, at member: Int
-  ) -> BSONDocument {
+  ) throws(Interruption) -> BSONDocument {
     let operation = stub.operation
     var event = BSONBuilder()
     event.append("_id", token)
@@ -253,6 +271,8 @@ extension MongodModel {
     case .update where stream.fullDocument != "default":
       if let document = fullDocument(stub, stream, at: member) {
         event.append("fullDocument", document)
+      } else if stream.fullDocument == "required" {
+        throw .failed(Self.noImage)
       } else {
         event.appendNull("fullDocument")
       }
@@ -275,6 +295,8 @@ extension MongodModel {
     if stream.beforeChange != "off", operation.kind != .insert, operation.hasImage || operation.before != nil {
       if operation.hasImage, stub.time > set.imagesExpiredThrough, let before = operation.before {
         event.append("fullDocumentBeforeChange", before)
+      } else if stream.beforeChange == "required" {
+        throw .failed(Self.noImage)
       } else {
         event.appendNull("fullDocumentBeforeChange")
       }

@@ -3,7 +3,7 @@ internal import ConfigLookupBSON
 internal import ConfigLookupCore
 
 /// The mongod processes of one replica set as a state machine: it has no thread and no clock. Time is told by
-/// ``advance(now:wallNow:)``, and choices are made by who changes its properties.
+/// ``advance(now:wallNow:)``, and choices are made by the code that changes its properties.
 ///
 /// Each rule is that of the server's source; the names of the functions are in the comments.
 struct MongodModel {
@@ -177,6 +177,7 @@ struct MongodModel {
       "renameCollection", "commitTransaction", "abortTransaction":
       return try write(request, at: member, &attempt)
     default:
+      if let reply = diagnostics(request, at: member) { return reply }
       throw .failed(CommandError(59, "CommandNotFound", "no such command: '\(request.command)'"))
     }
   }

@@ -41,8 +41,7 @@ struct Projection: Sendable {
         return FieldList(inner).fields.allSatisfy { !$0.name.hasPrefix("$") && add("\(path).\($0.name)", $0.value) }
       }
       if let text = value.text {
-        guard text.hasPrefix("$") else { return false }
-        computed.append((path, .path(String(text.dropFirst()))))
+        computed.append((path, text.hasPrefix("$") ? .path(String(text.dropFirst())) : .value(value)))
         return true
       }
       let parts = path.split(separator: ".").map(String.init)[...]
@@ -61,6 +60,20 @@ struct Projection: Sendable {
     } else {
       excluded = Node(paths.excluded + (hasID ? [] : [["_id"]]))
     }
+  }
+
+  /// Keeps all fields, and adds or replaces some: `$addFields`, with the same three forms or values of other types.
+  init(adding document: BSONDocument) {
+    for field in FieldList(document).fields {
+      if let names = field.value.document.flatMap(Self.computed) {
+        computed.append((field.name, names))
+      } else if let text = field.value.text, text.hasPrefix("$") {
+        computed.append((field.name, .path(String(text.dropFirst()))))
+      } else {
+        computed.append((field.name, .value(field.value)))
+      }
+    }
+    excluded = Node([])
   }
 
   private static func computed(_ object: BSONDocument) -> Computed? {

@@ -23,15 +23,11 @@ struct Request: Sendable {
     self.body = body
     command = ""
     self.database = database ?? ""
-    body.withObject { object in
-      object.forEach { name, _ in
-        command = String(decoding: name, as: UTF8.self)
-        return false
-      }
-      if database == nil {
-        self.database = object.value("$db")?.stringBytes.map { String(decoding: $0, as: UTF8.self) } ?? ""
-      }
+    body.bytes.withUnsafeBufferPointer { bytes in
+      var scanner = ElementScanner(bytes)
+      if scanner.next() { command = scanner.nameText }
     }
+    if database == nil { self.database = body.field("$db")?.text ?? "" }
   }
 
   /// The collection that the command's first field names.

@@ -152,6 +152,16 @@ struct Router {
       attempt.shardReplies[shard] = own
       documents += own
     }
+    if request.documents("pipeline").last?.field("$group") != nil, !documents.isEmpty {
+      // Each shard has counted its own documents.
+      let count = documents.reduce(Int64(0)) { $0 + ($1.field("n")?.integer ?? 0) }
+      documents = [
+        BSONDocument {
+          $0.append("_id", Int32(1))
+          $0.append("n", count)
+        }
+      ]
+    }
     return batch(documents, size: size, request.namespace, "firstBatch")
   }
 

@@ -68,6 +68,7 @@ struct WireServer {
   private var connectionCount = 0
   private var replyCount: UInt32 = 0
   private var changeCount = -1
+  private var topologyCount: Int64 = -1
   private var scratch = [UInt8](repeating: 0, count: 1 << 18)
 
   init(_ shared: SharedCluster, ports: [Endpoint: UInt16], woken: Int32) {
@@ -191,9 +192,12 @@ struct WireServer {
       }
       repeat {
         let isChanged = changeCount != cluster.changeCount
-        changeCount = cluster.changeCount
+        let isNewTopology = topologyCount != cluster.topologyCount
+        (changeCount, topologyCount) = (cluster.changeCount, cluster.topologyCount)
         for connection in connections where !silent.contains(connection.endpoint) && !connection.isOver {
-          guard let waiting = connection.waiting, isChanged || waiting.until <= now else { continue }
+          guard let waiting = connection.waiting else { continue }
+          let mayContinue = waiting.message.request.command == "hello" ? isNewTopology : isChanged
+          guard mayContinue || waiting.until <= now else { continue }
           connection.waiting = nil
           attempt(waiting.message, waiting.attempt, connection, &cluster)
         }

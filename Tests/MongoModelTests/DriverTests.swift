@@ -113,7 +113,7 @@ struct DriverTests {
     try model.insert("db.things", [BSONDocument { $0.append("_id", Int32(2)) }])
     model.setRunning(false, member: 0)
     try model.insert("db.things", [BSONDocument { $0.append("_id", Int32(3)) }])
-    #expect(try child.waitForExit(timeout: .seconds(30)) == .exited(0))
+    #expect(try child.waitForExit(timeout: .seconds(60)) == .exited(0))
     #expect(child.outputLines == ["ready", "0", "1", "2", "3"])
   }
 }

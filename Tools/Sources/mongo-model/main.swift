@@ -39,8 +39,7 @@ do {
   let model = try MongoModel(
     personality, members: numbers["--members"] ?? 1, arbiters: numbers["--arbiters"] ?? 0,
     shards: numbers["--shards"] ?? 1, routers: numbers["--routers"] ?? 0)
-  print(model.uri)
-  fflush(stdout)
+  FileHandle.standardOutput.write(Data("\(model.uri)\n".utf8))
   while true { sleep(1000) }
 } catch {
   fail("\(error)")
