@@ -378,8 +378,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
       before: before, after: live.documents[id]?.entry)
   }
 
-  /// Drops the queued changes if reading the collection is faster and needs less memory. The
-  /// collection is then read as of `revision` or later.
+  /// Drops the queued changes if reading the collection, as of `revision` or later, is faster and needs less memory.
   private mutating func giveUpIfFarBehind(_ revision: Revision) {
     guard queue.count > CacheLimits.waitingChanges else { return }
     logger.warning(

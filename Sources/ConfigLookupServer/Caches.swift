@@ -30,6 +30,7 @@ final class Caches: Sendable {
       }
       var options = ChangeStreamCache<Model>.Options()
       options.ttl = configuration.ttl
+      options.majorityLagLimit = configuration.maximumMajorityLag
       options.historyTimeout = configuration.historyTimeout
       return ChangeStreamCache(
         source: MongoDocumentSource(pool: pool, namespace: namespace, setting: flag, logger: logger),

@@ -203,6 +203,7 @@ extension ServerConfiguration {
         threads             \(threads.map(String.init) ?? "one per core")
         TTL                 \(ttl.seconds) s
         maximum staleness   \(maximumStaleness.map { "\($0.seconds) s" } ?? "no limit")
+        majority lag        \(maximumMajorityLag == .zero ? "no limit" : "\(maximumMajorityLag.seconds) s")
         drain               \(drainTimeout.seconds) s
         OTLP                \(otlp.map { "metrics to \($0.target) every \($0.interval.seconds) s" } ?? "no")
         connection age      \(maximumConnectionAge == .zero ? "no limit" : "\(maximumConnectionAge.seconds) s")

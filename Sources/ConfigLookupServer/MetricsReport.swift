@@ -112,6 +112,12 @@ struct MetricsReport {
     family("observed_lag_seconds", .gauge, "Time since the observed revision, in whole seconds.") {
       .number(orNone: lag(of: $0.health.observedRevision)?.seconds)
     }
+    family(
+      "majority_lag_seconds", .gauge,
+      "Time by which the position of the change stream is behind the time of the database, in whole seconds."
+    ) {
+      .number($0.health.majorityLag.seconds)
+    }
     family("replay_notices", .gauge, "Current number of notices in the replay buffer, for watches that resume.") {
       .count($0.figures.replayableNotices)
     }

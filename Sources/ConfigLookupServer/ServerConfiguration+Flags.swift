@@ -88,6 +88,12 @@ extension ServerConfiguration {
         if problem == nil { configuration.maximumStaleness = value }
         return problem
       }),
+    Flag(
+      "max-majority-lag-seconds",
+      "Time in seconds by which the position of a change stream may be behind the time of the database. Above it the "
+        + "answers of the cache are marked stale, because the database member has lost contact with the majority of "
+        + "its replica set, or is catching up. MongoDB advances an idle position every 10 s. 0 means no limit.",
+      default: "30", .value(placeholder: "SECONDS") { readSeconds($0, 0...86_400, &$1.maximumMajorityLag) }),
   ]
 
   private static let loggingFlags: [Flag<ServerConfiguration>] = [

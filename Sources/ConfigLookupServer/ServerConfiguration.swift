@@ -37,6 +37,8 @@ public struct ServerConfiguration: Sendable {
   public var ttl = Duration.seconds(300)
   /// The time after which unverified contents are no longer served. Nil for no limit.
   public var maximumStaleness: Duration?
+  /// The time by which the position of a stream may be behind the time of the database. Zero for no limit.
+  public var maximumMajorityLag = Duration.seconds(30)
   /// The maximum duration of the drain after SIGTERM.
   public var drainTimeout = Duration.seconds(20)
   /// The maximum number of open connections.

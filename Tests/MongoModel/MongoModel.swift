@@ -50,7 +50,9 @@ public final class MongoModel: Sendable {
       let set = ReplicaSet(
         name: "rs\(shard)", ports: own, arbiters: arbiters, seed: seed &+ UInt64(shard) &* 7919,
         wallNow: WallTime.now.milliseconds, now: MonotonicTime.now.modelSeconds)
-      models.append(MongodModel(set: set, personality: personality))
+      var model = MongodModel(set: set, personality: personality)
+      if shards > 1 { model.shardKey = "shard\(shard)" }
+      models.append(model)
     }
     memberPorts = allPorts
     routerPorts = ports

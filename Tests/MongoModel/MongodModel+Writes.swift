@@ -174,7 +174,12 @@ extension MongodModel {
     _ kind: Operation.Kind, _ namespace: Namespace, _ document: BSONDocument, at member: Int, uuid: [UInt8]
   ) -> Operation {
     var operation = Operation(kind, namespace, uuid: uuid)
-    operation.key = document.field("_id").map { id in BSONDocument { $0.append("_id", id) } } ?? .empty
+    if let id = document.field("_id") {
+      operation.key = BSONDocument { key in
+        if let shardKey { key.append("region", shardKey) }
+        key.append("_id", id)
+      }
+    }
     operation.hasImage = set.members[member].store.collections[namespace]?.hasImages ?? false
     return operation
   }

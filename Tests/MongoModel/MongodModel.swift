@@ -10,6 +10,9 @@ struct MongodModel {
   var set: ReplicaSet
   var personality: Personality
   var failPoints: [FailPoint] = []
+  /// The value of the shard key of the documents of this shard; nil if collections are not sharded. The documents do
+  /// not contain it: the service reads it from the `documentKey` of events only.
+  var shardKey: String?
   /// The time as of which `updateLookup` reads, instead of the commit point at that moment; never before the event and
   /// never after the commit point.
   var lookupTime: Revision?

@@ -12,7 +12,7 @@ internal import Testing
 /// Random histories of a replica set, which the real server follows. Every answer is checked against the writes, whose
 /// times are exact: the one thread that writes also reads, so no answer can precede the record of its write.
 @Suite(.serialized) struct HistoryTests {
-  @Test(.fails(until: "changes are grouped by cluster time (A7)")) func everyAnswerAgreesWithTheWrites() throws {
+  @Test func everyAnswerAgreesWithTheWrites() throws {
     let count = ProcessInfo.processInfo.environment["CONFIG_LOOKUP_HISTORIES"].flatMap { Int($0) } ?? 3
     let first = SeededRandom.fresh("histories of the model of MongoDB").seed
     for number in 0..<count {

@@ -114,10 +114,3 @@ func withBench(_ model: MongoModel, _ body: (ScenarioBench) throws -> Void) thro
   defer { bench.close() }
   do { try body(bench) } catch { throw TestFailure("\(error). The last lines of the server:\n\(bench.log)") }
 }
-
-extension Trait where Self == ConditionTrait {
-  /// The scenario shows a known fault of the service. It runs only where `CONFIG_LOOKUP_SCENARIOS` is `all`.
-  static func fails(until change: Comment) -> Self { .enabled(if: runsAllScenarios, change) }
-}
-
-private let runsAllScenarios = ProcessInfo.processInfo.environment["CONFIG_LOOKUP_SCENARIOS"] == "all"

@@ -28,7 +28,7 @@ internal import Testing
   }
 
   /// 1. The commit point stands still while the stream resumes over an update without a post-image.
-  @Test(.fails(until: "positions are taken from resume tokens and not from a ping (A3)"))
+  @Test
   func minimumRevisionsAboveTheCommitPointAreNotAnsweredOlder() throws {
     try withBench(try MongoModel(seed: 2)) { bench in
       try bench.model.insert(ScenarioBench.agents, [Documents.agent("a", description: "one")])
@@ -53,7 +53,7 @@ internal import Testing
   }
 
   /// 2. A batch is cut between two documents of one insert, which share a key.
-  @Test(.fails(until: "changes are grouped by cluster time (A7)")) func halfOfAnInsertIsNotShown() throws {
+  @Test func halfOfAnInsertIsNotShown() throws {
     try withBench(try MongoModel(seed: 3)) { bench in
       try bench.model.insert(ScenarioBench.agents, [Documents.agent("a")])
       try bench.start()
@@ -84,7 +84,7 @@ internal import Testing
   }
 
   /// 5. A response deadline answers an empty batch in the middle of a scan.
-  @Test(.fails(until: "positions are taken from resume tokens (A4)")) func anEmptyReplyInTheMiddleOfAScanProvesNothing()
+  @Test func anEmptyReplyInTheMiddleOfAScanProvesNothing()
     throws
   {
     try withBench(try MongoModel(.mongoDB90, seed: 5)) { bench in
@@ -124,7 +124,7 @@ internal import Testing
   }
 
   /// 11. A failover of 40 s with refusals and silence.
-  @Test(.fails(until: "refusals of a failover do not count as a lost position (D3)")) func aLongFailoverLosesNothing()
+  @Test func aLongFailoverLosesNothing()
     throws
   {
     try withBench(try MongoModel(seed: 11)) { bench in
@@ -154,7 +154,6 @@ internal import Testing
 
   /// 12. What other products answer to commands that they do not have.
   @Test(
-    .fails(until: "an odd answer to replSetGetConfig or whenAvailable is accepted (D8, B7)"),
     arguments: [Personality.atlasFlex, .documentDB])
   func oddAnswersDoNotKeepTheServerFromBecomingReady(_ personality: Personality) throws {
     try withBench(try MongoModel(personality, seed: 12)) { bench in

@@ -8,8 +8,8 @@ internal import ConfigLookupCore
 /// truncated. It runs on one thread.
 ///
 /// With a majority it models a replica set: reads and streams end at the commit point, which follows the last write,
-/// and resume tokens prove what a stream has delivered. Without one it models a database whose streams prove nothing and
-/// that reports a time before everything of this time is visible.
+/// and resume tokens prove what a stream has delivered. Without one it models a database whose streams prove nothing
+/// and that reports a time before everything of this time is visible.
 // Safe to share: a simulation runs on one thread.
 final class SimulatedDatabase: @unchecked Sendable {
   enum Change {

@@ -30,7 +30,6 @@ enum TimeRule {
     ),
     "LookupService/LookupService.swift": (["maximumStalenessMilliseconds"], "compared by each lookup"),
     "MongoSource/MongoRead.swift": (["seconds"], "filled in by a C function"),
-    "MongoSource/MongoSession.swift": (["seconds"], "filled in by a C function"),
     "ProtobufMessages/MessageTree.swift": (["seconds"], "a field of google.protobuf.Timestamp"),
   ]
 

@@ -97,7 +97,8 @@ struct  Configlookup__V1__LookupMetadata
    */
   protobuf_c_boolean not_modified;
   /*
-   * The server has not been able to verify its cache against the database for longer than its TTL.
+   * The server has not been able to verify its cache against the database for longer than its TTL, or the database
+   * member that verifies it has lost contact with the majority of its replica set.
    */
   protobuf_c_boolean stale;
   /*
