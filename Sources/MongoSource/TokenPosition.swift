@@ -7,8 +7,8 @@ internal import ConfigLookupCore
 ///
 /// A token is documented as opaque. Its beginning has been the same since MongoDB 4.0.7, and tools such as Debezium,
 /// the Kafka connector and the shell's `decodeResumeToken()` read it: the field `_data` is a hexadecimal string with a
-/// type byte `82`, a timestamp of eight bytes, the version (`2B02` or `2B04`), and the kind of token (`29` or `2C0100`).
-/// Anything else is not read, and the cache then relies on operation times.
+/// type byte `82`, a timestamp of eight bytes, the version (`2B02` or `2B04`), and the kind of token (`29` or
+/// `2C0100`). Anything else is not read, and the cache then relies on operation times.
 ///
 /// https://github.com/mongodb/mongo/blob/master/src/mongo/db/pipeline/resume_token.cpp
 struct TokenPosition: Hashable {

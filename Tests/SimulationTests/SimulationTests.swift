@@ -42,8 +42,8 @@ struct SimulationTests {
     #expect(runs[0] == runs[1])
   }
 
-  /// The name of the variable that makes the iteration order of sets the same in each process. The runtime reads it when
-  /// a process starts, so only the processes that this one starts are affected.
+  /// The name of the variable that makes the iteration order of sets the same in each process. The runtime reads it
+  /// when a process starts, so only the processes that this one starts are affected.
   private static let hashing = "SWIFT_DETERMINISTIC_HASHING"
 
   @Test func everyMutationStillApplies() throws {
