@@ -162,14 +162,18 @@ final class ChangeStreamCursor {
       stage.append("startAtOperationTime", revision)
     case .now:
       // Without a position the server starts at the end of its oplog, but it reports the majority commit point. A write
-      // between the two would be in neither the stream nor the snapshot. So the cursor starts just after a reported
-      // commit point, as of which the snapshot is read.
+      // between the two would be in neither the stream nor the snapshot. So the cursor starts at a reported time.
       try askForTime()
       let time = session.operationTime
-      // Without a time, a write between the opening and the snapshot would be missed.
       guard time > .none else { throw .unsupported("replies without operationTime", at: place) }
+      start = .at(time)
+      try open()
+      // Where the time is surely a commit point, the snapshot contains everything up to it, so the cursor starts just
+      // after it. The server may write nothing for a while, and would not prove the time of its last entry.
+      guard resumeToken.flatMap(TokenPosition.init) != nil else { return }
+      kill()
       start = .at(Revision(time.rawValue + 1))
-      stage.append("startAtOperationTime", Revision(time.rawValue + 1))
+      return try open()
     }
     let stream = CommandBuilder()
     stream.append("$changeStream", stage.document)

@@ -116,7 +116,8 @@ internal import Testing
   private let serverSamples: [String: Sample] = [
     "mongodb-uri": .mongoDBURI, "listen": .address, "http-listen": .address, "agent-configs": .namespace,
     "prompts": .namespace, "source-configs": .namespace, "threads": .number("2"), "ttl-seconds": .number("7"),
-    "max-staleness-seconds": .number("7"), "drain-seconds": .number("7"), "max-connection-age-seconds": .number("7"),
+    "max-staleness-seconds": .number("7"), "max-majority-lag-seconds": .number("7"), "drain-seconds": .number("7"),
+    "max-connection-age-seconds": .number("7"),
     "tls-certificate": .file, "tls-key": .file, "tls-client-ca": .file, "http-plain": .toggle, "credentials": .file,
     "allow-insecure": .toggle, "max-connections": .number("7"), "max-connections-per-address": .number("7"),
     "max-calls-per-connection": .number("7"), "max-request-bytes": .number("4096"), "max-subscribers": .number("7"),
