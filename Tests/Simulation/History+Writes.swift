@@ -69,7 +69,8 @@ extension History {
   /// over all others.
   func newDocument(_ collection: Collection, major: Int = 9) -> SimulatedDatabase.Change {
     writeCount += 1
-    let id = "\(collection.entity.prefix(1))new\(writeCount)"
+    // Where the version does not decide, the later id does.
+    let id = "\(collection.entity.prefix(1))\(major == 9 ? "new" : "batch")\(writeCount)"
     var document = SimulatedDocument(
       collection: collection, id: id, key: chance.pick(keyNames),
       status: collection == .sourceConfigs ? "enabled" : "active", marker: Int(writeCount))
