@@ -52,6 +52,8 @@ final class ChangeStreamCursor {
   private var askedAt = MonotonicTime.now
   /// What the tokens prove about the returned events.
   private var proof: TokenProof
+  /// Whether no reply has been received since the opening.
+  private var isFirstReply = true
   /// The bound of the lookups of the current batch.
   private var lookupBound = LookupBound(.none)
 
@@ -95,6 +97,7 @@ final class ChangeStreamCursor {
       do throws(SourceError) {
         try takeBatch(session.command(command.document, database: namespace.database), "nextBatch")
         if events.isEmpty, let resumeToken { proof.passed(resumeToken, isReplyEmpty: true) }
+        try boundFirstLookups()
       } catch {
         // The cursor is not closed on the server: a server that does not reply to this command would not reply to that
         // one either.
@@ -115,6 +118,16 @@ final class ChangeStreamCursor {
       if nextEvent == events.count { proof.passed(token, isReplyEmpty: false) }
     }
     return event
+  }
+
+  /// Raises the bound of the lookups of the first reply. Where tokens cannot be read, the server is none of MongoDB:
+  /// SecantusDB reports the time at which the command began, and looks up the documents of all past changes after that.
+  private func boundFirstLookups() throws(SourceError) {
+    guard isFirstReply else { return }
+    isFirstReply = false
+    guard options.bringsDocuments, !hasImages, !events.isEmpty, proof.received == nil else { return }
+    try askForTime()
+    lookupBound = LookupBound(session.operationTime)
   }
 
   /// Closes the cursor, here and on the server.
@@ -211,6 +224,7 @@ final class ChangeStreamCursor {
       return try open()
     }
     proof = TokenProof(start: events.isEmpty ? resumeToken : startToken, isRouter: session.isRouter)
+    isFirstReply = true
   }
 
   private static let eventFields = [
