@@ -349,7 +349,7 @@ struct CacheEngine<Model: CachedModel>: Sendable {
     let ready = queue.release(upTo: arrived)
     guard !ready.isEmpty else { return }
     var applied = AppliedChanges()
-    for next in ready where !shardedKeys.isOfAnother(next.change, next.id) {
+    for next in ready where shardedKeys.admits(next.change, next.id) {
       // A late change gets a revision above every sent resume position, so a watch that starts there receives it.
       let revision = max(next.revision, Revision(observed.rawValue + 1))
       lastApplied = max(lastApplied, revision)
@@ -385,8 +385,8 @@ struct CacheEngine<Model: CachedModel>: Sendable {
       "far_behind", "More changes arrived than can be queued; reading the collection again",
       ["cache": .string(Model.entity), "changes": .integer(Int64(queue.count))])
     queue.removeAll()
-    isContinuous = false
-    reload = nil
+    shardedKeys.removeAll()
+    (isContinuous, reload) = (false, nil)
     skipped = revision
   }
 

@@ -11,17 +11,17 @@ struct ShardedKeys: Sendable {
 
   /// Records a change of a document.
   ///
-  /// - Returns: whether the change is a deletion of another document than the one that was received last under this
-  ///   `_id`, so that it changes nothing.
-  mutating func isOfAnother(_ change: DocumentChange, _ id: DocumentID) -> Bool {
-    guard let key = change.shardedKey else { return false }
+  /// - Returns: whether the change takes effect. A deletion does not if its key is not that of the document that was
+  ///   received last under this `_id`.
+  mutating func admits(_ change: DocumentChange, _ id: DocumentID) -> Bool {
+    guard let key = change.shardedKey else { return true }
     guard case .delete = change.operation else {
       keys[id] = key
-      return false
+      return true
     }
-    if let held = keys[id], held != key { return true }
+    if let held = keys[id], held != key { return false }
     keys[id] = nil
-    return false
+    return true
   }
 
   /// Forgets all keys: changes have been missed.

@@ -55,8 +55,7 @@ final class MongoChangeStream: DocumentStream {
     cursor = try ChangeStreamCursor(pool: pool, namespace: namespace, start: .after(token), options: options)
   }
 
-  /// The age of a resume position from which the server may have to scan so much of its log that the usual socket
-  /// timeout is too short.
+  /// The age of a resume position above which the server may scan its log for longer than the usual socket timeout.
   private static let longAge = Duration.seconds(60)
 
   private static func isOld(_ token: ResumeToken) -> Bool {
@@ -66,7 +65,7 @@ final class MongoChangeStream: DocumentStream {
 }
 
 /// The highest `$clusterTime` that the streams of a source have received. Reads use connections of their own, whose
-/// server may not know that time yet and would reject it as one from the future. Any thread may use it.
+/// server may not have received that time yet, and would reject it as one from the future. Any thread may use it.
 ///
 /// https://github.com/mongodb/specifications/blob/master/source/sessions/driver-sessions.md#gossipping-the-cluster-time
 final class ClusterTimeGossip: Sendable {
