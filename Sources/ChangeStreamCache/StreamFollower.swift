@@ -105,8 +105,8 @@ final class StreamFollower<Model: CachedModel>: @unchecked Sendable {
   /// - It has refused the position for `resumeTokenTimeout`, without a successful reply and without an error of the
   ///   connection in between. Errors that would meet any request, such as those of a failover or of a missing
   ///   permission, do not count.
-  /// - It has twice in a row not replied in time to the first request after the opening: it scans its history for longer
-  ///   than a read of the collection takes.
+  /// - It has twice in a row not replied in time to the first request after the opening: it scans its history for
+  ///   longer than a read of the collection takes.
   private func isLost(_ error: SourceError) -> Bool {
     if error.kind == .historyLost { return true }
     guard token != nil else { return false }

@@ -65,7 +65,8 @@ internal import Testing
       try bench.describe("a", "two")
       #expect(try bench.waits("a", "two", seconds: 10))
       // A reload compares what was served with what is stored.
-      usleep(6_000_000)
+      let loadedAt = try bench.client.status().agents.loadedAt
+      try poll("the collection was read again") { try bench.client.status().agents.loadedAt > loadedAt }
       let status = try bench.client.status().agents
       #expect(status.drift == 0)
       #expect(status.resyncs == 0)
@@ -80,7 +81,7 @@ internal import Testing
       try bench.start(uriOptions: "&socketTimeoutMS=2000")
       bench.model.setRunning(false, member: 0)
       bench.model.setScanRate(100)
-      usleep(300_000)
+      try poll("the stream is lost") { try !bench.client.status().agents.isStreamActive }
       bench.model.setRunning(true, member: 0)
       bench.model.elect(0)
       bench.model.writeNoops(3000)
@@ -101,8 +102,9 @@ internal import Testing
       let watch = try Watch.open(bench.address)
       var slow = FailPoint(["getMore"])
       slow.delay = 1
+      let asked = bench.model.commandCount("getMore")
       bench.model.fail([slow])
-      usleep(300_000)
+      try poll("each stream waits for a slow reply") { bench.model.commandCount("getMore") >= asked + 3 }
       try bench.describe("a", "two")
       try bench.model.transaction(
         ["b", "c"].map { agent in
@@ -142,7 +144,7 @@ internal import Testing
       try bench.model.insert(ScenarioBench.agents, [Documents.agent("a", description: "one")])
       try bench.start()
       bench.model.fail([FailPoint(["getMore", "aggregate"], error: CommandError(11600, "Interrupted", "interrupted"))])
-      usleep(300_000)
+      try poll("the stream is lost") { try bench.client.status().agents.reconnects > 0 }
       try bench.describe("a", "two")
       // The token holds the _id in hexadecimal digits, and the event holds it twice more.
       let id = String(repeating: "i", count: 8_000)

@@ -44,10 +44,14 @@ final class ScenarioBench {
     get throws {
       if let ownClient { return ownClient }
       guard let server else { throw TestFailure("no server was started") }
-      let line = try poll("the server is ready", timeout: .seconds(40)) {
-        server.child.errorLines.first { $0.contains("\"event\":\"ready\"") }
+      var line: String?
+      try poll("the server is ready") {
+        line = server.child.errorLines.first { $0.contains("\"event\":\"ready\"") }
+        return line != nil
       }
-      guard let address = try jsonObject(line)["listen"] as? String else { throw TestFailure("no address: \(line)") }
+      guard let line, let address = try jsonObject(line)["listen"] as? String else {
+        throw TestFailure("no address: \(line ?? "no line")")
+      }
       let made = try TestClient(HostAndPort(address))
       ownClient = made
       return made
@@ -95,17 +99,6 @@ final class ScenarioBench {
     }
     return false
   }
-}
-
-/// Polls until a closure returns a value.
-@discardableResult
-func poll<Result>(_ what: String, timeout: Duration, _ body: () throws -> Result?) throws -> Result {
-  let end = soon(timeout)
-  while MonotonicTime.now < end {
-    if let result = try body() { return result }
-    usleep(20_000)
-  }
-  throw TestFailure("not in \(timeout.seconds) s: \(what)")
 }
 
 /// Runs a scenario with a deployment and a server, which are ended afterwards.

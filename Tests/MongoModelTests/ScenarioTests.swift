@@ -113,9 +113,7 @@ internal import Testing
       bench.model.partition([0, 1, 1])
       try bench.describe("a", "lost", member: 0)
       try bench.launch()
-      try poll("the server reads", timeout: .seconds(20)) {
-        bench.model.commandCount("find", member: 0) >= 3 ? true : nil
-      }
+      try poll("the server reads") { bench.model.commandCount("find", member: 0) >= 3 }
       bench.model.elect(1)
       try bench.describe("a", "won", member: 1)
       bench.model.partition([0, 0, 0])
